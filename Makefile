@@ -1,0 +1,134 @@
+# Doorbell's verbs. The same ones at home and in CI.
+#
+# Without make:
+#   python3 -m venv .venv && .venv/bin/pip install -r requirements.txt
+#   .venv/bin/python manage.py migrate && .venv/bin/python manage.py seed_demo
+#   .venv/bin/python manage.py serve --host 127.0.0.1 --port 8000
+# and the tests:
+#   .venv/bin/pip install -r requirements-dev.txt && .venv/bin/python -m tools.browser --fetch
+#   .venv/bin/python -m pytest --ignore=tests/browser
+#   .venv/bin/python -m tools.services --pg --redis -- .venv/bin/python -m pytest
+#   .venv/bin/python -m tools.node --test $(find static tests -name '*.test.js' -o -name '*.test.mjs')
+
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+# An interpreter to make .venv from; `make setup PYTHON=/path/to/python3.12` overrides.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+UV := $(shell command -v uv 2>/dev/null)
+# Never let uv fetch an interpreter of its own: a closed network doesn't reach it.
+export UV_PYTHON_DOWNLOADS := never
+
+ifneq ($(UV),)
+INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r
+else
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js lint bench lock clean
+
+help:  ## this list
+	@echo "Doorbell. Start with:  make run"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.setup  ## .venv with everything needed to run
+setup-dev: $(VENV)/.setup-dev  ## .venv with everything needed to test and lint, too
+
+$(PY):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Doorbell needs Python 3.11 or newer; $$(python3 --version 2>/dev/null || echo 'no python3') was found." >&2; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Doorbell needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; }
+	@echo "── making $(VENV) ($$($(PYTHON) --version))"
+ifneq ($(UV),)
+	@$(UV) venv --quiet --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "python3 -m venv failed. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endif
+
+$(VENV)/.setup: requirements.txt | $(PY)
+	@echo "── installing requirements.txt"
+	@$(INSTALL) requirements.txt
+	@touch $@
+
+$(VENV)/.setup-dev: requirements-dev.txt $(VENV)/.setup | $(PY)
+	@echo "── installing requirements-dev.txt"
+	@$(INSTALL) requirements-dev.txt
+	@touch $@
+
+migrate: setup  ## bring the database up to date
+	@$(PY) manage.py migrate --verbosity 0
+
+run: setup migrate  ## the demo, at http://127.0.0.1:8000 (PORT=… changes it)
+	@$(PY) manage.py seed_demo
+	@exec $(PY) manage.py serve --host 127.0.0.1 --port $(PORT)
+
+# A missing piece fails the run: nothing may be skipped behind one's back.
+TEST_ENV := env REQUIRE_ALL=1
+ON_SQLITE := env -u DATABASE_URL -u REDIS_URL REQUIRE_ALL=1
+ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
+PYTEST := $(PY) -m pytest
+
+test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
+	@echo "════ 1/4 and 2/4 run side by side, a few minutes; each is shown when it has ended"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sqlite test-services
+	@$(MAKE) --no-print-directory test-browser
+	@$(MAKE) --no-print-directory test-js
+	@echo "════ all four passed"
+
+test-sqlite: setup-dev  ## the Python suite on SQLite and the in-memory layer
+	@echo "════ 1/4 Python: SQLite, in-memory layer"
+	@$(ON_SQLITE) $(PYTEST) --ignore=tests/browser $(ARGS)
+
+test-services: setup-dev  ## the Python suite on real PostgreSQL and real Redis
+	@echo "════ 2/4 Python: PostgreSQL, Redis"
+	@$(ON_SERVICES) $(PYTEST) --ignore=tests/browser $(ARGS)
+
+test-browser: setup-dev  ## the page in Chromium, on PostgreSQL and Redis
+	@echo "════ 3/4 Browser: Chromium, PostgreSQL, Redis"
+	@$(TEST_ENV) $(PY) -m tools.browser --fetch
+	@$(ON_SERVICES) $(PYTEST) tests/browser $(ARGS)
+
+test-js: setup-dev  ## the JavaScript tests, by node's own runner
+	@echo "════ 4/4 JavaScript: node --test"
+	@files=$$(find static tests -name node_modules -prune -o \( -name '*.test.js' -o -name '*.test.mjs' \) -print | sort); \
+	if [ -z "$$files" ]; then echo "no *.test.js under static/ or tests/" >&2; exit 1; fi; \
+	$(PY) -m tools.node --test $$files
+
+lint: setup-dev  ## ruff, mypy, import-linter, tsc
+	@echo "════ ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "════ mypy"
+	@$(BIN)/mypy
+	@echo "════ import-linter"
+	@$(BIN)/lint-imports
+	@if [ -f package.json ]; then echo "════ tsc" && $(MAKE) --no-print-directory node_modules/.installed \
+		&& $(PY) -m tools.node --npm run --silent typecheck; fi
+
+# Versions are pinned in package.json; a lock file would name the registry.
+node_modules/.installed: package.json
+	@$(PY) -m tools.node --npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bench:  ## the speed suite
+	@if [ -d benchmarks ]; then $(PY) -m benchmarks $(ARGS); \
+	else echo "There is no benchmarks/ yet: the suite comes with the speed issue."; fi
+
+lock:  ## resolve pyproject.toml again into requirements*.txt (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q -o requirements.txt
+	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q \
+		--group dev -c requirements.txt -o requirements-dev.txt
+
+clean:  ## remove caches and built files; keeps .venv, var/ (the data) and .cache/ (the browser)
+	rm -rf staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage
+	find . \( -name .venv -o -name node_modules -o -name .git \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

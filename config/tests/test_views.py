@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from messaging.models import Message
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def demo(settings):
+    settings.DEMO = True
+
+
+@pytest.fixture
+def browser():
+    return Client(enforce_csrf_checks=True)
+
+
+def sign_in(browser, body):
+    token = browser.get("/api/v1/session").json()["csrf_token"]
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"X-CSRFToken": token}
+    return browser.generic("POST", "/demo/sign-in", raw, content_type="application/json", headers=headers)
+
+
+class TestTheDemoPage:
+    def test_shows_the_people_who_are_there_and_sets_the_csrf_cookie(self, demo, browser, ada, grace):
+        User.objects.filter(pk=ada.pk).update(first_name="Ada", last_name="Lovelace")
+        response = browser.get("/")
+        assert response.status_code == 200
+        assert response.context["people"] == [
+            {"username": "ada", "full_name": "Ada Lovelace"},
+            {"username": "grace", "full_name": ""},
+        ]
+        assert "csrftoken" in response.cookies
+
+    def test_is_a_line_of_text_without_demo(self, settings, browser, ada):
+        settings.DEMO = False
+        response = browser.get("/")
+        assert response.status_code == 200
+        assert response["Content-Type"].startswith("text/plain")
+        assert b"ada" not in response.content
+
+
+class TestTheDemoSignIn:
+    def test_signs_in_with_one_click(self, demo, browser, ada):
+        response = sign_in(browser, {"username": "ada"})
+        assert response.status_code == 200
+        assert response.json()["user"] == {"id": ada.pk, "username": "ada"}
+        headers = {"X-CSRFToken": response.json()["csrf_token"]}
+        assert browser.get("/api/v1/session").json()["user"]["username"] == "ada"
+        assert browser.delete("/api/v1/session", headers=headers).status_code == 204
+
+    @pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}, {"is_active": False}])
+    def test_lets_nobody_in_who_has_rights_or_is_locked_out(self, demo, browser, ada, rights):
+        User.objects.filter(pk=ada.pk).update(**rights)
+        assert sign_in(browser, {"username": "ada"}).status_code == 404
+        assert browser.get("/api/v1/session").json()["user"] is None
+
+    @pytest.mark.parametrize(
+        "body", [{"username": "eve"}, {"username": "a\0"}, {"username": 5}, {"username": ["ada"]}, {}, []]
+    )
+    def test_lets_nobody_else_in(self, demo, browser, ada, body):
+        User.objects.create_user("eve")
+        response = sign_in(browser, body)
+        assert (response.status_code, response.json()["code"]) == (404, "unknown_user")
+
+    def test_what_is_not_json_is_refused(self, demo, browser):
+        for body in (b"", b"{", b"\xff"):
+            assert sign_in(browser, body).status_code == 400
+
+    def test_is_not_there_without_demo(self, settings, browser, ada):
+        settings.DEMO = False
+        assert sign_in(browser, {"username": "ada"}).status_code == 404
+
+    def test_needs_the_csrf_token(self, demo, browser, ada):
+        response = browser.post("/demo/sign-in", {"username": "ada"}, content_type="application/json")
+        assert response.status_code == 403
+        assert browser.get("/demo/sign-in").status_code == 405
+        assert not Message.objects.exists()

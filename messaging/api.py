@@ -1,0 +1,223 @@
+"""The HTTP API of the domain: protocol.md §3, to the letter. Who may call and how refusals look: http.py.
+
+Every view is synchronous, and none runs in a transaction: what it answers has been committed.
+"""
+
+from typing import Any
+
+from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from ninja import Body, Path, Query, Router, Status
+
+from . import inboxes, notifications, profiles, schemas
+from .exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
+from .http import Publisher, SignedIn, answers, require_csrf_token, require_json, require_own_origin
+from .models import Message, Notification
+from .publishing import publish as publish_items
+from .throttles import note_failure, refuse_guessing
+
+User = get_user_model()
+NAME = User.USERNAME_FIELD
+
+session = Router(tags=["session"], auth=None)
+messages = Router(tags=["people and messages"])
+inbox = Router(tags=["notifications"])
+publishing = Router(tags=["publishing"], auth=Publisher())
+
+
+@session.post("/session", response=answers({200: schemas.Session}, 400, 401, 403, 413, 429))
+def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
+    """Sign in. It needs no CSRF token, since there is no session yet, but a browser must be on this site."""
+    require_own_origin(request)
+    require_json(request)
+    address = request.META.get("REMOTE_ADDR", "")
+    refuse_guessing(data.username, address)
+    user = authenticate(request, username=data.username, password=data.password)
+    if user is None:
+        note_failure(data.username, address)
+        raise BadCredentials
+    # Once more: attempts made side by side get no more guesses than those made one by one.
+    refuse_guessing(data.username, address)
+    login(request, user)
+    return session_of(request)
+
+
+@session.get("/session", response=answers({200: schemas.Session}))
+def who_am_i(request: HttpRequest) -> schemas.Session:
+    """Tell who is signed in, and set the CSRF cookie."""
+    return session_of(request)
+
+
+@session.delete("/session", response=answers({204: None}, 403))
+def sign_out(request: HttpRequest) -> Status[None]:
+    """Sign out. This login's sockets are closed."""
+    if request.user.is_authenticated:
+        require_csrf_token(request)
+        logout(request)
+    return Status(204, None)
+
+
+@messages.get("/users", response=answers({200: schemas.Users}, 401, 429))
+def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Users:
+    """List the people one may write to."""
+    rows = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
+    if query.search:
+        rows = rows.filter(**{f"{NAME}__icontains": query.search})
+    found, following = page(rows, query, NAME)
+    return schemas.Users(
+        items=[schemas.User(id=row["pk"], username=row[NAME]) for row in found], next=following
+    )
+
+
+@messages.post("/messages", response=answers({201: schemas.Message}, 400, 401, 403, 404, 413, 429))
+def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.Message]:
+    """Send a message. Its receiver is notified."""
+    receiver = User.objects.filter(is_active=True, **{NAME: data.receiver}).first()
+    if receiver is None:
+        raise UnknownUser
+    if receiver.pk == request.user.pk:
+        raise SelfMessage
+    message = Message.objects.create(sender=request.user, receiver=receiver, content=data.content)
+    return Status(201, message_shape(message))
+
+
+@messages.get("/messages", response=answers({200: schemas.Messages}, 401, 404, 429))
+def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schemas.Messages:
+    """List what one has sent and received, or the conversation with one person."""
+    if query.partner is None:
+        rows = Message.objects.filter(Q(sender=request.user) | Q(receiver=request.user))
+    else:
+        partner = User.objects.filter(**{NAME: query.partner}).first()
+        if partner is None:
+            raise UnknownUser
+        rows = Message.objects.between(request.user, partner)
+    names = {"sender_name": F(f"sender__{NAME}"), "receiver_name": F(f"receiver__{NAME}")}
+    columns = ("id", "sender_id", "receiver_id", "content", "timestamp", "is_read")
+    found, following = page(rows, query, *columns, **names)
+    items = [
+        schemas.Message(
+            id=row["id"],
+            sender=schemas.User(id=row["sender_id"], username=row["sender_name"]),
+            receiver=schemas.User(id=row["receiver_id"], username=row["receiver_name"]),
+            content=row["content"],
+            timestamp=row["timestamp"],
+            is_read=row["is_read"],
+        )
+        for row in found
+    ]
+    return schemas.Messages(items=items, next=following)
+
+
+@messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 401, 403, 404, 429))
+def read_message(request: SignedIn, message_id: Path[schemas.RowId]) -> schemas.Message:
+    """Mark a message read that one has received. Its sender is notified, once."""
+    received = Message.objects.filter(pk=message_id, receiver=request.user)
+    message = received.select_related("sender", "receiver").first()
+    if message is None:
+        raise NotFound
+    if not message.is_read:
+        message.is_read = True
+        message.save(update_fields=["is_read"])
+    return message_shape(message)
+
+
+@messages.get("/presence", response=answers({200: schemas.Presences}, 401, 429))
+def list_presence(request: SignedIn) -> schemas.Presences:
+    """Tell which of one's contacts are online: those with whom one has exchanged a message."""
+    seen = profiles.presence(profiles.contacts(request.user.pk)).values()
+    return schemas.Presences(items=sorted(seen, key=lambda presence: presence.user.username))
+
+
+@inbox.get("/notifications", response=answers({200: schemas.Notifications}, 401, 429))
+def list_notifications(request: SignedIn, query: Query[schemas.NotificationPage]) -> schemas.Notifications:
+    """List one's notifications, and tell the revision from which a socket goes on."""
+    # The inbox first: were the rows older than the revision, what came in between would never be told.
+    state = inboxes.state(request.user.pk)
+    rows = Notification.objects.filter(user=request.user)
+    if query.unread:
+        rows = rows.filter(is_read=False)
+    if query.notification_type is not None:
+        rows = rows.filter(notification_type=query.notification_type)
+    columns = schemas.NOTIFICATION_COLUMNS
+    found, following = page(rows, query, *columns, actor_username=F(f"actor__{NAME}"))
+    return schemas.Notifications(
+        items=[schemas.notification(row) for row in found],
+        next=following,
+        epoch=state.epoch,
+        revision=state.revision,
+        unread_count=state.unread_count,
+    )
+
+
+MARKED = answers({200: schemas.Marked}, 400, 401, 403, 413, 429)
+
+
+@inbox.post("/notifications/read", response=MARKED)
+def mark_read(request: SignedIn, data: schemas.ChosenOrAll) -> schemas.Marked:
+    """Mark notifications read, some or all, on every device. Ids that aren't one's own are left out silently."""
+    return marked(request, notifications.mark_read(request.user, data.chosen))
+
+
+@inbox.post("/notifications/unread", response=MARKED)
+def mark_unread(request: SignedIn, data: schemas.Chosen) -> schemas.Marked:
+    """Mark notifications unread, on every device. Ids that aren't one's own are left out silently."""
+    return marked(request, notifications.mark_unread(request.user, data.ids))
+
+
+@inbox.delete("/notifications/{notification_id}", response=answers({204: None}, 401, 403, 404, 429))
+def remove(request: SignedIn, notification_id: Path[schemas.RowId]) -> Status[None]:
+    """Remove a notification from every device."""
+    if not notifications.remove(request.user, [notification_id]):
+        raise NotFound
+    notifications.stamp([request.user.pk])
+    return Status(204, None)
+
+
+@publishing.post(
+    "/publish",
+    response=answers({202: schemas.Published}, 400, 401, 403, 413, 429)
+    | {422: schemas.NothingPublished | schemas.Problem},
+)
+def publish(request: HttpRequest, data: Body[schemas.OneOrMany]) -> Status[schemas.Published]:
+    """Notify users from outside: one item, or up to 500. What is wrong with an item is reported with its index."""
+    many = data if isinstance(data, schemas.NewNotifications) else schemas.NewNotifications(items=[data])
+    outcome = publish_items(request.api_token, many.items, atomic=many.atomic)  # type: ignore[attr-defined]
+    published = schemas.Published(
+        created=outcome.created, duplicates=outcome.duplicates, errors=outcome.errors
+    )
+    return Status(202, published)
+
+
+def session_of(request: HttpRequest) -> schemas.Session:
+    user = request.user
+    known = schemas.User(id=user.pk, username=user.get_username()) if user.is_authenticated else None
+    return schemas.Session(user=known, csrf_token=get_token(request))
+
+
+def message_shape(message: Message) -> schemas.Message:
+    return schemas.Message(
+        id=message.pk,
+        sender=schemas.User(id=message.sender_id, username=message.sender.get_username()),
+        receiver=schemas.User(id=message.receiver_id, username=message.receiver.get_username()),
+        content=message.content,
+        timestamp=message.timestamp,
+        is_read=message.is_read,
+    )
+
+
+def marked(request: SignedIn, ids: list[int]) -> schemas.Marked:
+    state = inboxes.state(request.user.pk)
+    return schemas.Marked(revision=state.revision, unread_count=state.unread_count, ids=ids)
+
+
+def page(
+    rows: QuerySet[Any], query: schemas.Page, *columns: str, **named: F
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Read one page, newest first, and the `before` of the page that follows it, or None."""
+    if query.before is not None:
+        rows = rows.filter(pk__lt=query.before)
+    found = list(rows.order_by("-pk").values("pk", *columns, **named)[: query.limit + 1])
+    following = found[query.limit - 1]["pk"] if len(found) > query.limit else None
+    return found[: query.limit], following

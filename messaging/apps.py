@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"
+
+    def ready(self) -> None:
+        from . import checks, signals  # noqa: F401  the checks register themselves
+
+        signals.connect()

@@ -1,0 +1,111 @@
+"""What can go wrong in the domain. Each error has a stable `code` and its docstring for a message."""
+
+import math
+from typing import Any
+
+
+class MessagingError(Exception):
+    """Something went wrong in messaging."""
+
+    code = "messaging_error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class UnknownNotificationType(MessagingError):
+    """There is no notification type of that name: declare it in messaging/notification_types.py."""
+
+    code = "unknown_type"
+
+
+class DuplicateNotificationType(MessagingError):
+    """A notification type of that name is declared already."""
+
+    code = "duplicate_type"
+
+
+class InvalidNotification(MessagingError):
+    """The notification has a title, description, level or url that can't be stored."""
+
+    code = "invalid_notification"
+
+
+class UnknownUser(MessagingError):
+    """There is no such user."""
+
+    code = "unknown_user"
+
+
+class NotAllowed(MessagingError):
+    """This token or login doesn't have the right to do that."""
+
+    code = "not_allowed"
+
+
+class NothingPublished(MessagingError):
+    """Nothing was published, since something is wrong with at least one item."""
+
+    code = "nothing_published"
+
+    def __init__(self, errors: list[Any]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class SelfMessage(MessagingError):
+    """A message to oneself can't be sent."""
+
+    code = "self_message"
+
+
+class Invalid(MessagingError):
+    """The request is malformed."""
+
+    code = "invalid"
+
+
+class NotJson(MessagingError):
+    """The body must be JSON, in UTF-8, with the content type application/json."""
+
+    code = "not_json"
+
+
+class NotSignedIn(MessagingError):
+    """Sign in first."""
+
+    code = "not_signed_in"
+
+
+class BadCredentials(MessagingError):
+    """The username or the password is wrong."""
+
+    code = "bad_credentials"
+
+
+class CsrfFailed(MessagingError):
+    """The CSRF token is missing or wrong, or the request comes from another site."""
+
+    code = "csrf_failed"
+
+
+class NotFound(MessagingError):
+    """There is no such thing, or it isn't yours."""
+
+    code = "not_found"
+
+
+class TooOften(MessagingError):
+    """Too many requests: slow down."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after: float, message: str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+class TooManyAttempts(TooOften):
+    """Too many failed sign-ins: wait a few minutes."""
+
+    code = "too_many_attempts"

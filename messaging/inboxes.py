@@ -1,0 +1,110 @@
+"""The reading of inboxes for clients: what somebody missed, and the state of an inbox. It never writes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models.functions import Now
+
+from . import schemas
+from .models import Inbox, Notification
+from .stamping import stamp
+
+# More changed rows than this are not replayed: the client reads the list anew.
+MOST_REPLAYED_ROWS = 1_000
+
+
+@dataclass(slots=True)
+class Missed:
+    """An inbox as it stood at one moment, and the rows changed after a client's revision, up to one too many."""
+
+    epoch: str
+    revision: int
+    unread_count: int
+    floor: int
+    rows: list["MissedRow"] = field(default_factory=list)
+
+    @property
+    def too_many(self) -> bool:
+        return len(self.rows) > MOST_REPLAYED_ROWS
+
+
+@dataclass(slots=True)
+class MissedRow:
+    """A notification in its present state; None when it has been removed."""
+
+    id: int
+    revision: int
+    notification: schemas.Notification | None
+
+
+def state(user_id: int) -> Inbox:
+    """Return a user's inbox, with everything committed before this call in it."""
+    stamp([user_id])
+    return Inbox.objects.get(user_id=user_id)
+
+
+def revisions(user_ids: Iterable[int]) -> dict[int, int]:
+    """Return the present revision of each of these users' inboxes."""
+    return dict(Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision"))
+
+
+def pending_users(*, older_than: timedelta, most: int = 500) -> list[int]:
+    """Return users whose notifications have waited for a revision for longer than that."""
+    overdue = Notification.everything.filter(pending_since__lt=Now() - older_than)
+    return list(overdue.order_by().values_list("user_id", flat=True).distinct()[:most])
+
+
+def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
+    """Read the inboxes of these users (user id: the client's revision) and what changed after.
+
+    All in one statement and so from one snapshot: were the rows read after the inbox, a row that changed in between
+    would be in neither. A cursor of -1 asks for the inbox alone. Call `stamp` before.
+    """
+    if not cursors:
+        return {}
+    user = get_user_model()
+    rows = f"""
+        SELECT id FROM {Notification._meta.db_table}
+        WHERE user_id = b.user_id AND b.cursor >= 0 AND revision > b.cursor
+        ORDER BY revision, id LIMIT {MOST_REPLAYED_ROWS + 1}
+    """  # noqa: S608
+    columns = ", ".join(f"n.{column}" for column in schemas.NOTIFICATION_COLUMNS)
+    if connection.vendor == "postgresql":
+        join = (
+            f"LEFT JOIN LATERAL ({rows}) m ON TRUE LEFT JOIN {Notification._meta.db_table} n ON n.id = m.id"
+        )
+    else:
+        join = f"LEFT JOIN {Notification._meta.db_table} n ON n.id IN ({rows})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH b(user_id, cursor) AS (VALUES {", ".join(["(%s, %s)"] * len(cursors))})
+            SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
+                n.revision, n.removed_at, a.{user.USERNAME_FIELD} AS actor_username, {columns}
+            FROM b JOIN {Inbox._meta.db_table} i ON i.user_id = b.user_id
+            {join}
+            LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = n.actor_id
+            ORDER BY i.user_id, n.revision, n.id
+            """,  # noqa: S608
+            [value for pair in cursors.items() for value in pair],
+        )
+        names = [column[0] for column in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    answer: dict[int, Missed] = {}
+    for row in found:
+        inbox = answer.get(row["inbox_user_id"])
+        if inbox is None:
+            inbox = Missed(row["epoch"], row["inbox_revision"], row["unread_count"], row["floor"])
+            answer[row["inbox_user_id"]] = inbox
+        if row["id"] is not None:
+            inbox.rows.append(_row(row))
+    return answer
+
+
+def _row(row: Mapping[str, Any]) -> MissedRow:
+    gone = row["removed_at"] is not None
+    return MissedRow(row["id"], row["revision"], None if gone else schemas.notification(row))

@@ -1,0 +1,69 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Now
+
+from messaging.models import Inbox, Notification
+
+SHOWN = 20
+UNREAD = Q(is_read=False, removed_at=None)
+
+
+class Command(BaseCommand):
+    help = (
+        "Recount every inbox from its rows. It changes nothing, and may run while the server does. "
+        "The exit code is 1 if something is wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--pending-seconds",
+            type=float,
+            default=10,
+            help="how long a change may wait for its revision (default: 10)",
+        )
+
+    def handle(self, *args: Any, pending_seconds: float, **options: Any) -> None:
+        faults = [*wrong_inboxes(), *wrong_rows(), *overdue_rows(timedelta(seconds=pending_seconds))]
+        for fault in faults[:SHOWN]:
+            self.stderr.write(fault)
+        if faults:
+            raise CommandError(f"{len(faults)} faults, of which at most {SHOWN} are shown.")
+        self.stdout.write(f"{Inbox.objects.count()} inboxes, nothing wrong.")
+
+
+def wrong_inboxes() -> Iterator[str]:
+    """Compare each inbox with its rows. One statement and so one moment: stamps may go on meanwhile."""
+    counted = Count("user__notifications", filter=Q(user__notifications__counted=True))
+    inboxes = Inbox.objects.annotate(rows=counted, highest=Max("user__notifications__revision"))
+    wrong = ~Q(rows=F("unread_count")) | Q(highest__gt=F("revision")) | Q(floor__gt=F("revision"))
+    for inbox in inboxes.filter(wrong).order_by("user_id"):
+        yield (
+            f"inbox of user {inbox.user_id}: unread_count {inbox.unread_count}, counted rows {inbox.rows}, "
+            f"revision {inbox.revision}, highest of a row {inbox.highest}, floor {inbox.floor}"
+        )
+
+
+def wrong_rows() -> Iterator[str]:
+    """Find rows whose flags contradict each other. A pending row's may: that is what it is pending for."""
+    settled = Notification.everything.filter(pending_since=None)
+    for what, rows in (
+        ("has no revision and isn't pending", settled.filter(revision=None)),
+        ("is unread but not counted", settled.filter(UNREAD, counted=False)),
+        ("is counted but not unread", settled.filter(~UNREAD, counted=True)),
+        (
+            "has a revision, but its user has no inbox",
+            settled.exclude(Exists(Inbox.objects.filter(user_id=OuterRef("user_id")))),
+        ),
+    ):
+        for pk, user_id in rows.order_by("pk").values_list("pk", "user_id"):
+            yield f"notification {pk} of user {user_id} {what}"
+
+
+def overdue_rows(age: timedelta) -> Iterator[str]:
+    overdue = Notification.everything.filter(pending_since__lt=Now() - age).order_by("pk")
+    for pk, user_id, since in overdue.values_list("pk", "user_id", "pending_since"):
+        yield f"notification {pk} of user {user_id} has been pending since {since:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,33 @@
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from messaging import tokens
+
+
+class Command(BaseCommand):
+    help = "Make an API token, and print its secret: it is shown this once. Without --user it may publish to anybody."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="what the token is for, to recognise it in the admin")
+        parser.add_argument(
+            "--user", metavar="USERNAME", help="make it this user's own: it may do what they may"
+        )
+        parser.add_argument(
+            "--publish",
+            action="store_true",
+            help="the right to publish; what a token without --user always has",
+        )
+
+    def handle(self, *args: Any, name: str, user: str | None, publish: bool, **options: Any) -> None:
+        if not 1 <= len(name) <= 100:
+            raise CommandError("The name must have 1 to 100 characters.")
+        owner = None
+        if user is not None:
+            model = get_user_model()
+            owner = model.objects.filter(**{model.USERNAME_FIELD: user}).first()
+            if owner is None:
+                raise CommandError(f"There is no user {user!r}.")
+        _, secret = tokens.make(name, user=owner, can_publish=publish or owner is None)
+        self.stdout.write(secret)

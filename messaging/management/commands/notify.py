@@ -1,0 +1,38 @@
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from messaging import notification_types, notifications
+from messaging.exceptions import MessagingError
+
+
+class Command(BaseCommand):
+    help = "Notify a user on every device. It has been sent there when the command returns."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="the user's name")
+        parser.add_argument("title", help="1 to 200 characters")
+        parser.add_argument("description", nargs="?", default="", help="up to 500 characters")
+        parser.add_argument(
+            "--type",
+            dest="notification_type",
+            metavar="TYPE",
+            default=notification_types.ANNOUNCEMENT.name,
+            help="a declared type's name (default: %(default)s)",
+        )
+        parser.add_argument("--level", help="info, success, warning or error (default: the type's own)")
+        parser.add_argument("--url", help="where a click leads: /… on this site, or http(s)://…")
+
+    def handle(self, *args: Any, user: str, title: str, description: str, **options: Any) -> None:
+        model = get_user_model()
+        receiver = model.objects.filter(is_active=True, **{model.USERNAME_FIELD: user}).first()
+        if receiver is None:
+            raise CommandError(f"There is no active user {user!r}.")
+        chosen = {name: options[name] for name in ("level", "url")}
+        try:
+            row = notifications.notify(receiver, options["notification_type"], title, description, **chosen)
+        except MessagingError as error:
+            raise CommandError(str(error)) from error
+        if row is not None and options["verbosity"] > 0:
+            self.stdout.write(f"Notified {user}: notification {row.pk}.")

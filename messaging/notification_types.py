@@ -1,0 +1,68 @@
+"""Every type of notification, declared in one place: one line here is all a new type needs.
+
+A type that comes from a model needs a receiver besides; nothing else changes: no migration, no JavaScript.
+An app of your own declares its types in its AppConfig.ready() by `register(NotificationType(...))`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .exceptions import DuplicateNotificationType, UnknownNotificationType
+
+Level = Literal["info", "success", "warning", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationType:
+    """A kind of notification: `name` is what is stored and sent, `label` what people read.
+
+    `presence_like` ones announce something that passes: they are born read, so they toast but never count.
+    """
+
+    name: str
+    label: str
+    level: Level = "info"
+    icon: str = "bell"
+    presence_like: bool = False
+
+
+_types: dict[str, NotificationType] = {}
+
+
+def register(notification_type: NotificationType) -> NotificationType:
+    """Add a type and return it. Raises DuplicateNotificationType if another one has its name."""
+    known = _types.setdefault(notification_type.name, notification_type)
+    if known != notification_type:
+        raise DuplicateNotificationType(f"The notification type {known.name!r} is declared already.")
+    return notification_type
+
+
+def get(name: str) -> NotificationType:
+    """Return the type of that name. Raises UnknownNotificationType."""
+    try:
+        return _types[name]
+    except KeyError:
+        known = ", ".join(sorted(_types))
+        raise UnknownNotificationType(
+            f"There is no notification type {name!r}; declared are: {known}."
+        ) from None
+
+
+def all_types() -> list[NotificationType]:
+    """Return every declared type, in the order of declaration."""
+    return list(_types.values())
+
+
+NEW_MESSAGE = register(NotificationType(name="new_message", label="New message", icon="envelope"))
+MESSAGE_READ = register(
+    NotificationType(name="message_read", label="Message read", level="success", icon="check")
+)
+USER_ONLINE = register(
+    NotificationType(
+        name="user_online", label="User online", level="success", icon="user", presence_like=True
+    )
+)
+USER_OFFLINE = register(
+    NotificationType(name="user_offline", label="User offline", icon="user", presence_like=True)
+)
+ANNOUNCEMENT = register(NotificationType(name="announcement", label="Announcement", icon="megaphone"))

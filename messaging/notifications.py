@@ -1,0 +1,284 @@
+"""The only writers of notifications and inboxes.
+
+A writer marks rows pending inside the caller's transaction; `stamp` numbers them after commit. Why so, and not by
+a counter in the writer or by the rows' ids: docs/architecture.md, "Revisions are dealt after commit".
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from . import notification_types
+from .exceptions import InvalidNotification
+from .models import Message, Notification, NotificationQuerySet, announce_touched
+from .stamping import Revision, stamp
+
+__all__ = [
+    "Revision",
+    "create",
+    "mark_read",
+    "mark_rows_read",
+    "mark_rows_unread",
+    "mark_unread",
+    "notify",
+    "notify_many",
+    "remove",
+    "remove_rows",
+    "stamp",
+]
+
+type_of = notification_types.get
+User = AbstractBaseUser | int
+
+INSERTED_COLUMNS = (
+    "user_id",
+    "message_id",
+    "actor_id",
+    "notification_type",
+    "title",
+    "description",
+    "level",
+    "url",
+    "is_read",
+    "dedupe_key",
+)
+ROWS_AN_INSERT = 500
+ROWS_A_CHANGE = 1_000
+
+
+def notify(
+    user: User,
+    notification_type: str,
+    title: str,
+    description: str = "",
+    *,
+    level: str | None = None,
+    url: str | None = None,
+    actor: User | None = None,
+    message: Message | int | None = None,
+    dedupe_key: str | None = None,
+) -> Notification | None:
+    """Tell one user something, on every device, as soon as the present transaction has committed.
+
+    `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters,
+    `description`: up to 500. `level`: info, success, warning or error; the type's own if None. `url`: relative, http or
+    https. With a `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
+
+        notify(ada, "announcement", "Doorbell is here", url="/news/1/")
+
+    Returns the notification, or None if there was one with that dedupe_key. Raises UnknownNotificationType and
+    InvalidNotification; an unknown user's id is an IntegrityError.
+    """
+    rows = notify_many(
+        [user],
+        notification_type,
+        title,
+        description,
+        level=level,
+        url=url,
+        actor=actor,
+        message=message,
+        dedupe_key=dedupe_key,
+    )
+    return rows[0] if rows else None
+
+
+def notify_many(
+    users: Iterable[User],
+    notification_type: str,
+    title: str,
+    description: str = "",
+    *,
+    level: str | None = None,
+    url: str | None = None,
+    actor: User | None = None,
+    message: Message | int | None = None,
+    dedupe_key: str | None = None,
+) -> list[Notification]:
+    """Tell many users the same thing: `notify` for one or for many thousands, in one insert for each 500.
+
+    Returns the notifications made: those users are missing who had one with that dedupe_key.
+    """
+    return create(
+        build(
+            user,
+            notification_type,
+            title,
+            description,
+            level=level,
+            url=url,
+            actor=actor,
+            message=message,
+            dedupe_key=dedupe_key,
+        )
+        for user in users
+    )
+
+
+def build(
+    user: User,
+    notification_type: str,
+    title: str,
+    description: str = "",
+    *,
+    level: str | None = None,
+    url: str | None = None,
+    actor: User | None = None,
+    message: Message | int | None = None,
+    dedupe_key: str | None = None,
+) -> Notification:
+    """Make a checked notification without storing it. See `notify` for arguments and errors."""
+    declared = type_of(notification_type)
+    return Notification(
+        user_id=_id(user),
+        notification_type=declared.name,
+        title=_text("title", title, 1, 200),
+        description=_text("description", description, 0, 500),
+        level=_level(declared.level if level is None else level),
+        url=_url(url),
+        actor_id=_id(actor),
+        message_id=_id(message),
+        is_read=declared.presence_like,
+        dedupe_key=None if dedupe_key is None else _text("dedupe_key", dedupe_key, 1, 200),
+    )
+
+
+def create(rows: Iterable[Notification]) -> list[Notification]:
+    """Insert notifications made by `build`, in the present transaction. Returns those that weren't there already."""
+    rows = list(rows)
+    created: list[Notification] = []
+    with transaction.atomic(savepoint=False):
+        for start in range(0, len(rows), ROWS_AN_INSERT):
+            created += _insert(rows[start : start + ROWS_AN_INSERT])
+    announce_touched({row.user_id for row in created})
+    return created
+
+
+def _insert(rows: Sequence[Notification]) -> list[Notification]:
+    # The ORM's ignore_conflicts doesn't tell what it inserted, and its error needs a savepoint around every insert.
+    values = [[getattr(row, column) for column in INSERTED_COLUMNS] for row in rows]
+    places = "({})".format(", ".join(["%s"] * len(INSERTED_COLUMNS)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Notification._meta.db_table} ({', '.join(INSERTED_COLUMNS)})"  # noqa: S608
+            f" VALUES {', '.join([places] * len(rows))}"
+            " ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING id, user_id, dedupe_key",
+            [value for row in values for value in row],
+        )
+        inserted = cursor.fetchall()
+    # A row without a key always goes in, so those without one are matched in order, the others by their key.
+    keyed = {(user_id, key): pk for pk, user_id, key in inserted if key is not None}
+    unkeyed: dict[int, list[int]] = {}
+    for pk, user_id, key in inserted:
+        if key is None:
+            unkeyed.setdefault(user_id, []).append(pk)
+    created = []
+    for row in rows:
+        if row.dedupe_key is None:
+            pk = unkeyed[row.user_id].pop(0)
+        else:
+            pk = keyed.pop((row.user_id, row.dedupe_key), None)
+        if pk is not None:
+            row.pk = pk
+            row._state.adding, row._state.db = False, connection.alias
+            # The database gave these: read when somebody asks.
+            del row.created_at, row.pending_since, row.counted
+            created.append(row)
+    return created
+
+
+def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
+    """Mark a user's notifications read, those with these ids or all. Returns the ids that this call changed."""
+    return _change(user, ids, {"is_read": False}, {"is_read": True})
+
+
+def mark_unread(user: User, ids: Collection[int]) -> list[int]:
+    """Mark a user's notifications unread. Returns the ids that this call changed."""
+    return _change(user, ids, {"is_read": True}, {"is_read": False})
+
+
+def remove(user: User, ids: Collection[int]) -> list[int]:
+    """Remove a user's notifications from every device. Returns the ids that this call removed."""
+    return _change(user, ids, {}, {"removed_at": Now()})
+
+
+def mark_rows_read(rows: NotificationQuerySet) -> int:
+    """Mark these notifications read, whosever they are. Returns how many this call changed."""
+    return _change_rows(rows, {"is_read": False}, {"is_read": True})
+
+
+def mark_rows_unread(rows: NotificationQuerySet) -> int:
+    """Mark these notifications unread, whosever they are. Returns how many this call changed."""
+    return _change_rows(rows, {"is_read": True}, {"is_read": False})
+
+
+def remove_rows(rows: NotificationQuerySet) -> int:
+    """Remove these notifications from every device, whosever they are. Returns how many this call removed."""
+    return _change_rows(rows, {}, {"removed_at": Now()})
+
+
+def _change_rows(rows: NotificationQuerySet, now: dict[str, Any], then: dict[str, Any]) -> int:
+    """Change living rows, a thousand in a transaction: many at once hold nobody up."""
+    ids = list(rows.living().filter(**now).order_by("id").values_list("id", flat=True))
+    count = 0
+    for start in range(0, len(ids), ROWS_A_CHANGE):
+        chosen = Notification.objects.filter(id__in=ids[start : start + ROWS_A_CHANGE], **now)
+        with transaction.atomic():
+            # In the order of ids, so that two of these at once never deadlock.
+            locked = chosen.order_by("id").select_for_update(no_key=True)
+            changed = dict(locked.values_list("id", "user_id"))
+            if changed:
+                Notification.everything.filter(id__in=changed).mark_pending(**then)
+                announce_touched(set(changed.values()))
+        count += len(changed)
+    return count
+
+
+def _change(user: User, ids: Collection[int] | None, now: dict[str, Any], then: dict[str, Any]) -> list[int]:
+    rows = Notification.objects.filter(user_id=_id(user), **now)
+    if ids is not None:
+        rows = rows.filter(id__in=ids)
+    with transaction.atomic():
+        # In the order of ids, so that two of these at once never deadlock.
+        changed = list(rows.order_by("id").select_for_update(no_key=True).values_list("id", flat=True))
+        if changed:
+            Notification.everything.filter(id__in=changed).mark_pending(**then)
+            announce_touched({_id(user)})
+    return changed
+
+
+def _id(thing: Any) -> Any:
+    return getattr(thing, "pk", thing)
+
+
+def _text(name: str, text: Any, least: int, most: int) -> str:
+    if not isinstance(text, str) or not least <= len(text) <= most:
+        raise InvalidNotification(f"The {name} must be a text of {least} to {most} characters.")
+    if CONTROL.search(text):
+        raise InvalidNotification(f"The {name} must not contain control characters.")
+    return text
+
+
+def _level(level: str) -> str:
+    if level not in ("info", "success", "warning", "error"):
+        raise InvalidNotification("The level must be info, success, warning or error.")
+    return level
+
+
+def _url(url: Any) -> str | None:
+    if url is None or (isinstance(url, str) and _URL.fullmatch(url)):
+        return url
+    raise InvalidNotification(
+        "The url must be relative to this site (/…) or begin with http:// or https://, ASCII only,"
+        " up to 500 characters."
+    )
+
+
+# All but tab and line breaks: they are of no use in a toast, and six bytes each in a frame.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# No backslash: browsers read it as a slash, and "/\host" would be another site.
+_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)

@@ -1,0 +1,116 @@
+"""How history ends: old notifications become tombstones, old tombstones go, and an inbox's numbers start anew.
+
+Called by commands, outside of transactions; each works through the table in short transactions and yields how far it
+is. Nobody waits for one longer than for a save.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from . import notification_types
+from .models import Inbox, Notification, NotificationQuerySet, new_epoch
+from .stamping import stamp
+
+# As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
+TOMBSTONE_AGE = timedelta(days=30)
+# "Ada is online" is of no interest tomorrow.
+PRESENCE_AGE = timedelta(days=1)
+ROWS_A_TRANSACTION = 500
+
+
+def outdated(age: timedelta) -> NotificationQuerySet:
+    """Living notifications older than that, and those about somebody's presence older than a day."""
+    presence = [declared.name for declared in notification_types.all_types() if declared.presence_like]
+    passed = Q(notification_type__in=presence, created_at__lt=Now() - PRESENCE_AGE)
+    return Notification.objects.filter(passed | Q(created_at__lt=Now() - age))
+
+
+def forgotten() -> NotificationQuerySet:
+    """Tombstones that everybody has had the time to hear of. A pending one has been told to nobody."""
+    return Notification.everything.filter(removed_at__lt=Now() - TOMBSTONE_AGE, pending_since=None)
+
+
+def remove_outdated(age: timedelta) -> Iterator[int]:
+    """Remove outdated notifications from every device. Yields how many, batch by batch."""
+    for ids in _batches(outdated(age)):
+        with transaction.atomic():
+            # What an open transaction holds is left for the next time: nobody waits for anybody here.
+            locked = Notification.objects.filter(id__in=ids).select_for_update(skip_locked=True, no_key=True)
+            removed = dict(locked.values_list("id", "user_id"))
+            Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
+        # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
+        stamp(set(removed.values()))
+        yield len(removed)
+
+
+def delete_forgotten() -> Iterator[int]:
+    """Delete forgotten tombstones for good. Yields how many, batch by batch.
+
+    An inbox's `floor` rises to the highest revision deleted: whoever knows only of earlier ones may still show a row
+    that has left no trace, and must read the list anew. Everybody else can still catch up.
+    """
+    for ids in _batches(forgotten()):
+        with transaction.atomic():
+            users = set(
+                Notification.everything.filter(id__in=ids).order_by().values_list("user_id", flat=True)
+            )
+            # First the inboxes and then the rows, as a stamp does.
+            list(
+                Inbox.objects.filter(user_id__in=users)
+                .order_by("user_id")
+                .select_for_update()
+                .values_list("pk")
+            )
+            # Again: a row that has been touched meanwhile has something to tell first.
+            rows = forgotten().filter(id__in=ids).select_for_update(skip_locked=True)
+            chosen = list(rows.values_list("id", "user_id", "revision"))
+            _raise_floors([(user_id, revision or 0) for _, user_id, revision in chosen])
+            deleted = Notification.everything.filter(id__in=[pk for pk, _, _ in chosen]).erase()
+        yield deleted
+
+
+def _raise_floors(reached: list[tuple[int, int]]) -> None:
+    """Raise floors to at least these (user id, revision). In SQL: the ORM takes ten times as long, under the locks."""
+    floors: dict[int, int] = {}
+    for user_id, revision in reached:
+        floors[user_id] = max(revision, floors.get(user_id, 0))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {Inbox._meta.db_table} i SET floor = GREATEST(i.floor, d.floor)"  # noqa: S608
+                " FROM unnest(%s::bigint[], %s::bigint[]) AS d(user_id, floor) WHERE i.user_id = d.user_id",
+                [list(floors), list(floors.values())],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {Inbox._meta.db_table} SET floor = MAX(floor, %s) WHERE user_id = %s",  # noqa: S608
+                [(floor, user_id) for user_id, floor in floors.items()],
+            )
+
+
+def rotate_epochs() -> Iterator[int]:
+    """Give every inbox a new epoch, so that no number from before is taken for one of now. Yields how many."""
+    epoch, last = new_epoch(), 0
+    while True:
+        with transaction.atomic():
+            following = Inbox.objects.filter(user_id__gt=last).order_by("user_id").select_for_update()
+            ids = list(following.values_list("user_id", flat=True)[:ROWS_A_TRANSACTION])
+            if not ids:
+                return
+            Inbox.objects.filter(user_id__in=ids).update(epoch=epoch)
+        last = ids[-1]
+        yield len(ids)
+
+
+def _batches(rows: NotificationQuerySet) -> Iterator[list[int]]:
+    """Walk through rows by id, once."""
+    last = 0
+    while ids := list(
+        rows.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:ROWS_A_TRANSACTION]
+    ):
+        yield ids
+        last = ids[-1]

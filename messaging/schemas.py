@@ -1,0 +1,257 @@
+"""The JSON shapes, used by HTTP and by the socket alike: protocol.md's, and nothing else."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from .notification_types import Level
+
+RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+# PostgreSQL stores no NUL.
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
+class Shape(BaseModel):
+    """A closed shape: an undeclared field is a bug on our side and an error on the client's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class User(Shape):
+    id: int
+    username: str
+
+
+class Notification(Shape):
+    id: int
+    notification_type: str
+    title: str
+    description: str
+    level: Level
+    is_read: bool
+    created_at: datetime
+    actor: User | None
+    message_id: int | None
+    url: str | None
+
+
+# The columns that make a Notification, as both the ORM's values() and raw SQL name them.
+NOTIFICATION_COLUMNS = (
+    "id",
+    "notification_type",
+    "title",
+    "description",
+    "level",
+    "is_read",
+    "created_at",
+    "actor_id",
+    "message_id",
+    "url",
+)
+
+
+def notification(row: Mapping[str, Any]) -> Notification:
+    """Build the shape from a row: NOTIFICATION_COLUMNS and `actor_username`. SQLite's raw values are allowed."""
+    actor_id = row["actor_id"]
+    return Notification.model_construct(
+        id=row["id"],
+        notification_type=row["notification_type"],
+        title=row["title"],
+        description=row["description"],
+        level=row["level"],
+        is_read=bool(row["is_read"]),
+        created_at=as_utc(row["created_at"]),
+        actor=None if actor_id is None else User.model_construct(id=actor_id, username=row["actor_username"]),
+        message_id=row["message_id"],
+        url=row["url"],
+    )
+
+
+def as_utc(moment: datetime | str) -> datetime:
+    """Give a time from a raw query its zone: SQLite stores UTC without saying so."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Presence(Shape):
+    user: User
+    is_online: bool
+    last_seen: datetime | None
+    version: int
+
+
+class Message(Shape):
+    id: int
+    sender: User
+    receiver: User
+    content: str
+    timestamp: datetime
+    is_read: bool
+
+
+# --- What HTTP answers ---------------------------------------------------------------------------------------
+
+
+class Problem(Shape):
+    """Any answer that isn't a success: `detail` is for people, `code` for programs."""
+
+    detail: str
+    code: str
+
+
+class Session(Shape):
+    """Who is signed in, and the token that unsafe calls send as `X-CSRFToken`."""
+
+    user: User | None
+    csrf_token: str
+
+
+class Users(Shape):
+    items: list[User]
+    next: int | None
+
+
+class Messages(Shape):
+    items: list[Message]
+    next: int | None
+
+
+class Notifications(Shape):
+    """`items` may be newer than `revision`, never older."""
+
+    items: list[Notification]
+    next: int | None
+    epoch: str
+    revision: int
+    unread_count: int
+
+
+class Marked(Shape):
+    """`ids` were changed by this call; `revision` includes the change."""
+
+    revision: int
+    unread_count: int
+    ids: list[int]
+
+
+class Presences(Shape):
+    items: list[Presence]
+
+
+class ItemProblem(Problem):
+    """`index`: the item's place among those published, from 0."""
+
+    index: int
+
+
+class Published(Shape):
+    """How many were made, how many had been made before, and what is wrong with the others."""
+
+    created: int
+    duplicates: int
+    errors: list[ItemProblem]
+
+
+class NothingPublished(Problem):
+    errors: list[ItemProblem]
+
+
+# --- What HTTP is asked --------------------------------------------------------------------------------------
+
+
+class Body(Shape):
+    """A request's body: closed, and no type is guessed, so that "5" is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Credentials(Body):
+    username: Text
+    password: str
+
+
+class NewMessage(Body):
+    """`receiver` is a username."""
+
+    receiver: Text
+    content: Annotated[Text, Field(min_length=1, max_length=1000)]
+
+
+class Chosen(Body):
+    ids: Annotated[list[RowId], Field(max_length=1000)]
+
+
+class ChosenOrAll(Body):
+    """Either `ids` or `all`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    ids: Annotated[list[RowId], Field(max_length=1000)] = []
+    all: Annotated[bool, Field(json_schema_extra={"const": True})] = True
+
+    @model_validator(mode="after")
+    def exactly_one(self) -> "ChosenOrAll":
+        if len(self.model_fields_set) != 1 or not self.all:
+            raise ValueError("give either ids, or all: true")
+        return self
+
+    @property
+    def chosen(self) -> list[int] | None:
+        """The ids; None means all."""
+        return None if "all" in self.model_fields_set else self.ids
+
+
+class Page(Shape):
+    """A list is read newest first. `before` is the last answer's `next`."""
+
+    before: RowId | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class UserPage(Page):
+    search: Text = ""
+
+
+class MessagePage(Page):
+    """`with` is a username."""
+
+    partner: Annotated[Text | None, Field(alias="with")] = None
+
+
+class NotificationPage(Page):
+    unread: bool = False
+    notification_type: Text | None = None
+
+
+class NewNotification(Body):
+    """`user` is a username. With an `idempotency_key` a token's second try makes nothing new."""
+
+    user: Text
+    notification_type: Text
+    title: Annotated[Text, Field(min_length=1, max_length=200)]
+    description: Annotated[Text, Field(max_length=500)] = ""
+    level: Level | None = None
+    url: Annotated[Text, Field(max_length=500)] | None = None
+    idempotency_key: Annotated[Text, Field(min_length=1, max_length=150)] | None = None
+
+
+class NewNotifications(Body):
+    items: Annotated[list[NewNotification], Field(min_length=1, max_length=500)]
+    atomic: bool = False
+
+
+def _one_or_many(body: Any) -> str:
+    return (
+        "many"
+        if isinstance(body, NewNotifications) or (isinstance(body, dict) and "items" in body)
+        else "one"
+    )
+
+
+OneOrMany = Annotated[
+    Annotated[NewNotification, Tag("one")] | Annotated[NewNotifications, Tag("many")],
+    Discriminator(_one_or_many),
+]

@@ -1,0 +1,231 @@
+"""What turns events into notifications. A receiver that fails is logged; it never fails the save that fired it."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models.signals import post_save, pre_save
+
+from . import notification_types, notifications, profiles
+from .announcements import (
+    inboxes_changed,
+    inboxes_touched,
+    messages_marked,
+    presence_changed,
+    status_changed,
+)
+from .models import (
+    Inbox,
+    Message,
+    Notification,
+    NotificationQuerySet,
+    ReceiverFailed,
+    UserProfile,
+    announce_touched,
+    receivers_are_muted,
+    receivers_muted,
+    receivers_use_savepoints,
+)
+
+__all__ = [
+    "create_message_notification",
+    "create_user_profile",
+    "inboxes_changed",
+    "inboxes_touched",
+    "message_read_notification",
+    "messages_marked",
+    "messages_marked_notification",
+    "presence_changed",
+    "receivers_muted",
+    "status_changed",
+    "user_status_notification",
+]
+
+logger = logging.getLogger(__name__)
+
+PREVIEW = 50
+# A pair of people hears of each other's coming, and of their going, at most once in this many seconds.
+STATUS_WINDOW = 600
+
+Receiver = Callable[..., None]
+
+
+def guarded(receiver: Receiver) -> Receiver:
+    """Keep a receiver's failure from the save that fired it, and from the transaction around it."""
+
+    @functools.wraps(receiver)
+    def run(sender: Any, *, raw: bool = False, **kwargs: Any) -> None:
+        if raw or receivers_are_muted():
+            return
+        savepoint = receivers_use_savepoints()
+        try:
+            with transaction.atomic(savepoint=savepoint):
+                receiver(sender, **kwargs)
+        except Exception as error:
+            if not savepoint:
+                # The save is done again with savepoints, and the failure logged then.
+                raise ReceiverFailed from error
+            logger.exception("the receiver %s failed", receiver.__name__)
+
+    return run
+
+
+@guarded
+def create_message_notification(sender: Any, *, instance: Message, created: bool, **kwargs: Any) -> None:
+    """A message was sent: its receiver is told, and the two are contacts from now on."""
+    if not created:
+        return
+    profiles.meet(instance.sender_id, instance.receiver_id)
+    notifications.notify(
+        instance.receiver_id,
+        notification_types.NEW_MESSAGE.name,
+        f"New message from {name_of(instance.sender)}",
+        f"You have received a new message: {preview_of(instance)}",
+        actor=instance.sender_id,
+        message=instance.pk,
+        dedupe_key=f"new_message:{instance.pk}",
+    )
+
+
+@guarded
+def note_reading(
+    sender: Any, *, instance: Message, update_fields: frozenset[str] | None = None, **kwargs: Any
+) -> None:
+    """Did this save make the message read? One conditional UPDATE decides, whoever else reads it at once."""
+    instance._became_read = False
+    if instance._state.adding or not instance.is_read:
+        return
+    if update_fields is None or "is_read" in update_fields:
+        unread = Message.objects.filter(pk=instance.pk, is_read=False)
+        instance._became_read = unread.update(is_read=True) == 1
+
+
+@guarded
+def message_read_notification(sender: Any, *, instance: Message, **kwargs: Any) -> None:
+    """A message was read: its sender is told, and its `new_message` notification is read too."""
+    if not instance._became_read:
+        return
+    instance._became_read = False
+    announce_reading([instance])
+
+
+def announce_reading(messages: list[Message]) -> None:
+    """Tell the senders that these messages were read, and mark the messages' own notifications read."""
+    if notifications_of(messages).filter(is_read=False).mark_pending(is_read=True):
+        announce_touched({message.receiver_id for message in messages})
+    send_receipts(messages)
+
+
+@guarded
+def messages_marked_notification(
+    sender: Any, *, messages: list[Message], is_read: bool, **kwargs: Any
+) -> None:
+    """Messages were marked read or unread, many in one go: what `announce_reading` does, or its contrary."""
+    if is_read:
+        notifications.mark_rows_read(notifications_of(messages))
+        send_receipts(messages)
+    else:
+        notifications.mark_rows_unread(notifications_of(messages))
+
+
+def notifications_of(messages: list[Message]) -> NotificationQuerySet:
+    """The `new_message` notifications of these messages."""
+    keys = [f"new_message:{message.pk}" for message in messages]
+    receivers = {message.receiver_id for message in messages}
+    return Notification.objects.filter(user_id__in=receivers, dedupe_key__in=keys)
+
+
+def send_receipts(messages: list[Message]) -> None:
+    """Tell the senders that these messages were read, each once."""
+    notifications.create(
+        notifications.build(
+            message.sender_id,
+            notification_types.MESSAGE_READ.name,
+            f"Message read by {name_of(message.receiver)}",
+            f"{name_of(message.receiver)} has read your message: {preview_of(message)}",
+            actor=message.receiver_id,
+            message=message.pk,
+            dedupe_key=f"message_read:{message.pk}",
+        )
+        for message in messages
+    )
+
+
+def name_of(user: Any) -> str:
+    """Return a user's name as a title can hold it, whatever names the project's user model allows."""
+    return printable(user.get_username()[:150])
+
+
+def preview_of(message: Message) -> str:
+    return printable(message.content[:PREVIEW]) + ("..." if len(message.content) > PREVIEW else "")
+
+
+def printable(text: str) -> str:
+    """Replace what a notification's text may not contain."""
+    return notifications.CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+@guarded
+def create_user_profile(sender: Any, *, instance: Any, created: bool, **kwargs: Any) -> None:
+    """A user was made: with a profile and an inbox."""
+    if created:
+        UserProfile.objects.get_or_create(user=instance)
+        Inbox.objects.get_or_create(user=instance)
+
+
+@guarded
+def note_status(
+    sender: Any, *, instance: UserProfile, update_fields: frozenset[str] | None = None, **kwargs: Any
+) -> None:
+    """Did this save, in the admin or a shell, make somebody come or go? Then it takes the same road as a socket."""
+    if instance._state.adding or (update_fields is not None and "is_online" not in update_fields):
+        return
+    profiles.set_by_hand(instance)
+
+
+@guarded
+def user_status_notification(sender: Any, *, online: list[int], offline: list[int], **kwargs: Any) -> None:
+    """People came or went: those of their contacts who are online are told, at most once in ten minutes a pair."""
+    window = int(time.time()) // STATUS_WINDOW
+    for user_ids, declared, state in (
+        (online, notification_types.USER_ONLINE, "online"),
+        (offline, notification_types.USER_OFFLINE, "offline"),
+    ):
+        if not user_ids:
+            continue
+        contacts = profiles.contacts_of_many(user_ids)
+        everyone = {contact for listed in contacts.values() for contact in listed}
+        listening = set(profiles.presence(everyone, online_only=True))
+        names = get_user_model().objects.filter(pk__in=user_ids).in_bulk()
+        notifications.create(
+            notifications.build(
+                contact,
+                declared.name,
+                f"{name_of(names[user_id])} is {state}",
+                f"{name_of(names[user_id])} is now {state}.",
+                actor=user_id,
+                dedupe_key=f"{declared.name}:{user_id}:{window}",
+            )
+            for user_id in user_ids
+            if user_id in names
+            for contact in sorted(listening & set(contacts[user_id]))
+        )
+
+
+def connect() -> None:
+    """Connect every receiver, once."""
+    for signal, receiver, sender in (
+        (post_save, create_message_notification, Message),
+        (pre_save, note_reading, Message),
+        (post_save, message_read_notification, Message),
+        (messages_marked, messages_marked_notification, Message),
+        (post_save, create_user_profile, settings.AUTH_USER_MODEL),
+        (pre_save, note_status, UserProfile),
+        (status_changed, user_status_notification, UserProfile),
+    ):
+        signal.connect(receiver, sender=sender, dispatch_uid=f"messaging.{receiver.__name__}")

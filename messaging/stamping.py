@@ -1,0 +1,207 @@
+"""The dealing of revisions: pending rows are numbered after commit, under the inbox's lock, and the inbox counts them.
+
+Three statements a transaction for any number of users. READ COMMITTED is required: the second statement must see what
+was committed while the first one waited for its locks.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+
+from . import schemas
+from .announcements import inboxes_changed
+from .models import Inbox, Notification
+
+logger = logging.getLogger(__name__)
+
+USERS_A_TRANSACTION = 500
+ROWS_A_TRANSACTION = 5_000
+ROWS_A_REVISION = 100
+TRIES = 3
+# PostgreSQL: serialization failure, deadlock; foreign key: a user was deleted while the inbox was made.
+PASSING_ERRORS = {"40001", "40P01", "23503"}
+
+
+@dataclass(slots=True)
+class Revision:
+    """One step of an inbox: what became new, read, unread or gone, and the exact count of unread ones after it."""
+
+    user_id: int
+    revision: int
+    unread_count: int
+    added: list[schemas.Notification] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+    unread: list[int] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+
+
+def stamp(user_ids: Collection[int]) -> list[Revision]:
+    """Deal the next revisions to these users' pending notifications and announce them (`inboxes_changed`).
+
+    To be called outside of transactions. Rows that an open transaction holds stay pending; whoever ends that
+    transaction, or the sweep, comes back for them. Makes missing inboxes; ids of nobody are ignored.
+    Returns the revisions dealt, in rising order for each user.
+    """
+    revisions: list[Revision] = []
+    ids = sorted(set(user_ids))
+    for start in range(0, len(ids), USERS_A_TRANSACTION):
+        chunk = ids[start : start + USERS_A_TRANSACTION]
+        while True:
+            dealt, complete = _with_retries(chunk)
+            if dealt:
+                inboxes_changed.send_robust(sender=Inbox, revisions=dealt)
+            revisions += dealt
+            if complete:
+                break
+    return revisions
+
+
+def _with_retries(user_ids: list[int]) -> tuple[list[Revision], bool]:
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction.atomic(durable=True):
+                return _deal(user_ids)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in PASSING_ERRORS or attempt == TRIES:
+                raise
+            logger.info("stamp is tried again after %s", error)
+            time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def _deal(user_ids: list[int]) -> tuple[list[Revision], bool]:
+    inboxes = _lock(user_ids)
+    if len(inboxes) < len(user_ids):
+        users = get_user_model().objects.filter(pk__in=set(user_ids) - inboxes.keys()).order_by("pk")
+        missing = [Inbox(user_id=pk) for pk in users.values_list("pk", flat=True)]
+        if missing:
+            Inbox.objects.bulk_create(missing, ignore_conflicts=True)
+            inboxes = _lock(user_ids)
+    number = _number_postgresql if connection.vendor == "postgresql" else _number_sqlite
+    rows = number(inboxes)
+    revisions = [
+        _revision(inboxes[user_id], user_id, revision, list(group))
+        for (user_id, revision), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"]))
+    ]
+    _store({user_id: inboxes[user_id] for user_id in {row["user_id"] for row in rows}})
+    return revisions, len(rows) < ROWS_A_TRANSACTION
+
+
+@dataclass(slots=True)
+class _Inbox:
+    revision: int
+    unread_count: int
+
+
+def _lock(user_ids: list[int]) -> dict[int, _Inbox]:
+    """Lock the inboxes in the order of user ids: in any other order, two stamps deadlock."""
+    rows = Inbox.objects.filter(user_id__in=user_ids).order_by("user_id").select_for_update()
+    return {
+        user_id: _Inbox(revision, unread_count)
+        for user_id, revision, unread_count in rows.values_list("user_id", "revision", "unread_count")
+    }
+
+
+def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
+    user = get_user_model()
+    columns = ["user_id", "revision", "counted", "removed_at", *schemas.NOTIFICATION_COLUMNS]
+    # SKIP LOCKED is what makes it right, not only what makes it fast: a row held by an open transaction would
+    # otherwise be waited for, numbered with the content seen before the wait, and its change never told.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH picked AS MATERIALIZED (
+                SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision
+                FROM {Notification._meta.db_table}
+                WHERE user_id = ANY(%s) AND pending_since IS NOT NULL
+                ORDER BY user_id, id LIMIT {ROWS_A_TRANSACTION}
+                FOR UPDATE SKIP LOCKED
+            ), numbered AS (
+                SELECT p.*, a.{user.USERNAME_FIELD} AS actor_username, i.revision + 1
+                    + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {ROWS_A_REVISION} AS next
+                FROM picked p
+                JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
+                LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = p.actor_id
+            )
+            UPDATE {Notification._meta.db_table} n
+            SET revision = d.next, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
+            FROM numbered d WHERE n.id = d.id
+            RETURNING {", ".join(f"n.{column}" for column in columns)},
+                d.was_counted, d.was_revision, d.actor_username
+            """,  # noqa: S608
+            [list(inboxes)],
+        )
+        names = [*columns, "was_counted", "was_revision", "actor_username"]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows.sort(key=lambda row: (row["user_id"], row["id"]))
+    return rows
+
+
+def _number_sqlite(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
+    # The transaction began IMMEDIATE, so nobody else writes, and what is read is what is written.
+    rows = list(
+        Notification.everything.filter(user_id__in=inboxes, pending_since__isnull=False)
+        .order_by("user_id", "id")
+        .values(
+            *schemas.NOTIFICATION_COLUMNS,
+            "user_id",
+            "removed_at",
+            was_counted=F("counted"),
+            was_revision=F("revision"),
+            actor_username=F(f"actor__{get_user_model().USERNAME_FIELD}"),
+        )[:ROWS_A_TRANSACTION]
+    )
+    for user_id, group in groupby(rows, key=lambda row: row["user_id"]):
+        for place, row in enumerate(group):
+            row["revision"] = inboxes[user_id].revision + 1 + place // ROWS_A_REVISION
+            row["counted"] = not row["is_read"] and row["removed_at"] is None
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Notification._meta.db_table}"  # noqa: S608
+            " SET revision = %s, pending_since = NULL, counted = %s WHERE id = %s",
+            [(row["revision"], row["counted"], row["id"]) for row in rows],
+        )
+    return rows
+
+
+def _revision(inbox: _Inbox, user_id: int, revision: int, rows: list[dict[str, Any]]) -> Revision:
+    inbox.revision = revision
+    inbox.unread_count += sum(row["counted"] - row["was_counted"] for row in rows)
+    dealt = Revision(user_id, revision, inbox.unread_count)
+    for row in rows:
+        if row["removed_at"] is not None:
+            dealt.removed.append(row["id"])
+        elif row["was_revision"] is None:
+            dealt.added.append(schemas.notification(row))
+        elif row["is_read"]:
+            dealt.read.append(row["id"])
+        else:
+            dealt.unread.append(row["id"])
+    return dealt
+
+
+def _store(inboxes: Mapping[int, _Inbox]) -> None:
+    values = [(user_id, inbox.revision, inbox.unread_count) for user_id, inbox in sorted(inboxes.items())]
+    if not values:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {Inbox._meta.db_table} i SET revision = d.revision, unread_count = d.unread_count"  # noqa: S608
+                " FROM unnest(%s::bigint[], %s::bigint[], %s::int[]) AS d(user_id, revision, unread_count)"
+                " WHERE i.user_id = d.user_id",
+                [list(column) for column in zip(*values, strict=True)],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {Inbox._meta.db_table} SET revision = %s, unread_count = %s WHERE user_id = %s",  # noqa: S608
+                [(revision, unread_count, user_id) for user_id, revision, unread_count in values],
+            )

@@ -1,0 +1,53 @@
+"""The domain alone: whoever delivers what it announces is left out here, so that each test stamps for itself."""
+
+import pytest
+
+from messaging import announcements, notifications
+from messaging.announcements import inboxes_changed, inboxes_touched, presence_changed, status_changed
+from messaging.tests.caller import Caller
+from messaging.throttles import api_calls
+
+
+@pytest.fixture(autouse=True)
+def the_domain_alone(monkeypatch):
+    for signal in (inboxes_touched, inboxes_changed, presence_changed, status_changed):
+        ours = [entry for entry in signal.receivers if str(entry[0][0]).startswith("messaging.")]
+        monkeypatch.setattr(signal, "receivers", ours)
+
+
+@pytest.fixture
+def announced():
+    """Everything that the domain announces: a list of (signal's name, what it carries)."""
+    heard = []
+    for name in ("inboxes_touched", "inboxes_changed", "presence_changed", "status_changed"):
+
+        def listen(sender, signal, name=name, **carried):
+            heard.append((name, carried))
+
+        getattr(announcements, name).connect(listen, weak=False)
+    return heard
+
+
+@pytest.fixture
+def told():
+    """Stamp one user's inbox and return the revisions dealt."""
+
+    def stamp(user):
+        revisions = notifications.stamp([user.pk])
+        assert all(revision.user_id == user.pk for revision in revisions)
+        return revisions
+
+    return stamp
+
+
+@pytest.fixture
+def as_user():
+    """Sign in over HTTP: as_user(ada) is a caller of the API with ada's session."""
+    api_calls.clear()
+
+    def sign_in(user):
+        caller = Caller()
+        assert caller.sign_in(user.username).status_code == 200
+        return caller
+
+    return sign_in

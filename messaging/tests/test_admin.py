@@ -1,0 +1,475 @@
+"""The admin: real pages, by a real client. What it changes is told like any other change."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from conftest import PASSWORD
+from messaging import notifications, tokens
+from messaging.models import ApiToken, Inbox, Message, Notification, UserProfile
+from messaging.tests.desk import Admin, address
+from messaging.tests.replica import check_counts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LISTS = [f"messaging_{name}" for name in ("message", "notification", "userprofile", "inbox", "apitoken")]
+
+
+@pytest.fixture
+def root(db, cheap_passwords):
+    return User.objects.create_superuser("root", "root@example.org", PASSWORD)
+
+
+@pytest.fixture
+def admin(root):
+    return Admin(root)
+
+
+@pytest.fixture
+def staff(db, cheap_passwords):
+    """Somebody who may do these things in the admin: staff("view_message")."""
+
+    def make(*codenames):
+        user = User.objects.create_user("margaret", password=PASSWORD, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        return Admin(user)
+
+    return make
+
+
+def populate(start, count):
+    """Rows of everything: each user writes to the one before, and has a token."""
+    users = [User.objects.create_user(f"user{number:03}") for number in range(start, start + count)]
+    for user, other in zip(users, [users[-1], *users], strict=False):
+        Message.objects.create(sender=user, receiver=other, content=f"A message by {user.username}")
+        tokens.make(f"token of {user}", user=user)
+    Message.objects.filter(sender__in=users[: count // 2]).mark_read()
+    notifications.stamp([user.pk for user in users])
+
+
+# --- Pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_and_every_row_has_a_page(admin, name):
+    populate(0, 3)
+    response = admin.client.get(reverse(f"admin:{name}_changelist"))
+    assert response.status_code == 200
+    rows = response.context["cl"].result_list
+    assert len(rows) >= 3
+    for row in rows:
+        admin.page(row)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_takes_as_many_queries_for_30_rows_as_for_3(admin, name):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            admin.list(name)
+        return len(captured)
+
+    populate(0, 3)
+    admin.list(name)
+    few = queries()
+    populate(3, 27)
+    assert queries() == few <= 10
+
+
+@pytest.mark.parametrize("name", [*LISTS, "auth_user"])
+def test_a_list_is_found_by_search(admin, name):
+    populate(0, 3)
+    admin.list(name, q="user001")
+
+
+def test_messages_show_who_wrote_what_to_whom_and_how_many_notifications_came_of_it(admin, ada, grace):
+    message = Message.objects.create(sender=ada, receiver=grace, content="x" * 100)
+    Message.objects.filter(pk=message.pk).mark_read()
+    shown = admin.list("messaging_message")
+    assert "x" * 60 + "…" in shown
+    assert "x" * 61 not in shown
+    for user in (ada, grace):
+        assert address(user, "change") in shown
+    link = f"{reverse('admin:messaging_notification_changelist')}?message__id__exact={message.pk}"
+    assert f'<a href="{link}">2</a>' in shown
+    assert "2 notifications" in admin.client.get(link).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, 2),
+        ({"is_read__exact": 1}, 1),
+        ({"is_read__exact": 0}, 1),
+        ({"q": "second"}, 1),
+        ({"q": "grace"}, 2),
+        ({"q": "linus"}, 0),
+        ({"timestamp__gte": "2020-01-01 00:00:00Z", "timestamp__lt": "2020-02-01 00:00:00Z"}, 0),
+    ],
+)
+def test_messages_are_found_by_state_words_names_and_date(admin, ada, grace, query, found):
+    Message.objects.create(sender=ada, receiver=grace, content="The first")
+    Message.objects.create(sender=grace, receiver=ada, content="The second", is_read=True)
+    response = admin.client.get(reverse("admin:messaging_message_changelist"), query)
+    assert response.context["cl"].result_count == found
+
+
+def test_messages_are_found_by_user_however_many_there_are(admin, ada, grace):
+    User.objects.bulk_create(User(username=f"a{number:03}") for number in range(100))
+    late = User.objects.create_user("zoe")
+    Message.objects.create(sender=late, receiver=ada, content="Hello from far down the list")
+    Message.objects.create(sender=ada, receiver=grace, content="Hi")
+    shown = admin.list("messaging_message")
+    assert shown.count("?sender__id__exact=") == 30
+    shown = admin.list("messaging_message", sender__id__exact=late.pk)
+    assert "far down the list" in shown
+    assert "1 message\n" in shown
+    assert f"?sender__id__exact={late.pk}" in shown
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "9" * 30, ""])
+def test_a_made_up_user_in_the_address_is_no_error(admin, value):
+    response = admin.client.get(
+        reverse("admin:messaging_message_changelist"), {"sender__id__exact": value}, follow=True
+    )
+    assert response.status_code == 200
+
+
+def test_notifications_show_their_type_and_lead_to_message_and_users(admin, ada, grace):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    shown = admin.list("messaging_notification")
+    assert "New message</td>" in shown
+    for thing in (ada, grace, message):
+        assert address(thing, "change") in shown
+
+
+def test_notifications_are_found_by_type_and_level_and_a_type_that_was_removed_is_still_shown(admin, ada):
+    Notification.objects.create(user=ada, notification_type="of_yore", title="Old", level="error")
+    notifications.notify(ada, "announcement", "New")
+    assert "of_yore</td>" in admin.list("messaging_notification")
+    found = admin.list("messaging_notification", notification_type="announcement")
+    assert "1 notification\n" in found
+    assert "of_yore" not in found
+    assert "of_yore" in admin.list("messaging_notification", level="error")
+
+
+def test_profiles_count_messages_and_notifications_and_lead_to_them(admin, ada, grace):
+    for _ in range(3):
+        Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    Notification.objects.filter(user=grace).first().delete()
+    shown = admin.list("messaging_userprofile", q="grace")
+    assert f'?sender__id__exact={grace.pk}">0</a>' in shown
+    assert f'?receiver__id__exact={grace.pk}">3</a>' in shown
+    assert f'?user__id__exact={grace.pk}">2</a>' in shown
+
+
+def test_inboxes_show_their_state_and_nothing_can_be_changed(admin, ada):
+    notifications.notify(ada, "announcement", "Hello")
+    notifications.stamp([ada.pk])
+    shown = admin.page(ada.inbox)
+    assert ada.inbox.epoch in shown
+    assert 'name="_save"' not in shown
+    assert admin.client.post(address(ada.inbox, "change"), {"revision": 9}).status_code == 403
+    assert admin.client.get(address(ada.inbox, "delete")).status_code == 403
+    assert admin.actions("messaging_inbox") == []
+
+
+# --- Messages ----------------------------------------------------------------------------------------------------
+
+
+def test_a_message_sent_from_the_admin_notifies_its_receiver(admin, ada, grace, told):
+    admin.post(reverse("admin:messaging_message_add"), sender=ada.pk, receiver=grace.pk, content="Hello!")
+    [revision] = told(grace)
+    assert revision.unread_count == 1
+    assert revision.added[0].title == "New message from ada"
+
+
+def test_a_message_to_oneself_is_refused(admin, ada):
+    shown = admin.post(
+        reverse("admin:messaging_message_add"), sender=ada.pk, receiver=ada.pk, content="Hello!"
+    )
+    assert "A message to oneself" in shown
+    assert not Message.objects.exists()
+
+
+def test_marking_messages_read_makes_receipts_lowers_the_badge_and_is_announced(
+    admin, ada, grace, told, announced
+):
+    messages = [Message.objects.create(sender=ada, receiver=grace, content=f"{n}") for n in range(3)]
+    told(grace)
+    announced.clear()
+    assert "3 messages marked read." in admin.act("mark_read", *messages)
+    assert not Message.objects.filter(is_read=False).exists()
+    touched = set().union(*(carried["user_ids"] for name, carried in announced if name == "inboxes_touched"))
+    assert touched == {ada.pk, grace.pk}
+    [revision] = told(ada)
+    assert [shape.notification_type for shape in revision.added] == ["message_read"] * 3
+    [revision] = told(grace)
+    assert (revision.unread_count, len(revision.read)) == (0, 3)
+    check_counts(grace.pk)
+
+
+def test_marking_messages_read_twice_makes_no_second_receipt(admin, ada, grace, told, announced):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    admin.act("mark_read", message)
+    told(ada)
+    announced.clear()
+    assert "0 messages marked read." in admin.act("mark_read", message)
+    assert announced == []
+    assert told(ada) == []
+
+
+def test_marking_messages_unread_raises_the_badge_again_and_keeps_the_receipt(admin, ada, grace, told):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    admin.act("mark_read", message)
+    told(ada)
+    told(grace)
+    assert "1 message marked unread." in admin.act("mark_unread", message)
+    message.refresh_from_db()
+    assert message.is_read is False
+    [revision] = told(grace)
+    assert (revision.unread_count, len(revision.unread)) == (1, 1)
+    assert told(ada) == []
+    admin.act("mark_read", message)
+    assert told(ada) == []
+    [revision] = told(grace)
+    assert revision.unread_count == 0
+
+
+def test_marking_a_thousand_messages_takes_as_many_queries_as_two_batches(ada, grace):
+    Message.objects.bulk_create(Message(sender=ada, receiver=grace, content="x") for _ in range(1000))
+    with CaptureQueriesContext(connection) as captured:
+        assert Message.objects.all().mark_read() == 1000
+    assert len(captured) < 30
+    assert Notification.objects.filter(user=ada, notification_type="message_read").count() == 1000
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_messages_page_marks_it_too(admin, ada, grace, told, is_read):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    if not is_read:
+        Message.objects.filter(pk=message.pk).mark_read()
+    told(grace)
+    fields = {"is_read": "on"} if is_read else {}
+    admin.post(address(message, "change"), content="Something else", **fields)
+    message.refresh_from_db()
+    assert (message.is_read, message.content) == (is_read, "Hello!")
+    [revision] = told(grace)
+    assert revision.unread_count == (0 if is_read else 1)
+    assert Notification.objects.filter(user=ada).count() == 1
+
+
+# --- Notifications -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(ada, grace):
+    """Unread notifications of two users, told."""
+    rows = notifications.notify_many([ada, ada, grace], "announcement", "Hello")
+    notifications.stamp([ada.pk, grace.pk])
+    return rows
+
+
+def test_marking_notifications_read_and_unread_changes_each_ones_badge(
+    admin, ada, grace, three, told, announced
+):
+    announced.clear()
+    assert "3 notifications marked read." in admin.act("mark_read", *three)
+    assert announced == [("inboxes_touched", {"user_ids": {ada.pk, grace.pk}})]
+    [revision] = told(ada)
+    assert (revision.unread_count, len(revision.read)) == (0, 2)
+    assert told(grace)[0].unread_count == 0
+    assert "2 notifications marked unread." in admin.act("mark_unread", *three[:2])
+    [revision] = told(ada)
+    assert (revision.unread_count, len(revision.unread)) == (2, 2)
+    assert told(grace) == []
+
+
+def test_what_is_read_already_is_not_told_again(admin, ada, three, told, announced):
+    admin.act("mark_read", three[0])
+    told(ada)
+    announced.clear()
+    assert "0 notifications marked read." in admin.act("mark_read", three[0])
+    assert announced == []
+
+
+def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, grace, three, told):
+    asked = admin.act("delete_selected", *three[:2])
+    assert "Are you sure" in asked
+    assert Notification.objects.count() == 3
+    admin.act("delete_selected", *three[:2], post="yes")
+    assert list(Notification.objects.all()) == three[2:]
+    assert Notification.everything.count() == 3
+    [revision] = told(ada)
+    assert (revision.unread_count, len(revision.removed)) == (0, 2)
+    check_counts(ada.pk)
+
+
+def test_removing_very_many_lists_only_some_of_them(admin, ada):
+    rows = notifications.notify_many([ada] * 60, "announcement", "Hello")
+    asked = admin.act("delete_selected", *rows)
+    assert asked.count("Hello (for ada)") == 50
+    assert "and 10 more" in asked
+    assert "notifications: 60" in asked.lower()
+    admin.act("delete_selected", *rows, post="yes")
+    assert not Notification.objects.exists()
+
+
+def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, told):
+    admin.post(address(three[0], "delete"), post="yes")
+    assert Notification.everything.get(pk=three[0].pk).removed_at is not None
+    [revision] = told(ada)
+    assert revision.removed == [three[0].pk]
+
+
+def test_a_notifications_page_marks_it_but_never_changes_its_texts(admin, ada, three, told):
+    row = three[0]
+    admin.post(address(row, "change"), is_read="on", title="Changed", description="Changed", url="/x")
+    row = Notification.objects.get(pk=row.pk)
+    assert (row.title, row.description, row.url, row.is_read) == ("Hello", "", None, True)
+    assert told(ada)[0].unread_count == 1
+    admin.post(address(row, "change"), is_read="on")
+    assert told(ada) == []
+
+
+def test_notifications_are_not_added_by_a_form_that_checks_nothing(admin):
+    assert admin.client.get(reverse("admin:messaging_notification_add")).status_code == 403
+
+
+# --- Profiles ----------------------------------------------------------------------------------------------------
+
+
+def test_setting_users_online_and_offline_is_announced_once_for_all(admin, ada, grace, announced):
+    profiles = list(UserProfile.objects.filter(user__in=[ada, grace]).order_by("user"))
+    announced.clear()
+    assert "2 users set online." in admin.act("set_online", *profiles)
+    both = sorted([ada.pk, grace.pk])
+    assert ("presence_changed", {"users": both}) in announced
+    assert ("status_changed", {"online": both, "offline": []}) in announced
+    profile = UserProfile.objects.get(user=ada)
+    assert (profile.is_online, profile.version) == (True, 1)
+    assert profile.offline_after is not None
+    assert "0 users set online." in admin.act("set_online", *profiles)
+    assert "1 user set offline." in admin.act("set_offline", profiles[0])
+    profile = UserProfile.objects.get(user=profiles[0].user)
+    assert (profile.is_online, profile.version, profile.offline_after) == (False, 2, None)
+
+
+def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, told):
+    Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    admin.act("set_online", UserProfile.objects.get(user=grace))
+    told(grace)
+    admin.act("set_online", UserProfile.objects.get(user=ada))
+    [revision] = told(grace)
+    assert [shape.title for shape in revision.added] == ["ada is online"]
+
+
+def test_a_profiles_page_takes_the_same_road(admin, ada, announced):
+    profile = UserProfile.objects.get(user=ada)
+    announced.clear()
+    admin.post(address(profile, "change"), is_online="on", version=70)
+    profile.refresh_from_db()
+    assert (profile.is_online, profile.version) == (True, 1)
+    assert ("status_changed", {"online": [ada.pk], "offline": []}) in announced
+
+
+def test_profiles_and_inboxes_go_with_their_user_and_not_before(admin, ada):
+    for thing in (ada.profile, ada.inbox):
+        assert admin.client.post(address(thing, "delete"), {"post": "yes"}).status_code == 403
+    admin.post(address(ada, "delete"), post="yes")
+    assert not User.objects.filter(pk=ada.pk).exists()
+    assert not Inbox.objects.filter(user_id=ada.pk).exists()
+
+
+# --- Tokens ------------------------------------------------------------------------------------------------------
+
+
+def secret_in(page):
+    return page.split("<code>")[1].split("</code>")[0]
+
+
+def test_a_tokens_secret_is_shown_once(admin, ada):
+    shown = admin.post(reverse("admin:messaging_apitoken_add"), name="<shop>", can_publish="on")
+    secret = secret_in(shown)
+    assert "&lt;shop&gt;" in shown
+    token = tokens.find(secret)
+    assert (token.name, token.can_publish, token.user) == ("<shop>", True, None)
+    for later in (admin.list("messaging_apitoken"), admin.page(token)):
+        assert secret not in later
+        assert token.hash not in later
+    assert secret not in str(list(LogEntry.objects.values()))
+
+
+def test_a_token_that_could_do_nothing_is_refused(admin):
+    shown = admin.post(reverse("admin:messaging_apitoken_add"), name="shop")
+    assert "in whose name it acts, or the right to publish" in shown
+    assert not ApiToken.objects.exists()
+
+
+def test_a_tokens_name_can_be_changed_and_nothing_else(admin, ada):
+    token, secret = tokens.make("phone", user=ada)
+    admin.post(
+        address(token, "change"),
+        name="telephone",
+        hash="x",
+        can_publish="on",
+        user="",
+        revoked_at_0="2020-01-01",
+    )
+    assert tokens.find(secret) == token
+    token.refresh_from_db()
+    assert (token.name, token.can_publish, token.user) == ("telephone", False, ada)
+
+
+def test_a_revoked_token_is_worth_nothing_and_stays_revoked(admin, ada):
+    token, secret = tokens.make("phone", user=ada)
+    assert "1 token revoked." in admin.act("revoke", token)
+    assert tokens.find(secret) is None
+    moment = ApiToken.objects.get().revoked_at
+    assert LogEntry.objects.get().change_message == "Revoked."
+    assert "0 tokens revoked." in admin.act("revoke", token)
+    assert ApiToken.objects.get().revoked_at == moment
+
+
+# --- Who may -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_only_staff_with_the_permission_see_a_list(staff, ada, name):
+    model = name.split("_")[1]
+    url = reverse(f"admin:{name}_changelist")
+    assert Client().get(url).status_code == 302
+    assert Admin(ada).client.get(url).status_code == 302
+    somebody = staff(f"view_{model}")
+    somebody.list(name)
+    for other in set(LISTS) - {name}:
+        assert somebody.client.get(reverse(f"admin:{other}_changelist")).status_code == 403
+
+
+def test_who_may_only_look_may_not_mark(staff, ada, grace):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+    token, secret = tokens.make("phone", user=ada)
+    viewer = staff(
+        *(f"view_{name}" for name in ("message", "notification", "userprofile", "apitoken")),
+    )
+    for name in set(LISTS) - {"messaging_inbox"}:
+        assert viewer.actions(name) == []
+    viewer.act("mark_read", message)
+    viewer.act("mark_read", Notification.objects.get())
+    viewer.act("delete_selected", Notification.objects.get(), post="yes")
+    viewer.act("set_online", ada.profile)
+    viewer.act("revoke", token)
+    assert not Message.objects.filter(is_read=True).exists()
+    assert not Notification.objects.filter(is_read=True).exists()
+    assert Notification.objects.exists()
+    assert not UserProfile.objects.filter(is_online=True).exists()
+    assert tokens.find(secret)
+
+
+def test_marking_needs_the_right_to_change_and_removing_the_right_to_delete(staff, ada):
+    notifications.notify(ada, "announcement", "Hello")
+    somebody = staff("view_notification", "change_notification")
+    assert somebody.actions("messaging_notification") == ["mark_read", "mark_unread"]

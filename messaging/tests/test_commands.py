@@ -1,0 +1,155 @@
+import io
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from messaging import notifications
+from messaging.demo import PEOPLE, people
+from messaging.management.commands.test import Command, path_of
+from messaging.models import Inbox, Message, Notification
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(command, *arguments):
+    out = io.StringIO()
+    call_command(command, *arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+class TestSeedDemo:
+    @pytest.fixture(autouse=True)
+    def demo(self, settings):
+        settings.DEMO = True
+
+    def test_makes_four_people_and_a_superuser_whose_name_and_password_it_prints(self):
+        printed = run("seed_demo")
+        assert {user.username: user.get_full_name() for user in people()} == PEOPLE
+        assert people().get(username="ada").email == "ada@example.com"
+        admin = User.objects.get(is_superuser=True)
+        assert admin.is_staff
+        password = printed.split()[-1]
+        for name in (*PEOPLE, admin.username):
+            assert name in printed
+            assert authenticate(username=name, password=password)
+
+    def test_the_people_have_exchanged_messages_some_of_them_read(self):
+        run("seed_demo")
+        assert Message.objects.count() > 4
+        assert 0 < Message.objects.filter(is_read=True).count() < Message.objects.count()
+        assert Notification.objects.filter(notification_type="message_read").exists()
+        for user in people():
+            assert user.sent_messages.exists()
+            assert user.received_messages.exists()
+
+    def test_a_second_run_changes_nothing(self):
+        run("seed_demo")
+        User.objects.filter(username="ada").update(first_name="Augusta")
+        before = list(User.objects.values()), list(Message.objects.values())
+        run("seed_demo")
+        assert (list(User.objects.values()), list(Message.objects.values())) == before
+
+    def test_without_demo_it_makes_no_known_passwords_unless_forced(self, settings):
+        settings.DEMO = False
+        with pytest.raises(CommandError, match="DEMO is off"):
+            run("seed_demo")
+        assert not User.objects.exists()
+        run("seed_demo", "--force")
+        assert User.objects.count() == 5
+
+
+@pytest.mark.django_db
+class TestCheckInboxes:
+    @pytest.fixture
+    def row(self, ada):
+        row = notifications.notify(ada, "announcement", "One")
+        notifications.notify(ada, "announcement", "Two")
+        notifications.stamp([ada.pk])
+        return Notification.everything.filter(pk=row.pk)
+
+    def test_finds_nothing_where_nothing_is_wrong(self, row, ada, grace):
+        notifications.mark_read(ada, [row.get().pk])
+        notifications.remove(ada, [row.get().pk])
+        assert "2 inboxes, nothing wrong" in run("check_inboxes")
+        notifications.stamp([ada.pk])
+        assert "nothing wrong" in run("check_inboxes")
+
+    def found(self):
+        out = io.StringIO()
+        with pytest.raises(CommandError) as failed:
+            call_command("check_inboxes", stderr=out, stdout=out)
+        assert failed.value.returncode == 1
+        return out.getvalue()
+
+    def test_finds_a_wrong_count(self, row):
+        Inbox.objects.update(unread_count=F("unread_count") + 1)
+        assert "unread_count 3, counted rows 2" in self.found()
+
+    def test_finds_a_revision_beyond_the_inboxs(self, row):
+        self.settle(row, revision=9)
+        assert "revision 1, highest of a row 9" in self.found()
+
+    def test_finds_a_floor_above_the_revision(self, row):
+        Inbox.objects.update(floor=5)
+        assert "floor 5" in self.found()
+
+    @pytest.mark.parametrize(
+        ("changes", "what"),
+        [
+            ({"revision": None}, "has no revision and isn't pending"),
+            ({"counted": False}, "is unread but not counted"),
+            ({"is_read": True}, "is counted but not unread"),
+            ({"removed_at": timezone.now()}, "is counted but not unread"),
+        ],
+    )
+    def test_finds_rows_that_contradict_themselves(self, row, changes, what):
+        self.settle(row, **changes)
+        assert what in self.found()
+
+    def test_finds_numbered_rows_without_an_inbox(self, row):
+        Inbox.objects.all().delete()
+        assert "no inbox" in self.found()
+
+    def test_finds_changes_that_were_never_told(self, row):
+        self.settle(row, pending_since=Now() - timedelta(seconds=20))
+        assert "has been pending since" in self.found()
+        assert "nothing wrong" in run("check_inboxes", "--pending-seconds", "60")
+
+    def settle(self, rows, **changes):
+        """Change rows as no writer would: behind the QuerySet's back."""
+        QuerySet.update(rows, **changes)
+
+
+class TestTheTestCommand:
+    def test_understands_apps_paths_and_dotted_names(self):
+        assert path_of("messaging") == "messaging"
+        assert path_of("messaging.tests") == "messaging/tests"
+        assert path_of("messaging.tests.test_api") == "messaging/tests/test_api.py"
+        assert path_of("-k") == "-k"
+        assert path_of("messaging/tests/test_api.py::test_it") == "messaging/tests/test_api.py::test_it"
+
+    def test_hands_over_to_pytest(self):
+        command = [sys.executable, "manage.py", "test", "--version"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"pytest {pytest.__version__}")
+
+    @pytest.mark.parametrize("code", [0, 1])
+    def test_ends_with_pytests_exit_code(self, monkeypatch, code):
+        def run(command, check):
+            assert command[1:] == ["-m", "pytest", "messaging/tests/test_api.py", "-x"]
+            return subprocess.CompletedProcess(command, code)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        with pytest.raises(SystemExit) as ended:
+            Command().run_from_argv(["manage.py", "test", "messaging.tests.test_api", "-x"])
+        assert ended.value.code == code

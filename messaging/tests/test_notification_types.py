@@ -1,0 +1,50 @@
+import dataclasses
+
+import pytest
+
+from messaging import notification_types
+from messaging.exceptions import DuplicateNotificationType, UnknownNotificationType
+from messaging.notification_types import NotificationType, all_types, get, register
+
+
+@pytest.fixture(autouse=True)
+def forget_afterwards(monkeypatch):
+    monkeypatch.setattr(notification_types, "_types", dict(notification_types._types))
+
+
+def test_the_original_types_are_declared():
+    names = {declared.name for declared in all_types()}
+    assert {"new_message", "message_read", "user_online", "user_offline"} <= names
+    assert {declared.name for declared in all_types() if declared.presence_like} == {
+        "user_online",
+        "user_offline",
+    }
+
+
+def test_a_type_is_declared_once_and_found_by_its_name():
+    mine = register(NotificationType(name="mine", label="Mine"))
+    assert get("mine") is mine
+    assert all_types()[-1] is mine
+    assert (mine.level, mine.icon, mine.presence_like) == ("info", "bell", False)
+
+
+def test_declaring_the_same_again_is_no_error():
+    for _ in range(2):
+        register(NotificationType(name="mine", label="Mine"))
+    assert [declared.name for declared in all_types()].count("mine") == 1
+
+
+def test_another_type_of_the_same_name_is_refused():
+    with pytest.raises(DuplicateNotificationType, match="new_message"):
+        register(NotificationType(name="new_message", label="Mine"))
+    assert get("new_message").label == "New message"
+
+
+def test_an_unknown_type_names_those_there_are():
+    with pytest.raises(UnknownNotificationType, match=r"'nothing'.*announcement.*new_message"):
+        get("nothing")
+
+
+def test_a_type_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        get("new_message").label = "Else"  # type: ignore[misc]

@@ -1,0 +1,282 @@
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from messaging import profiles
+from messaging.announcements import presence_changed
+from messaging.models import Contact, Notification, UserProfile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Undo(Exception):
+    """Raised to roll a transaction back."""
+
+
+def profile_of(user):
+    return UserProfile.objects.get(user=user)
+
+
+def about_now(moment):
+    return abs(timezone.now() - moment) < timedelta(seconds=30)
+
+
+# --- Locking -----------------------------------------------------------------------------------------------------
+
+
+def test_profiles_are_locked_in_the_order_of_user_ids(ada, grace, linus):
+    with transaction.atomic():
+        locked = profiles.lock([linus.pk, ada.pk, grace.pk, ada.pk])
+    assert [profile.user_id for profile in locked] == sorted([ada.pk, grace.pk, linus.pk])
+
+
+def test_missing_profiles_are_made_and_users_who_are_gone_left_out(ada):
+    [old] = User.objects.bulk_create([User(username="old")])
+    with transaction.atomic():
+        locked = profiles.lock([old.pk, ada.pk, 2**31 - 1])
+    assert [profile.user_id for profile in locked] == sorted([ada.pk, old.pk])
+    assert profile_of(old).is_online is False
+
+
+def test_the_same_missing_profile_is_made_once(threads):
+    [old] = User.objects.bulk_create([User(username="old")])
+
+    def lock():
+        with transaction.atomic():
+            assert len(profiles.lock([old.pk])) == 1
+
+    threads.together(*[lock] * 4)
+    assert UserProfile.objects.filter(user=old).count() == 1
+
+
+# --- Coming and going ----------------------------------------------------------------------------------------------
+
+
+def test_going_online_and_offline_is_stored_and_announced(ada, grace, announced):
+    users = sorted([ada.pk, grace.pk])
+    profiles.set_online(users[::-1])
+    profile = profile_of(ada)
+    assert (profile.is_online, profile.version, profile.offline_after) == (True, 1, None)
+    assert about_now(profile.last_seen)
+    assert about_now(profile.changed_at)
+    assert announced == [
+        ("presence_changed", {"users": users}),
+        ("status_changed", {"online": users, "offline": []}),
+    ]
+    announced.clear()
+    profiles.set_offline([ada.pk])
+    assert (profile_of(ada).is_online, profile_of(ada).version) == (False, 2)
+    assert profile_of(ada).last_seen >= profile.last_seen
+    assert (profile_of(grace).is_online, profile_of(grace).version) == (True, 1)
+    assert announced == [
+        ("presence_changed", {"users": [ada.pk]}),
+        ("status_changed", {"online": [], "offline": [ada.pk]}),
+    ]
+
+
+def test_setting_nobody_is_nothing(db, announced, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        profiles.set_online([])
+        profiles.set_offline([])
+        profiles.set_leaving([], timedelta(seconds=5))
+        profiles.set_staying([])
+    assert announced == []
+
+
+def test_a_status_is_announced_after_commit_only(ada, announced):
+    with transaction.atomic():
+        profiles.set_online([ada.pk])
+        assert announced == []
+    assert len(announced) == 2
+    announced.clear()
+    with pytest.raises(Undo), transaction.atomic():
+        profiles.set_offline([ada.pk])
+        raise Undo
+    assert announced == []
+    assert profile_of(ada).is_online is True
+
+
+def test_a_listener_that_fails_does_not_fail_the_status(ada):
+    def listener(**kwargs):
+        raise RuntimeError("deaf")
+
+    presence_changed.connect(listener)
+    profiles.set_online([ada.pk])
+    assert profile_of(ada).is_online is True
+
+
+def test_versions_rise_by_one_whoever_sets_them(ada, threads):
+    threads.together(*[lambda: profiles.set_online([ada.pk]), lambda: profiles.set_offline([ada.pk])] * 3)
+    assert profile_of(ada).version == 6
+
+
+def test_a_grace_is_set_and_forgotten_without_an_announcement(ada, announced):
+    profiles.set_online([ada.pk])
+    announced.clear()
+    profiles.set_leaving([ada.pk], timedelta(seconds=5))
+    profile = profile_of(ada)
+    assert about_now(profile.offline_after - timedelta(seconds=5))
+    assert (profile.is_online, profile.version) == (True, 1)
+    profiles.set_staying([ada.pk])
+    assert profile_of(ada).offline_after is None
+    assert announced == []
+
+
+def test_those_are_overdue_whose_grace_is_over(ada, grace, linus):
+    profiles.set_online([ada.pk, grace.pk, linus.pk])
+    profiles.set_leaving([ada.pk, grace.pk], -timedelta(seconds=1))
+    profiles.set_leaving([linus.pk], timedelta(seconds=60))
+    with transaction.atomic():
+        assert profiles.overdue() == sorted([ada.pk, grace.pk])
+        assert len(profiles.overdue(most=1)) == 1
+    profiles.set_offline([ada.pk])
+    profiles.set_online([grace.pk])
+    with transaction.atomic():
+        assert profiles.overdue() == []
+
+
+# --- By hand ----------------------------------------------------------------------------------------------------------
+
+
+def test_set_by_hand_lasts_five_minutes(ada, announced):
+    profile = profile_of(ada)
+    profile.is_online = True
+    assert profiles.set_by_hand(profile) is True
+    stored = profile_of(ada)
+    assert (stored.is_online, stored.version) == (True, 1)
+    assert about_now(stored.offline_after - timedelta(minutes=5))
+    assert announced == [
+        ("presence_changed", {"users": [ada.pk]}),
+        ("status_changed", {"online": [ada.pk], "offline": []}),
+    ]
+    announced.clear()
+    assert profiles.set_by_hand(profile) is False
+    assert announced == []
+    profile.is_online = False
+    assert profiles.set_by_hand(profile) is True
+    stored = profile_of(ada)
+    assert (stored.is_online, stored.version, stored.offline_after) == (False, 2, None)
+
+
+@pytest.mark.parametrize("fields", [None, ["is_online"]])
+def test_saving_a_profile_sets_it_by_hand(ada, announced, fields):
+    profile = profile_of(ada)
+    profile.is_online = True
+    profile.save(update_fields=fields)
+    stored = profile_of(ada)
+    assert (stored.is_online, stored.version) == (True, 1)
+    assert stored.offline_after is not None
+    assert len(announced) == 2
+
+
+def test_saving_a_profile_that_has_not_changed_announces_nothing(ada, announced):
+    profile_of(ada).save()
+    assert announced == []
+    assert profile_of(ada).version == 0
+
+
+def test_a_rolled_back_save_by_hand_announces_nothing(ada, announced):
+    profile = profile_of(ada)
+    profile.is_online = True
+    with pytest.raises(Undo), transaction.atomic():
+        profile.save()
+        raise Undo
+    assert announced == []
+    assert (profile_of(ada).is_online, profile_of(ada).version) == (False, 0)
+
+
+# --- Contacts --------------------------------------------------------------------------------------------------------
+
+
+def test_two_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):
+    profiles.meet(grace.pk, ada.pk)
+    assert profiles.contacts(ada.pk) == [grace.pk]
+    assert profiles.contacts(grace.pk) == [ada.pk]
+    assert profiles.contacts(linus.pk) == []
+    assert announced == [("presence_changed", {"users": sorted([ada.pk, grace.pk])})]
+
+
+def test_meeting_again_is_nothing(ada, grace, announced):
+    profiles.meet(grace.pk, ada.pk)
+    announced.clear()
+    profiles.meet(ada.pk, grace.pk)
+    profiles.meet(ada.pk, ada.pk)
+    assert Contact.objects.count() == 1
+    assert announced == []
+
+
+def test_meeting_at_once_makes_one_contact(ada, grace, threads):
+    threads.together(*[lambda: profiles.meet(ada.pk, grace.pk), lambda: profiles.meet(grace.pk, ada.pk)] * 3)
+    assert Contact.objects.count() == 1
+
+
+def test_a_rolled_back_meeting_did_not_happen(ada, grace, announced):
+    with pytest.raises(Undo), transaction.atomic():
+        profiles.meet(ada.pk, grace.pk)
+        raise Undo
+    assert profiles.contacts(ada.pk) == []
+    assert announced == []
+
+
+@pytest.mark.django_db(transaction=False)
+def test_inside_a_testcase_nothing_is_announced(ada, grace, announced, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        profiles.meet(ada.pk, grace.pk)
+        profiles.set_online([ada.pk])
+    assert announced == []
+
+
+def test_the_contacts_of_many_are_one_query(ada, grace, linus, margaret):
+    profiles.meet(ada.pk, grace.pk)
+    profiles.meet(linus.pk, ada.pk)
+    with CaptureQueriesContext(connection) as captured:
+        found = profiles.contacts_of_many([ada.pk, grace.pk, margaret.pk])
+    assert len(captured) == 1
+    assert {pk: sorted(listed) for pk, listed in found.items()} == {
+        ada.pk: sorted([grace.pk, linus.pk]),
+        grace.pk: [ada.pk],
+        margaret.pk: [],
+    }
+
+
+# --- What contacts see ---------------------------------------------------------------------------------------------
+
+
+def test_presence_is_what_contacts_see(ada, grace):
+    profiles.set_online([ada.pk])
+    seen = profiles.presence([ada.pk, grace.pk])
+    assert seen[ada.pk].model_dump() == {
+        "user": {"id": ada.pk, "username": "ada"},
+        "is_online": True,
+        "last_seen": profile_of(ada).last_seen,
+        "version": 1,
+    }
+    assert (seen[grace.pk].is_online, seen[grace.pk].last_seen, seen[grace.pk].version) == (False, None, 0)
+    assert set(profiles.presence([ada.pk, grace.pk], online_only=True)) == {ada.pk}
+
+
+def test_nobody_sees_a_deactivated_user(ada):
+    profiles.set_online([ada.pk])
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+    assert profiles.presence([ada.pk]) == {}
+
+
+def test_who_changed_since_a_moment_is_found(ada, grace):
+    profiles.set_online([ada.pk, grace.pk])
+    moment = profile_of(grace).changed_at
+    assert profiles.changed_since(moment) == {}
+    UserProfile.objects.filter(user=ada).update(changed_at=Now() + timedelta(seconds=1))
+    assert profiles.changed_since(moment) == {ada.pk: 1}
+
+
+def test_the_deactivated_hear_nothing(ada, grace):
+    profiles.meet(ada.pk, grace.pk)
+    profiles.set_online([grace.pk])
+    User.objects.filter(pk=grace.pk).update(is_active=False)
+    profiles.set_online([ada.pk])
+    assert not Notification.objects.exists()

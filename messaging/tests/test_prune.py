@@ -1,0 +1,220 @@
+"""manage.py prune_notifications: old ones go from every device, and their tombstones when nobody needs them."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from messaging import inboxes, pruning
+from messaging.management.commands import prune_notifications
+from messaging.models import Inbox, Notification
+from messaging.notifications import mark_read, notify, notify_many, remove
+from messaging.tests.replica import Replica, check_counts, fresh_read
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def prune(*arguments):
+    out = io.StringIO()
+    call_command("prune_notifications", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def age(days, **changes):
+    """Let rows be so old, behind every writer's back."""
+    values = {name: Now() - timedelta(days=days, hours=1) for name in changes.pop("fields", ["created_at"])}
+    QuerySet.update(Notification.everything.filter(**changes), **values)
+
+
+@pytest.fixture
+def tombstone(ada, told):
+    """A notification that was removed 30 days ago, with another one before it and one after."""
+    rows = []
+    for title in ("Before", "Removed", "After"):
+        rows.append(notify(ada, "announcement", title))
+        told(ada)
+    remove(ada, [rows[1].pk])
+    told(ada)
+    age(30, pk=rows[1].pk, fields=["removed_at"])
+    return rows[1]
+
+
+# --- Tombstones now ------------------------------------------------------------------------------------------------
+
+
+def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, told, announced):
+    old = notify_many([ada, ada, grace], "announcement", "Old")
+    age(30)
+    notify(ada, "announcement", "New")
+    replica = Replica(ada.pk)
+    replica.apply(*told(ada))
+    told(grace)
+    announced.clear()
+    assert prune("--days", "30") == "3 notifications removed, and 0 deleted for good.\n"
+    assert [row.title for row in Notification.objects.all()] == ["New"]
+    [dealt] = [carried["revisions"] for name, carried in announced if name == "inboxes_changed"]
+    assert sorted((each.user_id, each.unread_count, each.removed) for each in dealt) == [
+        (ada.pk, 1, [old[0].pk, old[1].pk]),
+        (grace.pk, 0, [old[2].pk]),
+    ]
+    replica.apply(dealt[0])
+    assert replica == fresh_read(ada.pk)
+    for user in (ada, grace):
+        check_counts(user.pk)
+
+
+def test_what_is_younger_stays(ada):
+    notify(ada, "announcement", "New")
+    age(29)
+    assert prune("--days", "30").startswith("0 notifications removed")
+    assert Notification.objects.count() == 1
+
+
+def test_news_of_presence_is_old_after_a_day(ada):
+    for name in ("user_online", "user_offline", "announcement"):
+        notify(ada, name, "Hello")
+    age(1)
+    notify(ada, "user_online", "Just now")
+    prune("--days", "30")
+    assert {row.title for row in Notification.objects.exclude(notification_type="announcement")} == {
+        "Just now"
+    }
+    assert Notification.objects.filter(notification_type="announcement").exists()
+
+
+def test_it_goes_batch_by_batch_and_says_how_far_it_is(ada, grace, monkeypatch):
+    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(prune_notifications, "PROGRESS_SECONDS", 0)
+    notify_many([ada, grace, ada, ada, grace], "announcement", "Old")
+    age(30)
+    assert prune("--days", "30").splitlines() == [
+        "2 removed so far",
+        "4 removed so far",
+        "5 removed so far",
+        "5 notifications removed, and 0 deleted for good.",
+    ]
+    check_counts(ada.pk)
+    check_counts(grace.pk)
+
+
+def test_when_it_is_stopped_what_it_has_done_is_told(ada, monkeypatch):
+    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    notify_many([ada] * 5, "announcement", "Old")
+    age(30)
+    batches = pruning.remove_outdated(timedelta(days=30))
+    assert next(batches) == 2
+    del batches
+    assert Notification.objects.count() == 3
+    check_counts(ada.pk)
+
+
+def test_a_batch_takes_as_many_queries_for_1_row_as_for_100(ada, grace):
+    def queries(count):
+        notify_many([ada, grace] * count, "announcement", "Old")
+        age(30)
+        with CaptureQueriesContext(connection) as captured:
+            assert next(pruning.remove_outdated(timedelta(days=30))) == 2 * count
+        return len(captured)
+
+    assert queries(1) == queries(50) < 15
+
+
+# --- Deletion later --------------------------------------------------------------------------------------------------
+
+
+def test_a_tombstone_is_deleted_after_30_days_and_the_floor_rises_to_its_revision(ada, tombstone):
+    assert prune("--days", "3000") == "0 notifications removed, and 1 deleted for good.\n"
+    assert not Notification.everything.filter(pk=tombstone.pk).exists()
+    inbox = Inbox.objects.get(user=ada)
+    assert (inbox.floor, inbox.revision) == (4, 4)
+    check_counts(ada.pk)
+    call_command("check_inboxes", stdout=io.StringIO())
+
+
+def test_who_has_heard_of_the_removal_can_still_catch_up(ada, tombstone, told):
+    """The floor is the tombstone's revision, not the inbox's: an absence of days must not cost a fresh read."""
+    notify(ada, "announcement", "Later")
+    heard = fresh_read(ada.pk)
+    heard.revision, heard.unread_count = 4, 2
+    told(ada)
+    prune("--days", "3000")
+    missed = inboxes.missed({ada.pk: 4})[ada.pk]
+    assert (missed.floor, missed.revision) == (4, 5)
+    heard.catch_up()
+    assert heard == fresh_read(ada.pk)
+
+
+def test_a_younger_tombstone_stays(ada, tombstone):
+    age(29, pk=tombstone.pk, fields=["removed_at"])
+    assert prune("--days", "3000").endswith("0 deleted for good.\n")
+    assert Inbox.objects.get(user=ada).floor == 0
+
+
+def test_what_was_removed_just_now_is_not_deleted_however_old_it_is(ada, told):
+    notify(ada, "announcement", "Old")
+    told(ada)
+    age(300)
+    assert prune("--days", "30") == "1 notifications removed, and 0 deleted for good.\n"
+    assert Notification.everything.count() == 1
+
+
+def test_a_removal_that_nobody_was_told_of_is_no_tombstone_yet(ada, tombstone, told):
+    Notification.everything.filter(pk=tombstone.pk).mark_pending()
+    assert prune("--days", "3000").endswith("0 deleted for good.\n")
+    told(ada)
+    assert prune("--days", "3000").endswith("1 deleted for good.\n")
+    assert Inbox.objects.get(user=ada).floor == 5
+
+
+def test_the_floor_never_falls_and_others_inboxes_keep_theirs(ada, grace, tombstone, told):
+    Inbox.objects.filter(user=ada).update(floor=4)
+    notify(grace, "announcement", "Hello")
+    told(grace)
+    prune("--days", "3000")
+    assert Inbox.objects.get(user=ada).floor == 4
+    assert Inbox.objects.get(user=grace).floor == 0
+
+
+def test_many_tombstones_of_many_users_go_batch_by_batch(ada, grace, told, monkeypatch):
+    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 3)
+    for user in (ada, grace):
+        rows = notify_many([user] * 4, "announcement", "Old")
+        told(user)
+        mark_read(user)
+        told(user)
+        remove(user, [row.pk for row in rows])
+        told(user)
+    age(31, fields=["removed_at"])
+    assert list(pruning.delete_forgotten()) == [3, 3, 2]
+    assert not Notification.everything.exists()
+    assert set(Inbox.objects.values_list("floor", flat=True)) == {3}
+
+
+# --- Asking ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_counts_and_changes_nothing(ada, tombstone, announced):
+    age(30)
+    announced.clear()
+    before = list(Notification.everything.values()), list(Inbox.objects.values())
+    printed = prune("--days", "30", "--dry-run")
+    assert printed == "2 notifications would be removed, and 1 deleted for good.\n"
+    assert (list(Notification.everything.values()), list(Inbox.objects.values())) == before
+    assert announced == []
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1000000000000"])
+def test_days_that_make_no_sense_are_refused(days):
+    with pytest.raises(CommandError, match="must be from 1 to") as refused:
+        prune("--days", days)
+    assert refused.value.returncode == 1
+
+
+def test_days_must_be_given():
+    with pytest.raises(CommandError, match="--days"):
+        prune()

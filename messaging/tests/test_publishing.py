@@ -1,0 +1,128 @@
+"""POST publish: notifications from programs that aren't Django."""
+
+import pytest
+
+from messaging import tokens
+from messaging.models import Notification
+from messaging.tests.caller import Caller, refusal
+
+ITEM = {"user": "ada", "notification_type": "announcement", "title": "Doorbell is here"}
+
+
+@pytest.fixture
+def program(db):
+    """A program with the right to publish: program(body) answers what the server does."""
+    token, secret = tokens.make("shop", can_publish=True)
+
+    def publish(body=None, **options):
+        return Caller()("POST", "publish", body, Authorization=f"Bearer {secret}", **options)
+
+    publish.token = token  # type: ignore[attr-defined]
+    return publish
+
+
+def test_one_item_is_published_and_told(program, ada, told):
+    response = program({**ITEM, "description": "Read on", "level": "success", "url": "/news/1/"})
+    assert response.status_code == 202
+    assert response.json() == {"created": 1, "duplicates": 0, "errors": []}
+    row = Notification.objects.get(user=ada)
+    assert (row.title, row.description, row.level, row.url) == (
+        "Doorbell is here",
+        "Read on",
+        "success",
+        "/news/1/",
+    )
+    assert [revision.revision for revision in told(ada)] == [1]
+
+
+def test_the_second_try_with_a_key_makes_nothing_new(program, ada):
+    for created, duplicates in ((1, 0), (0, 1), (0, 1)):
+        answer = program({**ITEM, "idempotency_key": "order-7"}).json()
+        assert (answer["created"], answer["duplicates"]) == (created, duplicates)
+    assert Notification.objects.filter(user=ada).count() == 1
+
+
+def test_a_key_is_a_users_and_a_tokens_own(program, ada, grace):
+    _, other = tokens.make("bank", can_publish=True)
+    item = {**ITEM, "idempotency_key": "order-7"}
+    assert program({"items": [item, {**item, "user": "grace"}, item]}).json()["duplicates"] == 1
+    assert Caller()("POST", "publish", item, Authorization=f"Bearer {other}").json()["created"] == 1
+
+
+def test_what_is_wrong_with_an_item_is_reported_and_the_others_go_through(program, ada):
+    items = [
+        ITEM,
+        {**ITEM, "user": "nobody"},
+        {**ITEM, "notification_type": "nonsense"},
+        {**ITEM, "url": "javascript:alert(1)"},
+    ]
+    response = program({"items": items})
+    assert response.status_code == 202
+    answer = response.json()
+    assert answer["created"] == 1
+    assert [(error["index"], error["code"]) for error in answer["errors"]] == [
+        (1, "unknown_user"),
+        (2, "unknown_type"),
+        (3, "invalid_notification"),
+    ]
+
+
+def test_atomic_is_all_or_nothing(program, ada):
+    response = program({"items": [ITEM, {**ITEM, "user": "nobody"}], "atomic": True})
+    assert response.status_code == 422
+    answer = response.json()
+    assert answer["code"] == "nothing_published"
+    assert [error["index"] for error in answer["errors"]] == [1]
+    assert not Notification.objects.exists()
+    assert program({"items": [ITEM, ITEM], "atomic": True}).json()["created"] == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {**ITEM, "colour": "red"},
+        {**ITEM, "title": ""},
+        {**ITEM, "title": "x" * 201},
+        {**ITEM, "title": 7},
+        {**ITEM, "description": "x" * 501},
+        {**ITEM, "level": "fatal"},
+        {**ITEM, "idempotency_key": ""},
+        {"items": []},
+        {"items": [ITEM] * 501},
+        {"items": [ITEM], "atomic": "yes"},
+        [ITEM],
+    ],
+)
+def test_a_malformed_body_is_refused_whole(program, ada, body):
+    assert refusal(program(body)) == (422, "invalid")
+    assert not Notification.objects.exists()
+
+
+def test_the_refusal_names_the_field(program):
+    assert "items.0.title" in program({"items": [{"user": "ada", "notification_type": "x"}]}).json()["detail"]
+
+
+def test_500_items_cost_a_constant_number_of_queries(program, ada, django_assert_max_num_queries):
+    with django_assert_max_num_queries(12):
+        assert program({"items": [ITEM] * 500}).json()["created"] == 500
+
+
+def test_publishing_needs_a_token_with_the_right(ada, as_user):
+    _, secret = tokens.make("ada's own", user=ada)
+    assert refusal(Caller()("POST", "publish", ITEM)) == (401, "not_signed_in")
+    assert refusal(Caller()("POST", "publish", ITEM, Authorization="Bearer nonsense")) == (
+        401,
+        "not_signed_in",
+    )
+    assert refusal(as_user(ada)("POST", "publish", ITEM)) == (403, "not_allowed")
+    assert refusal(Caller()("POST", "publish", ITEM, Authorization=f"Bearer {secret}")) == (
+        403,
+        "not_allowed",
+    )
+    assert not Notification.objects.exists()
+
+
+def test_a_revoked_token_is_worth_nothing(program):
+    tokens.revoke(program.token)
+    assert refusal(program(ITEM)) == (401, "not_signed_in")

@@ -1,0 +1,185 @@
+import pytest
+from django.conf import settings as project_settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import F
+from django.test import Client
+from django.utils import timezone
+
+from conftest import PASSWORD
+from messaging import throttles
+from messaging.models import LoginFailure
+from messaging.tests.caller import Caller, refusal
+
+pytestmark = pytest.mark.django_db
+WRONG = {"username": "ada", "password": "wrong"}
+RIGHT = {"username": "ada", "password": PASSWORD}
+
+
+@pytest.fixture
+def caller():
+    return Caller()
+
+
+def test_signing_in_answers_with_the_user_and_a_token_that_works(ada, caller):
+    response = caller.sign_in("ada")
+    assert response.status_code == 200
+    assert response.json() == {"user": {"id": ada.pk, "username": "ada"}, "csrf_token": caller.token}
+    assert caller("POST", "notifications/read", {"all": True}).status_code == 200
+
+
+def test_who_am_i_is_null_before_and_the_user_after(ada, caller):
+    assert caller.get("session")["user"] is None
+    caller.sign_in("ada")
+    assert caller.get("session")["user"] == {"id": ada.pk, "username": "ada"}
+
+
+def test_who_am_i_gives_a_cookie_and_a_token_that_fit_together(ada, caller):
+    caller.sign_in("ada")
+    caller.client.cookies.pop(project_settings.CSRF_COOKIE_NAME)
+    caller.token = caller.get("session")["csrf_token"]
+    assert project_settings.CSRF_COOKIE_NAME in caller.client.cookies
+    assert caller("DELETE", "session").status_code == 204
+
+
+def test_signing_out_ends_the_session(ada, caller):
+    caller.sign_in("ada")
+    response = caller("DELETE", "session")
+    assert (response.status_code, response.content) == (204, b"")
+    assert caller.get("session")["user"] is None
+    assert refusal(caller("GET", "notifications")) == (401, "not_signed_in")
+
+
+def test_signing_out_without_a_session_is_a_success_too(db, caller):
+    assert caller("DELETE", "session").status_code == 204
+
+
+def test_signing_out_needs_the_csrf_token(ada, caller):
+    caller.sign_in("ada")
+    assert refusal(caller("DELETE", "session", X_CSRFToken="")) == (403, "csrf_failed")
+    assert caller.get("session")["user"] is not None
+
+
+def test_signing_in_as_another_replaces_the_session(ada, grace, caller):
+    caller.sign_in("ada")
+    assert caller.sign_in("grace").json()["user"]["username"] == "grace"
+    assert caller.get("session")["user"]["username"] == "grace"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        WRONG,
+        {"username": "nobody", "password": PASSWORD},
+        {"username": "Ada", "password": PASSWORD},
+        {"username": "", "password": ""},
+        {"username": "x" * 300, "password": "x" * 10_000},
+    ],
+)
+def test_bad_credentials(ada, caller, body):
+    assert refusal(caller("POST", "session", body)) == (401, "bad_credentials")
+    assert caller.get("session")["user"] is None
+
+
+def test_an_inactive_user_is_not_let_in_and_one_who_is_in_is_out(ada, caller):
+    caller.sign_in("ada")
+    User.objects.update(is_active=False)
+    assert refusal(caller("GET", "notifications")) == (401, "not_signed_in")
+    assert refusal(Caller().sign_in("ada")) == (401, "bad_credentials")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"username": "ada"},
+        {"password": PASSWORD},
+        {"username": 5, "password": PASSWORD},
+        {"username": "ada", "password": None},
+        {"username": "ada\0", "password": PASSWORD},
+        RIGHT | {"remember": True},
+        [],
+        "ada",
+    ],
+)
+def test_malformed_credentials(ada, caller, body):
+    assert refusal(caller("POST", "session", body)) == (422, "invalid")
+    assert not LoginFailure.objects.exists()
+
+
+def test_signing_in_takes_json_only_so_that_no_form_of_another_site_can_do_it(ada):
+    client = Client()
+    form = client.post("/api/v1/session", RIGHT)
+    assert refusal(form) == (400, "not_json")
+    disguised = client.post("/api/v1/session", RIGHT, content_type="application/json")
+    assert disguised.status_code == 200
+    body = b'{"username": "ada", "password": "doorbell"}'
+    plain = client.generic("POST", "/api/v1/session", body, content_type="text/plain")
+    assert refusal(plain) == (400, "not_json")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver:81", "http://[", ""])
+def test_signing_in_from_another_site_is_refused(ada, caller, origin):
+    assert refusal(caller("POST", "session", RIGHT, Origin=origin)) == (403, "csrf_failed")
+    assert caller.get("session")["user"] is None
+
+
+def test_signing_in_from_this_site_or_a_trusted_one_works(ada, caller, settings):
+    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example", "https://*.trusted.example"]
+    for origin in ("http://testserver", "https://app.example", "https://www.trusted.example"):
+        assert caller("POST", "session", RIGHT, Origin=origin).status_code == 200
+
+
+class TestTheLoginThrottle:
+    def test_after_five_failures_a_username_must_wait(self, ada, caller):
+        for _ in range(5):
+            assert refusal(caller("POST", "session", WRONG)) == (401, "bad_credentials")
+        for body in (WRONG, RIGHT):
+            response = caller("POST", "session", body)
+            assert refusal(response) == (429, "too_many_attempts")
+            assert 290 <= int(response["Retry-After"]) <= 300
+        assert LoginFailure.objects.count() == 5
+
+    def test_another_username_and_another_address_may_go_on(self, ada, grace, caller):
+        for _ in range(5):
+            caller("POST", "session", WRONG)
+        assert caller.sign_in("grace").status_code == 200
+        elsewhere = Client(REMOTE_ADDR="192.0.2.7")
+        assert elsewhere.post("/api/v1/session", RIGHT, "application/json").status_code == 200
+
+    def test_successes_do_not_count(self, ada, caller):
+        for _ in range(4):
+            assert refusal(caller("POST", "session", WRONG)) == (401, "bad_credentials")
+        for _ in range(10):
+            assert caller.sign_in("ada").status_code == 200
+
+    def test_it_ends_when_the_time_is_over_and_the_old_failures_go(self, ada, caller):
+        for _ in range(5):
+            caller("POST", "session", WRONG)
+        LoginFailure.objects.update(at=F("at") - throttles.FAILURES_WINDOW)
+        assert refusal(caller("POST", "session", WRONG)) == (401, "bad_credentials")
+        assert LoginFailure.objects.count() == 1
+
+    def test_retry_after_names_the_moment_at_which_it_works_again(self, ada, caller):
+        for _ in range(5):
+            caller("POST", "session", WRONG)
+        LoginFailure.objects.update(at=timezone.now() - throttles.FAILURES_WINDOW * 0.9)
+        assert 28 <= int(caller("POST", "session", RIGHT)["Retry-After"]) <= 30
+
+    def test_an_address_has_a_hundred_failures(self, ada, caller):
+        LoginFailure.objects.bulk_create(
+            LoginFailure(username=f"user{number}", address="127.0.0.1") for number in range(99)
+        )
+        assert refusal(caller("POST", "session", WRONG)) == (401, "bad_credentials")
+        assert refusal(caller("POST", "session", RIGHT)) == (429, "too_many_attempts")
+
+    def test_of_attempts_side_by_side_no_more_than_five_are_answered(self, transactional_db, threads, ada):
+        statuses = []
+
+        def attempt():
+            statuses.append(Caller()("POST", "session", WRONG).status_code)
+            connection.close()
+
+        threads.together(*[attempt] * 12)
+        assert sorted(set(statuses)) in ([401, 429], [429])
+        assert statuses.count(401) <= 5
+        assert len(statuses) == 12

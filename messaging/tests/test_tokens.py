@@ -1,0 +1,69 @@
+"""API tokens: made once, kept as hashes, worth what they say."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from messaging import tokens
+from messaging.models import ApiToken
+from messaging.tests.caller import Caller, refusal
+
+
+def test_the_secret_is_kept_nowhere(ada):
+    token, secret = tokens.make("shop", user=ada)
+    assert tokens.find(secret) == token
+    assert secret not in str(ApiToken.objects.values())
+
+
+def test_a_users_token_acts_in_their_name_without_csrf(ada, grace):
+    _, secret = tokens.make("phone", user=ada)
+    sent = Caller()(
+        "POST", "messages", {"receiver": "grace", "content": "Hi"}, Authorization=f"Bearer {secret}"
+    )
+    assert sent.status_code == 201
+    assert sent.json()["sender"]["username"] == "ada"
+
+
+def test_a_token_is_looked_at_before_a_session(ada, grace, as_user):
+    _, secret = tokens.make("phone", user=grace)
+    answer = as_user(ada)(
+        "POST", "messages", {"receiver": "ada", "content": "Hi"}, Authorization=f"Bearer {secret}"
+    )
+    assert answer.json()["sender"]["username"] == "grace"
+
+
+def test_a_publishers_token_is_nobodys(db):
+    _, secret = tokens.make("shop", can_publish=True)
+    assert refusal(Caller()("GET", "notifications", Authorization=f"Bearer {secret}")) == (403, "not_allowed")
+
+
+@pytest.mark.parametrize("secret", ["", "nonsense", "doorbell_x", "\N{SNOWMAN}"])
+def test_an_unknown_secret_is_refused(db, secret):
+    assert tokens.find(secret) is None
+
+
+def test_the_token_of_somebody_deactivated_is_worth_nothing(ada):
+    _, secret = tokens.make("phone", user=ada)
+    ada.is_active = False
+    ada.save()
+    assert tokens.find(secret) is None
+
+
+def test_the_command_prints_a_secret_that_works(ada):
+    printed = io.StringIO()
+    call_command("create_api_token", "shop", stdout=printed)
+    found = tokens.find(printed.getvalue().strip())
+    assert found is not None
+    assert (found.name, found.can_publish, found.user) == ("shop", True, None)
+    call_command("create_api_token", "phone", "--user", "ada", stdout=(printed := io.StringIO()))
+    own = tokens.find(printed.getvalue().strip())
+    assert own is not None
+    assert (own.user, own.can_publish) == (ada, False)
+
+
+@pytest.mark.parametrize("arguments", [["x" * 101], [""], ["phone", "--user", "nobody"]])
+def test_the_command_says_what_is_wrong(db, arguments):
+    with pytest.raises(CommandError):
+        call_command("create_api_token", *arguments)
+    assert not ApiToken.objects.exists()

@@ -1,0 +1,76 @@
+"""How often is too often: failed sign-ins, counted in the database, and API calls, counted in this process."""
+
+import threading
+import time
+from collections import OrderedDict
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from .exceptions import TooManyAttempts, TooOften
+from .models import LoginFailure
+
+FAILURES_WINDOW = timedelta(minutes=5)
+FAILURES_A_USERNAME = 5
+FAILURES_AN_ADDRESS = 100
+
+CALLS_A_BURST = 200
+CALLS_A_SECOND = 20
+
+
+def refuse_guessing(username: str, address: str, *, noted: int = 0) -> None:
+    """Raise TooManyAttempts if too many sign-ins of this username from this address, or from it at all, failed.
+
+    `noted`: how many of the failures are the caller's own, which don't count against it.
+    """
+    failures = LoginFailure.objects.filter(address=address, at__gt=Now() - FAILURES_WINDOW)
+    latest = list(failures.order_by("-at").values_list("username", "at")[: FAILURES_AN_ADDRESS + noted])
+    of_username = [at for name, at in latest if name == username[:150]]
+    for moments, most in (
+        ([at for _, at in latest], FAILURES_AN_ADDRESS),
+        (of_username, FAILURES_A_USERNAME),
+    ):
+        if len(moments) - noted >= most:
+            raise TooManyAttempts((moments[most - 1] + FAILURES_WINDOW - timezone.now()).total_seconds())
+
+
+def note_failure(username: str, address: str) -> None:
+    """Store a failed sign-in. Raises TooManyAttempts if others, made at the same time, have used up the attempts.
+
+    Stored first and counted then, so that of any number of attempts at once no more are answered than one by one.
+    """
+    LoginFailure.objects.filter(at__lt=Now() - FAILURES_WINDOW).delete()
+    LoginFailure.objects.create(username=username[:150], address=address)
+    refuse_guessing(username, address, noted=1)
+
+
+class TokenBuckets:
+    """A bucket of tokens for each key: full at first, one taken by each call, refilled steadily.
+
+    Kept in the process's memory: with several processes each allows this much. The longest unused are forgotten,
+    which fills them: `most` must be more than the keys that can call within burst / rate seconds.
+    """
+
+    def __init__(self, rate: float, burst: int, most: int = 50_000) -> None:
+        self.rate, self.burst, self.most = rate, burst, most
+        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: object) -> None:
+        """Take a token. Raises TooOften when there is none."""
+        now = time.monotonic()
+        with self._lock:
+            tokens, since = self._buckets.pop(key, (float(self.burst), now))
+            tokens = min(self.burst, tokens + (now - since) * self.rate)
+            self._buckets[key] = (tokens - 1 if tokens >= 1 else tokens, now)
+            if len(self._buckets) > self.most:
+                self._buckets.popitem(last=False)
+        if tokens < 1:
+            raise TooOften((1 - tokens) / self.rate)
+
+    def clear(self) -> None:
+        self._buckets.clear()
+
+
+api_calls = TokenBuckets(CALLS_A_SECOND, CALLS_A_BURST)

@@ -1,0 +1,44 @@
+"""API tokens: made once and shown once; only their hashes are kept."""
+
+import hashlib
+import secrets
+from typing import Any
+
+from django.utils import timezone
+
+from .models import ApiToken
+
+PREFIX = "doorbell_"
+
+
+def make(name: str, *, user: Any = None, can_publish: bool = False) -> tuple[ApiToken, str]:
+    """Make a token. Returns it and its secret, which nobody can read again."""
+    token = ApiToken(name=name, user=user, can_publish=can_publish)
+    return token, issue(token)
+
+
+def issue(token: ApiToken) -> str:
+    """Store a new token. Returns its secret, which nobody can read again."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token.hash = _hash(secret)
+    token.save(force_insert=True)
+    return secret
+
+
+def find(secret: str) -> ApiToken | None:
+    """Return the token with this secret, if it may still be used."""
+    token = ApiToken.objects.select_related("user").filter(hash=_hash(secret), revoked_at=None).first()
+    if token is None or (token.user is not None and not token.user.is_active):
+        return None
+    return token
+
+
+def revoke(token: ApiToken) -> None:
+    """End a token, and with it the sockets that were opened by it."""
+    token.revoked_at = timezone.now()
+    token.save(update_fields=["revoked_at"])
+
+
+def _hash(secret: str) -> str:
+    # No salt and no stretching: a secret of 256 random bits can't be guessed from its hash.
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

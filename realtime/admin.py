@@ -1,0 +1,42 @@
+"""Why is this user online? The leases, to look at."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from messaging.admin import ReadOnly
+
+from .models import Connection, ServerProcess
+
+
+@admin.register(ServerProcess)
+class ServerProcessAdmin(ReadOnly):
+    list_display = ("name", "started_at", "lease_until", "alive", "number_of_connections")
+    fields = ("id", *list_display)
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ServerProcess]:
+        return ServerProcess.objects.annotate(connection_count=Count("connections"), now=Now()).order_by(
+            "started_at"
+        )
+
+    @admin.display(boolean=True)
+    def alive(self, process: Any) -> bool:
+        """Does its lease run, by the database's clock?"""
+        return bool(process.lease_until > process.now)
+
+    @admin.display(description="connections")
+    def number_of_connections(self, process: Any) -> int:
+        return int(process.connection_count)
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnly):
+    list_display = ("user", "process", "opened_at")
+    list_select_related = ("user", "process")
+    search_fields = (f"user__{get_user_model().USERNAME_FIELD}",)
+    fields = ("id", "user", "process", "opened_at")

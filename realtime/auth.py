@@ -1,0 +1,194 @@
+"""Who may listen: the session cookie with the right Origin, or a ticket. It only ever reads the session.
+
+Channels' own middleware flushes a session that was signed with a fallback key; a socket must never sign anybody out.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.db.models.functions import Now
+from django.http import HttpRequest, parse_cookie
+from django.http.request import split_domain_port, validate_host
+
+from messaging import schemas
+from messaging.models import ApiToken
+
+from .conf import conf
+from .models import Ticket
+
+TICKET_SECONDS = 30
+# No session's key has a colon.
+TOKEN_LOGIN = "token:"  # noqa: S105
+_ORIGIN = re.compile(r"(https?)://((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class BadOrigin(Exception):
+    """The page that opened the socket isn't one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user and the login through which they came."""
+
+    user: schemas.User
+    session_key: str
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(self.session_key.encode()).hexdigest()
+
+
+def authenticate(scope: dict[str, Any], ticket: str | None) -> Login | None:
+    """Return the login behind a handshake, None if there is none. Raises BadOrigin.
+
+    With a ticket neither cookie nor Origin is looked at.
+    """
+    if ticket is not None:
+        return use_ticket(ticket)
+    session_key = _session_key(scope)
+    if session_key is None:
+        return None
+    check_origin(scope)
+    # Not valid_logins: a cookie may say anything, also the name of somebody's token.
+    user = _valid_sessions([session_key]).get(session_key)
+    return None if user is None else Login(user, session_key)
+
+
+def _headers(scope: dict[str, Any], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def _session_key(scope: dict[str, Any]) -> str | None:
+    for header in _headers(scope, b"cookie"):
+        # Django's own, which passes over other sites' cookies of whatever form.
+        key = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
+        if key:
+            return key
+    return None
+
+
+def check_origin(scope: dict[str, Any]) -> None:
+    """Demand exactly one Origin, which is this server's own or listed in REALTIME_ORIGINS. Raises BadOrigin."""
+    origins, hosts = _headers(scope, b"origin"), _headers(scope, b"host")
+    if len(origins) != 1 or len(hosts) != 1:
+        raise BadOrigin
+    origin = _parsed(origins[0])
+    if origin is None:
+        raise BadOrigin
+    if origin in [_parsed(allowed) for allowed in conf.origins]:
+        return
+    domain, _ = split_domain_port(hosts[0])
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]):
+        raise BadOrigin
+    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and "https" in _headers(
+        scope, b"x-forwarded-proto"
+    ):
+        scheme = "https"
+    if origin != _parsed(f"{scheme}://{hosts[0]}"):
+        raise BadOrigin
+
+
+def _parsed(origin: str) -> tuple[str, str, int] | None:
+    match = _ORIGIN.fullmatch(origin.lower())
+    if match is None:
+        return None
+    scheme, host, port = match.groups()
+    return scheme, host, int(port) if port else _DEFAULT_PORTS[scheme]
+
+
+def login_key(request: HttpRequest) -> str:
+    """Name the login of a request: its session, or its API token."""
+    token = getattr(request, "api_token", None)
+    return request.session.session_key or "" if token is None else f"{TOKEN_LOGIN}{token.pk}"
+
+
+def valid_logins(keys: Collection[str]) -> dict[str, schemas.User]:
+    """Return the users of those of these logins, sessions or API tokens, that are still good."""
+    tokens = {key for key in keys if key.startswith(TOKEN_LOGIN)}
+    return _valid_sessions(set(keys) - tokens) | (_valid_tokens(tokens) if tokens else {})
+
+
+def _valid_tokens(keys: Collection[str]) -> dict[str, schemas.User]:
+    rows = ApiToken.objects.filter(
+        pk__in={key.removeprefix(TOKEN_LOGIN) for key in keys}, revoked_at=None, user__is_active=True
+    )
+    name = f"user__{get_user_model().USERNAME_FIELD}"
+    return {
+        f"{TOKEN_LOGIN}{pk}": schemas.User(id=user_id, username=username)
+        for pk, user_id, username in rows.values_list("pk", "user_id", name)
+    }
+
+
+def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
+    """Return the users of those of these sessions that are still good: not ended, not expired, password unchanged,
+    user active. Two queries for any number where sessions are kept in the database."""
+    ids: dict[str, Any] = {}
+    for key, data in _sessions(session_keys).items():
+        if data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS and SESSION_KEY in data:
+            ids[key] = (
+                get_user_model()._meta.pk.to_python(data[SESSION_KEY]),
+                data.get(HASH_SESSION_KEY, ""),
+            )
+    users = get_user_model().objects.in_bulk({user_id for user_id, _ in ids.values()})
+    valid = {}
+    for key, (user_id, session_hash) in ids.items():
+        user = users.get(user_id)
+        if user is not None and user.is_active and _hash_fits(user, session_hash):
+            valid[key] = schemas.User(id=user.pk, username=user.get_username())
+    return valid
+
+
+def _hash_fits(user: Any, session_hash: str) -> bool:
+    hashes: Iterable[str] = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(hmac.compare_digest(session_hash, one) for one in hashes)
+
+
+def _sessions(keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if hasattr(store, "get_model_class"):
+        rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=Now())
+        return {row.session_key: row.get_decoded() for row in rows}
+    found = {}
+    for key in keys:
+        session = store(session_key=key)
+        if session.exists(key):
+            found[key] = session.load()
+    return found
+
+
+def issue_ticket(user: Any, session_key: str) -> str:
+    """Make a ticket for a login: 30 seconds, one use. Old ones are cleared as new ones are made."""
+    ticket = secrets.token_urlsafe(32)
+    Ticket.objects.filter(expires_at__lt=Now()).delete()
+    Ticket.objects.create(
+        hash=_ticket_hash(ticket),
+        user=user,
+        session_key=session_key,
+        expires_at=Now() + timedelta(seconds=TICKET_SECONDS),
+    )
+    return ticket
+
+
+def use_ticket(ticket: str) -> Login | None:
+    """Spend a ticket. Of two processes that try at once, one deletes the row and wins."""
+    mine = Ticket.objects.filter(hash=_ticket_hash(ticket))
+    row = mine.filter(expires_at__gt=Now()).first()
+    if row is None or mine.delete()[0] != 1:
+        return None
+    user = valid_logins([row.session_key]).get(row.session_key)
+    return None if user is None else Login(user, row.session_key)
+
+
+def _ticket_hash(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode("utf-8", "surrogateescape")).hexdigest()

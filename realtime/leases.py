@@ -1,0 +1,231 @@
+"""The transactions of presence: the only writer of ServerProcess and Connection. From these, profiles turn online.
+
+Nobody is online but by a connection whose process's lease runs, by the database's clock. Lock order, everywhere:
+process, profiles by user id, connections. Without the profiles' locks, a reload can end connected but offline.
+"""
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import F, Window
+from django.db.models.functions import Now, RowNumber
+
+from messaging import profiles
+
+from .conf import conf
+from .models import Connection, ServerProcess
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+# How long the users of a buried process have to come back elsewhere.
+BURIED_SECONDS = 10.0
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    id: str
+    user_id: int
+    login_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`grace`: seconds in which the user may come back before anybody hears of it."""
+
+    id: str
+    user_id: int
+    grace: float
+
+
+class Fenced(Exception):
+    """This process's lease ran out and somebody buried it."""
+
+
+def register() -> uuid.UUID:
+    """Begin this process's lease."""
+    return ServerProcess.objects.create(
+        name=f"{socket.gethostname()} {os.getpid()}", lease_until=Now() + _lease()
+    ).id
+
+
+def renew(process_id: uuid.UUID) -> None:
+    """Prolong a lease. Raises Fenced if somebody has buried the process."""
+    if not ServerProcess.objects.filter(id=process_id).update(lease_until=Now() + _lease()):
+        raise Fenced
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=conf.lease_seconds)
+
+
+def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
+    """Write connects and disconnects of a process, and what follows for the profiles, in one transaction.
+
+    Returns (user id, connection id) of sockets over the limit, the oldest of their users. Raises Fenced.
+    """
+    return _retried(lambda: _record(process_id, batch))
+
+
+def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
+    closed = {event.id: event for event in batch if isinstance(event, Closed)}
+    # A connect may be told twice: when the process has registered anew.
+    opened = {e.id: e for e in batch if isinstance(e, Opened) and e.id not in closed}
+    user_ids = {event.user_id for event in batch}
+    with transaction.atomic():
+        _hold(process_id)
+        locked = {profile.user_id: profile for profile in profiles.lock(user_ids)}
+        Connection.objects.bulk_create(
+            [
+                Connection(
+                    id=event.id,
+                    process_id=process_id,
+                    user_id=event.user_id,
+                    login_hash=event.login_hash,
+                    # The clock stands still within a transaction, and the oldest is the first over the limit.
+                    opened_at=Now() + timedelta(microseconds=place),
+                )
+                for place, event in enumerate(opened.values())
+                if event.user_id in locked
+            ],
+            ignore_conflicts=True,
+        )
+        Connection.objects.filter(id__in=closed).delete()
+        graces: dict[int, float] = {}
+        for event in closed.values():
+            graces[event.user_id] = max(event.grace, graces.get(event.user_id, 0.0))
+        _settle(locked, graces)
+        return _surplus(event.user_id for event in opened.values())
+
+
+def _hold(process_id: uuid.UUID) -> None:
+    """Keep the process from being buried during this transaction. Raises Fenced if it has been."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT 1 FROM {ServerProcess._meta.db_table} WHERE id = %s FOR KEY SHARE",  # noqa: S608
+                [process_id],
+            )
+            alive = cursor.fetchone() is not None
+    else:
+        alive = ServerProcess.objects.filter(id=process_id).exists()
+    if not alive:
+        raise Fenced
+
+
+def _settle(locked: dict[int, Any], graces: dict[int, float]) -> None:
+    """Bring locked profiles in line with their live connections. `graces`: seconds, of those who lost one."""
+    live = set(
+        Connection.objects.filter(user_id__in=locked, process__lease_until__gt=Now())
+        .order_by()
+        .values_list("user_id", flat=True)
+        .distinct()
+    )
+    profiles.set_online([user_id for user_id in live if not locked[user_id].is_online])
+    profiles.set_staying(
+        [user_id for user_id in live if locked[user_id].is_online and locked[user_id].offline_after]
+    )
+    leaving: dict[float, list[int]] = {}
+    for user_id, grace in graces.items():
+        if user_id in locked and user_id not in live and locked[user_id].is_online:
+            leaving.setdefault(grace, []).append(user_id)
+    for grace, user_ids in leaving.items():
+        profiles.set_leaving(user_ids, timedelta(seconds=grace))
+
+
+def _surplus(user_ids: Any) -> list[tuple[int, uuid.UUID]]:
+    most = conf.max_connections_per_user
+    newest_first = Window(
+        RowNumber(), partition_by=F("user_id"), order_by=[F("opened_at").desc(), F("id").desc()]
+    )
+    ranked = Connection.objects.filter(user_id__in=set(user_ids)).order_by()
+    return list(ranked.annotate(place=newest_first).filter(place__gt=most).values_list("user_id", "id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """How many processes were buried, and how many users were turned offline."""
+
+    processes: int
+    offline: int
+
+
+def reap() -> Reaped:
+    """Bury processes whose lease has run out, and turn those offline whose grace is over. Any process may."""
+    with transaction.atomic():
+        dead = list(
+            ServerProcess.objects.filter(lease_until__lt=Now())
+            .order_by("id")
+            .select_for_update(skip_locked=True)
+            .values_list("id", flat=True)
+        )
+    buried = _retried(lambda: bury(dead, grace=BURIED_SECONDS, only_expired=True)) if dead else 0
+    return Reaped(processes=buried, offline=_retried(_turn_offline))
+
+
+def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool = False) -> int:
+    """Delete these processes with their connections; their users have the grace to come back elsewhere.
+
+    Returns how many processes were buried.
+    """
+    with transaction.atomic():
+        processes = ServerProcess.objects.filter(id__in=process_ids).order_by("id")
+        if only_expired:
+            processes = processes.filter(lease_until__lt=Now())
+        dead = list(processes.select_for_update(skip_locked=True).values_list("id", flat=True))
+        orphans = Connection.objects.filter(process_id__in=dead)
+        user_ids = set(orphans.order_by().values_list("user_id", flat=True).distinct())
+        locked = {profile.user_id: profile for profile in profiles.lock(user_ids)}
+        orphans.delete()
+        ServerProcess.objects.filter(id__in=dead).delete()
+        _settle(locked, dict.fromkeys(user_ids, grace))
+    if only_expired and dead:
+        logger.warning("buried %d server processes whose lease had run out", len(dead))
+    return len(dead)
+
+
+def _turn_offline() -> int:
+    """Turn those offline whose grace is over and who have no live connection. Returns how many."""
+    with transaction.atomic():
+        gone: list[int] = []
+        locked = {profile.user_id: profile for profile in profiles.lock(profiles.overdue())}
+        if locked:
+            _settle(locked, {})
+            live = set(
+                Connection.objects.filter(user_id__in=locked, process__lease_until__gt=Now())
+                .order_by()
+                .values_list("user_id", flat=True)
+            )
+            gone = [user_id for user_id in locked if user_id not in live]
+            profiles.set_offline(gone)
+    return len(gone)
+
+
+def _retried(work: Callable[[], R]) -> R:
+    """Do a transaction again that ended in a deadlock, up to three times."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return work()
+        except (OperationalError, IntegrityError) as error:
+            # A user or a process that is deleted meanwhile is an IntegrityError once.
+            if attempt == TRIES or connection.vendor == "sqlite":
+                raise
+            logger.info("presence is written again after %s", error)
+            time.sleep(0.01 * attempt)
+    raise AssertionError("unreachable")
+
+
+def database_now() -> datetime:
+    """Return the time by the only clock that counts."""
+    return get_user_model().objects.annotate(now=Now()).values_list("now", flat=True)[:1][0]

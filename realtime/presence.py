@@ -1,0 +1,222 @@
+"""Presence: what this process's sockets do, told to the database.
+
+One thread a process, with a database connection of its own, writes connects and disconnects in batches, renews the
+process's lease, and reaps what dead processes left. Nothing in a consumer's disconnect() is trusted to run.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from . import leases, protocol, receivers
+from .conf import conf
+from .leases import Closed, Fenced, Opened
+
+logger = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.05
+MOST_A_BATCH = 200
+REAP_SECONDS = 2.0
+# The grace after a socket that the server closed: its client comes back, but by a backoff.
+SERVER_CLOSED_SECONDS = 20.0
+SERVER_CLOSES = {
+    protocol.CloseCode.SERVICE_RESTART,
+    protocol.CloseCode.MAX_AGE,
+    protocol.CloseCode.SLOW_CONSUMER,
+    protocol.CloseCode.RATE_LIMITED,
+}
+EXIT_SECONDS = 2.0
+
+
+class Presence:
+    """The sockets of this process, as the database is told of them."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.process_id: uuid.UUID | None = None
+        self._open: dict[str, Opened] = {}
+        self._events: deque[Opened | Closed] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._busy = False
+        self._ticked = time.monotonic()
+        self._renewed = False
+        self._healthy_since: float | None = None
+        self._probation = 0.0
+
+    # --- From the event loop ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to hold a lease and to reap, if not begun. To be called on the event loop that serves."""
+        if self._thread is None:
+            loop = asyncio.get_running_loop()
+            self._ticked = time.monotonic()
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="presence", daemon=True)
+            self._thread.start()
+
+    def opened(self, connection_id: str, user_id: int, login_hash: str) -> None:
+        event = Opened(connection_id, user_id, login_hash)
+        with self._changed:
+            self._open[connection_id] = event
+            self._events.append(event)
+            self._changed.notify_all()
+
+    def closed(self, connection_id: str, user_id: int, close_code: int | None) -> None:
+        """`close_code`: the server's, None if the client closed."""
+        grace = SERVER_CLOSED_SECONDS if close_code in SERVER_CLOSES else conf.offline_grace_seconds
+        with self._changed:
+            self._open.pop(connection_id, None)
+            self._events.append(Closed(connection_id, user_id, grace))
+            self._changed.notify_all()
+
+    def stop(self, seconds: float = EXIT_SECONDS) -> None:
+        """Write what waits, give up the lease, and end the thread."""
+        with self._changed:
+            thread = self._thread
+            if thread is None:
+                return
+            self._stopping = True
+            self._changed.notify_all()
+        thread.join(seconds)
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until every connect and disconnect is written. Returns whether that was so in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._events or self._busy), seconds)
+
+    # --- The thread ---------------------------------------------------------------------------------------
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        renewal = reaping = 0.0
+        while True:
+            now = time.monotonic()
+            if not self._stopping:
+                self._ask_for_tick(loop)
+            if now >= renewal and self._loop_turns():
+                renewed = self._attempt("renew the lease", self._renew)
+                renewal = now + (conf.lease_seconds / 3 if renewed else 1)
+            if self.process_id is not None:
+                self._write_batches(self.process_id)
+            if now >= reaping and self._may_bury():
+                self._attempt("reap", leases.reap)
+                reaping = now + REAP_SECONDS
+            connections.close_all()
+            with self._changed:
+                if self._stopping and (not self._events or self.process_id is None):
+                    break
+                self._changed.wait_for(lambda: self._events or self._stopping, 0.5)
+            # Let a few gather.
+            if not self._stopping:
+                time.sleep(GATHER_SECONDS)
+        self._attempt("give up the lease", self._release)
+        connections.close_all()
+        with self._changed:
+            self._thread, self._stopping = None, False
+
+    def _attempt(self, what: str, work: Callable[[], object]) -> bool:
+        try:
+            work()
+        except DatabaseError as error:
+            self._healthy_since = None
+            connections.close_all()
+            logger.warning("could not %s: %s", what, error)
+            return False
+        except Exception:
+            logger.exception("could not %s", what)
+            return False
+        return True
+
+    def _ask_for_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        def tick() -> None:
+            self._ticked = time.monotonic()
+
+        try:
+            loop.call_soon_threadsafe(tick)
+        except RuntimeError:
+            # The loop is closed: so are its sockets.
+            self._stopping = True
+
+    def _loop_turns(self) -> bool:
+        """A process whose event loop is frozen serves nobody, and must lose its lease."""
+        return time.monotonic() - self._ticked < conf.lease_seconds
+
+    def _may_bury(self) -> bool:
+        """After a failure of the database, everybody's lease has run out: give all the time to renew theirs."""
+        return self._healthy_since is not None and time.monotonic() - self._healthy_since >= self._probation
+
+    def _renew(self) -> None:
+        try:
+            if self.process_id is None:
+                self.process_id = leases.register()
+            else:
+                leases.renew(self.process_id)
+        except Fenced:
+            self._register_anew()
+        if self._healthy_since is None:
+            self._healthy_since = time.monotonic()
+            # At the first start there is nobody whom a failure could have hindered.
+            self._probation = conf.lease_seconds if self._renewed else 0.0
+        self._renewed = True
+
+    def _register_anew(self) -> None:
+        """Somebody buried us by mistake: tell of all sockets again, under a new lease."""
+        self.process_id = leases.register()
+        with self._changed:
+            waiting = {event.id for event in self._events if isinstance(event, Opened)}
+            again = [opened for opened in self._open.values() if opened.id not in waiting]
+            self._events.extendleft(reversed(again))
+        logger.warning("this process had lost its lease; %d sockets are registered anew", len(again))
+
+    def _release(self) -> None:
+        if self.process_id is not None:
+            leases.bury([self.process_id], grace=SERVER_CLOSED_SECONDS)
+            self.process_id = None
+
+    def _write_batches(self, process_id: uuid.UUID) -> None:
+        while True:
+            with self._changed:
+                batch = [self._events.popleft() for _ in range(min(MOST_A_BATCH, len(self._events)))]
+                self._busy = bool(batch)
+            if not batch:
+                break
+            written = self._write(process_id, batch)
+            with self._changed:
+                self._busy = False
+                if not written:
+                    self._events.extendleft(reversed(batch))
+                self._changed.notify_all()
+            if not written:
+                break
+
+    def _write(self, process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> bool:
+        try:
+            surplus = leases.record(process_id, batch)
+        except Fenced:
+            self._attempt("register anew", self._register_anew)
+            return False
+        except DatabaseError as error:
+            self._healthy_since = None
+            connections.close_all()
+            logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
+            time.sleep(0.5)
+            return False
+        for user_id, connection_id in surplus:
+            receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
+        return True
+
+
+presence = Presence()
+os.register_at_fork(after_in_child=presence._begin)
+atexit.register(presence.stop)

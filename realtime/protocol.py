@@ -1,0 +1,193 @@
+"""The wire: frames, commands, close codes, error codes, and nothing else. protocol.md in code.
+
+Its twin is static/client/protocol.js.
+"""
+
+import json
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from messaging import schemas
+
+SUBPROTOCOL = "notifications.v1"
+TICKET_PREFIX = "ticket."
+MOST_COMMAND_BYTES = 4 * 1024
+MOST_INVALID_COMMANDS = 10
+
+ErrorCode = Literal["bad_json", "unknown_type", "bad_request", "not_allowed"]
+ResetReason = Literal["new_epoch", "unknown_revision", "history_removed", "too_far_behind"]
+
+
+class CloseCode(IntEnum):
+    """4000 to 4499: the client reconnects with backoff and `since`. 4500 to 4999: it stops and tells the user."""
+
+    TOO_BIG = 1009
+    SERVICE_RESTART = 1012
+    MAX_AGE = 4000
+    SLOW_CONSUMER = 4001
+    RATE_LIMITED = 4002
+    UNAUTHENTICATED = 4500
+    PROTOCOL_ERROR = 4501
+    TOO_MANY_CONNECTIONS = 4502
+    SIGNED_OUT = 4503
+
+
+class Frame(BaseModel):
+    """What is sent. Closed: an undeclared field is a bug, found at construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def encode(self) -> str:
+        return self.model_dump_json()
+
+
+class Hello(Frame):
+    type: Literal["hello"] = "hello"
+    protocol: Literal[1] = 1
+    connection_id: str
+    user: schemas.User
+    epoch: str
+    revision: int
+    unread_count: int
+    resumed: bool
+    heartbeat_seconds: int
+    server_time: datetime
+
+
+class PresenceState(Frame):
+    type: Literal["presence_state"] = "presence_state"
+    online: list[schemas.Presence]
+
+
+class Inbox(Frame):
+    type: Literal["inbox"] = "inbox"
+    revision: int
+    unread_count: int
+    replayed: bool
+    added: list[schemas.Notification] = []
+    read: list[int] = []
+    unread: list[int] = []
+    removed: list[int] = []
+
+
+class Synced(Frame):
+    type: Literal["synced"] = "synced"
+    revision: int
+    unread_count: int
+
+
+class Reset(Frame):
+    type: Literal["reset"] = "reset"
+    revision: int
+    unread_count: int
+    reason: ResetReason
+
+
+class Presence(Frame):
+    type: Literal["presence"] = "presence"
+    user: schemas.User
+    is_online: bool
+    last_seen: datetime | None
+    version: int
+
+
+class Heartbeat(Frame):
+    type: Literal["heartbeat"] = "heartbeat"
+    revision: int
+    unread_count: int
+    server_time: datetime
+
+
+class Pong(Frame):
+    type: Literal["pong"] = "pong"
+    ref: str
+
+
+class Error(Frame):
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    detail: str
+    ref: str | None = None
+
+
+ServerFrame = Annotated[
+    Hello | PresenceState | Inbox | Synced | Reset | Presence | Heartbeat | Pong | Error,
+    Field(discriminator="type"),
+]
+
+Ref = Annotated[str, StringConstraints(max_length=64)]
+
+
+class Command(BaseModel):
+    """What a client may send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Resume(Command):
+    """`since` is anything here: one that is no revision is answered with a reset, not with an error."""
+
+    type: Literal["resume"]
+    since: Any
+    epoch: str | None = None
+
+
+class Ping(Command):
+    type: Literal["ping"]
+    ref: Ref
+
+
+COMMANDS: dict[str, type[Resume] | type[Ping]] = {"resume": Resume, "ping": Ping}
+
+
+class BadCommand(Exception):
+    """A command that can't be obeyed. `frame` is the answer to it."""
+
+    def __init__(self, code: ErrorCode, detail: str, ref: str | None = None) -> None:
+        super().__init__(detail)
+        self.frame = Error(code=code, detail=detail, ref=ref)
+
+
+def decode(text: str) -> Resume | Ping:
+    """Read a command. Raises BadCommand."""
+    try:
+        data = json.loads(text)
+        # JSON can spell half of a surrogate pair, which no answer in UTF-8 could echo.
+        json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadCommand("bad_json", "This is not JSON.") from None
+    if not isinstance(data, dict):
+        raise BadCommand("bad_request", "A command is a JSON object with a type.")
+    ref = data.get("ref")
+    if not isinstance(ref, str) or len(ref) > 64:
+        ref = None
+    name = data.get("type")
+    if not isinstance(name, str):
+        raise BadCommand("bad_request", "A command needs a type, which is a string.", ref)
+    if name not in COMMANDS:
+        raise BadCommand("unknown_type", f"Known commands are {' and '.join(sorted(COMMANDS))}.", ref)
+    try:
+        return COMMANDS[name].model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadCommand("bad_request", f"{where}: {first['msg']}", ref) from None
+
+
+def revision(value: Any) -> int | None:
+    """Read a client's `since`. None if it is no revision."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
+        return value
+    return None
+
+
+def number(text: str) -> int | str:
+    """Read a `since` of a query string, where a number is a text. What is none stays what it is."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else text
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

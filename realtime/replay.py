@@ -1,0 +1,69 @@
+"""What a connection that is behind gets: a pure function from the inbox's state to frames."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from messaging.inboxes import MOST_REPLAYED_ROWS, Missed, MissedRow
+
+from . import protocol
+from .connection import Request
+
+ROWS_A_FRAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Frames to replay, each with the revision that is complete with it, and the frame that closes the run."""
+
+    replay: Sequence[protocol.Inbox]
+    end: protocol.Synced | protocol.Reset
+    resumed: bool
+
+
+def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str | None) -> Plan:
+    """Decide what brings a client up to date that asked for something (`request`), or holds `cursor`.
+
+    The reasons for a reset are tried in the contract's order.
+    """
+    epoch, since = (request[1], protocol.revision(request[0])) if request else (known_epoch, cursor)
+    reason: protocol.ResetReason | None = None
+    if epoch is not None and epoch != missed.epoch:
+        reason = "new_epoch"
+    elif since is None or since > missed.revision:
+        reason = "unknown_revision"
+    elif since < missed.floor:
+        reason = "history_removed"
+    rows = [] if reason or since is None else [row for row in missed.rows if row.revision > since]
+    if len(rows) > MOST_REPLAYED_ROWS:
+        reason = "too_far_behind"
+    if reason:
+        reset = protocol.Reset(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
+        return Plan([], reset, resumed=False)
+    frames = [_frame(rows, missed) for rows in _pages(rows)]
+    synced = protocol.Synced(revision=missed.revision, unread_count=missed.unread_count)
+    return Plan(frames, synced, resumed=request is not None)
+
+
+def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
+    """Cut rows into pages of about 100, never within a revision."""
+    page: list[MissedRow] = []
+    for _, group in groupby(rows, key=lambda row: row.revision):
+        revision = list(group)
+        if page and len(page) + len(revision) > ROWS_A_FRAME:
+            yield page
+            page = []
+        page += revision
+    if page:
+        yield page
+
+
+def _frame(rows: list[MissedRow], missed: Missed) -> protocol.Inbox:
+    return protocol.Inbox.model_construct(
+        revision=rows[-1].revision,
+        # The count of now: of the past, rows don't tell it.
+        unread_count=missed.unread_count,
+        replayed=True,
+        added=[row.notification for row in rows if row.notification is not None],
+        removed=[row.id for row in rows if row.notification is None],
+    )

@@ -1,0 +1,109 @@
+"""Sockets in the test's own process: each test has a hub of its own, and leaves no thread or connection at work."""
+
+import asyncio
+from unittest.mock import patch
+
+import pytest
+from channels.layers import get_channel_layer
+from django.db import connections
+
+from realtime import hub, layers, receivers
+from realtime.db import in_thread
+from realtime.presence import presence
+from realtime.relay import relay
+from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
+
+
+@pytest.fixture(autouse=True)
+def relay_at_rest(request):
+    """Have the relay finish, and give its database connection back, before the tables are emptied."""
+    marker = request.node.get_closest_marker("django_db")
+    marked = marker is not None and marker.kwargs.get("transaction")
+    if marked or "transactional_db" in request.fixturenames:
+        # Set up before, so taken down after.
+        request.getfixturevalue("transactional_db")
+    yield
+    if relay._thread is not None:
+        assert receivers.flush(PATIENCE)
+        with patch.object(relay, "_stamp", lambda touched: connections.close_all()):
+            relay.touch({0})
+            assert receivers.flush(PATIENCE)
+
+
+class Server:
+    """What the sockets of a test connect to."""
+
+    def __init__(self):
+        self.sockets = []
+        self.sessions = {}
+
+    @property
+    def hub(self):
+        return hub.running_hub()
+
+    def feed(self, user):
+        return self.hub.feeds[user.pk]
+
+    def connection(self, user):
+        [connection] = self.feed(user).connections
+        return connection
+
+    async def session(self, user):
+        """The key of a login of this user, always the same one."""
+        if user.pk not in self.sessions:
+            self.sessions[user.pk] = await in_thread(sign_in, user)
+        return self.sessions[user.pk]
+
+    def socket(self, *args, **kwargs):
+        """A socket that hasn't shaken hands yet."""
+        socket = Socket(*args, **kwargs)
+        self.sockets.append(socket)
+        return socket
+
+    async def open(self, user, since=None, epoch=None, **kwargs):
+        """A socket that was accepted, and from which nothing has been read."""
+        query = "&".join(
+            f"{name}={value}" for name, value in (("since", since), ("epoch", epoch)) if value is not None
+        )
+        socket = self.socket(query, handshake(await self.session(user)), since=since, **kwargs)
+        await socket.open()
+        return socket
+
+    async def connect(self, user, since=None, epoch=None, **kwargs):
+        """A socket that is live."""
+        socket = await self.open(user, since, epoch, **kwargs)
+        while not socket.synced:
+            await socket.next()
+        return socket
+
+    async def stop(self):
+        for socket in self.sockets:
+            if socket.wire._future is not None:
+                # What it doesn't read must not keep the server's side from ending.
+                socket.wire.output_queue._maxsize = 0
+                socket.wire._future.cancel()
+                await asyncio.wait([socket.wire._future])
+        assert await asyncio.to_thread(receivers.flush, PATIENCE)
+        running = hub._hubs.pop(asyncio.get_running_loop(), None)
+        if running is not None:
+            await running.stop()
+        await stop_presence()
+        for task in list(layers._tasks):
+            task.cancel()
+        await asyncio.gather(*layers._tasks, return_exceptions=True)
+        await get_channel_layer().flush()
+
+
+async def stop_presence():
+    if presence._thread is not None:
+        await asyncio.to_thread(presence.stop, PATIENCE)
+        assert presence._thread is None
+
+
+@pytest.fixture
+async def server(transactional_db, monkeypatch):
+    # It is slept through at each test's end.
+    monkeypatch.setattr("realtime.presence.GATHER_SECONDS", 0.005)
+    running = Server()
+    yield running
+    await running.stop()

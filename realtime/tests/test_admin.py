@@ -1,0 +1,89 @@
+"""Why is this user online? The admin's pages of leases: to look at, and nothing else."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from conftest import PASSWORD
+from messaging.tests.desk import Admin, address
+from realtime.models import Connection, ServerProcess
+
+LISTS = ["realtime_connection", "realtime_serverprocess"]
+
+
+@pytest.fixture
+def admin(db, cheap_passwords):
+    return Admin(User.objects.create_superuser("root", "root@example.org", PASSWORD))
+
+
+def populate(start, count):
+    for number in range(start, start + count):
+        user = User.objects.create(username=f"user{number:03}")
+        process = ServerProcess.objects.create(
+            name=f"host {number}", lease_until=timezone.now() + timedelta(minutes=1)
+        )
+        Connection.objects.create(id=f"{user.pk:032x}", process=process, user=user, login_hash="x")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_and_every_row_has_a_page(admin, name):
+    populate(0, 3)
+    response = admin.client.get(reverse(f"admin:{name}_changelist"))
+    rows = response.context["cl"].result_list
+    assert len(rows) == 3
+    for row in rows:
+        admin.page(row)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_takes_as_many_queries_for_30_rows_as_for_3(admin, name):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            admin.list(name)
+        return len(captured)
+
+    populate(0, 3)
+    admin.list(name)
+    few = queries()
+    populate(3, 27)
+    assert queries() == few <= 8
+
+
+def test_connections_are_found_by_their_user_and_name_their_process(admin):
+    populate(0, 3)
+    shown = admin.list("realtime_connection", q="user001")
+    assert "host 1" in shown
+    assert "host 2" not in shown
+
+
+def test_a_process_says_whether_its_lease_runs_and_how_many_connections_it_has(admin):
+    populate(0, 1)
+    ServerProcess.objects.create(name="dead", lease_until=timezone.now() - timedelta(seconds=1))
+    shown = admin.list("realtime_serverprocess")
+    assert shown.count("icon-yes") == shown.count("icon-no") == 1
+    assert '<td class="field-number_of_connections">1</td>' in shown
+
+
+def test_nothing_can_be_added_changed_or_deleted(admin):
+    populate(0, 1)
+    for thing in (Connection.objects.get(), ServerProcess.objects.get()):
+        assert admin.client.post(address(thing, "change"), {"name": "x"}).status_code == 403
+        assert admin.client.post(address(thing, "delete"), {"post": "yes"}).status_code == 403
+        assert (
+            admin.client.get(reverse(f"admin:{thing._meta.label_lower.replace('.', '_')}_add")).status_code
+            == 403
+        )
+    assert admin.actions("realtime_connection") == []
+
+
+def test_a_user_who_is_connected_can_be_deleted(admin):
+    populate(0, 1)
+    user = User.objects.get(username="user000")
+    admin.post(address(user, "delete"), post="yes")
+    assert not User.objects.filter(pk=user.pk).exists()
+    assert not Connection.objects.exists()

@@ -1,0 +1,213 @@
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+import redis
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from realtime import layers
+from realtime.layers import LocalSender, LoopSender, RedisSender, sender
+
+HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
+
+
+class Client:
+    """A Redis that remembers what it was told, or raises."""
+
+    def __init__(self):
+        self.published = []
+        self.executed = 0
+        self.error = None
+        self.closed = False
+
+    def pipeline(self, transaction):
+        assert not transaction
+        return self
+
+    def publish(self, channel, data):
+        self.published.append((channel, data))
+
+    def execute(self):
+        self.executed += 1
+        if self.error is not None:
+            self.published.clear()
+            raise self.error
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time by which the breaker goes: a list with one number."""
+    now = [1000.0]
+    monkeypatch.setattr(layers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.fixture
+def client():
+    return Client()
+
+
+@pytest.fixture
+def to_redis(client):
+    made = RedisSender(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
+    made.clients = [client]
+    return made
+
+
+def test_each_kind_of_layer_has_its_sender():
+    assert isinstance(sender(InMemoryChannelLayer()), LocalSender)
+    assert isinstance(sender(RedisPubSubChannelLayer(hosts=HOSTS)), RedisSender)
+    other = sender(object())
+    assert isinstance(other, LoopSender)
+    other.close()
+
+
+def test_a_batch_leaves_in_one_pipeline_as_the_layer_would_send_it(to_redis, client):
+    to_redis.send([("user.1", {"type": "a"}), ("presence", {"type": "b"})])
+    assert client.executed == 1
+    assert [channel for channel, _ in client.published] == [
+        "doorbell__group__user.1",
+        "doorbell__group__presence",
+    ]
+    assert [to_redis.layer.deserialize(data) for _, data in client.published] == [
+        {"type": "a"},
+        {"type": "b"},
+    ]
+
+
+def test_with_several_hosts_a_group_goes_where_the_layer_listens(to_redis):
+    to_redis.clients = [Client(), Client(), Client()]
+    groups = [f"user.{number}" for number in range(60)]
+    to_redis.send([(group, {"type": "a"}) for group in groups])
+    to_redis.layer._kwargs["hosts"] = HOSTS * 3
+
+    async def listening():
+        loop_layer = to_redis.layer._get_layer()
+        return {
+            name: loop_layer._shards.index(loop_layer._get_shard(name))
+            for name in (loop_layer._get_group_channel_name(group) for group in groups)
+        }
+
+    expected = asyncio.run(listening())
+    sent = {
+        channel: shard for shard, client in enumerate(to_redis.clients) for channel, _ in client.published
+    }
+    assert sent == expected
+    assert set(sent.values()) == {0, 1, 2}
+
+
+def test_the_breaker_waits_longer_and_longer_for_a_redis_that_is_away(to_redis, client, clock):
+    client.error = redis.ConnectionError("away")
+    pauses = []
+    for _ in range(6):
+        with pytest.raises(redis.ConnectionError):
+            to_redis.send([("user.1", {})])
+        tries = client.executed
+        # While it is open nothing is tried and nothing raises.
+        clock[0] = to_redis.closed_until - 0.001
+        to_redis.send([("user.1", {})])
+        assert client.executed == tries
+        pauses.append(to_redis.pause)
+        clock[0] = to_redis.closed_until
+    assert pauses == [0.5, 1, 2, 4, 5, 5]
+
+
+def test_the_breaker_closes_when_redis_is_back_and_forgets(to_redis, client, clock):
+    client.error = redis.TimeoutError("hung")
+    for _ in range(3):
+        with pytest.raises(redis.TimeoutError):
+            to_redis.send([("user.1", {})])
+        clock[0] = to_redis.closed_until
+    client.error = None
+    to_redis.send([("user.1", {})])
+    assert len(client.published) == 1
+    client.error = redis.ConnectionError("away again")
+    with pytest.raises(redis.ConnectionError):
+        to_redis.send([("user.1", {})])
+    assert to_redis.pause == 0.5
+
+
+def test_a_client_has_its_address_resolved_and_short_timeouts():
+    client = layers._client({"address": "redis://:secret@localhost:6399/2"})
+    options = client.connection_pool.connection_kwargs
+    assert options["host"] in ("127.0.0.1", "::1")
+    assert (options["port"], options["db"], options["password"]) == (6399, 2, "secret")
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (1, 1)
+    client.close()
+
+
+def test_a_host_that_is_encrypted_keeps_its_name():
+    client = layers._client("rediss://localhost:6399")
+    assert client.connection_pool.connection_kwargs["host"] == "localhost"
+    client.close()
+
+
+def test_closing_closes_the_connections(to_redis, client):
+    to_redis.close()
+    assert client.closed
+
+
+async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
+    layer = InMemoryChannelLayer()
+    monkeypatch.setattr(layers, "server_loops", {asyncio.get_running_loop()})
+    channel = await layer.new_channel()
+    await layer.group_add("group", channel)
+    messages = [("group", {"number": number}) for number in range(20)]
+    await asyncio.to_thread(LocalSender(layer).send, messages)
+    async with asyncio.timeout(10):
+        assert [await layer.receive(channel) for _ in messages] == [message for _, message in messages]
+
+
+def test_without_a_server_in_this_process_a_local_layer_gets_nothing(monkeypatch):
+    closed = asyncio.new_event_loop()
+    closed.close()
+    monkeypatch.setattr(layers, "server_loops", {closed})
+    LocalSender(InMemoryChannelLayer()).send([("group", {})])
+
+
+def test_any_other_layer_is_sent_to_by_its_own_means():
+    sent, threads = [], set()
+
+    class Other:
+        async def group_send(self, group, message):
+            threads.add(threading.current_thread())
+            sent.append((group, message))
+
+    to_other = LoopSender(Other())
+    for number in range(3):
+        to_other.send([("group", {"number": number})])
+    to_other.close()
+    assert [message["number"] for _, message in sent] == [0, 1, 2]
+    assert threads == {threading.current_thread()}
+
+
+def test_a_layer_that_hangs_is_given_up(monkeypatch):
+    class Hanging:
+        async def group_send(self, group, message):
+            await asyncio.sleep(60)
+
+    to_hanging = LoopSender(Hanging())
+    with pytest.raises(TimeoutError):
+        to_hanging.send([("group", {})])
+    to_hanging.close()
+
+
+async def test_what_the_relay_sends_is_heard_through_the_configured_layer(transactional_db, monkeypatch):
+    monkeypatch.setattr(layers, "server_loops", {asyncio.get_running_loop()})
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("group", channel)
+    to_layer = sender(layer)
+    heard = asyncio.create_task(layer.receive(channel))
+    while not heard.done():
+        # The layer returns from group_add before Redis has confirmed.
+        await asyncio.to_thread(to_layer.send, [("group", {"type": "hello", "text": "é"})])
+        await asyncio.wait([heard], timeout=0.1)
+    assert heard.result() == {"type": "hello", "text": "é"}
+    to_layer.close()
+    await layer.flush()

@@ -1,0 +1,380 @@
+import asyncio
+import threading
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.db.models.functions import Now
+
+from messaging.models import Message, Notification, UserProfile
+from realtime import leases
+from realtime import presence as presence_module
+from realtime.db import in_thread
+from realtime.models import Connection, ServerProcess
+from realtime.presence import Presence, presence
+from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell
+from realtime.tests.conftest import stop_presence
+from realtime.tests.test_leases import grace_is_over, lease_is_over, opened, shown
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def reaps_often(monkeypatch):
+    monkeypatch.setattr(presence_module, "REAP_SECONDS", 0.05)
+
+
+async def written():
+    """Everything that happened so far is in the database."""
+    await eventually(lambda: presence.process_id is not None)
+    assert await asyncio.to_thread(presence.flush, PATIENCE)
+
+
+async def shown_now(user):
+    await written()
+    return await in_thread(shown, user)
+
+
+def own_process():
+    assert presence.process_id is not None
+    return presence.process_id
+
+
+async def until_offline(user):
+    await eventually_in_database(lambda: not UserProfile.objects.get(user=user).is_online)
+
+
+# --- Sockets drive it ------------------------------------------------------------------------------------------
+
+
+async def test_a_socket_shows_its_user_online_and_its_end_offline_after_the_grace(server, ada, settings):
+    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0.2
+    socket = await server.connect(ada)
+    assert (await shown_now(ada))[:2] == (True, 1)
+    row = await in_thread(lambda: Connection.objects.select_related("process").get())
+    assert (str(row.id), row.user_id, row.process_id) == (
+        server.connection(ada).id,
+        ada.pk,
+        presence.process_id,
+    )
+    assert row.login_hash == server.connection(ada).login.hash
+    await socket.leave()
+    await until_offline(ada)
+    assert not await in_thread(Connection.objects.exists)
+
+
+async def test_with_several_tabs_the_last_one_decides(server, ada, settings):
+    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
+    tabs = [await server.connect(ada) for _ in range(3)]
+    for tab in tabs[:2]:
+        await tab.leave()
+        assert await shown_now(ada) == (True, 1, None)
+    await in_thread(leases.reap)
+    assert await shown_now(ada) == (True, 1, None)
+    await tabs[2].leave()
+    await until_offline(ada)
+
+
+async def test_reloads_within_the_grace_are_no_event_for_anybody(server, ada, grace):
+    def meet():
+        Message.objects.create(sender=grace, receiver=ada, content="Hello!")
+
+    await in_thread(meet)
+    watcher = await server.connect(ada)
+    socket = await server.connect(grace)
+    while "grace" not in watcher.presence:
+        await watcher.next()
+    await watcher.pending()
+    for _ in range(4):
+        await socket.leave()
+        await written()
+        socket = await server.connect(grace)
+        await written()
+    assert await shown_now(grace) == (True, 1, None)
+    assert "presence" not in {frame["type"] for frame in await watcher.pending()}
+
+
+async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ada, grace, settings):
+    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
+    await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
+    watcher = await server.connect(ada)
+    await written()
+    socket = await server.connect(grace)
+    while not ("grace" in watcher.presence and "grace is online" in watcher.titles):
+        await watcher.next()
+    assert watcher.presence["grace"]["is_online"]
+    version = watcher.presence["grace"]["version"]
+    await socket.leave()
+    while watcher.presence["grace"]["is_online"] or "grace is offline" not in watcher.titles:
+        await watcher.next()
+    assert watcher.presence["grace"]["version"] > version
+    assert watcher.presence["grace"]["last_seen"].endswith("Z")
+    rows = await in_thread(
+        lambda: list(
+            Notification.objects.filter(user=ada, actor=grace, is_read=True).values_list("title", flat=True)
+        )
+    )
+    assert set(rows) == {"grace is online", "grace is offline"}
+
+
+@pytest.mark.parametrize(
+    ("code", "least", "most"), [(4000, 15, 20), (4001, 15, 20), (4002, 15, 20), (1012, 15, 20), (4503, 2, 5)]
+)
+async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_back(
+    server, ada, code, least, most
+):
+    socket = await server.connect(ada)
+    await written()
+    server.connection(ada).close(code)
+    assert await socket.close_code() == code
+    await socket.leave()
+    await eventually(lambda: not presence._open)
+    online, _, left = await shown_now(ada)
+    assert online
+    assert least < left <= most
+
+
+async def test_after_the_client_closed_the_grace_is_five_seconds(server, ada):
+    socket = await server.connect(ada)
+    await written()
+    await socket.leave()
+    _, _, left = await shown_now(ada)
+    assert 2 < left <= 5
+
+
+async def test_the_21st_socket_closes_the_oldest_with_4502(server, ada):
+    sockets = [await server.connect(ada) for _ in range(20)]
+    await written()
+    assert await sockets[0].pending() == []
+    sockets.append(await server.connect(ada))
+    assert await sockets[0].close_code() == 4502
+    await sockets[0].leave()
+    await written()
+    for socket in sockets[1:]:
+        assert await socket.pending() == []
+    assert await in_thread(Connection.objects.count) == 20
+
+
+async def test_of_sockets_that_come_all_at_once_the_first_over_the_limit_go(server, ada, settings):
+    settings.REALTIME_MAX_CONNECTIONS_PER_USER = 3
+    await server.session(ada)
+    sockets = [await server.connect(ada) for _ in range(5)]
+    for socket in sockets[:2]:
+        assert await socket.close_code() == 4502
+    for socket in sockets[2:]:
+        assert await socket.pending() == []
+
+
+# --- The process's lease -----------------------------------------------------------------------------------------
+
+
+async def test_a_process_that_ends_writes_what_waits_and_gives_up_its_lease(server, ada):
+    await server.connect(ada)
+    await stop_presence()
+    assert not await in_thread(ServerProcess.objects.exists)
+    assert not await in_thread(Connection.objects.exists)
+    online, _, left = await in_thread(shown, ada)
+    assert online
+    assert 15 < left <= 20
+
+
+async def test_to_stop_what_never_started_is_harmless(server, ada):
+    await asyncio.to_thread(presence.stop)
+    assert not presence._stopping
+    await server.connect(ada)
+    assert (await shown_now(ada))[0]
+    assert presence._thread is not None
+
+
+async def test_the_dead_processes_of_others_are_reaped(server, ada, grace):
+    def leave_behind():
+        dead = leases.register()
+        leases.record(dead, [opened(grace)])
+        lease_is_over(dead)
+        return dead
+
+    dead = await in_thread(leave_behind)
+    await server.connect(ada)
+    await eventually_in_database(lambda: not ServerProcess.objects.filter(id=dead).exists())
+    assert (await in_thread(shown, grace))[0]
+    await in_thread(grace_is_over, grace)
+    await until_offline(grace)
+    assert (await shown_now(ada))[0]
+
+
+async def test_the_lease_is_renewed_while_the_loop_turns(server, ada, settings):
+    settings.REALTIME_LEASE_SECONDS = 1
+    await server.connect(ada)
+    await written()
+    lease = await in_thread(lambda: ServerProcess.objects.get().lease_until)
+    await eventually_in_database(
+        lambda: ServerProcess.objects.filter(lease_until__gt=lease + timedelta(seconds=1)).exists()
+    )
+
+
+async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(server, ada, grace, settings):
+    settings.REALTIME_LEASE_SECONDS = 1
+    sockets = [await server.connect(user) for user in (ada, ada, grace)]
+    await written()
+    buried = own_process()
+    await in_thread(lambda: leases.bury([buried], grace=10))
+    assert (await in_thread(shown, ada))[2] is not None
+    await eventually_in_database(lambda: Connection.objects.exclude(process=buried).count() == 3)
+    assert presence.process_id != buried
+    assert await shown_now(ada) == (True, 1, None)
+    assert await shown_now(grace) == (True, 1, None)
+    for socket in sockets:
+        assert "error" not in {frame["type"] for frame in await socket.pending()}
+
+
+async def test_a_buried_process_that_writes_before_it_renews_registers_anew(server, ada, grace, settings):
+    settings.REALTIME_LEASE_SECONDS = 1_000
+    await server.connect(ada)
+    await written()
+    buried = own_process()
+    await in_thread(lambda: leases.bury([buried], grace=10))
+    await server.connect(grace)
+    await eventually_in_database(lambda: Connection.objects.exclude(process=buried).count() == 2)
+    assert await shown_now(ada) == (True, 1, None)
+    assert await shown_now(grace) == (True, 1, None)
+
+
+class Loop:
+    """An event loop in a thread, which can be frozen."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thawed = threading.Event()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def run(self, function):
+        async def call():
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
+
+    def freeze(self):
+        self.thawed.clear()
+        self.loop.call_soon_threadsafe(self.thawed.wait, PATIENCE)
+
+    def stop(self):
+        self.thawed.set()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(PATIENCE)
+        self.loop.close()
+
+
+@pytest.fixture
+def short_lease(settings):
+    """To be asked for before `other_process`, whose first lease it is."""
+    settings.REALTIME_LEASE_SECONDS = 0.6
+
+
+@pytest.fixture
+def other_process(transactional_db):
+    """The presence of another server process: its loop and its thread."""
+    loop, own = Loop(), Presence()
+    loop.run(own.start)
+    yield loop, own
+    loop.thawed.set()
+    own.stop(PATIENCE)
+    loop.stop()
+    assert own._thread is None
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_it_turns(
+    ada, short_lease, other_process
+):
+    loop, own = other_process
+    own.opened(str(uuid.uuid4()), ada.pk, "hash")
+    wait_for(lambda: shown(ada)[0])
+    frozen = own.process_id
+    loop.freeze()
+    wait_for(lambda: not ServerProcess.objects.filter(id=frozen, lease_until__gt=Now()).exists())
+    leases.reap()
+    wait_for(lambda: not ServerProcess.objects.filter(id=frozen).exists())
+    assert not Connection.objects.exists()
+    assert shown(ada)[2] is not None
+    loop.thawed.set()
+    wait_for(lambda: Connection.objects.filter(user=ada, process__lease_until__gt=Now()).exists())
+    assert own.process_id != frozen
+    assert shown(ada) == (True, 1, None)
+
+
+def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a_while(
+    ada, short_lease, other_process, settings, monkeypatch
+):
+    _, own = other_process
+    wait_for(lambda: own._renewed)
+    renew, away = leases.renew, [True]
+
+    def fail(process_id):
+        if away[0]:
+            raise OperationalError("the database is away")
+        renew(process_id)
+
+    monkeypatch.setattr(leases, "renew", fail)
+    wait_for(lambda: own._healthy_since is None)
+    assert not own._may_bury()
+    settings.REALTIME_LEASE_SECONDS = 15
+    away[0] = False
+    wait_for(lambda: own._healthy_since is not None)
+    assert not own._may_bury()
+    own._healthy_since -= 15
+    assert own._may_bury()
+
+
+def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(
+    ada, grace, other_process, monkeypatch
+):
+    _, own = other_process
+    wait_for(lambda: own.process_id is not None)
+    record, failures = leases.record, [OperationalError("the database is away")] * 2
+
+    def fail(process_id, batch):
+        if failures:
+            raise failures.pop()
+        return record(process_id, batch)
+
+    monkeypatch.setattr(leases, "record", fail)
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    own.opened(first, ada.pk, "hash")
+    own.opened(second, grace.pk, "hash")
+    own.closed(first, ada.pk, None)
+    wait_for(lambda: not failures)
+    assert own.flush(PATIENCE)
+    assert {str(row.id) for row in Connection.objects.all()} == {second}
+    assert shown(grace) == (True, 1, None)
+
+
+def test_a_closed_loop_ends_its_thread_and_gives_up_the_lease(ada, other_process):
+    loop, own = other_process
+    wait_for(lambda: own.process_id is not None)
+    loop.stop()
+    wait_for(lambda: own._thread is None)
+    assert not ServerProcess.objects.exists()
+    # So that the fixture finds one to stop.
+    loop.__init__()
+
+
+async def test_presence_costs_the_socket_nothing_while_the_database_is_away(server, ada, monkeypatch):
+    def fail(process_id, batch):
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as away:
+        away.setattr(leases, "record", fail)
+        socket = await server.connect(ada)
+        await in_thread(tell, ada, "Hello")
+        await socket.reach(1)
+        assert socket.titles == ["Hello"]
+    assert (await shown_now(ada))[0]

@@ -1,0 +1,234 @@
+import asyncio
+
+import pytest
+from django.db import OperationalError, transaction
+
+from messaging import inboxes
+from messaging.stamping import stamp
+from realtime import connection as connection_module
+from realtime import reader as reader_module
+from realtime.db import in_thread
+from realtime.receivers import envelope
+from realtime.tests.client import eventually, tell, tell_one_by_one
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def database_away(monkeypatch):
+    """Have the reader's next reads fail, so many times."""
+    monkeypatch.setattr(reader_module, "RETRY_SECONDS", 0.02)
+    failures, read = [0], reader_module._read
+
+    def fail(*args):
+        if failures[0] > 0:
+            failures[0] -= 1
+            raise OperationalError("the database is away")
+        return read(*args)
+
+    monkeypatch.setattr(reader_module, "_read", fail)
+    return failures
+
+
+async def test_a_socket_that_comes_while_the_database_is_away_waits_and_is_served(server, ada, database_away):
+    await in_thread(tell_one_by_one, ada, "First", "Second")
+    database_away[0] = 3
+    socket = await server.connect(ada, since=1)
+    assert database_away == [0]
+    assert socket.titles == ["Second"]
+
+
+async def test_a_database_that_goes_away_closes_no_socket_and_loses_nothing(
+    server, ada, grace, database_away
+):
+    sockets = [await server.connect(ada), await server.connect(grace)]
+    database_away[0] = 3
+    for socket in sockets:
+        # What it misses only the reader can bring.
+        server.hub.reader.fall_behind(*server.feed({0: ada, 1: grace}[sockets.index(socket)]).connections)
+    await in_thread(tell, ada, "First", "Second")
+    await in_thread(tell, grace, "Third")
+    while len(sockets[0].titles) < 2:
+        await sockets[0].next()
+    while len(sockets[1].titles) < 1:
+        await sockets[1].next()
+    assert (sockets[0].titles, sockets[1].titles) == (["First", "Second"], ["Third"])
+    assert database_away == [0]
+
+
+async def test_a_resume_asked_while_the_database_is_away_is_answered_later(server, ada, database_away):
+    await in_thread(tell_one_by_one, ada, "First")
+    socket = await server.connect(ada)
+    database_away[0] = 2
+    socket.revision, socket.synced = 0, False
+    await socket.say(type="resume", since=0)
+    await socket.until("synced")
+    assert socket.titles == ["First"]
+
+
+async def test_who_leaves_while_the_database_is_away_is_forgotten(server, ada, database_away):
+    database_away[0] = 10**6
+    socket = await server.open(ada)
+    await eventually(lambda: database_away[0] < 10**6)
+    await socket.leave()
+    database_away[0] = 0
+    assert (await (await server.open(ada)).until("synced"))[0]["type"] == "hello"
+    assert socket.wire.output_queue.empty()
+
+
+async def test_a_user_who_is_gone_is_signed_out(server, ada):
+    await server.session(ada)
+    held = asyncio.Event()
+    run = server.hub.reader._catch_up
+
+    async def wait(batch):
+        await held.wait()
+        await run(batch)
+
+    server.hub.reader._catch_up = wait
+    socket = await server.open(ada)
+    await in_thread(ada.delete)
+    held.set()
+    assert await socket.close_code() == 4503
+
+
+async def test_frames_pushed_while_the_reader_reads_follow_it_once(server, ada, monkeypatch):
+    await in_thread(tell_one_by_one, ada, "First")
+    socket = await server.connect(ada)
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    read = in_thread
+
+    async def wait(*args):
+        found = await read(*args)
+        reading.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(reader_module, "in_thread", wait)
+    server.hub.reader.fall_behind(server.connection(ada))
+    await reading.wait()
+    await in_thread(tell_one_by_one, ada, "Second", "Third")
+    await eventually(lambda: len(server.feed(ada)._kept) == 2)
+    go_on.set()
+    await socket.reach(3)
+    assert socket.titles == ["Second", "Third"]
+
+
+async def test_many_who_come_at_once_are_read_for_together(server, ada, grace, linus, margaret, monkeypatch):
+    people, reads = [ada, grace, linus, margaret], []
+    read, began = reader_module._read, asyncio.Event()
+
+    for user in people:
+        await server.session(user)
+    run = server.hub.reader._catch_up
+
+    async def wait(batch):
+        reads.append(len(batch))
+        await began.wait()
+        await run(batch)
+
+    monkeypatch.setattr(reader_module, "_read", read)
+    server.hub.reader._catch_up = wait
+    first = await server.open(ada)
+    await eventually(lambda: reads == [1])
+    others = [await server.open(user) for user in people]
+    await eventually(lambda: len(server.hub.reader._behind) == 4)
+    began.set()
+    for socket in [first, *others]:
+        await socket.until("synced")
+    assert reads == [1, 4]
+
+
+async def test_a_tab_far_behind_does_not_spoil_the_catch_up_of_another(server, ada):
+    def set_up():
+        tell_one_by_one(ada, *map(str, range(10)))
+        with transaction.atomic():
+            tell(ada, *map(str, range(10, 1005)))
+        stamp([ada.pk])
+
+    await in_thread(set_up)
+    run, waits, held = server.hub.reader._catch_up, asyncio.Event(), asyncio.Event()
+
+    async def wait(batch):
+        waits.set()
+        await held.wait()
+        await run(batch)
+
+    server.hub.reader._catch_up = wait
+    # The first keeps the reader waiting until all the others are there.
+    tabs = {10: await server.open(ada, since=10)}
+    await waits.wait()
+    tabs |= {since: await server.open(ada, since=since) for since in (6, 0, 3, 5)}
+    await eventually(lambda: len(server.hub.reader._behind) == 4)
+    held.set()
+    for since in (0, 3):
+        assert (await tabs[since].until("reset"))[-1]["reason"] == "too_far_behind"
+    for since in (5, 6, 10):
+        await tabs[since].until("synced")
+        assert len(tabs[since].titles) == 1005 - since
+
+
+async def test_a_slow_socket_delays_no_other(server, ada, grace):
+    for user in (ada, grace):
+        await in_thread(tell, user, *map(str, range(300)))
+        await in_thread(inboxes.state, user.pk)
+    slow = await server.open(ada, since=0, room=1)
+    quick = await server.connect(grace, since=0)
+    assert len(quick.titles) == 300
+    assert server.connection(ada).blocked
+    await slow.reach(quick.revision if slow.revision is None else 1)
+    while len(slow.titles) < 300:
+        await slow.next()
+    assert set(slow.added.values()) == {1}
+
+
+async def test_a_slow_socket_gets_its_greeting_and_its_reset_before_anything_else(server, ada, monkeypatch):
+    monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 5)
+    await in_thread(tell_one_by_one, ada, "Before")
+    other = await server.connect(ada)
+    socket = await server.open(ada, epoch="other", since=0, room=1)
+    await eventually(lambda: len(server.feed(ada).connections) == 2)
+    await eventually(lambda: any(connection.blocked for connection in server.feed(ada).connections))
+    await in_thread(tell_one_by_one, ada, *map(str, range(20)))
+    # What this one has, the slow one has been handed too.
+    await other.reach(21)
+    frames = await socket.until("reset")
+    assert [frame["type"] for frame in frames] == ["hello", "presence_state", "reset"]
+    await socket.reach(21)
+    assert socket.titles == [str(number) for number in range(20) if number >= frames[-1]["revision"] - 1]
+
+
+async def test_a_socket_whose_backlog_overflows_gets_everything_once_it_moves(server, ada, monkeypatch):
+    monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 5)
+    socket = await server.connect(ada, room=1)
+    titles = [f"Number {number}" for number in range(40)]
+    await in_thread(tell_one_by_one, ada, *titles)
+    await eventually(lambda: server.connection(ada)._overflowed)
+    await socket.reach(40)
+    assert socket.titles == titles
+    assert set(socket.added.values()) == {1}
+    await in_thread(tell_one_by_one, ada, "Live again")
+    await socket.reach(41)
+
+
+async def test_a_socket_that_takes_nothing_is_closed_with_4001_and_a_new_one_brings_it_all(
+    server, ada, monkeypatch
+):
+    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.1)
+    socket = await server.connect(ada, room=1)
+    connection = server.connection(ada)
+    await in_thread(tell_one_by_one, ada, "First", "Second", "Third")
+    await eventually(lambda: connection.close_code == 4001)
+    assert await socket.close_code() == 4001
+    await socket.leave()
+    again = await server.connect(ada, since=socket.revision)
+    assert again.titles == ["First", "Second", "Third"]
+
+
+async def test_a_push_of_long_ago_is_not_taken_for_new(server, ada):
+    socket = await server.connect(ada)
+    await in_thread(tell_one_by_one, ada, "First", "Second")
+    await socket.reach(2)
+    old = envelope("inbox", user=ada.pk, revision=1, unread_count=9, frame='{"type":"inbox"}')
+    server.hub.take(old)
+    assert await socket.pending() == []

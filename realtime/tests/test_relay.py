@@ -1,0 +1,268 @@
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from channels.layers import get_channel_layer
+from django.db import OperationalError, transaction
+
+from messaging import notifications
+from messaging.models import Inbox, Message, Notification
+from messaging.notifications import notify, notify_many
+from realtime import receivers
+from realtime import relay as relay_module
+from realtime.relay import Relay, relay
+from realtime.tests import layers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Heard:
+    """Takes the place of the sender: what would go to the layer, batch by batch."""
+
+    def __init__(self):
+        self.batches = []
+        self.error = None
+        # Closed, the layer hangs.
+        self.open = threading.Event()
+        self.open.set()
+        self.asked = threading.Event()
+
+    def __call__(self, layer):
+        return self
+
+    def send(self, messages):
+        self.asked.set()
+        assert self.open.wait(20)
+        if self.error is not None:
+            raise self.error
+        self.batches.append(list(messages))
+
+    def close(self):
+        pass
+
+    @property
+    def messages(self):
+        return [message for batch in self.batches for message in batch]
+
+    def revisions(self, user):
+        group = f"user.{user.pk}"
+        return [
+            message["revision"]
+            for to, message in self.messages
+            if to == group and message["type"] == "doorbell.inbox"
+        ]
+
+
+@pytest.fixture
+def heard(monkeypatch, transactional_db):
+    """A relay of its own, and what it sends."""
+    listener = Heard()
+    monkeypatch.setattr(relay_module, "sender", listener)
+    # Its thread makes the sender that fits the layer; another layer makes it anew, and back again after the test.
+    monkeypatch.setattr(relay_module, "get_channel_layer", lambda: listener)
+    yield listener
+    listener.open.set()
+    assert receivers.flush(20)
+
+
+def test_what_is_committed_is_numbered_and_sent(heard, ada):
+    notify(ada, "announcement", "Hello")
+    assert receivers.flush(20)
+    [(group, message)] = heard.messages
+    assert group == f"user.{ada.pk}"
+    frame = message.pop("frame")
+    assert message == {"type": "doorbell.inbox", "v": 1, "user": ada.pk, "revision": 1, "unread_count": 1}
+    assert frame.startswith('{"type":"inbox","revision":1,"unread_count":1,"replayed":false,"added":[{"id":')
+
+
+def test_a_rolled_back_message_pushes_nothing(heard, ada, grace):
+    with pytest.raises(InterruptedError), transaction.atomic():
+        Message.objects.create(sender=grace, receiver=ada, content="Never")
+        raise InterruptedError
+    assert receivers.flush(20)
+    assert heard.messages == []
+    assert Inbox.objects.get(user=ada).revision == 0
+
+
+def test_nothing_is_sent_before_the_commit(heard, ada):
+    with transaction.atomic():
+        notify(ada, "announcement", "Hello")
+        assert receivers.flush(20)
+        assert heard.messages == []
+    assert receivers.flush(20)
+    assert heard.revisions(ada) == [1]
+
+
+def test_revisions_leave_in_order(heard, ada, grace):
+    for number in range(50):
+        notify(ada, "announcement", f"Number {number}")
+        notify(grace, "announcement", f"Number {number}")
+    assert receivers.flush(20)
+    for user in (ada, grace):
+        assert heard.revisions(user) == list(range(1, Inbox.objects.get(user=user).revision + 1))
+        assert Notification.objects.filter(user=user, revision=None).count() == 0
+
+
+def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(heard, ada, grace, linus, margaret):
+    heard.open.clear()
+    notify(ada, "announcement", "First")
+    assert heard.asked.wait(20)
+    people = [ada, grace, linus, margaret]
+    for _ in range(5):
+        notify_many(people, "announcement", "More")
+    heard.open.set()
+    assert receivers.flush(20)
+    last = heard.batches[-1]
+    assert {group for group, _ in last} == {f"user.{user.pk}" for user in people}
+    assert len(last) == 4, "five notifications of a user gathered to one revision"
+
+
+def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(heard, ada, grace):
+    heard.error = ConnectionError("the layer is away")
+    message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
+    assert receivers.flush(20)
+    assert heard.messages == []
+    row = Notification.objects.get(user=ada, message=message)
+    assert row.revision == 1
+    heard.error = None
+    notify(ada, "announcement", "Later")
+    assert receivers.flush(20)
+    assert heard.revisions(ada) == [2]
+
+
+def test_a_save_does_not_wait_for_a_layer_that_hangs(heard, ada, grace):
+    heard.open.clear()
+    for _ in range(3):
+        Message.objects.create(sender=grace, receiver=ada, content="Hello!")
+    assert not heard.open.is_set()
+    assert heard.messages == []
+    assert Notification.objects.filter(user=ada).count() == 3
+
+
+def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
+    settings.CHANNEL_LAYERS = layers.configured(layers.Failing)
+    Message.objects.create(sender=grace, receiver=ada, content="Hello!")
+    assert receivers.flush(20)
+    assert Inbox.objects.get(user=ada).revision == 1
+
+
+def test_a_stamp_that_fails_once_is_tried_again(heard, ada, monkeypatch):
+    stamp, failures = notifications.stamp, [OperationalError("the database went away")]
+
+    def fail_once(user_ids):
+        if failures:
+            raise failures.pop()
+        return stamp(user_ids)
+
+    monkeypatch.setattr(notifications, "stamp", fail_once)
+    notify(ada, "announcement", "Hello")
+    assert receivers.flush(20)
+    assert heard.revisions(ada) == [1]
+
+
+def test_a_stamp_that_keeps_failing_ends_neither_the_save_nor_the_relay(heard, ada, monkeypatch):
+    stamp = notifications.stamp
+
+    def fail(user_ids):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(notifications, "stamp", fail)
+    notify(ada, "announcement", "Hello")
+    assert receivers.flush(20)
+    assert heard.messages == []
+    monkeypatch.setattr(notifications, "stamp", stamp)
+    notify(ada, "announcement", "Again")
+    assert receivers.flush(20)
+    assert heard.revisions(ada) == [1]
+    assert Notification.objects.filter(user=ada, revision=1).count() == 2
+
+
+def test_switched_off_nothing_is_numbered_or_sent(heard, ada, settings):
+    settings.REALTIME_RELAY = False
+    notify(ada, "announcement", "Hello")
+    receivers.recheck(ada.pk)
+    assert receivers.flush(20)
+    assert heard.messages == []
+    assert Inbox.objects.get(user=ada).revision == 0
+
+
+def test_too_much_that_waits_is_dropped_from_its_beginning(heard, monkeypatch):
+    monkeypatch.setattr(relay_module, "MOST_WAITING", 10)
+    heard.open.clear()
+    own = Relay()
+    own.send([("group", {"number": -1})])
+    while own._messages:
+        time.sleep(0.001)
+    own.send([("group", {"number": number}) for number in range(25)])
+    heard.open.set()
+    assert own.flush(20)
+    assert own.dropped == 15
+    assert [message["number"] for _, message in heard.messages] == [-1, *range(15, 25)]
+
+
+def test_flush_gives_up_when_its_time_is_over(heard, ada):
+    heard.open.clear()
+    notify(ada, "announcement", "Hello")
+    assert not receivers.flush(0.01)
+
+
+@pytest.mark.django_db
+def test_inside_a_tests_transaction_nothing_is_told(ada):
+    before = relay._thread
+    notify(ada, "announcement", "Hello")
+    assert relay._thread is before
+    assert not relay._touched
+
+
+FORK = """
+import os, sys, threading
+import django
+from django.conf import settings
+from django.test.utils import setup_databases
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+from django.db import connection
+from realtime import receivers, relay as relay_module
+from realtime.relay import relay
+
+sent = []
+class Sender:
+    def send(self, messages): sent.extend(messages)
+relay_module.sender = lambda layer: Sender()
+
+relay.send([("group", {"from": "parent"})])
+assert relay.flush(20) and sent == [("group", {"from": "parent"})]
+# The worst moment: somebody holds the relay's lock, and something waits that the parent will send.
+relay._waiting.acquire()
+pid = os.fork()
+if pid == 0:
+    assert relay._thread is None and not relay._messages and not relay._touched
+    relay.send([("group", {"from": "child"})])
+    assert relay.flush(20)
+    assert sent[1:] == [("group", {"from": "child"})], sent
+    assert {thread.name for thread in threading.enumerate()} >= {"relay"}
+    print("the child's relay works", flush=True)
+    os._exit(0)
+relay._waiting.release()
+_, status = os.waitpid(pid, 0)
+assert status == 0, status
+relay.send([("group", {"from": "parent again"})])
+assert relay.flush(20) and sent[-1] == ("group", {"from": "parent again"})
+print("the parent's relay works", flush=True)
+"""
+
+
+def test_after_a_fork_parent_and_child_have_a_relay_each():
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["the child's relay works", "the parent's relay works"], done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_layer_of_the_tests_is_the_configured_one():
+    assert get_channel_layer() is not None

@@ -1,0 +1,57 @@
+"""manage.py sweep_presence: by hand, what every server process does by itself."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db.models.functions import Now
+
+from messaging.models import UserProfile
+from realtime import leases
+from realtime.leases import Opened
+from realtime.models import Connection, ServerProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sweep():
+    out = io.StringIO()
+    call_command("sweep_presence", stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def connected(ada):
+    """ada has a socket in a server process."""
+    process = leases.register()
+    leases.record(process, [Opened(f"{1:032x}", ada.pk, "x")])
+    assert UserProfile.objects.get(user=ada).is_online
+    return ServerProcess.objects.filter(id=process)
+
+
+def test_who_is_connected_stays_online(connected, ada):
+    assert sweep() == "0 dead server processes buried, 0 users turned offline.\n"
+    assert UserProfile.objects.get(user=ada).is_online
+    assert Connection.objects.count() == 1
+
+
+def test_a_dead_process_is_buried_and_its_users_are_offline_after_the_grace(connected, ada):
+    connected.update(lease_until=Now() - timedelta(seconds=1))
+    printed = sweep()
+    assert printed.startswith("1 dead server processes buried, 0 users turned offline.\n")
+    assert "offline in 10 seconds" in printed
+    assert not Connection.objects.exists()
+    assert UserProfile.objects.get(user=ada).is_online
+    UserProfile.objects.filter(user=ada).update(offline_after=Now() - timedelta(seconds=1))
+    assert sweep() == "0 dead server processes buried, 1 users turned offline.\n"
+    assert not UserProfile.objects.get(user=ada).is_online
+
+
+def test_who_has_come_back_elsewhere_is_not_turned_offline(connected, ada):
+    connected.update(lease_until=Now() - timedelta(seconds=1))
+    sweep()
+    leases.record(leases.register(), [Opened(f"{2:032x}", ada.pk, "x")])
+    UserProfile.objects.filter(user=ada).update(offline_after=Now() - timedelta(seconds=1))
+    assert sweep() == "0 dead server processes buried, 0 users turned offline.\n"
+    assert UserProfile.objects.get(user=ada).is_online

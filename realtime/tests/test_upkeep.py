@@ -1,0 +1,348 @@
+import pytest
+from django.conf import settings as project_settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection
+from django.test import Client
+
+from messaging import inboxes, profiles
+from messaging.models import Message, Notification, UserProfile
+from realtime import auth, upkeep
+from realtime.db import in_thread
+from realtime.tests import layers
+from realtime.tests.client import eventually, eventually_in_database, tell, tell_one_by_one
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+# --- The sweep -----------------------------------------------------------------------------------------------
+
+
+async def test_what_was_committed_by_hand_arrives(server, ada, settings):
+    settings.REALTIME_PENDING_SECONDS = 0.1
+    settings.REALTIME_SWEEP_SECONDS = 0.2
+    socket = await server.connect(ada)
+
+    def by_hand():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO messaging_notification"
+                " (user_id, notification_type, title, description, level, is_read)"
+                " VALUES (%s, 'announcement', 'By hand', '', 'info', %s)",
+                [ada.pk, False],
+            )
+
+    await in_thread(by_hand)
+    await socket.reach(1)
+    assert socket.titles == ["By hand"]
+
+
+async def test_what_was_created_in_bulk_arrives(server, ada):
+    socket = await server.connect(ada)
+    rows = [
+        Notification(user=ada, notification_type="announcement", title=f"Number {number}")
+        for number in range(5)
+    ]
+    await in_thread(Notification.objects.bulk_create, rows)
+    await socket.reach(1)
+    assert socket.titles == [f"Number {number}" for number in range(5)]
+
+
+async def test_what_a_process_without_a_relay_commits_arrives(server, ada, settings):
+    settings.REALTIME_RELAY = False
+    settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 0.1
+    socket = await server.connect(ada)
+    rows = [Notification(user=ada, notification_type="announcement", title="In bulk")]
+    await in_thread(Notification.objects.bulk_create, rows)
+    await socket.reach(1)
+    await in_thread(tell, ada, "By notify")
+    await socket.reach(2)
+    assert socket.titles == ["In bulk", "By notify"]
+
+
+async def test_with_the_sweep_switched_off_what_was_committed_by_hand_does_not_arrive(server, ada, settings):
+    settings.REALTIME_RELAY = False
+    settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    socket = await server.connect(ada)
+    await in_thread(tell, ada, "Nobody tells")
+    assert await socket.pending() == []
+    settings.REALTIME_PENDING_SECONDS = 0
+    await server.hub.upkeep.sweep_pending()
+    assert await socket.pending() == []
+    await server.hub.upkeep.sweep()
+    await socket.reach(1)
+
+
+async def test_a_sweep_that_finds_nothing_sends_nothing(server, ada):
+    await in_thread(tell_one_by_one, ada, "First")
+    socket = await server.connect(ada)
+    await server.hub.upkeep.sweep()
+    await server.hub.upkeep.sweep_pending()
+    assert await socket.pending() == []
+    assert server.connection(ada).live
+
+
+async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(server, ada, settings):
+    settings.REALTIME_RELAY = False
+    settings.REALTIME_PENDING_SECONDS = 1000
+    await in_thread(tell, ada, "Just now")
+    await server.hub.upkeep.sweep_pending()
+    assert (await in_thread(inboxes.revisions, [ada.pk])) == {ada.pk: 0}
+
+
+@pytest.mark.parametrize("work", ["sweep", "sweep_pending", "sweep_presence", "recheck_all", "beat"])
+async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, settings, monkeypatch, work):
+    settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 0.02
+    settings.REALTIME_RECHECK_SECONDS = settings.REALTIME_HEARTBEAT_SECONDS = 0.02
+    monkeypatch.setattr(upkeep, "BEAT_SECONDS", 0.02)
+    calls = []
+
+    async def fail(self):
+        calls.append(work)
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(upkeep.Upkeep, work, fail)
+    fail.__name__ = work
+    socket = await server.connect(ada)
+    await eventually(lambda: len(calls) >= 2)
+    assert "pong" not in [frame["type"] for frame in await socket.pending()]
+
+
+# --- Heartbeats ----------------------------------------------------------------------------------------------
+
+
+async def beat(server, user):
+    """Let the time of the next heartbeat come."""
+    for one in server.feed(user).connections:
+        one.beat_at = 0
+    await server.hub.upkeep.beat()
+
+
+async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ada):
+    await in_thread(tell_one_by_one, ada, "First")
+    socket = await server.connect(ada)
+    await beat(server, ada)
+    frame = await socket.next()
+    assert frame.keys() == {"type", "revision", "unread_count", "server_time"}
+    assert (frame["type"], frame["revision"], frame["unread_count"]) == ("heartbeat", 1, 1)
+    await in_thread(tell_one_by_one, ada, "Second")
+    await socket.reach(2)
+    await beat(server, ada)
+    frame = await socket.next()
+    assert (frame["revision"], frame["unread_count"]) == (2, 2)
+
+
+async def test_heartbeats_come_by_themselves(server, ada, settings, monkeypatch):
+    monkeypatch.setattr(upkeep, "BEAT_SECONDS", 0.02)
+    settings.REALTIME_HEARTBEAT_SECONDS = 1
+    socket = await server.open(ada)
+    frames = await socket.until("heartbeat")
+    assert frames[0]["heartbeat_seconds"] == 1
+    await socket.until("heartbeat")
+
+
+async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
+    socket = await server.connect(ada)
+    server.connection(ada).beat_at = float("inf")
+    await server.hub.upkeep.beat()
+    assert await socket.pending() == []
+
+
+async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(server, ada, monkeypatch):
+    monkeypatch.setattr("realtime.connection.MOST_BACKLOG_FRAMES", 5)
+    socket = await server.connect(ada, room=1)
+    await in_thread(tell_one_by_one, ada, *"1234")
+    await eventually(lambda: server.connection(ada).cursor == 4)
+    assert server.connection(ada).blocked
+    await beat(server, ada)
+    # The backlog overflows: what it held of the inbox is read again.
+    await in_thread(tell_one_by_one, ada, *"56789")
+    await eventually(lambda: not server.connection(ada).live)
+    frames = await socket.reach(9)
+    assert "heartbeat" not in {frame["type"] for frame in frames}
+    await eventually(lambda: not server.connection(ada).blocked)
+    await server.hub.upkeep.beat()
+    frame = await socket.next()
+    assert (frame["type"], frame["revision"], frame["unread_count"]) == ("heartbeat", 9, 9)
+
+
+# --- Logins that end -----------------------------------------------------------------------------------------
+
+
+def sign_out(key, user):
+    client = Client()
+    client.cookies[project_settings.SESSION_COOKIE_NAME] = key
+    assert client.delete("/api/v1/session").status_code == 204
+
+
+def deactivate(key, user):
+    user.is_active = False
+    user.save()
+
+
+def change_password(key, user):
+    user.set_password("another")
+    user.save()
+
+
+def delete(key, user):
+    user.delete()
+
+
+ENDS = [sign_out, deactivate, change_password, delete]
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_login_that_ends_closes_its_sockets_at_once_with_4503(server, ada, grace, settings, end):
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000
+    tabs = [await server.connect(ada) for _ in range(2)]
+    other = await server.connect(grace)
+    await in_thread(end, await server.session(ada), ada)
+    for tab in tabs:
+        assert await tab.close_code() == 4503
+    assert await other.pending() == []
+
+
+async def test_another_login_of_the_same_user_stays(server, ada, settings):
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000
+    first = await server.connect(ada)
+    key = server.sessions.pop(ada.pk)
+    second = await server.connect(ada)
+    await in_thread(sign_out, key, ada)
+    assert await first.close_code() == 4503
+    assert await second.pending() == []
+
+
+async def test_what_nobody_told_is_found_by_the_recheck_in_one_batch(server, ada, grace, linus, settings):
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000
+    sockets = {user: await server.connect(user) for user in (ada, grace, linus)}
+
+    def quietly():
+        Session.objects.filter(session_key=server.sessions[ada.pk]).delete()
+        User.objects.filter(pk=grace.pk).update(is_active=False)
+
+    settings.REALTIME_RELAY = False
+    await in_thread(quietly)
+    await server.hub.upkeep.recheck_all()
+    assert await sockets[ada].close_code() == 4503
+    assert await sockets[grace].close_code() == 4503
+    assert await sockets[linus].pending() == []
+
+
+async def test_the_recheck_comes_by_itself(server, ada, settings):
+    settings.REALTIME_RECHECK_SECONDS = 0.1
+    settings.REALTIME_RELAY = False
+    socket = await server.connect(ada)
+    await in_thread(Session.objects.all().delete)
+    assert await socket.close_code() == 4503
+
+
+async def test_a_save_that_ends_no_login_closes_nothing(server, ada):
+    socket = await server.connect(ada)
+
+    def save():
+        ada.first_name = "Ada"
+        ada.save()
+
+    await in_thread(save)
+    await in_thread(tell, ada, "After")
+    await socket.reach(1)
+    assert socket.titles == ["After"]
+    assert await in_thread(auth.valid_logins, [server.sessions[ada.pk]])
+
+
+# --- Presence ------------------------------------------------------------------------------------------------
+
+
+def meet(user, contact):
+    Message.objects.create(sender=contact, receiver=user, content="Hello!")
+
+
+def show(user, *, is_online):
+    profile = UserProfile.objects.get(user=user)
+    profile.is_online = is_online
+    profile.save()
+
+
+async def presence_of(socket, username, *, is_online):
+    while socket.presence.get(username, {}).get("is_online") != is_online:
+        await socket.next()
+    return socket.presence[username]
+
+
+async def test_contacts_hear_who_comes_and_goes_and_strangers_do_not(server, ada, grace, linus):
+    await in_thread(meet, ada, grace)
+    socket, stranger = await server.connect(ada), await server.connect(linus)
+    await in_thread(show, grace, is_online=True)
+    frame = await presence_of(socket, "grace", is_online=True)
+    assert frame.keys() == {"type", "user", "is_online", "last_seen", "version"}
+    assert frame["user"] == {"id": grace.pk, "username": "grace"}
+    await in_thread(show, grace, is_online=False)
+    assert (await presence_of(socket, "grace", is_online=False))["version"] > frame["version"]
+    assert "presence" not in [heard["type"] for heard in await stranger.pending()]
+
+
+async def test_who_becomes_a_contact_is_told(server, ada, grace):
+    await in_thread(show, grace, is_online=True)
+    socket = await server.connect(ada)
+    assert socket.presence == {}
+    await in_thread(meet, ada, grace)
+    await presence_of(socket, "grace", is_online=True)
+
+
+async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(server, ada, grace, settings):
+    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.REALTIME_SWEEP_SECONDS = 0.1
+    await in_thread(meet, ada, grace)
+    socket = await server.connect(ada)
+    await server.hub.upkeep.sweep_presence()
+    await in_thread(show, grace, is_online=True)
+    await presence_of(socket, "grace", is_online=True)
+
+
+async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
+    server, ada, grace, settings, monkeypatch
+):
+    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    await in_thread(meet, ada, grace)
+    socket = await server.connect(ada)
+    await server.hub.upkeep.sweep_presence()
+    await in_thread(show, grace, is_online=True)
+    read = upkeep._read_presence
+
+    def fail(users):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(upkeep, "_read_presence", fail)
+    with pytest.raises(OperationalError):
+        await server.hub.upkeep.sweep_presence()
+    monkeypatch.setattr(upkeep, "_read_presence", read)
+    await server.hub.upkeep.sweep_presence()
+    await presence_of(socket, "grace", is_online=True)
+
+
+async def test_a_swept_change_is_told_once(server, ada, grace, settings):
+    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    await in_thread(meet, ada, grace)
+    await in_thread(inboxes.state, ada.pk)
+    socket = await server.connect(ada)
+    await server.hub.upkeep.sweep_presence()
+    await in_thread(show, grace, is_online=True)
+    for _ in range(3):
+        await server.hub.upkeep.sweep_presence()
+    heard = [frame for frame in await socket.pending() if frame["type"] == "presence"]
+    assert [(frame["user"]["username"], frame["is_online"]) for frame in heard].count(("grace", True)) == 1
+
+
+async def test_status_notifications_toast_and_never_count(server, ada, grace):
+    await in_thread(meet, ada, grace)
+    await in_thread(inboxes.state, ada.pk)
+    socket = await server.connect(ada)
+    await eventually_in_database(lambda: profiles.presence([ada.pk], online_only=True))
+    unread = socket.unread_count
+    await in_thread(show, grace, is_online=True)
+    while "grace is online" not in socket.titles:
+        await socket.next()
+    assert socket.unread_count == unread

@@ -1,0 +1,100 @@
+import asyncio
+import threading
+import time
+
+import pytest
+from channels.layers import get_channel_layer
+from django.db import connections
+
+from realtime import state, views
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch):
+    monkeypatch.setattr(views, "_asking", None)
+
+
+def ask(client):
+    """Return status and body of /readyz, which must come within the limit and a little."""
+    start = time.monotonic()
+    response = client.get("/readyz")
+    assert time.monotonic() - start < 1.5
+    return response.status_code, response.json()
+
+
+@pytest.fixture
+def hanging_database(monkeypatch):
+    """A database that takes every question and answers none, until the test is over."""
+    over, asked = threading.Event(), []
+
+    def hang(answer):
+        asked.append(answer)
+        over.wait(10)
+        answer.set_result(True)
+
+    monkeypatch.setattr(views, "_ask", hang)
+    yield asked
+    over.set()
+
+
+def test_healthz_says_that_the_process_turns(client):
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_ok_when_database_and_layer_answer(client):
+    for _ in range(3):
+        assert ask(client) == (200, {"status": "ok", "database": "ok", "layer": "ok"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_503_while_draining(client, monkeypatch):
+    monkeypatch.setattr(state, "draining", True)
+    assert ask(client) == (503, {"status": "draining", "database": "ok", "layer": "ok"})
+
+
+def test_readyz_is_503_when_the_database_refuses(client, monkeypatch):
+    def refuse(*args):
+        raise OSError
+
+    monkeypatch.setattr(type(connections["default"]), "cursor", refuse)
+    assert ask(client) == (503, {"status": "down", "database": "down", "layer": "ok"})
+
+
+def test_readyz_is_503_when_the_database_hangs_and_asks_it_no_second_time(client, hanging_database):
+    for _ in range(2):
+        assert ask(client) == (503, {"status": "down", "database": "down", "layer": "ok"})
+    assert len(hanging_database) == 1
+
+
+async def hang(*args):
+    await asyncio.sleep(60)
+
+
+async def refuse(*args):
+    raise OSError
+
+
+async def drop(*args):
+    """Take a message, and lose it."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("failure", [hang, refuse, drop])
+def test_readyz_names_a_layer_that_does_not_answer_and_stays_200(client, monkeypatch, failure):
+    monkeypatch.setattr(get_channel_layer(), "send", failure, raising=False)
+    assert ask(client) == (200, {"status": "degraded", "database": "ok", "layer": "down"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_degraded_without_a_layer(client, monkeypatch):
+    monkeypatch.setattr(views, "get_channel_layer", lambda: None)
+    assert ask(client) == (200, {"status": "degraded", "database": "ok", "layer": "down"})
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_readyz_takes_no_old_message_for_an_answer():
+    layer = get_channel_layer()
+    await layer.send(views.CHANNEL, {"type": "readyz", "nonce": "old"})
+    assert await views.layer_answers()

@@ -1,0 +1,162 @@
+"""What a hub does from time to time: find what no push told, recheck logins, send heartbeats."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from datetime import timedelta
+from typing import Any
+
+from messaging import inboxes, profiles, schemas
+from messaging.stamping import stamp
+
+from . import auth, protocol
+from .conf import conf
+from .connection import Connection
+from .db import in_thread
+from .feed import Feed
+from .leases import database_now
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+USERS_A_SWEEP = 1_000
+# How often the hub looks whose heartbeat is due.
+BEAT_SECONDS = 1.0
+# How long a revision that the database has may be on its way here before the sweep calls it missing.
+ON_ITS_WAY_SECONDS = 0.2
+
+
+class Upkeep:
+    """`sick` tells whether the layer is known not to bring everything: then the sweep comes more often."""
+
+    def __init__(
+        self,
+        feeds: dict[int, Feed],
+        fall_behind: Callable[[Connection], None],
+        sick: Callable[[], bool],
+    ) -> None:
+        self._feeds = feeds
+        self._fall_behind = fall_behind
+        self._sick = sick
+        self._swept_presence: Any = None
+        # The versions told since the last sweep, which has no need to tell them again.
+        self._told: dict[int, int] = {}
+
+    def works(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the endless work, to be made tasks of."""
+        return [
+            _every(self._sweep_seconds, self.sweep),
+            _every(self._sweep_seconds, self.sweep_presence),
+            _every(lambda: conf.pending_seconds, self.sweep_pending),
+            _every(lambda: conf.recheck_seconds, self.recheck_all),
+            _every(lambda: BEAT_SECONDS, self.beat),
+        ]
+
+    def _sweep_seconds(self) -> float:
+        return min(1, conf.sweep_seconds) if self._sick() else conf.sweep_seconds
+
+    def _connections(self) -> list[Connection]:
+        return [connection for feed in self._feeds.values() for connection in feed.connections]
+
+    async def sweep(self) -> None:
+        """Compare every live connection's cursor with the database."""
+        users = list(self._feeds)
+        for start in range(0, len(users), USERS_A_SWEEP):
+            revisions = await in_thread(inboxes.revisions, users[start : start + USERS_A_SWEEP])
+            suspects = [
+                connection
+                for user_id in revisions.keys() & self._feeds.keys()
+                for connection in self._feeds[user_id].connections
+                if connection.live and connection.cursor != revisions[user_id]
+            ]
+            if suspects:
+                await asyncio.sleep(ON_ITS_WAY_SECONDS)
+            for connection in suspects:
+                if connection.live and connection.cursor < revisions[connection.user_id]:
+                    self._fall_behind(connection)
+
+    async def sweep_pending(self) -> None:
+        """Number what was committed without anybody telling: a killed process's, bulk_create's, raw SQL's."""
+
+        def overdue() -> None:
+            stamp(inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds)))
+
+        await in_thread(overdue)
+
+    async def sweep_presence(self) -> None:
+        """Tell the changes of presence since the last time that no hint told."""
+
+        def changed(since: Any) -> tuple[Any, dict[int, int]]:
+            now = database_now()
+            # A change that was committed late may carry an earlier time.
+            return now, {} if since is None else profiles.changed_since(since - timedelta(seconds=2))
+
+        now, versions = await in_thread(changed, self._swept_presence)
+        missed = [user for user, version in versions.items() if version > self._told.get(user, -1)]
+        await self.tell_presence(missed)
+        # Only now: what couldn't be told is looked for again.
+        self._swept_presence = now
+        self._told = {user: max(version, self._told.get(user, -1)) for user, version in versions.items()}
+
+    async def tell_presence(self, users: Collection[int]) -> None:
+        """Tell those of our users whose contacts these are. `version` makes telling twice harmless."""
+        if not users or not self._feeds:
+            return
+        seen, contacts = await in_thread(_read_presence, users)
+        for user_id, presence in seen.items():
+            self._told[user_id] = max(presence.version, self._told.get(user_id, -1))
+            text = protocol.Presence(**dict(presence)).encode()
+            for contact in contacts[user_id]:
+                feed = self._feeds.get(contact)
+                for connection in list(feed.connections) if feed else []:
+                    connection.send_when_greeted(text)
+
+    async def recheck_all(self) -> None:
+        await self.recheck(self._connections())
+
+    async def recheck(self, connections: Collection[Connection]) -> None:
+        """Close the sockets whose login has ended."""
+        if connections:
+            keys = {connection.login.session_key for connection in connections}
+            valid = await in_thread(auth.valid_logins, keys)
+            for connection in connections:
+                user = valid.get(connection.login.session_key)
+                if user is None or user.id != connection.user_id:
+                    connection.close(protocol.CloseCode.SIGNED_OUT, "signed out")
+
+    async def beat(self) -> None:
+        """Send heartbeats to those connections whose turn it is."""
+        now = asyncio.get_running_loop().time()
+        for connection in self._connections():
+            if connection.beat_at is None:
+                # Spread, so that those who came together don't beat together.
+                connection.beat_at = now + random.uniform(0, conf.heartbeat_seconds)  # noqa: S311
+            elif connection.greeted and not connection.blocked and now >= connection.beat_at:
+                # (In the backlog it would tell of revisions that an overflow drops.)
+                connection.beat_at = now + conf.heartbeat_seconds
+                connection.send_frame(
+                    protocol.Heartbeat(
+                        revision=connection.cursor,
+                        unread_count=connection.unread_count,
+                        server_time=protocol.now(),
+                    )
+                )
+
+
+async def _every(seconds: Callable[[], float], work: Work) -> None:
+    while True:
+        await asyncio.sleep(seconds())
+        try:
+            await work()
+        except Exception as error:
+            # The database is away, say: that closes no socket.
+            logger.warning("%s failed: %s", work.__name__, error)
+
+
+def _read_presence(
+    users: Iterable[int],
+) -> tuple[dict[int, schemas.Presence], dict[int, list[int]]]:
+    users = list(users)
+    return profiles.presence(users), profiles.contacts_of_many(users)

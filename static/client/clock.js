@@ -1,0 +1,8 @@
+// Time, as one object that a test can replace.
+
+/** @type {Doorbell.Clock} */
+export const systemClock = {
+  now: () => performance.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+};

@@ -1,0 +1,163 @@
+// HTTP to the API: who is asking (cookie with CSRF token, or Bearer), JSON both ways, errors as one class.
+
+import { API_PATH } from "./protocol.js";
+
+const TIMEOUT_MS = 15_000;
+
+/** The server said no, or could not be reached (status 0, code `network`). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} detail
+   * @param {number | null} [retryAfter] seconds
+   */
+  constructor(status, code, detail, retryAfter = null) {
+    super(detail);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Would the same request stand a chance later? */
+  get isTemporary() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export class Http {
+  #base;
+  #token;
+  #fetch;
+  /** @type {string | null} */
+  #csrfToken = null;
+
+  /**
+   * `base` is the server's origin, empty for the page's own; `token` an API token, used instead of the cookie.
+   * @param {{base?: string, token?: string, fetch?: typeof globalThis.fetch}} [options]
+   */
+  constructor({ base = "", token, fetch = globalThis.fetch } = {}) {
+    this.#base = base.replace(/\/$/, "");
+    this.#token = token;
+    this.#fetch = fetch.bind(globalThis);
+  }
+
+  /**
+   * @param {string} path below /api/v1/, or absolute
+   * @param {Record<string, string | number | boolean | null | undefined>} [query] null and undefined are left out
+   * @param {AbortSignal} [signal]
+   */
+  get(path, query = {}, signal) {
+    const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+    const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+    return this.#request("GET", search ? `${path}?${search}` : path, undefined, signal);
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} [body]
+   */
+  post(path, body) {
+    return this.#change("POST", path, body);
+  }
+
+  /** @param {string} path */
+  delete(path) {
+    return this.#change("DELETE", path, undefined);
+  }
+
+  /**
+   * The session, and with it a CSRF token for the calls that follow.
+   * @returns {Promise<Doorbell.Session>}
+   */
+  async session() {
+    const session = await this.get("session");
+    this.#csrfToken = session.csrf_token;
+    return session;
+  }
+
+  /**
+   * A change. With a cookie it carries a CSRF token; an outdated one (somebody signed in in another tab) is fetched anew, once.
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   */
+  async #change(method, path, body) {
+    if (this.#token) return this.#request(method, path, body);
+    const hadToken = this.#csrfToken !== null;
+    if (!hadToken) await this.session();
+    try {
+      return await this.#request(method, path, body);
+    } catch (error) {
+      if (!hadToken || !(error instanceof ApiError) || error.status !== 403) throw error;
+      await this.session();
+      return this.#request(method, path, body);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   */
+  async #request(method, path, body, signal) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    else if (method !== "GET" && this.#csrfToken) headers["X-CSRFToken"] = this.#csrfToken;
+
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await this.#reach(this.#base + (path.startsWith("/") ? path : API_PATH + path), {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: this.#token ? "omit" : "same-origin",
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    const answer = await readJson(response);
+    if (!response.ok) throw refusal(response, answer);
+    if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in gives a new one
+    return answer;
+  }
+
+  /**
+   * @param {string} url
+   * @param {RequestInit} init
+   */
+  async #reach(url, init) {
+    try {
+      return await this.#fetch(url, init);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error; // the caller's own wish
+      throw new ApiError(0, "network", "The server could not be reached.");
+    }
+  }
+}
+
+/** @param {Response} response */
+async function readJson(response) {
+  if (response.status === 204) return null;
+  try {
+    return await response.json();
+  } catch {
+    return null; // an error page of a proxy in between: its status says enough
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {any} answer
+ */
+function refusal(response, answer) {
+  const seconds = Number(response.headers.get("Retry-After"));
+  return new ApiError(
+    response.status,
+    answer?.code ?? "unknown",
+    answer?.detail ?? `The server answered with status ${response.status}.`,
+    seconds > 0 ? seconds : null,
+  );
+}

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Backoff } from "../client/backoff.js";
+import { FakeClock } from "../client/testing/fake-clock.js";
+
+const longest = () => 0.999_999;
+
+test("the first retry after a broken line, a restart, old age or a slow reader comes within 5 s", () => {
+  for (const code of [1006, 1012, 4000, 4001]) assert.ok(new Backoff({ random: longest }).next(code) < 5_000);
+});
+
+test("the jitter is full: any moment of the window is possible", () => {
+  assert.equal(new Backoff({ random: () => 0 }).next(1006), 0);
+  const waits = Array.from({ length: 500 }, () => new Backoff().next(1006));
+  assert.ok(Math.min(...waits) < 500 && Math.max(...waits) > 2_500);
+});
+
+test("windows double up to a quarter of a minute and stay there", () => {
+  const backoff = new Backoff({ random: () => 1 });
+  assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next(1006)), [3_000, 6_000, 12_000, 15_000, 15_000]);
+});
+
+test("a rate limit or a server error begins further up", () => {
+  assert.equal(new Backoff({ random: () => 1 }).next(4002), 6_000);
+  assert.equal(new Backoff({ random: () => 1 }).next(1011), 6_000);
+});
+
+test("a hello alone is no success; five seconds of life are", async () => {
+  const clock = new FakeClock();
+  const backoff = new Backoff({ random: () => 1, clock });
+  backoff.next(1006);
+  backoff.connected();
+  await clock.advance(4_900);
+  assert.equal(backoff.next(1006), 6_000);
+  backoff.connected();
+  await clock.advance(5_000);
+  assert.equal(backoff.next(1006), 3_000);
+});

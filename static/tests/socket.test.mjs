@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Inbox } from "../client/inbox.js";
+import { socketUrl } from "../client/protocol.js";
+import { DoorbellSocket } from "../client/socket.js";
+import { FakeClock, settle } from "../client/testing/fake-clock.js";
+import { FakeServer } from "../client/testing/fake-server.js";
+
+/** A socket that feeds an inbox, as the client does, and notes its states. @param {{ticket?: () => Promise<string>}} [options] */
+async function connected(options = {}) {
+  const server = new FakeServer();
+  server.notify({}, {});
+  const clock = new FakeClock();
+  const inbox = new Inbox();
+  inbox.load(server.inbox.list());
+  const socket = new DoorbellSocket({
+    url: (position) => socketUrl(server.base, position),
+    position: () => inbox.position,
+    WebSocket: server.WebSocket,
+    clock,
+    ...options,
+  });
+  /** @type {Doorbell.StateChange[]} */
+  const states = [];
+  /** @type {Doorbell.Frame[]} */
+  const heard = [];
+  socket.addEventListener("state", (event) => states.push(/** @type {CustomEvent} */ (event).detail));
+  socket.addEventListener("message", (event) => {
+    const frame = /** @type {CustomEvent} */ (event).detail;
+    heard.push(frame);
+    assert.notEqual(inbox.apply(frame), null, "the socket let a gap through");
+  });
+  socket.connect();
+  await settle();
+  const same = () => assert.deepEqual(inbox.items, server.inbox.list({ limit: Infinity }).items);
+  return { server, clock, inbox, socket, states, heard, same };
+}
+
+test("it offers the subprotocol and its position, and is connected at hello", async () => {
+  const { server, states, heard } = await connected();
+  assert.deepEqual(server.handshakes[0]?.protocols, ["notifications.v1"]);
+  assert.equal(server.handshakes[0]?.url.search, "?since=1&epoch=e1");
+  assert.deepEqual(states.map(({ state }) => state), ["connecting", "connected"]);
+  assert.deepEqual(heard.map(({ type }) => type), ["hello", "presence_state", "synced"]);
+});
+
+test("each connection gets a fresh ticket, as a subprotocol", async () => {
+  let count = 0;
+  const { server, clock } = await connected({ ticket: async () => `secret${++count}` });
+  server.close(1012);
+  await clock.advance(5_000);
+  assert.deepEqual(server.handshakes.map(({ protocols }) => protocols[1]), ["ticket.secret1", "ticket.secret2"]);
+});
+
+test("a ticket that is refused ends it, one that can't be fetched doesn't", async () => {
+  const refused = await connected({ ticket: async () => Promise.reject(Object.assign(new Error("no"), { status: 401 })) });
+  assert.equal(refused.socket.state, "disconnected");
+  let isDown = true;
+  const later = await connected({ ticket: async () => (isDown ? Promise.reject(new Error("down")) : "t") });
+  assert.equal(later.socket.state, "connecting");
+  isDown = false;
+  await later.clock.advance(5_000);
+  assert.equal(later.socket.state, "connected");
+});
+
+test("after a broken line it comes back and is told what it missed", async () => {
+  const { server, clock, socket, same } = await connected();
+  server.close(1006);
+  await settle();
+  assert.equal(socket.state, "connecting");
+  server.notify({});
+  server.read(1);
+  await clock.advance(5_000);
+  assert.equal(socket.state, "connected");
+  same();
+});
+
+for (const code of [4500, 4501, 4502, 4503, 4777]) {
+  test(`after ${code} it stops for good and says why`, async () => {
+    const { server, clock, socket, states } = await connected();
+    server.close(code, "because");
+    await clock.advance(600_000);
+    assert.equal(socket.state, "disconnected");
+    assert.deepEqual(states.at(-1), { state: "disconnected", code, reason: "because", retryIn: null });
+    assert.equal(server.handshakes.length, 1);
+  });
+}
+
+test("a server that greets and falls over is asked ever more rarely", async () => {
+  const { server, clock } = await connected();
+  for (let i = 0; i < 100; i++) {
+    server.close(1006);
+    await clock.advance(3_000);
+  }
+  assert.ok(server.handshakes.length < 60, `${server.handshakes.length} handshakes in 300 s`);
+});
+
+test("a lost frame is noticed at the next one, and fetched", async () => {
+  const { server, inbox, same } = await connected();
+  server.lose(1);
+  server.notify({});
+  server.notify({});
+  await settle();
+  assert.deepEqual(server.commands, [{ type: "resume", since: 1, epoch: "e1" }]);
+  assert.equal(inbox.revision, 3);
+  same();
+});
+
+test("a lost last frame is noticed at the heartbeat", async () => {
+  const { server, same } = await connected();
+  server.lose(1);
+  server.notify({});
+  server.heartbeat();
+  await settle();
+  assert.equal(server.commands.length, 1);
+  same();
+});
+
+test("a doubled frame is dropped", async () => {
+  const { server, heard, same } = await connected();
+  server.double(1);
+  server.notify({});
+  await settle();
+  assert.equal(heard.filter(({ type }) => type === "inbox").length, 1);
+  same();
+});
+
+test("gap after gap: one resume, then a new connection, never a seventh resume a minute", async () => {
+  const { server, clock, same } = await connected();
+  for (let i = 0; i < 60; i++) {
+    server.lose(1);
+    server.notify({});
+    server.notify({});
+    await clock.advance(1_000);
+  }
+  assert.ok(server.commands.length <= 6, `${server.commands.length} resumes in a minute`);
+  for (let i = 0; i < 5; i++) {
+    await clock.advance(25_000);
+    server.heartbeat();
+  }
+  await settle();
+  same();
+});
+
+test("a server that falls silent is left after one and a half heartbeats", async () => {
+  const { server, clock, socket } = await connected();
+  for (let i = 0; i < 4; i++) {
+    await clock.advance(25_000);
+    server.heartbeat();
+  }
+  await clock.advance(37_499);
+  assert.equal(server.handshakes.length, 1);
+  await clock.advance(1);
+  assert.equal(socket.state, "connecting");
+  await clock.advance(5_000);
+  assert.equal(socket.state, "connected");
+  assert.equal(server.connections, 1);
+});
+
+test("a server that never says hello is left as well", async () => {
+  const { server, clock, socket, states } = await connected();
+  server.accept = () => {};
+  socket.reconnect();
+  await clock.advance(15_000);
+  assert.equal(states.at(-1)?.reason, "silence");
+});
+
+test("when the network is back it tries at once, and tests a connection that slept", async () => {
+  const { server, clock, socket } = await connected();
+  server.close(1006);
+  await settle();
+  socket.disconnect();
+
+  const real = { add: globalThis.addEventListener, remove: globalThis.removeEventListener };
+  /** @type {Map<string, Function>} */
+  const listeners = new Map();
+  globalThis.addEventListener = (/** @type {string} */ type, /** @type {any} */ listener) => void listeners.set(type, listener);
+  globalThis.removeEventListener = (/** @type {string} */ type) => void listeners.delete(type);
+  try {
+    socket.connect();
+    await settle();
+    server.close(1006);
+    await settle();
+    assert.equal(socket.state, "connecting");
+    listeners.get("online")?.();
+    await settle();
+    assert.equal(socket.state, "connected");
+
+    await clock.advance(6_000);
+    listeners.get("online")?.();
+    await settle();
+    assert.equal(server.commands.at(-1)?.type, "ping");
+    await clock.advance(6_000);
+    assert.equal(socket.state, "connected", "the pong came");
+    socket.disconnect();
+    assert.equal(listeners.size, 0);
+  } finally {
+    globalThis.addEventListener = real.add;
+    globalThis.removeEventListener = real.remove;
+  }
+});
+
+test("disconnect leaves nothing behind: no socket, no timer, no retry", async () => {
+  const { server, clock, socket } = await connected();
+  socket.disconnect();
+  await clock.advance(600_000);
+  assert.equal(socket.state, "disconnected");
+  assert.equal(server.connections, 0);
+  assert.equal(server.handshakes.length, 1);
+});
+
+test("frames that nobody knows are heard and ignored", async () => {
+  const { server, socket, same } = await connected();
+  server.broadcast(/** @type {any} */ ({ type: "from_the_future" }));
+  server.notify({});
+  await settle();
+  assert.equal(socket.state, "connected");
+  same();
+});

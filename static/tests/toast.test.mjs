@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { FakeClock } from "../client/testing/fake-clock.js";
+import { safeUrl } from "../toast/safe-url.js";
+import { ToastStack } from "../toast/stack.js";
+
+function setUp() {
+  const clock = new FakeClock();
+  let changes = 0;
+  const stack = new ToastStack({ changed: () => changes++, clock });
+  const ids = () => stack.visible.map((toast) => toast.id);
+  return { clock, stack, ids, changes: () => changes };
+}
+
+test("the newest is on top, five are shown, the rest is a number", () => {
+  const { stack, ids } = setUp();
+  for (let id = 1; id <= 9; id++) stack.show({ id, title: "x" });
+  assert.deepEqual(ids(), [9, 8, 7, 6, 5]);
+  assert.equal(stack.more, 4);
+  stack.dismiss(9);
+  assert.deepEqual(ids(), [8, 7, 6, 5, 4]);
+});
+
+test("a toast leaves by itself after eight seconds, an error after sixteen", async () => {
+  const { clock, stack, ids } = setUp();
+  stack.show({ id: 1, title: "x" });
+  stack.show({ id: 2, title: "x", level: "error" });
+  await clock.advance(8_000);
+  assert.deepEqual(ids(), [2]);
+  await clock.advance(8_000);
+  assert.deepEqual(ids(), []);
+});
+
+test("no time passes while somebody reads, also for toasts that come meanwhile", async () => {
+  const { clock, stack, ids } = setUp();
+  stack.show({ id: 1, title: "x" });
+  await clock.advance(6_000);
+  stack.pause();
+  stack.pause();
+  stack.show({ id: 2, title: "x" });
+  await clock.advance(60_000);
+  assert.deepEqual(ids(), [2, 1]);
+  stack.resume();
+  await clock.advance(2_000);
+  assert.deepEqual(ids(), [2]);
+  await clock.advance(6_000);
+  assert.deepEqual(ids(), []);
+});
+
+test("the same id twice is one toast, with the newer text and a new time", async () => {
+  const { clock, stack } = setUp();
+  stack.show({ id: 1, title: "old" });
+  await clock.advance(5_000);
+  stack.show({ id: 1, title: "new" });
+  await clock.advance(5_000);
+  assert.deepEqual(stack.visible.map((toast) => toast.title), ["new"]);
+  await clock.advance(3_000);
+  assert.equal(stack.visible.length, 0);
+});
+
+test("dismissing what isn't there changes nothing", () => {
+  const { stack, changes } = setUp();
+  stack.dismiss("nobody");
+  assert.equal(changes(), 0);
+});
+
+test("only http(s) and relative addresses become links", () => {
+  const page = "https://doorbell.test/inbox/";
+  assert.equal(safeUrl("/a?b#c", page), "https://doorbell.test/a?b#c");
+  assert.equal(safeUrl("item", page), "https://doorbell.test/inbox/item");
+  assert.equal(safeUrl("https://other.test/", page), "https://other.test/");
+  for (const url of [null, undefined, "", "javascript:alert(1)", " JaVaScRiPt:alert(1)", "java\nscript:alert(1)"]) {
+    assert.equal(safeUrl(url, page), null, String(url));
+  }
+  for (const url of ["data:text/html,x", "vbscript:x", "blob:https://a.test/1", "file:///etc/passwd", "http://"]) {
+    assert.equal(safeUrl(url, page), null, url);
+  }
+});

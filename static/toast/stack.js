@@ -1,0 +1,93 @@
+// Which toasts there are and how long each stays: the logic of the region, without a DOM.
+
+const DURATION_MS = 8_000;
+const ERROR_FACTOR = 2; // bad news stays twice as long
+
+/** @typedef {{toast: DoorbellToast.Toast, remaining: number, startedAt: number, timer: any}} Entry */
+
+export class ToastStack {
+  /** Oldest first. @type {Map<DoorbellToast.Toast["id"], Entry>} */
+  #entries = new Map();
+  #isPaused = false;
+  #changed;
+  #clock;
+
+  /**
+   * @param {object} options
+   * @param {() => void} options.changed called after each change
+   * @param {number} [options.visible] how many are shown at once
+   * @param {number} [options.duration] milliseconds
+   * @param {{now(): number, setTimeout(callback: () => void, ms: number): any, clearTimeout(timer: any): void}} [options.clock]
+   */
+  constructor({ changed, visible = 5, duration = DURATION_MS, clock }) {
+    this.#changed = changed;
+    this.#clock = clock ?? {
+      now: () => performance.now(),
+      setTimeout: (callback, ms) => setTimeout(callback, ms),
+      clearTimeout: (timer) => clearTimeout(timer),
+    };
+    this.visibleAtMost = visible;
+    this.duration = duration;
+  }
+
+  /** The newest few, newest first. */
+  get visible() {
+    return [...this.#entries.values()]
+      .slice(-this.visibleAtMost)
+      .reverse()
+      .map((entry) => entry.toast);
+  }
+
+  /** How many more there are behind the visible ones. */
+  get more() {
+    return Math.max(0, this.#entries.size - this.visibleAtMost);
+  }
+
+  /** @param {DoorbellToast.Toast} toast */
+  show(toast) {
+    this.#take(toast.id);
+    const remaining = this.duration * (toast.level === "error" ? ERROR_FACTOR : 1);
+    const entry = { toast, remaining, startedAt: 0, timer: null };
+    this.#entries.set(toast.id, entry);
+    if (!this.#isPaused) this.#run(entry);
+    this.#changed();
+  }
+
+  /** @param {DoorbellToast.Toast["id"]} id */
+  dismiss(id) {
+    if (this.#take(id)) this.#changed();
+  }
+
+  clear() {
+    for (const id of [...this.#entries.keys()]) this.#take(id);
+    this.#changed();
+  }
+
+  /** Somebody is reading: no time passes. */
+  pause() {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    for (const entry of this.#entries.values()) {
+      this.#clock.clearTimeout(entry.timer);
+      entry.remaining -= this.#clock.now() - entry.startedAt;
+    }
+  }
+
+  resume() {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    for (const entry of this.#entries.values()) this.#run(entry);
+  }
+
+  /** @param {Entry} entry */
+  #run(entry) {
+    entry.startedAt = this.#clock.now();
+    entry.timer = this.#clock.setTimeout(() => this.dismiss(entry.toast.id), Math.max(0, entry.remaining));
+  }
+
+  /** @param {DoorbellToast.Toast["id"]} id */
+  #take(id) {
+    this.#clock.clearTimeout(this.#entries.get(id)?.timer);
+    return this.#entries.delete(id);
+  }
+}

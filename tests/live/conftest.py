@@ -1,0 +1,179 @@
+"""A world for each test: a database with people in it, a layer of its own, and the server processes that share them."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .client import Person
+from .servers import Database, Server, Shell, base_environment, faults, manage
+
+SERVER_DATABASE = os.environ.get("DATABASE_URL", "")
+ON_POSTGRESQL = SERVER_DATABASE.startswith("postgres")
+WITH_REDIS = bool(os.environ.get("REDIS_URL"))
+
+# What takes several processes, or PostgreSQL and Redis that the test itself breaks, is collected only where they are.
+collect_ignore_glob = [] if ON_POSTGRESQL and WITH_REDIS else ["test_*_services.py"]
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+BOOKKEEPING = ("messaging_message", "messaging_notification", "messaging_inbox", "messaging_contact")
+
+
+class World:
+    """A database, a channel layer, servers, and people with a login: each test's own."""
+
+    def __init__(self, database: Database, folder: Path, environment: dict[str, str]) -> None:
+        self.database = database
+        self.folder = folder
+        self.environment = database.environment(environment)
+        self.with_redis = "REDIS_URL" in environment
+        self.servers: list[Server] = []
+        self._shells: list[Shell] = []
+        self._persons: list[Person] = []
+        self._logs: dict[Path, int] = {}
+        # Faults that a test brings about on purpose: what stands in such a record of the log.
+        self.excused: tuple[str, ...] = ()
+
+    # --- Processes ----------------------------------------------------------------------------------------
+
+    def prepare(self, kind: str = "serve", **environment: str) -> Server:
+        """A server that isn't started yet."""
+        log = self.folder / f"{self.environment['REALTIME_PREFIX']}-{len(self.servers)}-{kind}.log"
+        log.touch()
+        server = Server(kind, self.environment | environment, log)
+        self.servers.append(server)
+        self._logs[log] = 0
+        return server
+
+    async def start(self, kind: str = "serve", **environment: str) -> Server:
+        return await asyncio.to_thread(self.prepare(kind, **environment).start)
+
+    async def start_two(self, **environment: str) -> tuple[Server, Server]:
+        one, other = await asyncio.gather(self.start(**environment), self.start(**environment))
+        return one, other
+
+    async def manage(self, *arguments: str) -> str:
+        return await asyncio.to_thread(manage, self.environment, *arguments)
+
+    def shell(self, code: str) -> Shell:
+        """Begin a `manage.py shell -c` that the test talks with."""
+        shell = Shell(self.environment, code)
+        self._shells.append(shell)
+        return shell
+
+    async def check_inboxes(self) -> None:
+        await self.manage("check_inboxes", "--pending-seconds", "0")
+
+    # --- People -------------------------------------------------------------------------------------------
+
+    def person(self, server: Server) -> Person:
+        """Somebody new, signed in."""
+        return self._at(server, **self.database.people.pop(0))
+
+    def people(self, server: Server, count: int) -> list[Person]:
+        return [self.person(server) for _ in range(count)]
+
+    def elsewhere(self, person: Person, server: Server) -> Person:
+        """The same person with the same login at another server."""
+        return self._at(server, id=person.id, username=person.username, session=person.session)
+
+    def nobody(self, server: Server) -> Person:
+        return self._at(server)
+
+    def _at(self, server: Server, **account: Any) -> Person:
+        person = Person(server.url, **account)
+        self._persons.append(person)
+        return person
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of the domain's tables."""
+        return self.database.contents(*BOOKKEEPING)
+
+    # --- The end ------------------------------------------------------------------------------------------
+
+    async def leave(self) -> None:
+        """Close every socket and check the logs."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self.check_logs)
+            for person in self._persons:
+                stack.push_async_callback(person.close)
+        self._persons.clear()
+
+    def check_logs(self) -> None:
+        found = faults(self._logs.items(), self.excused)
+        self._logs = {path: path.stat().st_size for path in self._logs}
+        assert not found, f"a server logged a fault: {found}"
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.database.drop)
+            for server in self.servers:
+                stack.callback(server.kill)
+            for shell in self._shells:
+                stack.callback(shell.kill)
+
+
+class Worlds:
+    """Makes them, from one template."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = base_environment(folder / "bytecode")
+        self.template = Database.template(folder, SERVER_DATABASE if ON_POSTGRESQL else "", self.environment)
+        self._count = 0
+
+    def make(self, **environment: str) -> World:
+        self._count += 1
+        # Ids of users are the same in every database: without a prefix of its own one world would hear the others.
+        prefix = f"live{os.getpid()}-{self._count}"
+        return World(
+            self.template.copy(self.folder),
+            self.folder,
+            {**self.environment, "REALTIME_PREFIX": prefix, **environment},
+        )
+
+    def close(self) -> None:
+        self.template.drop()
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    made = Worlds(tmp_path_factory.mktemp("live"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def world(worlds: Worlds) -> AsyncIterator[World]:
+    """A world without servers yet: for tests that stop or kill what they start."""
+    made = worlds.make()
+    try:
+        yield made
+        await made.leave()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_world(worlds: Worlds) -> Iterator[World]:
+    made = worlds.make()
+    try:
+        made.prepare().start()
+        yield made
+        assert made.servers[0].stop() in (0, -15), "the shared server ended badly"
+        made.check_logs()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+async def town(shared_world: World) -> AsyncIterator[World]:
+    """A world with a server that runs already: for tests that leave it as it is, and use new people."""
+    yield shared_world
+    await shared_world.leave()

@@ -1,0 +1,355 @@
+"""Real server processes on free ports of 127.0.0.1, and databases of their own. Nothing here knows what they serve."""
+
+import contextlib
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "doorbell"
+START_SECONDS = 60.0
+# What no server may ever log, whatever happens to it.
+FAULTS = re.compile(r"Traceback|was never (?:awaited|retrieved)| (?:ERROR|CRITICAL) ")
+RECORDS = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )", re.MULTILINE)
+# Ends the process group if the test run is killed: the write end of its stdin closes with the run.
+GUARD = 'read -r goodbye || kill -s KILL -- "-$1" 2>/dev/null'
+
+# People, so many that no test has to share them, each with a password and a login that needs no sign-in.
+POPULATE = """
+import json
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+names = ["ada", "grace", "linus", "margaret"] + [f"guest{n:03}" for n in range(60)]
+password = make_password(%r)
+User.objects.bulk_create([User(username=name, password=password) for name in names])
+store, until, people, sessions = SessionStore(), timezone.now() + timezone.timedelta(days=1), [], []
+for user in User.objects.order_by("pk"):
+    login = {"_auth_user_id": str(user.pk), "_auth_user_hash": user.get_session_auth_hash(),
+        "_auth_user_backend": settings.AUTHENTICATION_BACKENDS[0]}
+    key = f"session{user.pk:025}"
+    sessions.append(Session(session_key=key, session_data=store.encode(login), expire_date=until))
+    people.append({"id": user.pk, "username": user.username, "session": key})
+Session.objects.bulk_create(sessions)
+print(json.dumps(people))
+"""
+
+_numbers = itertools.count(1)
+
+
+class Database:
+    """A database that can be copied, and looked into without the project's code."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @classmethod
+    def template(cls, folder: Path, server_url: str, environment: Mapping[str, str]) -> "Database":
+        """Make a migrated database with people in it. `server_url`: a PostgreSQL database's, or ""."""
+        if server_url:
+            name = f"live_{os.getpid()}_template"
+            _administrate(server_url, f'CREATE DATABASE "{name}"')
+            made = cls(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
+        else:
+            made = cls(f"sqlite:///{folder / 'template.sqlite3'}")
+        manage(made.environment(environment), "migrate", "--verbosity", "0")
+        made.people = json.loads(
+            manage(made.environment(environment), "shell", "-v0", "-c", POPULATE % PASSWORD)
+        )
+        return made
+
+    people: list[dict[str, Any]]
+
+    @property
+    def on_postgresql(self) -> bool:
+        return self.url.startswith("postgres")
+
+    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        return {**environment, "DATABASE_URL": self.url}
+
+    def copy(self, folder: Path) -> "Database":
+        if self.on_postgresql:
+            source = urlsplit(self.url).path[1:]
+            name = f"live_{os.getpid()}_{next(_numbers)}"
+            _administrate(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"', beside=True)
+            made = Database(urlunsplit(urlsplit(self.url)._replace(path=f"/{name}")))
+        else:
+            path = folder / f"live{next(_numbers)}.sqlite3"
+            shutil.copy(self.url.removeprefix("sqlite:///"), path)
+            made = Database(f"sqlite:///{path}")
+        made.people = list(self.people)
+        return made
+
+    def drop(self) -> None:
+        if self.on_postgresql:
+            _administrate(
+                self.url, f'DROP DATABASE "{urlsplit(self.url).path[1:]}" WITH (FORCE)', beside=True
+            )
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        if self.on_postgresql:
+            with psycopg.connect(self.url) as connection:
+                return connection.execute(query.encode()).fetchall()
+        with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as on_sqlite:
+            return on_sqlite.execute(query).fetchall()
+
+    def write(self, statement: str) -> None:
+        if self.on_postgresql:
+            with psycopg.connect(self.url) as on_postgresql:
+                on_postgresql.execute(statement.encode())
+        else:
+            path = self.url.removeprefix("sqlite:///")
+            with contextlib.closing(sqlite3.connect(path, timeout=20)) as on_sqlite, on_sqlite:
+                on_sqlite.execute(statement)
+
+    def contents(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of these tables, to be compared with what it was before."""
+        return {table: sorted(self.read(f"SELECT * FROM {table}"), key=repr) for table in tables}
+
+
+def _administrate(url: str, statement: str, *, beside: bool = False) -> None:
+    """Run a statement about databases. `beside`: on the server's own one, since nobody may be in `url`'s."""
+    if beside:
+        url = urlunsplit(urlsplit(url)._replace(path="/postgres"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def base_environment(caches: Path) -> dict[str, str]:
+    """What every process gets: as in production, but over plain HTTP."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "REDIS_URL")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "SECRET_KEY": "only-for-the-live-tests-0123456789-0123456789-0123456789",
+        "DEBUG": "False",
+        "SECURE_COOKIES": "False",
+        "PYTHONUNBUFFERED": "1",
+        # Wherever the run itself may not write bytecode, a start without it takes four times as long.
+        "PYTHONPYCACHEPREFIX": str(caches),
+    }
+
+
+def manage(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run a manage.py command to its end; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    if done.returncode or FAULTS.search(done.stderr):
+        raise AssertionError(
+            f"manage.py {arguments[0]}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+    return done.stdout
+
+
+def free_port() -> int:
+    """Below the ephemeral range: a client that reconnects to a dead server there can meet itself."""
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
+
+
+WSGI = (
+    "import sys\nfrom wsgiref.simple_server import make_server\nfrom config.wsgi import application\n"
+    "make_server('127.0.0.1', int(sys.argv[1]), application).serve_forever()"
+)
+
+
+class Server:
+    """A server process in a group of its own. `start` after it has ended takes the same port again."""
+
+    KINDS: Mapping[str, list[str]] = {
+        "serve": ["manage.py", "serve", "--port", "{port}"],
+        "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "config.asgi:application"],
+        "wsgi": ["-c", WSGI, "{port}"],
+    }
+
+    def __init__(self, kind: str, environment: Mapping[str, str], log: Path) -> None:
+        self.kind = kind
+        self.environment = dict(environment)
+        self.log = log
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} on port {self.port}>"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> "Server":
+        """Returns when it answers."""
+        first = self.port == 0
+        for attempt in range(3):
+            if first:
+                self.port = free_port()
+            if self._launch():
+                return self
+            # Between the question for a free port and the start somebody else may have taken it.
+            if not first or attempt == 2:
+                break
+        raise AssertionError(f"{self} didn't start:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def _launch(self) -> bool:
+        command = [part.format(port=self.port) for part in self.KINDS[self.kind]]
+        with self.log.open("ab") as log:
+            self._process = process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if self._answers():
+                return process.poll() is None
+            time.sleep(0.05)
+        self.kill()
+        return False
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                f"{self.url}/healthz", timeout=5
+            ) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
+        except OSError:
+            return False
+
+    def stop(self, seconds: float = 25) -> int:
+        """SIGTERM; returns the exit code. Fails if it takes longer."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self} still runs {seconds} s after SIGTERM") from None
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to it and whatever it started."""
+        process, self._process = self._process, None
+        guard, self._guard = self._guard, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if guard is not None:
+            with contextlib.suppress(BrokenPipeError):
+                guard.communicate(b"goodbye\n")
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def rss(self) -> int:
+        """Resident memory, in bytes."""
+        status = Path(f"/proc/{self.pid}/status")
+        if status.exists():
+            return int(re.findall(r"VmRSS:\s*(\d+) kB", status.read_text())[0]) * 1024
+        shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True)
+        return int(shown.stdout) * 1024
+
+
+class Shell:
+    """`manage.py shell -c`, fed line by line by the test; what it prints is read line by line."""
+
+    def __init__(self, environment: Mapping[str, str], code: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "-v0", "-c", code],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        output: IO[str] = self._process.stdout  # type: ignore[assignment]
+        line = output.readline()
+        assert line, f"the shell ended with code {self._process.wait()}"
+        return line.strip()
+
+    def tell(self, line: str = "") -> None:
+        pipe: IO[str] = self._process.stdin  # type: ignore[assignment]
+        pipe.write(f"{line}\n")
+        pipe.flush()
+
+    def end(self, seconds: float = 20) -> int:
+        """Close its input, and wait for its end."""
+        try:
+            self._process.communicate(timeout=seconds)
+        finally:
+            self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+
+def faults(logs: Iterable[tuple[Path, int]], excused: Iterable[str] = ()) -> str:
+    """What these logs hold, from these places on, that should not be there. `excused`: what may be in such a record."""
+    found: list[str] = []
+    for path, start in logs:
+        text = path.read_bytes()[start:].decode(errors="replace")
+        found += [
+            f"{path.name}:\n{record[:3000]}"
+            for record in RECORDS.split(text)
+            if FAULTS.search(record) and not any(excuse in record for excuse in excused)
+        ]
+    return "\n".join(found[:5])

@@ -1,0 +1,51 @@
+"""What an administrator does beside running servers, in the admin or by a command, reaches every open page."""
+
+import httpx
+
+from .client import CSRF, Person
+from .conftest import World
+
+
+async def test_what_a_command_tells_has_been_sent_when_it_returns(town: World) -> None:
+    person = town.person(town.servers[0])
+    tab = await person.tab()
+    printed = await town.manage("notify", person.username, "By a command", "Hello!", "--level=warning")
+    assert printed.startswith(f"Notified {person.username}")
+    # Numbered, which is what its process did last before it was pushed; nobody had to sweep.
+    query = f"SELECT revision FROM messaging_notification WHERE user_id = {person.id}"
+    assert [revision for (revision,) in town.database.read(query)] == [1]
+    await tab.shows(messages=0, unread=1)
+    [told] = tab.inbox.items.values()
+    assert (told["title"], told["level"]) == ("By a command", "warning")
+    if town.with_redis:
+        assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
+    await tab.agree()
+
+
+async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_open_page(town: World) -> None:
+    server = town.servers[0]
+    ada, grace, root = town.people(server, 3)
+    town.database.write(f"UPDATE auth_user SET is_staff = TRUE, is_superuser = TRUE WHERE id = {root.id}")
+    messages = [await ada.write_to(grace, f"Number {number}") for number in range(3)]
+    sender, receiver = await ada.tab(), await grace.tab()
+    await receiver.shows(messages=3, unread=3)
+    await mark(root, "mark_read", messages)
+    await receiver.shows(unread=0)
+    await sender.shows(unread=3)
+    kinds = [item["notification_type"] for item in sender.inbox.items.values()]
+    assert kinds.count("message_read") == 3
+    assert not any(frame["replayed"] for frame in sender.of_type("inbox"))
+    await mark(root, "mark_unread", messages[:1])
+    await receiver.shows(unread=1)
+    for tab in (sender, receiver):
+        await tab.agree()
+
+
+async def mark(root: Person, action: str, messages: list[int]) -> None:
+    """Choose messages in the admin's list, and an action."""
+    cookies = {"csrftoken": CSRF, "sessionid": root.session}
+    form = {"action": action, "_selected_action": [str(message) for message in messages]}
+    async with httpx.AsyncClient(base_url=root.base_url, cookies=cookies, trust_env=False) as http:
+        answer = await http.post("/admin/messaging/message/", data=form, headers={"X-CSRFToken": CSRF})
+        assert answer.status_code == 302, answer.text[:500]
+        assert answer.headers["Location"] == "/admin/messaging/message/"

@@ -1,0 +1,51 @@
+"""Doorbell under Daphne: everything but the gentle drain."""
+
+import asyncio
+
+import pytest
+
+from .conftest import World
+from .test_commands import answer, send_invalid_utf8
+from .test_handshake import close_code, refused
+
+
+async def test_daphne_serves_the_whole_path(world: World) -> None:
+    server = await world.start("daphne")
+    ada, grace, linus = world.people(server, 3)
+    one, other, sender = await grace.tab(), await grace.tab(), await ada.tab()
+    message = await ada.write_to(grace, "Hello, Daphne!")
+    for tab in (one, other):
+        await tab.shows(unread=1)
+        assert not tab.of_type("inbox")[-1]["replayed"]
+    await grace.call("POST", f"messages/{message}/read")
+    for tab in (one, other):
+        await tab.shows(unread=0)
+        await tab.agree()
+    await sender.until(lambda tab: tab.inbox.unread_count)
+    assert sender.sees_online(grace)
+
+    await one.drop()
+    await ada.write_to(grace, "While away")
+    await one.reopen()
+    await one.agree()
+    assert set(one.told.values()) == {1}
+
+    assert (await answer(one, '{"type": "ping", "ref": "x"}'))["type"] == "pong"
+    # 1009 is a code that Daphne can't send.
+    for text in ("x" * 4097, "x" * 60_000):
+        tab = await linus.tab()
+        assert tab._socket is not None
+        await tab._socket.send(text)
+        assert await tab.closed() == 4501
+    tab = await linus.tab()
+    await send_invalid_utf8(tab)
+    assert await tab.closed() in (1006, 1007)
+    assert await close_code(await world.nobody(server).socket()) == 4500
+    assert await refused(ada, origin="http://example.org") == 403
+    assert await refused(ada, headers=[("Origin", server.url)]) in (400, 403), "two of them"
+    assert await refused(ada, "/ws/nothing/") in (403, 404)
+
+    await asyncio.to_thread(server.stop, 15)
+    for tab in (one, other, sender):
+        with pytest.raises(AssertionError, match="the socket ended"):
+            await tab.until(lambda _: False)

@@ -1,0 +1,116 @@
+"""The main job: from a saved message to every page of its receiver."""
+
+import time
+
+from .client import Tab
+from .conftest import World
+from .servers import PASSWORD
+
+
+async def test_the_whole_path_from_sign_in_to_the_receipt(town: World) -> None:
+    server = town.servers[0]
+    names = [account["username"] for account in (town.database.people.pop(0), town.database.people.pop(0))]
+    ada, grace = town.nobody(server), town.nobody(server)
+    assert (await ada.call("GET", "session"))["user"] is None
+    await ada.sign_in(names[0], PASSWORD)
+    await grace.sign_in(names[1], PASSWORD)
+    sender, first, second = await ada.tab(), await grace.tab(), await grace.tab()
+
+    message = await ada.write_to(grace, "Lunch at one?")
+    for tab in (first, second):
+        await tab.shows(messages=1, unread=1)
+        assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
+        assert tab.messages == first.messages
+    told = first.messages[0]
+    assert told["title"] == f"New message from {ada.username}"
+    assert told["description"] == "You have received a new message: Lunch at one?"
+    assert told["actor"] == {"id": ada.id, "username": ada.username}
+    assert (told["message_id"], told["is_read"]) == (message, False)
+    assert await first.agree() == await second.agree()
+
+    read = await grace.call("POST", f"messages/{message}/read")
+    assert read["is_read"] is True
+    for tab in (first, second):
+        await tab.shows(unread=0)
+        assert [told["id"]] in [frame.get("read") for frame in tab.of_type("inbox")]
+
+    def receipts(tab: Tab) -> list[int]:
+        items = tab.inbox.items.values()
+        return [item["actor"]["id"] for item in items if item["notification_type"] == "message_read"]
+
+    assert await sender.until(receipts, what="the receipt") == [grace.id]
+    await grace.call("POST", f"messages/{message}/read")
+    for tab in (sender, first, second):
+        await tab.agree()
+        assert set(tab.told.values()) == {1}
+    assert receipts(sender) == [grace.id]
+    assert (await sender.agree()).unread_count == 1
+
+
+async def test_marks_and_removals_reach_every_page(town: World) -> None:
+    ada, grace = town.people(town.servers[0], 2)
+    one, other = await grace.tab(), await grace.tab()
+    for number in range(3):
+        await ada.write_to(grace, f"Number {number}")
+    await one.shows(messages=3)
+    first, second, third = sorted(one.inbox.items)
+
+    marked = await grace.call("POST", "notifications/read", json={"ids": [first, second, 10**9]})
+    assert (marked["ids"], marked["unread_count"]) == ([first, second], 1)
+    await other.reach(marked["revision"])
+    assert other.inbox.unread_count == 1
+    marked = await grace.call("POST", "notifications/unread", json={"ids": [first]})
+    await other.shows(unread=2)
+    await grace.call("DELETE", f"notifications/{third}", 204)
+    await other.until(lambda tab: sorted(tab.inbox.items) == [first, second])
+    marked = await grace.call("POST", "notifications/read", json={"all": True})
+    assert marked["ids"] == [first]
+    assert await one.agree() == await other.agree()
+    late = await grace.tab()
+    assert late.inbox == one.inbox
+
+
+async def test_a_message_made_in_a_shell_beside_the_server_arrives(town: World) -> None:
+    """With the in-memory layer the sweep brings it, within 3 s; with Redis, whose sweep is slower, the push does."""
+    ada, grace = town.people(town.servers[0], 2)
+    tab = await grace.tab()
+    code = f"""
+import time
+ada, grace = User.objects.get(pk={ada.id}), User.objects.get(pk={grace.id})
+message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
+print(time.time(), Notification.objects.filter(user=grace).count())
+"""
+    printed = await town.manage("shell", "-v0", "-c", f"from messaging.models import *{code}")
+    made, count = printed.split()
+    await tab.until(
+        lambda tab: tab.messages, seconds=max(0.1, float(made) + 3 - time.time()), what="the toast"
+    )
+    assert int(count) == 1
+    assert tab.inbox.unread_count == 1
+    await tab.agree()
+
+
+async def test_rows_that_nobody_announced_arrive(town: World) -> None:
+    """A process killed between commit and push leaves such rows, and so does raw SQL."""
+    grace = town.person(town.servers[0])
+    one, other = await grace.tab(), await grace.tab()
+    columns = "user_id, notification_type, title, description, level, is_read"
+    for number in range(3):
+        town.database.write(
+            f"INSERT INTO messaging_notification ({columns})"
+            f" VALUES ({grace.id}, 'announcement', 'Number {number}', '', 'info', FALSE)"
+        )
+    for tab in (one, other):
+        await tab.until(lambda tab: len(tab.inbox.items) == 3, seconds=10, what="the rows")
+        await tab.agree()
+        assert set(tab.told.values()) == {1}
+
+
+async def test_the_load_balancer_is_answered(town: World) -> None:
+    nobody = town.nobody(town.servers[0])
+    root = town.servers[0].url
+    healthz = await nobody.http.get(f"{root}/healthz")
+    assert (healthz.status_code, healthz.text) == (200, "ok")
+    readyz = await nobody.http.get(f"{root}/readyz")
+    assert readyz.status_code == 200
+    assert readyz.json() == {"status": "ok", "database": "ok", "layer": "ok"}

@@ -1,0 +1,76 @@
+"""Two server processes on one PostgreSQL and one Redis."""
+
+import time
+
+from .conftest import World
+
+LEASE_SECONDS = 3
+# The lease, the reaper's interval, the grace after a burial, and a busy machine.
+LONGEST_GHOST = LEASE_SECONDS + 2 + 10 + 10
+
+
+async def test_a_message_posted_to_one_process_reaches_a_socket_on_the_other(world: World) -> None:
+    here, there = await world.start_two()
+    ada, grace = world.people(here, 2)
+    grace_there = world.elsewhere(grace, there)
+    one, other = await grace.tab(), await grace_there.tab()
+    for number in range(20):
+        await ada.write_to(grace, f"Number {number}")
+        await world.elsewhere(ada, there).write_to(grace, f"Number {number}, there")
+    for tab in (one, other):
+        await tab.shows(messages=40, seconds=5)
+        # By pushes, not by the sweep, which comes every 15 s.
+        assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
+        assert set(tab.told.values()) == {1}
+    marked = await grace_there.call("POST", "notifications/read", json={"all": True})
+    await one.reach(marked["revision"], seconds=5)
+    assert await one.agree() == await other.agree()
+    assert one.inbox.unread_count == 0
+
+    # Signing out at one process closes this login's sockets at the other.
+    await grace.call("DELETE", "session", 204)
+    assert await one.closed() == 4503
+    assert await other.closed() == 4503
+    await world.check_inboxes()
+
+
+async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(world: World) -> None:
+    here, there = await world.start_two(
+        REALTIME_LEASE_SECONDS=str(LEASE_SECONDS), REALTIME_OFFLINE_GRACE_SECONDS="1"
+    )
+    ada, grace, linus = world.people(here, 3)
+    watcher = await world.elsewhere(grace, there).tab()
+    await ada.write_to(grace)
+    await linus.write_to(grace)
+    one, other = await ada.tab(), await world.elsewhere(ada, there).tab()
+    await watcher.until(lambda tab: tab.sees_online(ada), what="Ada online")
+
+    # The tab at one process closes: she stays. Then the other one: she goes.
+    await one.close()
+    ghost = await linus.tab()
+    await watcher.until(lambda tab: tab.sees_online(linus), what="Linus online")
+    assert ghost.is_open
+    await world.manage("check")  # takes longer than the grace
+    assert watcher.sees_online(ada)
+    await other.close()
+    await watcher.until(lambda tab: not tab.sees_online(ada), what="Ada offline")
+    changes = [frame["is_online"] for frame in watcher.presence_log if frame["user"]["id"] == ada.id]
+    # She became a contact, came and went: no flicker in between.
+    assert changes[-2:] == [True, False]
+    assert sum(changes) == 1
+
+    # Linus' process dies without a word.
+    here.kill()
+    died = time.monotonic()
+    assert await ghost.closed() == 1006
+    await watcher.until(lambda tab: not tab.sees_online(linus), seconds=LONGEST_GHOST, what="Linus offline")
+    print(f"offline {time.monotonic() - died:.1f} s after kill -9")
+    seen = await world.elsewhere(grace, there).presence_of(linus)
+    assert seen is not None
+    assert seen["is_online"] is False
+    for table in ("connection", "serverprocess"):
+        assert len(world.database.read(f"SELECT * FROM realtime_{table}")) == 1, f"a leftover in {table}"
+    # Back at the living process he is online at once.
+    back = await world.elsewhere(linus, there).tab()
+    await watcher.until(lambda tab: tab.sees_online(linus), seconds=5, what="Linus back")
+    assert back.is_open
