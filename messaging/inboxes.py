@@ -47,9 +47,10 @@ def state(user_id: int) -> Inbox:
     return Inbox.objects.get(user_id=user_id)
 
 
-def revisions(user_ids: Iterable[int]) -> dict[int, int]:
-    """Return the present revision of each of these users' inboxes."""
-    return dict(Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision"))
+def positions(user_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
+    """Return (epoch, revision) of each of these users' inboxes, as they are now."""
+    rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "epoch", "revision")
+    return {user_id: (epoch, revision) for user_id, epoch, revision in rows}
 
 
 def pending_users(*, older_than: timedelta, most: int = 500) -> list[int]:

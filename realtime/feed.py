@@ -50,11 +50,15 @@ class Feed:
             self._gap = loop.call_later(GAP_SECONDS, self._give_up, fall_behind)
 
     def _give_up(self, fall_behind: FallBehind) -> None:
-        """The missing frame didn't come: whoever waits for it reads it from the database."""
+        """The missing frame didn't come: whoever waits for it reads it, and what came after it, from the database.
+
+        Were the frames kept, one of a history that was replaced since would be waited for again and again.
+        """
         self._gap = None
         for connection in self.connections:
             if connection.live and self._misses(connection):
                 fall_behind(connection)
+        self._kept.clear()
 
     def _send_next(self, connection: Connection) -> None:
         while (kept := self._kept.get(connection.cursor + 1)) is not None:

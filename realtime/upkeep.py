@@ -61,21 +61,28 @@ class Upkeep:
         return [connection for feed in self._feeds.values() for connection in feed.connections]
 
     async def sweep(self) -> None:
-        """Compare every live connection's cursor with the database."""
+        """Compare every live connection with the database: it may be behind, or hold a history that was replaced."""
         users = list(self._feeds)
         for start in range(0, len(users), USERS_A_SWEEP):
-            revisions = await in_thread(inboxes.revisions, users[start : start + USERS_A_SWEEP])
-            suspects = [
-                connection
-                for user_id in revisions.keys() & self._feeds.keys()
+            positions = await in_thread(inboxes.positions, users[start : start + USERS_A_SWEEP])
+            cursors = {
+                connection: connection.cursor
+                for user_id in positions.keys() & self._feeds.keys()
                 for connection in self._feeds[user_id].connections
-                if connection.live and connection.cursor != revisions[user_id]
-            ]
-            if suspects:
+                if connection.live and (connection.epoch, connection.cursor) != positions[user_id]
+            }
+            if cursors:
                 await asyncio.sleep(ON_ITS_WAY_SECONDS)
-            for connection in suspects:
-                if connection.live and connection.cursor < revisions[connection.user_id]:
-                    self._fall_behind(connection)
+                suspects = {connection.user_id for connection in cursors}
+                later = await in_thread(inboxes.positions, suspects)
+                for connection, cursor in cursors.items():
+                    _, revision = positions[connection.user_id]
+                    epoch, present = later.get(connection.user_id, (None, 0))
+                    # A cursor may be above what was read before it, never above what is read after it.
+                    if connection.live and (
+                        connection.cursor < revision or cursor > present or connection.epoch != epoch
+                    ):
+                        self._fall_behind(connection)
 
     async def sweep_pending(self) -> None:
         """Number what was committed without anybody telling: a killed process's, bulk_create's, raw SQL's."""

@@ -41,13 +41,15 @@ def test_the_state_of_nobody_is_an_error(db):
         inboxes.state(2**31 - 1)
 
 
-def test_revisions_are_read_for_many(ada, grace, linus):
+def test_positions_are_read_for_many(ada, grace, linus):
     notify_many([ada, grace], "announcement", "Hello")
     stamp([ada.pk, grace.pk])
     notify(ada, "announcement", "Hello")
     stamp([ada.pk])
-    assert inboxes.revisions([ada.pk, grace.pk, linus.pk, 2**31 - 1]) == {ada.pk: 2, grace.pk: 1, linus.pk: 0}
-    assert inboxes.revisions([]) == {}
+    found = inboxes.positions([ada.pk, grace.pk, linus.pk, 2**31 - 1])
+    epochs = dict(Inbox.objects.values_list("user_id", "epoch"))
+    assert found == {user.pk: (epochs[user.pk], n) for user, n in ((ada, 2), (grace, 1), (linus, 0))}
+    assert inboxes.positions([]) == {}
 
 
 # --- What waits ------------------------------------------------------------------------------------------------

@@ -106,12 +106,12 @@ async def test_who_misses_a_frame_for_100_ms_falls_behind(reader):
     assert waits.got == []
 
 
-async def test_what_was_kept_follows_once_the_reader_has_brought_the_missing(reader):
+async def test_what_comes_meanwhile_follows_once_the_reader_has_brought_the_missing(reader):
     tab = Tab()
     feed = feed_of(tab)
-    push(feed, reader, 2, 3)
+    push(feed, reader, 2)
     await patience_ends(feed)
-    push(feed, reader, 4)
+    push(feed, reader, 3, 4)
     assert tab.got == []
     tab.cursor, tab.live = 2, True
     feed.flush(reader.fall_behind)

@@ -1,16 +1,21 @@
+import threading
+
 import pytest
 from django.conf import settings as project_settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.test import Client
 
 from messaging import inboxes, profiles
-from messaging.models import Message, Notification, UserProfile
+from messaging.models import Inbox, Message, Notification, UserProfile
 from realtime import auth, upkeep
 from realtime.db import in_thread
+from realtime.relay import relay
 from realtime.tests import layers
-from realtime.tests.client import eventually, eventually_in_database, tell, tell_one_by_one
+from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell, tell_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,12 +87,63 @@ async def test_a_sweep_that_finds_nothing_sends_nothing(server, ada):
     assert server.connection(ada).live
 
 
+async def test_after_the_epochs_were_rotated_live_sockets_are_reset(server, ada):
+    await in_thread(tell_one_by_one, ada, "First")
+    socket = await server.connect(ada)
+    await in_thread(call_command, "rotate_epoch")
+    await server.hub.upkeep.sweep()
+    reset = (await socket.until("reset"))[-1]
+    assert (reset["reason"], reset["revision"]) == ("new_epoch", 1)
+    await server.hub.upkeep.sweep()
+    await in_thread(tell_one_by_one, ada, "Second")
+    assert (await socket.next())["revision"] == 2
+    assert socket.titles == ["Second"]
+
+
+async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_follows(server, ada):
+    """A backup was restored, and nobody thought of rotate_epoch."""
+    await in_thread(tell_one_by_one, ada, *"abcde")
+    socket = await server.connect(ada)
+    await in_thread(QuerySet(Notification).filter(revision__gt=2).delete)
+    await in_thread(Inbox.objects.filter(user=ada).update, revision=2, unread_count=2)
+    await server.hub.upkeep.sweep()
+    reset = (await socket.until("reset"))[-1]
+    assert (reset["reason"], reset["revision"]) == ("unknown_revision", 2)
+    # Pushed before the restoration and kept since: nothing will ever come before it.
+    server.feed(ada).push(9, 9, "{}", server.hub.reader.fall_behind)
+    await socket.until("synced")
+    assert await socket.pending() == []
+    await in_thread(tell_one_by_one, ada, "Again")
+    await socket.reach(3)
+    assert socket.titles == ["Again"]
+
+
+async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, monkeypatch):
+    """The cursor may be above what the sweep read before it."""
+    socket = await server.connect(ada)
+    read, told = inboxes.positions, threading.Event()
+
+    def slowly(users):
+        found = read(users)
+        if not told.is_set():
+            told.set()
+            tell_one_by_one(ada, "In between")
+            assert relay.flush(PATIENCE)
+        return found
+
+    monkeypatch.setattr(inboxes, "positions", slowly)
+    await server.hub.upkeep.sweep()
+    frames = await socket.reach(1)
+    assert [frame["replayed"] for frame in frames if frame["type"] == "inbox"] == [False]
+    assert await socket.pending() == []
+
+
 async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(server, ada, settings):
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = 1000
     await in_thread(tell, ada, "Just now")
     await server.hub.upkeep.sweep_pending()
-    assert (await in_thread(inboxes.revisions, [ada.pk])) == {ada.pk: 0}
+    assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk][1] == 0
 
 
 @pytest.mark.parametrize("work", ["sweep", "sweep_pending", "sweep_presence", "recheck_all", "beat"])
