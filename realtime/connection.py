@@ -12,7 +12,7 @@ from messaging import schemas
 
 from . import protocol
 from .auth import Login
-from .layers import spawn
+from .tasks import spawn
 
 logger = logging.getLogger(__name__)
 

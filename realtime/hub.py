@@ -11,12 +11,12 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from . import layers
+from . import tasks
 from .connection import Connection
 from .feed import Feed
-from .layers import spawn
 from .reader import Reader
 from .receivers import ENVELOPE, PRESENCE_GROUP, user_group
+from .tasks import end, spawn
 from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -41,18 +41,14 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        layers.server_loops.add(asyncio.get_running_loop())
+        tasks.server_loops.add(asyncio.get_running_loop())
         work = [self._receive(), self.reader.run(), *self.upkeep.works()]
         self._tasks = [asyncio.create_task(endless) for endless in work]
 
     async def stop(self) -> None:
         """End the hub's tasks. Sockets are left as they are."""
-        layers.server_loops.discard(asyncio.get_running_loop())
-        while waiting := [task for task in self._tasks if not task.done()]:
-            for task in waiting:
-                task.cancel()
-            # Again and again: redis-py loses a cancellation that comes while it connects.
-            await asyncio.wait(waiting, timeout=0.1)
+        tasks.server_loops.discard(asyncio.get_running_loop())
+        await end(self._tasks)
 
     async def attach(self, connection: Connection) -> None:
         """Take a connection in: join its user's group, then have the reader greet it and bring it up to date."""
@@ -181,7 +177,7 @@ def running_hub() -> Hub:
     if hub is None:
         for closed in [known for known in _hubs if known.is_closed()]:
             del _hubs[closed]
-            layers.server_loops.discard(closed)
+            tasks.server_loops.discard(closed)
         hub = _hubs[loop] = Hub()
         hub.start()
     return hub

@@ -12,8 +12,8 @@ from .conf import conf
 from .connection import Connection
 from .db import in_thread
 from .feed import Feed
-from .layers import spawn
 from .replay import plan
+from .tasks import spawn
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import notifications
 
-from .layers import Message, Sender, sender
+from .senders import Message, Sender, sender
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import hub, layers, receivers
+from realtime import hub, receivers, tasks
 from realtime.db import in_thread
 from realtime.presence import presence
 from realtime.relay import relay
@@ -88,9 +88,9 @@ class Server:
         if running is not None:
             await running.stop()
         await stop_presence()
-        for task in list(layers._tasks):
+        for task in list(tasks._tasks):
             task.cancel()
-        await asyncio.gather(*layers._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks._tasks, return_exceptions=True)
         await get_channel_layer().flush()
 
 

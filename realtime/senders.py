@@ -4,10 +4,9 @@
 """
 
 import asyncio
-import logging
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,11 +14,10 @@ import redis
 from channels.layers import InMemoryChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-logger = logging.getLogger(__name__)
+from . import tasks
+from .tasks import spawn
 
 Message = tuple[str, dict[str, Any]]
-# Where the sockets of this process live. Set by the hub, used when the layer ends at this process.
-server_loops: set[asyncio.AbstractEventLoop] = set()
 
 
 class Sender(Protocol):
@@ -36,12 +34,12 @@ class LocalSender:
         self.layer = layer
 
     def send(self, messages: Sequence[Message]) -> None:
-        for loop in list(server_loops):
+        for loop in list(tasks.server_loops):
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._send_on, loop, list(messages))
+                loop.call_soon_threadsafe(self._send_here, list(messages))
 
-    def _send_on(self, loop: asyncio.AbstractEventLoop, messages: list[Message]) -> None:
-        _keep(loop.create_task(_send_all(self.layer, messages)))
+    def _send_here(self, messages: list[Message]) -> None:
+        spawn(_send_all(self.layer, messages))
 
     def close(self) -> None: ...
 
@@ -133,26 +131,3 @@ def sender(layer: Any) -> Sender:
 async def _send_all(layer: Any, messages: Sequence[Message]) -> None:
     for group, message in messages:
         await layer.group_send(group, message)
-
-
-_tasks: set[asyncio.Task[Any]] = set()
-
-
-def _keep(task: asyncio.Task[Any]) -> None:
-    # The loop itself holds tasks only weakly.
-    _tasks.add(task)
-    task.add_done_callback(_done)
-
-
-def _done(task: asyncio.Task[Any]) -> None:
-    _tasks.discard(task)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        # A hint that came to nothing: the sweep makes up for it.
-        logger.warning("%s failed: %r", task.get_coro(), error)
-
-
-def spawn(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Start a task on the running loop and hold it until it is done."""
-    task = asyncio.get_running_loop().create_task(coroutine)
-    _keep(task)
-    return task

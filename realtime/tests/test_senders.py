@@ -7,8 +7,8 @@ import redis
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime import layers
-from realtime.layers import LocalSender, LoopSender, RedisSender, sender
+from realtime import senders, tasks
+from realtime.senders import LocalSender, LoopSender, RedisSender, sender
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
@@ -43,7 +43,7 @@ class Client:
 def clock(monkeypatch):
     """The time by which the breaker goes: a list with one number."""
     now = [1000.0]
-    monkeypatch.setattr(layers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(senders, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -133,7 +133,7 @@ def test_the_breaker_closes_when_redis_is_back_and_forgets(to_redis, client, clo
 
 
 def test_a_client_has_its_address_resolved_and_short_timeouts():
-    client = layers._client({"address": "redis://:secret@localhost:6399/2"})
+    client = senders._client({"address": "redis://:secret@localhost:6399/2"})
     options = client.connection_pool.connection_kwargs
     assert options["host"] in ("127.0.0.1", "::1")
     assert (options["port"], options["db"], options["password"]) == (6399, 2, "secret")
@@ -142,7 +142,7 @@ def test_a_client_has_its_address_resolved_and_short_timeouts():
 
 
 def test_a_host_that_is_encrypted_keeps_its_name():
-    client = layers._client("rediss://localhost:6399")
+    client = senders._client("rediss://localhost:6399")
     assert client.connection_pool.connection_kwargs["host"] == "localhost"
     client.close()
 
@@ -154,7 +154,7 @@ def test_closing_closes_the_connections(to_redis, client):
 
 async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
     layer = InMemoryChannelLayer()
-    monkeypatch.setattr(layers, "server_loops", {asyncio.get_running_loop()})
+    monkeypatch.setattr(tasks, "server_loops", {asyncio.get_running_loop()})
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
     messages = [("group", {"number": number}) for number in range(20)]
@@ -166,7 +166,7 @@ async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
 def test_without_a_server_in_this_process_a_local_layer_gets_nothing(monkeypatch):
     closed = asyncio.new_event_loop()
     closed.close()
-    monkeypatch.setattr(layers, "server_loops", {closed})
+    monkeypatch.setattr(tasks, "server_loops", {closed})
     LocalSender(InMemoryChannelLayer()).send([("group", {})])
 
 
@@ -198,7 +198,7 @@ def test_a_layer_that_hangs_is_given_up(monkeypatch):
 
 
 async def test_what_the_relay_sends_is_heard_through_the_configured_layer(transactional_db, monkeypatch):
-    monkeypatch.setattr(layers, "server_loops", {asyncio.get_running_loop()})
+    monkeypatch.setattr(tasks, "server_loops", {asyncio.get_running_loop()})
     layer = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
