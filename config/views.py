@@ -1,17 +1,23 @@
 """The demo page, and its sign-in with one click. Without DEMO there is neither."""
 
-import json
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
-from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from messaging import http
+from messaging import http, tokens
 from messaging.demo import PEOPLE, people
+from messaging.exceptions import MessagingError
+from messaging.models import ApiToken
+
+from .faults import demo_only, json_body
 
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
 
@@ -26,19 +32,33 @@ def demo(request: HttpRequest) -> HttpResponse:
     return render(request, "demo.html", {"demo": True, "people": shown})
 
 
+@demo_only
 @require_POST
+@csrf_protect
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Sign in as one of the seeded people, without a password. Django's middleware checks the CSRF token."""
-    if not settings.DEMO:
-        return http.problem(404, "not_found", "There is no demo here.")
+    """Sign in as one of the seeded people, without a password. Django's middleware checks the CSRF token.
+
+    With `token` true the browser's own login stays as it is: the answer has an API token of that person's instead,
+    for a second person in the same window.
+    """
     try:
-        body = json.loads(request.body)
-    except ValueError:
-        return http.problem(400, "not_json", "The body must be JSON.")
-    username = body.get("username") if isinstance(body, dict) else None
+        body = json_body(request)
+    except MessagingError as error:
+        return http.HANDLERS[MessagingError](request, error)
+    username = body.get("username")
     user = people().filter(username=username).first() if username in tuple(PEOPLE) else None
     if user is None:
         return http.problem(404, "unknown_user", "Nobody of that name takes part in the demo.")
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     known = {"id": user.pk, "username": user.get_username()}
+    if body.get("token") is True:
+        return JsonResponse({"user": known, "token": demo_token(user)})
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return JsonResponse({"user": known, "csrf_token": get_token(request)})
+
+
+def demo_token(user: User) -> str:
+    """Make an API token for a person of the demo; yesterday's, which no window holds any more, go."""
+    name = "demo page"
+    ApiToken.objects.filter(name=name, user=user, created_at__lt=Now() - timedelta(days=1)).delete()
+    _, secret = tokens.make(name, user=user)
+    return secret

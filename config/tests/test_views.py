@@ -1,10 +1,13 @@
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
 
-from messaging.models import Message
+from messaging import tokens
+from messaging.models import ApiToken, Message
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +78,26 @@ class TestTheDemoSignIn:
     def test_is_not_there_without_demo(self, settings, browser, ada):
         settings.DEMO = False
         assert sign_in(browser, {"username": "ada"}).status_code == 404
+
+    def test_hands_out_a_token_of_ones_own_for_a_second_person_and_leaves_the_login_alone(
+        self, demo, browser, ada, grace
+    ):
+        sign_in(browser, {"username": "ada"})
+        answer = sign_in(browser, {"username": "grace", "token": True}).json()
+        assert answer["user"] == {"id": grace.pk, "username": "grace"}
+        assert browser.get("/api/v1/session").json()["user"]["username"] == "ada"
+        token = tokens.find(answer["token"])
+        assert (token.user, token.can_publish) == (grace, False)
+
+    def test_clears_yesterdays_tokens_of_that_person_alone(self, demo, browser, ada, grace):
+        for user in (ada, grace):
+            sign_in(browser, {"username": user.username, "token": True})
+        own, _ = tokens.make("my phone", user=ada)
+        ApiToken.objects.update(created_at=Now() - timedelta(days=2))
+        sign_in(browser, {"username": "ada", "token": True})
+        assert ApiToken.objects.filter(user=grace).count() == 1
+        assert set(ApiToken.objects.filter(user=ada, created_at__lt=Now() - timedelta(days=1))) == {own}
+        assert ApiToken.objects.filter(user=ada).count() == 2
 
     def test_needs_the_csrf_token(self, demo, browser, ada):
         response = browser.post("/demo/sign-in", {"username": "ada"}, content_type="application/json")

@@ -1,0 +1,112 @@
+"""What the demo page's fault panel does on the server. Only with DEMO, only signed in, and only to oneself."""
+
+import functools
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.db import transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from messaging import http, notifications, tokens
+from messaging.exceptions import Invalid, MessagingError, NotJson
+from realtime import protocol, receivers
+from realtime.models import Connection, ServerProcess
+
+View = Callable[[HttpRequest], HttpResponse]
+
+MOST_RINGS = 500
+RINGS_A_COMMIT = 10
+LEVELS = ("info", "success", "warning", "error")
+
+_signed_in = http.Login()
+
+
+def demo_only(view: View) -> View:
+    """Without DEMO this address doesn't exist, whoever asks and however. The view asks for the CSRF token itself."""
+
+    @functools.wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not settings.DEMO:
+            return http.problem(404, "not_found", "There is nothing at this address.")
+        return view(request)
+
+    return csrf_exempt(transaction.non_atomic_requests(answer))
+
+
+def fault(view: Callable[[http.SignedIn], HttpResponse]) -> View:
+    """A POST by somebody who is signed in: by an API token, or by a session with its CSRF token."""
+
+    @functools.wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        try:
+            _signed_in(request)
+            http.require_own_origin(request)
+            return view(cast(http.SignedIn, request))
+        except MessagingError as error:
+            return http.HANDLERS[MessagingError](request, error)
+
+    return demo_only(require_POST(answer))
+
+
+def json_body(request: HttpRequest) -> dict[str, Any]:
+    """Return the body, empty if it is no object. Raises NotJson."""
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        raise NotJson from None
+    return body if isinstance(body, dict) else {}
+
+
+@fault
+def ring(request: http.SignedIn) -> HttpResponse:
+    """Notify oneself `count` times, 1 to 500, in small commits, as a busy day would."""
+    count = json_body(request).get("count")
+    if type(count) is not int or not 1 <= count <= MOST_RINGS:
+        raise Invalid(f"count: must be a whole number from 1 to {MOST_RINGS}.")
+    a_commit = 1 if count <= RINGS_A_COMMIT else RINGS_A_COMMIT
+    for start in range(0, count, a_commit):
+        numbers = range(start + 1, min(start + a_commit, count) + 1)
+        notifications.create(
+            notifications.build(
+                request.user,
+                "announcement",
+                f"Ring {number} of {count}",
+                "Rung by the fault panel.",
+                level=LEVELS[number % len(LEVELS)],
+            )
+            for number in numbers
+        )
+        if a_commit == 1:
+            # Now, or the relay would gather them: a revision each, so that frames can go missing between them.
+            notifications.stamp([request.user.pk])
+    return JsonResponse({"created": count}, status=202)
+
+
+@fault
+def lose_process(request: http.SignedIn) -> HttpResponse:
+    """Make one's connections those of a server process that was killed: its lease has run out, nobody said goodbye."""
+    mine = Connection.objects.filter(user_id=request.user.pk)
+    ids = list(mine.values_list("id", flat=True))
+    dead = ServerProcess.objects.create(name="killed by the demo", lease_until=Now() - timedelta(seconds=1))
+    mine.filter(id__in=ids).update(process=dead)
+    for connection_id in ids:
+        receivers.close_connection(request.user.pk, str(connection_id), protocol.CloseCode.MAX_AGE)
+    return JsonResponse({"connections": len(ids)}, status=202)
+
+
+@fault
+def sign_out(request: http.SignedIn) -> HttpResponse:
+    """End the login that asks, as another window would: its sockets are closed with 4503."""
+    token = getattr(request, "api_token", None)
+    if token is None:
+        logout(request)
+    else:
+        tokens.revoke(token)
+    return HttpResponse(status=204)
