@@ -48,7 +48,7 @@ def fault(view: Callable[[http.SignedIn], HttpResponse]) -> View:
         try:
             _signed_in(request)
             http.require_own_origin(request)
-            return view(cast(http.SignedIn, request))
+            return view(cast("http.SignedIn", request))
         except MessagingError as error:
             return http.HANDLERS[MessagingError](request, error)
 
