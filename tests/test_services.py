@@ -15,6 +15,7 @@ import redis.exceptions
 from redis import Redis
 
 from tools import services
+from tools.services import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = [sys.executable, "-m", "tools.services"]
@@ -87,7 +88,7 @@ def test_postgres_never_runs_as_root(postgres):
 
 
 def test_postgres_runs_from_a_copy_where_its_account_cannot_reach_the_original(monkeypatch):
-    monkeypatch.setattr(services, "_can_run", lambda program, *_: str(program) == "/bin/sh")
+    monkeypatch.setattr(postgresql, "can_run", lambda program, options: False)
     with services.PostgresServer() as server:
         assert (server.folder / "copy").is_dir()
         with psycopg.connect(server.url) as connection:
