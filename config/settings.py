@@ -180,15 +180,22 @@ LOGGING = {
 
 REDIS_URL = env.str("REDIS_URL", default="")
 REALTIME_PREFIX = env.str("REALTIME_PREFIX", default="doorbell")
+# Or channels_redis.pubsub.RedisPubSubChannelLayer, or channels_redis.core.RedisChannelLayer.
+REALTIME_LAYER = env.str("REALTIME_LAYER", default="realtime.layers.GuardedRedisLayer")
+_core = REALTIME_LAYER.startswith("channels_redis.core.")
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": REALTIME_LAYER,
             "CONFIG": {
-                "hosts": [{"address": REDIS_URL, "socket_timeout": 1, "socket_connect_timeout": 1}],
+                # The core layer blocks for 5 s at a time, and dies of a shorter timeout.
+                "hosts": [
+                    {"address": REDIS_URL, "socket_timeout": 30 if _core else 1, "socket_connect_timeout": 1}
+                ],
                 "prefix": REALTIME_PREFIX,
-            },
+            }
+            | ({"capacity": 10_000} if _core else {}),
         }
     }
 else:
