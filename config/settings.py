@@ -215,6 +215,10 @@ for _name in (
     "REALTIME_MAX_CONNECTIONS_PER_USER",
     "REALTIME_OFFLINE_GRACE_SECONDS",
     "REALTIME_LEASE_SECONDS",
+    "REALTIME_MAX_AGE_SECONDS",
+    "REALTIME_SLOW_SECONDS",
+    "REALTIME_PREDRAIN_SECONDS",
+    "REALTIME_DRAIN_SECONDS",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.int(_name)
