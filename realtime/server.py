@@ -63,6 +63,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             # It goes behind what the client hasn't taken, instead of waiting for the client to take it.
             self.writable.set()
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # Said in full; uvicorn would call it a handshake that was never completed.
+            self.handshake_complete = True
 
     def keepalive_timeout(self) -> None:
         if not self.writable.is_set():
