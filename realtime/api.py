@@ -15,7 +15,7 @@ class Ticket(schemas.Shape):
     expires_in: int
 
 
-@router.post("ticket", response=http.answers({200: Ticket}, 401, 403, 429))
+@router.post("ticket", response=http.answers({200: Ticket}))
 def ticket(request: HttpRequest) -> Ticket:
     """Get a ticket: good for one handshake within 30 seconds, offered as the subprotocol `ticket.<ticket>`."""
     made = auth.issue_ticket(request.user, auth.login_key(request))
