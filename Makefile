@@ -30,7 +30,7 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-has
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz lint bench lock clean
+.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint bench lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -107,6 +107,9 @@ test-js: setup-dev  ## the JavaScript tests, by node's own runner
 fuzz: setup-dev  ## schemathesis over the whole API, at length and at random, on both databases (FUZZ_EXAMPLES=…)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SQLITE) $(PYTEST) -s -v tests/live/test_api_fuzz.py
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SERVICES) $(PYTEST) -s -v tests/live/test_api_fuzz.py
+
+contract: setup-dev  ## write the client's types anew from the server's models
+	@$(PY) -m tools.contract
 
 lint: setup-dev  ## ruff, mypy, import-linter, tsc
 	@echo "════ ruff"
