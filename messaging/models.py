@@ -3,9 +3,9 @@
 import contextlib
 import contextvars
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, router, transaction
@@ -15,6 +15,8 @@ from django.utils import timezone
 from .announcements import inboxes_touched, messages_marked
 
 MESSAGES_A_TRANSACTION = 500
+# The types of what is said of people's coming and going.
+PASSING_TYPES = ("user_online", "user_offline")
 
 _savepoints: contextvars.ContextVar[bool] = contextvars.ContextVar("savepoints", default=True)
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("receivers_muted", default=False)
@@ -244,7 +246,6 @@ class Notification(CommitsWithReceivers):
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
         default_manager_name = "objects"
-        permissions = (("send_notification", "Can send a notification to chosen people"),)
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["user", "dedupe_key"], name="notification_once"),
         ]
@@ -269,6 +270,12 @@ class Notification(CommitsWithReceivers):
                 fields=["pending_since"],
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
+            ),
+            # What is removed after a day, as long as it is there.
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(notification_type__in=PASSING_TYPES, removed_at=None),
+                name="notification_passing",
             ),
         ]
 
@@ -336,8 +343,10 @@ class Contact(models.Model):
 
     low = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     high = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    met_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["met_at"], name="contact_met")]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["low", "high"], name="contact_once"),
             models.CheckConstraint(condition=models.Q(low__lt=models.F("high")), name="contact_ordered"),
@@ -352,13 +361,19 @@ class UserProfile(CommitsWithReceivers):
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
     is_online = models.BooleanField(default=False)
+    # To contacts then offline and never seen, and nobody is notified of their coming and going.
+    is_hidden = models.BooleanField("hidden", default=False, db_default=False)
     last_seen = models.DateTimeField(null=True, blank=True)
     version = models.BigIntegerField(default=0, editable=False)
     changed_at = models.DateTimeField(db_default=Now(), editable=False)
     # Online until then: the grace in which a page reload is no event.
     offline_after = models.DateTimeField(null=True, editable=False)
 
-    BOOKKEEPING = frozenset({"version", "changed_at", "offline_after", "last_seen"})
+    # `is_hidden` is stored by the receiver `note_status`, if it was changed here.
+    BOOKKEEPING = frozenset({"version", "changed_at", "offline_after", "last_seen", "is_hidden"})
+
+    # As it was when this instance was read: who hides isn't shown again by a save that knew nothing of it.
+    _was_hidden = False
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
@@ -372,6 +387,14 @@ class UserProfile(CommitsWithReceivers):
 
     def __str__(self) -> str:
         return f"{self.user} ({'online' if self.is_online else 'offline'})"
+
+    @classmethod
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
+    ) -> Self:
+        profile = super().from_db(db, field_names, values, **options)
+        profile._was_hidden = bool(profile.__dict__.get("is_hidden", False))
+        return profile
 
 
 class LoginFailure(models.Model):
@@ -402,9 +425,6 @@ class ApiToken(models.Model):
     can_publish = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name = "API token"
 
     def __str__(self) -> str:
         return self.name

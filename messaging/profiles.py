@@ -1,11 +1,12 @@
 """The only writer of `is_online`, and who may see it. Callers hold the profiles' locks (`lock`) in a transaction."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from . import schemas
@@ -16,9 +17,13 @@ from .models import Contact, UserProfile
 BY_HAND = timedelta(minutes=5)
 
 
-def lock(user_ids: Collection[int]) -> list[UserProfile]:
-    """Lock these users' profiles in the order of user ids, and make missing ones. Users who are gone are left out."""
-    rows = UserProfile.objects.filter(user_id__in=user_ids).order_by("user_id").select_for_update()
+def lock(user_ids: Collection[int], *, skip_locked: bool = False) -> list[UserProfile]:
+    """Lock these users' profiles in the order of user ids, and make missing ones. Users who are gone are left out.
+
+    With `skip_locked` also those are left out whose profiles somebody else has locked.
+    """
+    rows = UserProfile.objects.filter(user_id__in=user_ids).order_by("user_id")
+    rows = rows.select_for_update(skip_locked=skip_locked)
     profiles = list(rows)
     if len(profiles) < len(set(user_ids)):
         known = {profile.user_id for profile in profiles}
@@ -43,13 +48,17 @@ def set_offline(user_ids: Collection[int]) -> None:
 def _set(user_ids: Collection[int], *, is_online: bool) -> None:
     if user_ids:
         UserProfile.objects.filter(user_id__in=user_ids).update(
-            is_online=is_online,
-            offline_after=None,
-            last_seen=Now(),
-            changed_at=Now(),
-            version=F("version") + 1,
+            is_online=is_online, offline_after=None, last_seen=Now(), **_visible_change()
         )
         announce_status(user_ids, is_online=is_online)
+
+
+def _visible_change() -> dict[str, Any]:
+    """What tells contacts of a change. Of hidden people's comings and goings not even the version tells."""
+    return {
+        "version": F("version") + Case(When(is_hidden=False, then=1), default=0),
+        "changed_at": Case(When(is_hidden=False, then=Now()), default=F("changed_at")),
+    }
 
 
 def set_leaving(user_ids: Collection[int], grace: timedelta) -> None:
@@ -88,9 +97,37 @@ def _set_by_hand(rows: QuerySet[UserProfile], *, is_online: bool) -> int:
         is_online=is_online,
         offline_after=Now() + BY_HAND if is_online else None,
         last_seen=Now(),
-        changed_at=Now(),
-        version=F("version") + 1,
+        **_visible_change(),
     )
+
+
+def set_hidden(user: Any, *, is_hidden: bool) -> bool:
+    """Hide a user from their contacts, or show them again. Returns whether that was new.
+
+    To contacts it looks as if the user went or came: offline without a last_seen, and no notifications.
+    """
+    with transaction.atomic():
+        return any(_hide(profile, is_hidden=is_hidden) for profile in lock([user.pk]))
+
+
+def note_hiding(profile: UserProfile) -> bool:
+    """Store a new `is_hidden` of a profile that is being saved. Returns whether it was new."""
+    profile._was_hidden = profile.is_hidden
+    return _hide(profile, is_hidden=profile.is_hidden)
+
+
+def _hide(profile: UserProfile, *, is_hidden: bool) -> bool:
+    rows = UserProfile.objects.filter(pk=profile.pk, is_hidden=not is_hidden)
+    if not rows.update(is_hidden=is_hidden, version=F("version") + 1, changed_at=Now()):
+        return False
+    # Of somebody who hides nothing is said but the frame.
+    shown_online = not is_hidden and UserProfile.objects.filter(pk=profile.pk, is_online=True).exists()
+    _announce(presence=[profile.user_id], online=[profile.user_id] if shown_online else [])
+    return True
+
+
+def is_hidden(user: Any) -> bool:
+    return UserProfile.objects.filter(user=user, is_hidden=True).exists()
 
 
 def overdue(*, most: int = 500) -> list[int]:
@@ -100,18 +137,21 @@ def overdue(*, most: int = 500) -> list[int]:
 
 
 def announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
-    users = sorted(user_ids)
+    """Announce after commit that these users came or went: those of them who aren't hidden."""
+    rows = UserProfile.objects.filter(user_id__in=user_ids, is_hidden=False).order_by("user_id")
+    users = list(rows.values_list("user_id", flat=True))
+    _announce(presence=users, online=users if is_online else [], offline=[] if is_online else users)
 
+
+def _announce(*, presence: list[int], online: Sequence[int] = (), offline: Sequence[int] = ()) -> None:
     def announce() -> None:
         if not transaction.get_connection().in_atomic_block:
-            presence_changed.send_robust(sender=UserProfile, users=users)
-            status_changed.send_robust(
-                sender=UserProfile,
-                online=users if is_online else [],
-                offline=[] if is_online else users,
-            )
+            presence_changed.send_robust(sender=UserProfile, users=presence)
+            if online or offline:
+                status_changed.send_robust(sender=UserProfile, online=list(online), offline=list(offline))
 
-    transaction.on_commit(announce, robust=True)
+    if presence:
+        transaction.on_commit(announce, robust=True)
 
 
 def meet(user_id: int, other_id: int) -> None:
@@ -120,12 +160,7 @@ def meet(user_id: int, other_id: int) -> None:
     if low == high or Contact.objects.filter(low_id=low, high_id=high).exists():
         return
     Contact.objects.bulk_create([Contact(low_id=low, high_id=high)], ignore_conflicts=True)
-
-    def announce() -> None:
-        if not transaction.get_connection().in_atomic_block:
-            presence_changed.send_robust(sender=UserProfile, users=[low, high])
-
-    transaction.on_commit(announce, robust=True)
+    _announce(presence=[low, high])
 
 
 def contacts(user_id: int) -> list[int]:
@@ -147,25 +182,30 @@ def contacts_of_many(user_ids: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
+def online_contacts(user_ids: Collection[int], *, most: int) -> list[tuple[int, int]]:
+    """Return pairs of one of these users and a contact who is online, hidden or not; at most so many, in one query."""
+    pairs = []
+    for own, other in (("low", "high"), ("high", "low")):
+        listening = {f"{other}__profile__is_online": True, f"{other}__is_active": True}
+        rows = Contact.objects.filter(**{f"{own}__in": user_ids}, **listening)
+        pairs.append(rows.values_list(f"{own}_id", f"{other}_id"))
+    return list(pairs[0].union(pairs[1], all=True)[:most])
+
+
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
-    """Return what contacts see of these users, by user id."""
+    """Return what contacts see of these users, by user id. Hidden ones are offline to them, and were never seen."""
     rows = UserProfile.objects.filter(user_id__in=user_ids, user__is_active=True)
     if online_only:
-        rows = rows.filter(is_online=True)
+        rows = rows.filter(is_online=True, is_hidden=False)
     username = f"user__{get_user_model().USERNAME_FIELD}"
     return {
         user_id: schemas.Presence(
             user=schemas.User(id=user_id, username=name),
-            is_online=is_online,
-            last_seen=last_seen,
+            is_online=is_online and not is_hidden,
+            last_seen=None if is_hidden else last_seen,
             version=version,
         )
-        for user_id, name, is_online, last_seen, version in rows.values_list(
-            "user_id", username, "is_online", "last_seen", "version"
+        for user_id, name, is_online, is_hidden, last_seen, version in rows.values_list(
+            "user_id", username, "is_online", "is_hidden", "last_seen", "version"
         )
     }
-
-
-def changed_since(moment: datetime) -> dict[int, int]:
-    """Return the versions of the profiles that changed after that moment of the database's clock, by user id."""
-    return dict(UserProfile.objects.filter(changed_at__gt=moment).values_list("user_id", "version"))

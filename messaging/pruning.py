@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from . import notification_types
-from .models import Inbox, Notification, NotificationQuerySet, new_epoch
+from .models import PASSING_TYPES, Inbox, Notification, NotificationQuerySet, new_epoch
 from .stamping import stamp
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
@@ -45,6 +45,23 @@ def remove_outdated(age: timedelta) -> Iterator[int]:
         # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
         stamp(set(removed.values()))
         yield len(removed)
+
+
+def remove_passing() -> int:
+    """Remove what was said of somebody's presence more than a day ago, at most a batch. Returns how many it removed.
+
+    Every server process calls this now and then. What one is at, the others pass over.
+    """
+    old = Notification.objects.filter(
+        notification_type__in=PASSING_TYPES, created_at__lt=Now() - PRESENCE_AGE
+    )
+    with transaction.atomic():
+        locked = old.select_for_update(skip_locked=True, no_key=True).order_by()
+        removed = dict(locked.values_list("id", "user_id")[:ROWS_A_TRANSACTION])
+        if removed:
+            Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
+    stamp(set(removed.values()))
+    return len(removed)
 
 
 def delete_forgotten() -> Iterator[int]:

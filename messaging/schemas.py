@@ -4,18 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from .notification_types import Level
 
-
-def _whole(number: Any) -> Any:
-    """In JSON 5.0 and 5 are the same number."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
+RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
@@ -116,6 +109,13 @@ class Session(Shape):
     csrf_token: str
 
 
+class Profile(Shape):
+    """`is_hidden`: contacts see neither one's presence nor when one was last there."""
+
+    user: User
+    is_hidden: bool
+
+
 class Users(Shape):
     items: list[User]
     next: int | None
@@ -180,6 +180,10 @@ class Credentials(Body):
     password: str
 
 
+class ProfileChange(Body):
+    is_hidden: bool
+
+
 class NewMessage(Body):
     """`receiver` is a username."""
 
@@ -214,8 +218,7 @@ class ChosenOrAll(Body):
 class Page(Shape):
     """A list is read newest first. `before` is the last answer's `next`."""
 
-    # (A query can leave a value out, but can't say null.)
-    before: RowId | SkipJsonSchema[None] = None
+    before: RowId | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
@@ -226,12 +229,12 @@ class UserPage(Page):
 class MessagePage(Page):
     """`with` is a username."""
 
-    partner: Annotated[Text | SkipJsonSchema[None], Field(alias="with")] = None
+    partner: Annotated[Text | None, Field(alias="with")] = None
 
 
 class NotificationPage(Page):
     unread: bool = False
-    notification_type: Text | SkipJsonSchema[None] = None
+    notification_type: Text | None = None
 
 
 class NewNotification(Body):

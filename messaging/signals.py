@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 PREVIEW = 50
 # A pair of people hears of each other's coming, and of their going, at most once in this many seconds.
 STATUS_WINDOW = 600
+# After an outage all come at once, and each has contacts: so many are told by a notification, all by their dots.
+MOST_STATUSES = 2_000
 
 Receiver = Callable[..., None]
 
@@ -182,10 +184,14 @@ def create_user_profile(sender: Any, *, instance: Any, created: bool, **kwargs: 
 def note_status(
     sender: Any, *, instance: UserProfile, update_fields: frozenset[str] | None = None, **kwargs: Any
 ) -> None:
-    """Did this save, in the admin or a shell, make somebody come or go? Then it takes the same road as a socket."""
-    if instance._state.adding or (update_fields is not None and "is_online" not in update_fields):
+    """Did this save, in the admin or a shell, make somebody come, go or hide? It takes the same road as a socket."""
+    if instance._state.adding:
         return
-    profiles.set_by_hand(instance)
+    # First this: who hides and leaves at once leaves unseen.
+    if instance.is_hidden != instance._was_hidden:
+        profiles.note_hiding(instance)
+    if update_fields is None or "is_online" in update_fields:
+        profiles.set_by_hand(instance)
 
 
 @guarded
@@ -196,12 +202,10 @@ def user_status_notification(sender: Any, *, online: list[int], offline: list[in
         (online, notification_types.USER_ONLINE, "online"),
         (offline, notification_types.USER_OFFLINE, "offline"),
     ):
-        if not user_ids:
+        pairs = profiles.online_contacts(user_ids, most=MOST_STATUSES) if user_ids else []
+        if not pairs:
             continue
-        contacts = profiles.contacts_of_many(user_ids)
-        everyone = {contact for listed in contacts.values() for contact in listed}
-        listening = set(profiles.presence(everyone, online_only=True))
-        names = get_user_model().objects.filter(pk__in=user_ids).in_bulk()
+        names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})
         notifications.create(
             notifications.build(
                 contact,
@@ -211,9 +215,8 @@ def user_status_notification(sender: Any, *, online: list[int], offline: list[in
                 actor=user_id,
                 dedupe_key=f"{declared.name}:{user_id}:{window}",
             )
-            for user_id in user_ids
+            for user_id, contact in sorted(pairs)
             if user_id in names
-            for contact in sorted(listening & set(contacts[user_id]))
         )
 
 

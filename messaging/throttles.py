@@ -18,6 +18,10 @@ FAILURES_AN_ADDRESS = 100
 CALLS_A_BURST = 200
 CALLS_A_SECOND = 20
 
+# "Sign out everywhere", of one user.
+SIGN_OUTS_A_BURST = 5
+SIGN_OUTS_A_SECOND = 1 / 60
+
 
 def refuse_guessing(username: str, address: str, *, noted: int = 0) -> None:
     """Raise TooManyAttempts if too many sign-ins of this username from this address, or from it at all, failed.
@@ -74,3 +78,5 @@ class TokenBuckets:
 
 
 api_calls = TokenBuckets(CALLS_A_SECOND, CALLS_A_BURST)
+# Each reads every session that there is.
+sign_outs = TokenBuckets(SIGN_OUTS_A_SECOND, SIGN_OUTS_A_BURST)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from typing import Any, cast
@@ -11,12 +10,10 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from . import auth, protocol, state
-from .conf import conf
+from . import auth, protocol
 from .connection import Connection, Send
 from .db import in_thread
 from .hub import running_hub
-from .pacing import paced
 from .presence import presence
 from .protocol import CloseCode
 
@@ -26,8 +23,6 @@ BURST, RATE = 60, 5.0
 RESUMES_A_MINUTE = 6
 # How long a client gets to answer a close frame.
 GOODBYE_SECONDS = 5.0
-# How long the question who it is may take.
-ADMIT_SECONDS = 10.0
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -38,7 +33,6 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     def __init__(self) -> None:
         super().__init__()
         self.connection: Connection | None = None
-        self.end_of_life: asyncio.TimerHandle | None = None
         self.tokens, self.refilled = float(BURST), time.monotonic()
         self.invalid = 0
         self.resumed: deque[float] = deque()
@@ -62,11 +56,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given, epoch = query.get("since", [None])[-1], query.get("epoch", [None])[-1]
         since = None if given is None else protocol.number(given)
-        send = paced(cast("Send", self.base_send))
-        self.connection = connection = Connection(login, send, since, epoch)
-        age = conf.max_age_seconds * random.uniform(0.9, 1)  # noqa: S311
-        loop = asyncio.get_running_loop()
-        self.end_of_life = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
+        self.connection = connection = Connection(login, cast("Send", self.base_send), since, epoch)
         presence.start()
         presence.opened(connection.id, connection.user_id, login.hash)
         await running_hub().attach(connection)
@@ -97,22 +87,18 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     async def _admit(self) -> auth.Login | None:
         """Accept or refuse the handshake."""
-        if state.draining:
-            await self._turn_away()
-            return None
         offered = self.scope.get("subprotocols", [])
         subprotocol = protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None
         prefix = protocol.TICKET_PREFIX
         ticket = next((name.removeprefix(prefix) for name in offered if name.startswith(prefix)), None)
         try:
-            async with asyncio.timeout(ADMIT_SECONDS):
-                login = await in_thread(auth.authenticate, dict(self.scope), ticket)
+            login = await in_thread(auth.authenticate, dict(self.scope), ticket)
         except auth.BadOrigin:
             await self.close()
             return None
-        except (DatabaseError, TimeoutError) as error:
+        except DatabaseError as error:
             # To a client this looks like a lost connection, and it comes back.
-            logger.warning("a handshake is refused, for the database is away: %r", error)
+            logger.warning("a handshake is refused, for the database is away: %s", error)
             await self.close()
             return None
         await self.accept(subprotocol)
@@ -121,19 +107,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
 
-    async def _turn_away(self) -> None:
-        """Answer 503: another process, or this one's successor, is there in a moment."""
-        if not self._server_is_able():
-            await self.close()
-            return
-        send = cast("Send", self.base_send)
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"1")]
-        await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": b"draining"})
-
     def _leave(self) -> None:
-        if self.end_of_life is not None:
-            self.end_of_life.cancel()
         # Nothing here waits: under cancellation a wait would be the end of it.
         if self.connection is not None:
             presence.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
@@ -189,12 +163,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         return self.tokens >= 0
 
     def _too_big(self) -> int:
-        # Daphne can't send the codes that RFC 6455 reserves.
-        return CloseCode.TOO_BIG if self._server_is_able() else CloseCode.PROTOCOL_ERROR
-
-    def _server_is_able(self) -> bool:
-        """Can the server answer a handshake with any response? Daphne, which can't, lacks more than this extension."""
-        return "websocket.http.response" in (self.scope.get("extensions") or {})
+        # Daphne can't send the codes that RFC 6455 reserves; it is the server without this extension.
+        can_send_any = "websocket.http.response" in (self.scope.get("extensions") or {})
+        return CloseCode.TOO_BIG if can_send_any else CloseCode.PROTOCOL_ERROR
 
 
 class Nowhere(AsyncWebsocketConsumer):

@@ -11,11 +11,10 @@ import time
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.contrib.auth import get_user_model
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Window
 from django.db.models.functions import Now, RowNumber
 
@@ -31,6 +30,9 @@ R = TypeVar("R")
 # How long the users of a buried process have to come back elsewhere.
 BURIED_SECONDS = 10.0
 TRIES = 3
+# So long a batch waits for a profile that somebody else has locked: the process has its lease to renew.
+LOCK_SECONDS = 1
+USERS_A_TURN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def _hold(process_id: uuid.UUID) -> None:
     """Keep the process from being buried during this transaction. Raises Fenced if it has been."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             cursor.execute(
                 f"SELECT 1 FROM {ServerProcess._meta.db_table} WHERE id = %s FOR KEY SHARE",  # noqa: S608
                 [process_id],
@@ -155,10 +158,11 @@ def _surplus(user_ids: Any) -> list[tuple[int, uuid.UUID]]:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """How many processes were buried, and how many users were turned offline."""
+    """How many processes were buried, and how many users were turned offline. `more`: others wait for their turn."""
 
     processes: int
     offline: int
+    more: bool
 
 
 def reap() -> Reaped:
@@ -171,12 +175,14 @@ def reap() -> Reaped:
             .values_list("id", flat=True)
         )
     buried = _retried(lambda: bury(dead, grace=BURIED_SECONDS, only_expired=True)) if dead else 0
-    return Reaped(processes=buried, offline=_retried(_turn_offline))
+    offline, more = _retried(_turn_offline)
+    return Reaped(processes=buried, offline=offline, more=more)
 
 
 def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool = False) -> int:
     """Delete these processes with their connections; their users have the grace to come back elsewhere.
 
+    Users whose profiles somebody else has locked are left for the next time, and with them their process.
     Returns how many processes were buried.
     """
     with transaction.atomic():
@@ -186,20 +192,21 @@ def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool
         dead = list(processes.select_for_update(skip_locked=True).values_list("id", flat=True))
         orphans = Connection.objects.filter(process_id__in=dead)
         user_ids = set(orphans.order_by().values_list("user_id", flat=True).distinct())
-        locked = {profile.user_id: profile for profile in profiles.lock(user_ids)}
-        orphans.delete()
-        ServerProcess.objects.filter(id__in=dead).delete()
-        _settle(locked, dict.fromkeys(user_ids, grace))
-    if only_expired and dead:
-        logger.warning("buried %d server processes whose lease had run out", len(dead))
-    return len(dead)
+        locked = {profile.user_id: profile for profile in profiles.lock(user_ids, skip_locked=True)}
+        orphans.filter(user_id__in=locked).delete()
+        empty = ServerProcess.objects.filter(id__in=dead, connections=None)
+        buried = ServerProcess.objects.filter(id__in=list(empty.values_list("id", flat=True))).delete()[0]
+        _settle(locked, dict.fromkeys(locked, grace))
+    if only_expired and buried:
+        logger.warning("buried %d server processes whose lease had run out", buried)
+    return buried
 
 
-def _turn_offline() -> int:
-    """Turn those offline whose grace is over and who have no live connection. Returns how many."""
+def _turn_offline() -> tuple[int, bool]:
+    """Turn those offline whose grace is over and who have no live connection. Returns how many, and: are there more?"""
     with transaction.atomic():
         gone: list[int] = []
-        locked = {profile.user_id: profile for profile in profiles.lock(profiles.overdue())}
+        locked = {profile.user_id: profile for profile in profiles.lock(profiles.overdue(most=USERS_A_TURN))}
         if locked:
             _settle(locked, {})
             live = set(
@@ -209,7 +216,35 @@ def _turn_offline() -> int:
             )
             gone = [user_id for user_id in locked if user_id not in live]
             profiles.set_offline(gone)
-    return len(gone)
+    return len(gone), len(locked) == USERS_A_TURN
+
+
+def record_each(
+    process_id: uuid.UUID, batch: Collection[Opened | Closed]
+) -> tuple[list[tuple[int, uuid.UUID]], list[Opened | Closed]]:
+    """Write a batch that failed as a whole one user at a time, so that one bad event holds nobody else up.
+
+    Events that the database will never take are logged and dropped. Returns what `record` does, and the events
+    that could not be written now, in their order. Raises Fenced, and OperationalError if the database is away.
+    """
+    by_user: dict[int, list[Opened | Closed]] = {}
+    for event in batch:
+        by_user.setdefault(event.user_id, []).append(event)
+    surplus: list[tuple[int, uuid.UUID]] = []
+    waiting: list[Opened | Closed] = []
+    for user_id, events in by_user.items():
+        try:
+            surplus += record(process_id, events)
+        except Fenced:
+            raise
+        except (OperationalError, InterfaceError) as error:
+            # Their profile is locked for long, say. If it's the whole database, this raises.
+            connection.ensure_connection()
+            logger.warning("presence of user %s waits: %s", user_id, error)
+            waiting += events
+        except Exception:
+            logger.exception("presence of user %s can't be written; %d events dropped", user_id, len(events))
+    return surplus, waiting
 
 
 def _retried(work: Callable[[], R]) -> R:
@@ -219,13 +254,12 @@ def _retried(work: Callable[[], R]) -> R:
             return work()
         except (OperationalError, IntegrityError) as error:
             # A user or a process that is deleted meanwhile is an IntegrityError once.
-            if attempt == TRIES or connection.vendor == "sqlite":
+            if attempt == TRIES or connection.vendor == "sqlite" or _waited_for_a_lock(error):
                 raise
             logger.info("presence is written again after %s", error)
             time.sleep(0.01 * attempt)
     raise AssertionError("unreachable")
 
 
-def database_now() -> datetime:
-    """Return the time by the only clock that counts."""
-    return get_user_model().objects.annotate(now=Now()).values_list("now", flat=True)[:1][0]
+def _waited_for_a_lock(error: Exception) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == "55P03"

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 MOST_A_BATCH = 200
 REAP_SECONDS = 2.0
+RETRY_SECONDS = 0.5
 # The grace after a socket that the server closed: its client comes back, but by a backoff.
 SERVER_CLOSED_SECONDS = 20.0
 SERVER_CLOSES = {
@@ -99,6 +100,7 @@ class Presence:
     # --- The thread ---------------------------------------------------------------------------------------
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        # In small steps, so that however much there is to write, the lease is renewed in time.
         renewal = reaping = 0.0
         while True:
             now = time.monotonic()
@@ -108,17 +110,18 @@ class Presence:
                 renewed = self._attempt("renew the lease", self._renew)
                 renewal = now + (conf.lease_seconds / 3 if renewed else 1)
             if self.process_id is not None:
-                self._write_batches(self.process_id)
+                self._write_batch(self.process_id)
             if now >= reaping and self._may_bury():
-                self._attempt("reap", leases.reap)
-                reaping = now + REAP_SECONDS
+                reaping = now if self._reap() else now + REAP_SECONDS
             connections.close_all()
             with self._changed:
                 if self._stopping and (not self._events or self.process_id is None):
                     break
-                self._changed.wait_for(lambda: self._events or self._stopping, 0.5)
-            # Let a few gather.
-            if not self._stopping:
+                longest = 0 if reaping == now else 0.5
+                self._changed.wait_for(lambda: self._events or self._stopping, longest)
+                gather = not self._stopping and len(self._events) < MOST_A_BATCH
+            if gather:
+                # Let a few gather.
                 time.sleep(GATHER_SECONDS)
         self._attempt("give up the lease", self._release)
         connections.close_all()
@@ -184,37 +187,49 @@ class Presence:
             leases.bury([self.process_id], grace=SERVER_CLOSED_SECONDS)
             self.process_id = None
 
-    def _write_batches(self, process_id: uuid.UUID) -> None:
-        while True:
-            with self._changed:
-                batch = [self._events.popleft() for _ in range(min(MOST_A_BATCH, len(self._events)))]
-                self._busy = bool(batch)
-            if not batch:
-                break
-            written = self._write(process_id, batch)
-            with self._changed:
-                self._busy = False
-                if not written:
-                    self._events.extendleft(reversed(batch))
-                self._changed.notify_all()
-            if not written:
-                break
+    def _reap(self) -> bool:
+        """Returns whether there is more to do."""
+        reaped: list[leases.Reaped] = []
+        self._attempt("reap", lambda: reaped.append(leases.reap()))
+        return any(done.more for done in reaped)
 
-    def _write(self, process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> bool:
+    def _write_batch(self, process_id: uuid.UUID) -> None:
+        with self._changed:
+            batch = [self._events.popleft() for _ in range(min(MOST_A_BATCH, len(self._events)))]
+            self._busy = bool(batch)
+        if not batch:
+            return
+        waiting = self._write(process_id, batch)
+        with self._changed:
+            self._busy = False
+            self._events.extendleft(reversed(waiting))
+            self._changed.notify_all()
+        if waiting:
+            time.sleep(RETRY_SECONDS)
+
+    def _write(self, process_id: uuid.UUID, batch: list[Opened | Closed]) -> list[Opened | Closed]:
+        """Write these events. Returns those that have to be written again."""
+        waiting: list[Opened | Closed] = []
         try:
-            surplus = leases.record(process_id, batch)
+            try:
+                surplus = leases.record(process_id, batch)
+            except Fenced:
+                raise
+            except Exception as error:
+                logger.warning("presence of %d sockets is written one by one: %s", len(batch), error)
+                connections.close_all()
+                surplus, waiting = leases.record_each(process_id, batch)
         except Fenced:
             self._attempt("register anew", self._register_anew)
-            return False
+            return batch
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
             logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
-            time.sleep(0.5)
-            return False
+            return batch
         for user_id, connection_id in surplus:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
-        return True
+        return waiting
 
 
 presence = Presence()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
-from messaging import inboxes, profiles, schemas
+from messaging import inboxes, presence_changes, profiles, pruning, schemas
 from messaging.stamping import stamp
 
 from . import auth, protocol
@@ -15,15 +15,18 @@ from .conf import conf
 from .connection import Connection
 from .db import in_thread
 from .feed import Feed
-from .leases import database_now
 
 logger = logging.getLogger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
+Pair = tuple[int, int]
 
 USERS_A_SWEEP = 1_000
 # How often the hub looks whose heartbeat is due.
 BEAT_SECONDS = 1.0
+# How often old notifications of presence are looked for, and the pause between batches of them.
+PASSING_SECONDS = 60.0
+PASSING_PAUSE_SECONDS = 0.1
 # How long a revision that the database has may be on its way here before the sweep calls it missing.
 ON_ITS_WAY_SECONDS = 0.2
 
@@ -41,6 +44,7 @@ class Upkeep:
         self._fall_behind = fall_behind
         self._sick = sick
         self._swept_presence: Any = None
+        self._introduced: set[Pair] = set()
         # The versions told since the last sweep, which has no need to tell them again.
         self._told: dict[int, int] = {}
 
@@ -48,9 +52,11 @@ class Upkeep:
         """Return the endless work, to be made tasks of."""
         return [
             _every(self._sweep_seconds, self.sweep),
-            _every(self._sweep_seconds, self.sweep_presence),
+            # At once: of what happens from then on, what no hint tells is found.
+            _every(self._sweep_seconds, self.sweep_presence, at_once=True),
             _every(lambda: conf.pending_seconds, self.sweep_pending),
             _every(lambda: conf.recheck_seconds, self.recheck_all),
+            _every(lambda: PASSING_SECONDS, self.remove_passing),
             _every(lambda: BEAT_SECONDS, self.beat),
         ]
 
@@ -95,16 +101,19 @@ class Upkeep:
     async def sweep_presence(self) -> None:
         """Tell the changes of presence since the last time that no hint told."""
 
-        def changed(since: Any) -> tuple[Any, dict[int, int]]:
-            now = database_now()
-            # A change that was committed late may carry an earlier time.
-            return now, {} if since is None else profiles.changed_since(since - timedelta(seconds=2))
+        def changed(since: Any) -> tuple[Any, dict[int, int], set[Pair]]:
+            # First this: what is committed after it is found by the next sweep.
+            horizon = presence_changes.horizon()
+            if since is None:
+                return horizon, {}, set()
+            return horizon, presence_changes.changed_since(since), presence_changes.met_since(since)
 
-        now, versions = await in_thread(changed, self._swept_presence)
+        horizon, versions, pairs = await in_thread(changed, self._swept_presence)
         missed = [user for user, version in versions.items() if version > self._told.get(user, -1)]
         await self.tell_presence(missed)
+        await self._introduce(pairs - self._introduced)
         # Only now: what couldn't be told is looked for again.
-        self._swept_presence = now
+        self._swept_presence, self._introduced = horizon, pairs
         self._told = {user: max(version, self._told.get(user, -1)) for user, version in versions.items()}
 
     async def tell_presence(self, users: Collection[int]) -> None:
@@ -114,11 +123,31 @@ class Upkeep:
         seen, contacts = await in_thread(_read_presence, users)
         for user_id, presence in seen.items():
             self._told[user_id] = max(presence.version, self._told.get(user_id, -1))
-            text = protocol.Presence(**dict(presence)).encode()
-            for contact in contacts[user_id]:
-                feed = self._feeds.get(contact)
-                for connection in list(feed.connections) if feed else []:
-                    connection.send_when_greeted(text)
+            self._send_presence(presence, contacts[user_id])
+
+    async def _introduce(self, pairs: Collection[Pair]) -> None:
+        """Tell our users of those whose contacts they have become."""
+        ours = [pair for pair in pairs if not self._feeds.keys().isdisjoint(pair)]
+        if ours:
+            seen = await in_thread(profiles.presence, {user for pair in ours for user in pair})
+            for low, high in ours:
+                for user, contact in ((low, high), (high, low)):
+                    if user in seen:
+                        self._send_presence(seen[user], [contact])
+
+    def _send_presence(self, presence: schemas.Presence, contacts: Iterable[int]) -> None:
+        text = protocol.Presence(**dict(presence)).encode()
+        for contact in contacts:
+            feed = self._feeds.get(contact)
+            for connection in list(feed.connections) if feed else []:
+                connection.send_when_greeted(text)
+
+    async def remove_passing(self) -> None:
+        """Remove old notifications of presence, as many as there are, in small batches."""
+        while True:
+            if not await in_thread(pruning.remove_passing):
+                return
+            await asyncio.sleep(PASSING_PAUSE_SECONDS)
 
     async def recheck_all(self) -> None:
         await self.recheck(self._connections())
@@ -152,9 +181,10 @@ class Upkeep:
                 )
 
 
-async def _every(seconds: Callable[[], float], work: Work) -> None:
+async def _every(seconds: Callable[[], float], work: Work, *, at_once: bool = False) -> None:
     while True:
-        await asyncio.sleep(seconds())
+        await asyncio.sleep(0 if at_once else seconds())
+        at_once = False
         try:
             await work()
         except Exception as error:

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from messaging import profiles
+from messaging import presence_changes, profiles
 from messaging.announcements import presence_changed
 from messaging.models import Contact, Notification, UserProfile
 
@@ -268,10 +268,10 @@ def test_nobody_sees_a_deactivated_user(ada):
 
 def test_who_changed_since_a_moment_is_found(ada, grace):
     profiles.set_online([ada.pk, grace.pk])
-    moment = profile_of(grace).changed_at
-    assert profiles.changed_since(moment) == {}
+    moment = profile_of(grace).changed_at + timedelta(milliseconds=1)
+    assert presence_changes.changed_since(moment) == {}
     UserProfile.objects.filter(user=ada).update(changed_at=Now() + timedelta(seconds=1))
-    assert profiles.changed_since(moment) == {ada.pk: 1}
+    assert presence_changes.changed_since(moment) == {ada.pk: 1}
 
 
 def test_the_deactivated_hear_nothing(ada, grace):

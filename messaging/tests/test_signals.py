@@ -446,7 +446,7 @@ def test_a_profile_is_saved_although_announcing_fails(ada, monkeypatch, error, w
 
 
 def test_a_status_is_stored_although_telling_fails(ada, monkeypatch, error, within, caplog):
-    monkeypatch.setattr(profiles, "contacts_of_many", error)
+    monkeypatch.setattr(profiles, "online_contacts", error)
     within(lambda: profiles.set_online([ada.pk]))
     assert UserProfile.objects.get(user=ada).is_online is True
     assert failures(caplog) == ["the receiver user_status_notification failed"]

@@ -12,6 +12,7 @@ from realtime.db import in_thread
 from realtime.presence import presence
 from realtime.relay import relay
 from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
+from realtime.tests.processes import Process
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +108,11 @@ async def server(transactional_db, monkeypatch):
     running = Server()
     yield running
     await running.stop()
+
+
+@pytest.fixture
+def other_process(transactional_db):
+    """The presence of another server process: its loop and its thread."""
+    process = Process()
+    yield process.loop, process.presence
+    process.stop()

@@ -1,11 +1,10 @@
 import asyncio
 import threading
-import time
 import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.db.models.functions import Now
 
 from messaging.models import Message, Notification, UserProfile
@@ -13,9 +12,10 @@ from realtime import leases
 from realtime import presence as presence_module
 from realtime.db import in_thread
 from realtime.models import Connection, ServerProcess
-from realtime.presence import Presence, presence
+from realtime.presence import presence
 from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell
 from realtime.tests.conftest import stop_presence
+from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import grace_is_over, lease_is_over, opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -241,55 +241,10 @@ async def test_a_buried_process_that_writes_before_it_renews_registers_anew(serv
     assert await shown_now(grace) == (True, 1, None)
 
 
-class Loop:
-    """An event loop in a thread, which can be frozen."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thawed = threading.Event()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def run(self, function):
-        async def call():
-            return function()
-
-        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
-
-    def freeze(self):
-        self.thawed.clear()
-        self.loop.call_soon_threadsafe(self.thawed.wait, PATIENCE)
-
-    def stop(self):
-        self.thawed.set()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
 @pytest.fixture
 def short_lease(settings):
     """To be asked for before `other_process`, whose first lease it is."""
     settings.REALTIME_LEASE_SECONDS = 0.6
-
-
-@pytest.fixture
-def other_process(transactional_db):
-    """The presence of another server process: its loop and its thread."""
-    loop, own = Loop(), Presence()
-    loop.run(own.start)
-    yield loop, own
-    loop.thawed.set()
-    own.stop(PATIENCE)
-    loop.stop()
-    assert own._thread is None
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
 
 
 def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_it_turns(
@@ -355,6 +310,64 @@ def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(
     assert own.flush(PATIENCE)
     assert {str(row.id) for row in Connection.objects.all()} == {second}
     assert shown(grace) == (True, 1, None)
+
+
+def test_one_event_that_can_never_be_written_is_dropped_and_holds_nobody_up(
+    ada, grace, linus, other_process, monkeypatch, caplog
+):
+    _, own = other_process
+    wait_for(lambda: own.process_id is not None)
+    record = leases._record
+
+    def poisoned(process_id, batch):
+        if any(event.user_id == linus.pk for event in batch):
+            raise DataError("no such thing")
+        return record(process_id, batch)
+
+    monkeypatch.setattr(leases, "_record", poisoned)
+    with own._changed:
+        # All in one batch.
+        for user in (ada, linus, grace):
+            own.opened(str(uuid.uuid4()), user.pk, "hash")
+    assert own.flush(PATIENCE)
+    assert shown(ada) == shown(grace) == (True, 1, None)
+    assert shown(linus) == (False, 0, None)
+    assert "can't be written; 1 events dropped" in caplog.text
+    own.opened(str(uuid.uuid4()), ada.pk, "hash")
+    assert own.flush(PATIENCE)
+    assert Connection.objects.filter(user=ada).count() == 2
+
+
+def test_what_is_a_mistake_of_ours_does_not_end_the_thread(ada, grace, other_process):
+    _, own = other_process
+    wait_for(lambda: own.process_id is not None)
+    with own._changed:
+        own.opened("no UUID", ada.pk, "hash")
+        own.opened(str(uuid.uuid4()), grace.pk, "hash")
+    assert own.flush(PATIENCE)
+    assert shown(grace) == (True, 1, None)
+
+
+def test_however_much_there_is_to_write_the_lease_is_renewed(other_process, monkeypatch, settings):
+    _, own = other_process
+    wait_for(lambda: own.process_id is not None)
+    settings.REALTIME_LEASE_SECONDS = 0.03
+    renewals, write, enough = [], own._write, threading.Event()
+    renew = leases.renew
+
+    def endless(process_id, batch):
+        # There is always more.
+        if not enough.is_set():
+            own.closed(str(uuid.uuid4()), 0, None)
+        return write(process_id, batch)
+
+    monkeypatch.setattr(own, "_write", endless)
+    monkeypatch.setattr(own, "_loop_turns", lambda: True)
+    monkeypatch.setattr(leases, "renew", lambda process_id: (renewals.append(1), renew(process_id)))
+    own.closed(str(uuid.uuid4()), 0, None)
+    wait_for(lambda: len(renewals) > 5)
+    assert own._events or own._busy
+    enough.set()
 
 
 def test_a_closed_loop_ends_its_thread_and_gives_up_the_lease(ada, other_process):

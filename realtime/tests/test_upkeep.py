@@ -1,4 +1,5 @@
 import threading
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as project_settings
@@ -7,10 +8,13 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.test import Client
 
-from messaging import inboxes, profiles
+from messaging import inboxes, profiles, pruning
 from messaging.models import Inbox, Message, Notification, UserProfile
+from messaging.notifications import notify
+from messaging.stamping import stamp
 from realtime import auth, upkeep
 from realtime.db import in_thread
 from realtime.relay import relay
@@ -402,3 +406,34 @@ async def test_status_notifications_toast_and_never_count(server, ada, grace):
     while "grace is online" not in socket.titles:
         await socket.next()
     assert socket.unread_count == unread
+
+
+async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server, ada, grace, monkeypatch):
+    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(upkeep, "PASSING_PAUSE_SECONDS", 0)
+
+    def prepare():
+        for number in range(5):
+            for kind in ("user_online", "user_offline", "announcement"):
+                notify(ada, kind, f"{kind} {number}")
+        rows = Notification.objects.filter(user=ada)
+        day = timedelta(days=1)
+        old = rows.exclude(title__endswith="4")
+        old.update(created_at=Now() - day - timedelta(minutes=1))
+        rows.filter(title__endswith="4").update(created_at=Now() - day + timedelta(minutes=1))
+        stamp([ada.pk])
+        return {row.pk for row in old.exclude(notification_type="announcement")}
+
+    old = await in_thread(prepare)
+    socket = await server.connect(ada)
+    await server.hub.upkeep.remove_passing()
+    removed: set[int] = set()
+    while removed != old:
+        removed |= set((await socket.next()).get("removed", []))
+    assert await in_thread(Notification.objects.filter(user=ada).count) == 15 - len(old)
+
+
+def test_to_look_for_it_costs_one_query_when_there_is_none(ada, django_assert_max_num_queries):
+    notify(ada, "user_online", "New")
+    with django_assert_max_num_queries(3):  # with BEGIN and COMMIT
+        assert pruning.remove_passing() == 0

@@ -12,11 +12,14 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        reaped = leases.reap()
-        self.stdout.write(
-            f"{reaped.processes} dead server processes buried, {reaped.offline} users turned offline."
-        )
-        if reaped.processes:
+        processes = offline = 0
+        more = True
+        while more:
+            reaped = leases.reap()
+            processes, offline = processes + reaped.processes, offline + reaped.offline
+            more = reaped.more
+        self.stdout.write(f"{processes} dead server processes buried, {offline} users turned offline.")
+        if processes:
             self.stdout.write(
                 f"Whoever was connected there is offline in {leases.BURIED_SECONDS:.0f} seconds, unless they come back:"
                 " run this again then."

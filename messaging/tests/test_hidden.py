@@ -1,0 +1,193 @@
+"""Hidden people: to their contacts offline and never seen, and nobody hears of their coming and going."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
+
+from messaging import profiles
+from messaging.models import Notification, UserProfile
+from messaging.tests.caller import refusal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def contacts(ada, grace, announced):
+    """Two people who see each other, both online."""
+    profiles.meet(ada.pk, grace.pk)
+    profiles.set_online([ada.pk, grace.pk])
+    Notification.everything.all().erase()
+    announced.clear()
+
+
+def seen(user):
+    """What contacts see: online, last seen or None, version."""
+    presence = profiles.presence([user.pk])[user.pk]
+    return presence.is_online, presence.last_seen, presence.version
+
+
+def status_of(announced):
+    return [(name, carried) for name, carried in announced if name in ("presence_changed", "status_changed")]
+
+
+def titles_of(user):
+    return list(Notification.objects.filter(user=user).order_by("id").values_list("title", flat=True))
+
+
+def test_to_hide_while_online_looks_like_going(ada, grace, contacts, announced):
+    _, _, version = seen(ada)
+    assert profiles.set_hidden(ada, is_hidden=True)
+    assert seen(ada) == (False, None, version + 1)
+    assert seen(grace)[0]
+    assert status_of(announced) == [("presence_changed", {"users": [ada.pk]})]
+    # Connections decide on it, and they are still there.
+    assert UserProfile.objects.get(user=ada).is_online
+    assert profiles.presence([ada.pk], online_only=True) == {}
+
+
+def test_to_be_shown_again_while_online_looks_like_coming(ada, grace, contacts, announced):
+    profiles.set_hidden(ada, is_hidden=True)
+    announced.clear()
+    _, _, version = seen(ada)
+    assert profiles.set_hidden(ada, is_hidden=False)
+    assert seen(ada)[0]
+    assert seen(ada)[1] is not None
+    assert seen(ada)[2] == version + 1
+    assert [name for name, _ in status_of(announced)] == ["presence_changed", "status_changed"]
+    assert titles_of(grace) == ["ada is online"]
+
+
+def test_to_be_shown_again_while_offline_is_no_coming(ada, grace, contacts, announced):
+    profiles.set_hidden(ada, is_hidden=True)
+    profiles.set_offline([ada.pk])
+    announced.clear()
+    assert profiles.set_hidden(ada, is_hidden=False)
+    assert seen(ada)[0] is False
+    assert [name for name, _ in status_of(announced)] == ["presence_changed"]
+
+
+def test_to_hide_twice_is_nothing(ada, contacts, announced):
+    profiles.set_hidden(ada, is_hidden=True)
+    announced.clear()
+    before = seen(ada)
+    assert not profiles.set_hidden(ada, is_hidden=True)
+    assert seen(ada) == before
+    assert announced == []
+
+
+def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts, announced):
+    profiles.set_hidden(ada, is_hidden=True)
+    announced.clear()
+    before, changed_at = seen(ada), UserProfile.objects.get(user=ada).changed_at
+    profiles.set_offline([ada.pk])
+    profiles.set_online([ada.pk])
+    profiles.set_many_by_hand([ada.pk], is_online=False)
+    profile = UserProfile.objects.get(user=ada)
+    profile.is_online = True
+    profile.save()
+    # Not even the version, which everybody may read.
+    assert seen(ada) == before == (False, None, before[2])
+    assert UserProfile.objects.get(user=ada).changed_at == changed_at
+    assert UserProfile.objects.get(user=ada).is_online
+    assert status_of(announced) == []
+    assert titles_of(grace) == []
+
+
+def test_of_several_who_come_those_are_announced_who_are_not_hidden(ada, grace, linus, contacts, announced):
+    profiles.set_hidden(linus, is_hidden=True)
+    profiles.set_offline([ada.pk, linus.pk])
+    announced.clear()
+    profiles.set_online([ada.pk, linus.pk])
+    assert status_of(announced) == [
+        ("presence_changed", {"users": [ada.pk]}),
+        ("status_changed", {"online": [ada.pk], "offline": []}),
+    ]
+
+
+def test_who_hides_still_hears_of_others(ada, grace, contacts):
+    profiles.set_hidden(ada, is_hidden=True)
+    profiles.set_offline([grace.pk])
+    assert titles_of(ada) == ["grace is offline"]
+
+
+def test_a_save_by_hand_hides_and_shows(ada, contacts, announced):
+    profile = UserProfile.objects.get(user=ada)
+    profile.is_hidden = True
+    profile.save()
+    assert seen(ada)[:2] == (False, None)
+    assert [name for name, _ in status_of(announced)] == ["presence_changed"]
+    profile.is_hidden = False
+    profile.save(update_fields=["is_hidden"])
+    assert seen(ada)[0]
+
+
+def test_a_save_that_knows_nothing_of_it_shows_nobody_again(ada, contacts):
+    stale = UserProfile.objects.get(user=ada)
+    profiles.set_hidden(ada, is_hidden=True)
+    stale.is_online = False
+    stale.save()
+    assert UserProfile.objects.get(user=ada).is_hidden
+
+
+def test_last_seen_is_the_time_of_going_offline(ada, contacts):
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    UserProfile.objects.filter(user=ada).update(last_seen=long_ago)
+    before = UserProfile.objects.annotate(now=Now()).get(user=ada).now
+    profiles.set_offline([ada.pk])
+    after = UserProfile.objects.annotate(now=Now()).get(user=ada).now
+    assert before - timedelta(milliseconds=5) <= seen(ada)[1] <= after + timedelta(milliseconds=5)
+    profiles.set_leaving([ada.pk], timedelta(seconds=5))
+    assert seen(ada)[1] <= after + timedelta(milliseconds=5)
+
+
+# --- Over HTTP and in the admin ----------------------------------------------------------------------------------
+
+
+def test_the_switch_is_in_the_api(ada, grace, contacts, as_user):
+    call, other = as_user(ada), as_user(grace)
+    me = {"id": ada.pk, "username": "ada"}
+    assert call.get("profile") == {"user": me, "is_hidden": False}
+    [shown] = other.get("presence")["items"]
+    assert shown["is_online"]
+    response = call("PATCH", "profile", {"is_hidden": True})
+    assert (response.status_code, response.json()) == (200, {"user": me, "is_hidden": True})
+    assert call.get("profile")["is_hidden"]
+    assert not other.get("profile")["is_hidden"]
+    expected = {"user": me, "is_online": False, "last_seen": None, "version": shown["version"] + 1}
+    assert other.get("presence")["items"] == [expected]
+    assert call("PATCH", "profile", {"is_hidden": False}).json()["is_hidden"] is False
+    assert other.get("presence")["items"][0]["is_online"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], {"is_hidden": None}, {"is_hidden": "true"}, {"is_hidden": 1}, {"hidden": True}, True]
+)
+def test_a_malformed_change_is_refused(ada, as_user, body):
+    call = as_user(ada)
+    assert refusal(call("PATCH", "profile", body)) == (422, "invalid")
+    assert not call.get("profile")["is_hidden"]
+
+
+def test_the_profile_needs_a_login_and_its_change_the_csrf_token(ada, as_user):
+    for method in ("GET", "PATCH"):
+        answer = Client().generic(method, "/api/v1/profile", b"{}", content_type="application/json")
+        assert refusal(answer) == (401, "not_signed_in")
+    call = as_user(ada)
+    call.token = ""
+    assert refusal(call("PATCH", "profile", {"is_hidden": True})) == (403, "csrf_failed")
+
+
+def test_the_switch_is_in_the_admin(ada, grace, contacts, client):
+    client.force_login(User.objects.create_superuser("root"))
+    profile = UserProfile.objects.get(user=ada)
+    address = f"/admin/messaging/userprofile/{profile.pk}/change/"
+    assert b"is_hidden" in client.get(address).content
+    client.post(address, {"is_online": "on", "is_hidden": "on"})
+    assert seen(ada)[:2] == (False, None)
+    assert titles_of(grace) == []
+    client.post(address, {"is_online": "on"})
+    assert seen(ada)[0]
+    assert titles_of(grace) == ["ada is online"]

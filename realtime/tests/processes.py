@@ -1,0 +1,55 @@
+"""Other server processes, played in this one: an event loop in a thread, and a presence of its own."""
+
+import asyncio
+import threading
+import time
+
+from realtime.presence import Presence
+from realtime.tests.client import PATIENCE
+
+
+class Loop:
+    """An event loop in a thread, which can be frozen."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thawed = threading.Event()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def run(self, function):
+        async def call():
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
+
+    def freeze(self):
+        self.thawed.clear()
+        self.loop.call_soon_threadsafe(self.thawed.wait, PATIENCE)
+
+    def stop(self):
+        self.thawed.set()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(PATIENCE)
+        self.loop.close()
+
+
+class Process:
+    """The presence of another server process: its loop and its thread."""
+
+    def __init__(self):
+        self.loop, self.presence = Loop(), Presence()
+        self.loop.run(self.presence.start)
+
+    def stop(self):
+        self.loop.thawed.set()
+        self.presence.stop(PATIENCE)
+        self.loop.stop()
+        assert self.presence._thread is None
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)

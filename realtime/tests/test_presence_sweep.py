@@ -1,0 +1,102 @@
+"""Presence without hints: the sweep finds every change, however late it was committed."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from messaging import presence_changes, profiles
+from messaging.models import Contact
+from realtime.db import in_thread
+from realtime.tests import layers
+from realtime.tests.client import PATIENCE, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def without_hints(settings, monkeypatch):
+    """Nothing tells of a change but a sweep, which the test makes itself; and a millisecond late is late."""
+    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    monkeypatch.setattr(presence_changes, "MARGIN", timedelta(0))
+
+
+@pytest.fixture
+def by_the_time_of_writing(monkeypatch):
+    """The negative control: a sweep that takes a change's time for the time at which it could be seen."""
+    monkeypatch.setattr(presence_changes, "HORIZON", "SELECT statement_timestamp()")
+    monkeypatch.setattr(presence_changes, "LONGEST_ON_SQLITE", timedelta(0))
+
+
+@pytest.fixture
+async def watcher(server, ada, grace):
+    """Ada's socket; Grace is a contact of hers. The hub has begun to sweep."""
+    await in_thread(profiles.meet, ada.pk, grace.pk)
+    socket = await server.connect(ada)
+    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
+    await sweep(server, socket)
+    return socket
+
+
+async def sweep(server, socket):
+    """Sweep once. Returns what it told: (username, is_online)."""
+    await server.hub.upkeep.sweep_presence()
+    heard = [frame for frame in await socket.pending() if frame["type"] == "presence"]
+    return [(frame["user"]["username"], frame["is_online"]) for frame in heard]
+
+
+async def change_late(server, watcher, threads, grace):
+    """Change Grace's presence in a transaction that is committed after a sweep. Returns what that sweep told."""
+    written, commit = threading.Event(), threading.Event()
+
+    def change():
+        with transaction.atomic():
+            profiles.set_online([grace.pk])
+            written.set()
+            assert commit.wait(PATIENCE)
+
+    threads.start(change)
+    assert await in_thread(written.wait, PATIENCE)
+    told = await sweep(server, watcher)
+    commit.set()
+    await in_thread(threads.join)
+    return told
+
+
+async def test_a_change_that_is_committed_after_a_sweep_is_told_by_the_next(server, watcher, threads, grace):
+    assert await change_late(server, watcher, threads, grace) == []
+    assert await sweep(server, watcher) == [("grace", True)]
+    assert await sweep(server, watcher) == []
+
+
+async def test_by_the_time_of_writing_it_would_never_be_told(
+    by_the_time_of_writing, server, watcher, threads, grace
+):
+    assert await change_late(server, watcher, threads, grace) == []
+    assert await sweep(server, watcher) == []
+    assert await sweep(server, watcher) == []
+
+
+async def test_a_change_before_the_first_regular_sweep_is_told_too(server, watcher, grace):
+    await in_thread(profiles.set_online, [grace.pk])
+    assert await sweep(server, watcher) == [("grace", True)]
+
+
+async def test_who_becomes_a_contact_is_told_once_to_both_and_nobody_else(server, watcher, linus, margaret):
+    await in_thread(profiles.set_online, [linus.pk])
+    other, stranger = await server.connect(linus), await server.connect(margaret)
+    await sweep(server, watcher)
+    await in_thread(profiles.meet, linus.pk, watcher_id := await in_thread(id_of, "ada"))
+    assert await sweep(server, watcher) == [("linus", True)]
+    assert [frame["user"]["id"] for frame in await other.pending() if frame["type"] == "presence"] == [
+        watcher_id
+    ]
+    assert await sweep(server, watcher) == []
+    assert "presence" not in {frame["type"] for frame in await stranger.pending()}
+    assert await in_thread(Contact.objects.count) == 2
+
+
+def id_of(username):
+    return Contact.objects.filter(low__username=username).values_list("low_id", flat=True)[0]
