@@ -1,18 +1,16 @@
-// What a front end talks to: one user's inbox, kept the same as the server's through every interruption. It reads the
-// list over HTTP, follows the socket from there, and reads the list again when the server says `reset`.
+// What a front end talks to: one user's inbox, kept the same as the server's through every interruption. Where the browser
+// can, the tabs of one user share one connection; to the page there is no difference.
 //
-// Events: `toast` (a Doorbell.Notification nobody has seen here), `change` (a Doorbell.InboxChange: the inbox looks
-// different), `presence`, `state` (Doorbell.StateChange), `synced`, `frame` (Doorbell.Crossing: every frame, for a console).
+// Events: `toast` (a Doorbell.Notification nobody has seen here, in the one tab that is to show it), `change` (a
+// Doorbell.InboxChange: the inbox looks different), `presence`, `state` (Doorbell.StateChange), `synced`, `role`
+// (Doorbell.Role), `frame` (Doorbell.Crossing: every frame, for a console), `error` (the server refused to answer).
 
-import { systemClock } from "./clock.js";
 import { Http } from "./http.js";
 import { Inbox, NOTHING } from "./inbox.js";
-import { readFirstPage, readOlderPage } from "./list.js";
+import { chooseLine } from "./lines.js";
+import { readOlderPage } from "./list.js";
 import { PresenceMap } from "./presence.js";
-import { CloseCode, FrameType, socketUrl } from "./protocol.js";
-import { DoorbellSocket } from "./socket.js";
-
-const HELD_AT_MOST = 1_000;
+import { CloseCode, FrameType } from "./protocol.js";
 
 export class DoorbellClient extends EventTarget {
   inbox = new Inbox();
@@ -20,65 +18,58 @@ export class DoorbellClient extends EventTarget {
   /** Who the server says we are; null before the first hello. @type {Doorbell.User | null} */
   user = null;
 
-  /** Frames that wait for the list to be read; null when nothing is being read. @type {Doorbell.Frame[] | null} */
-  #held = null;
-  #reading = new AbortController();
-  #starting = false;
+  /** @type {Doorbell.StateChange} */
+  #state = { state: "disconnected", code: null, reason: "", retryIn: null };
   #connection = "";
-  #clock;
+  /** The user whose inbox this is, as soon as it is known. @type {number | null} */
+  #owner = null;
+  /** From start to stop. @type {ReturnType<typeof deferred> | null} */
+  #started = null;
+  #user;
+  /** @type {Doorbell.Line} */
+  #line;
 
-  /**
-   * @param {object} [options]
-   * @param {string} [options.base] the server's origin; left out: the page's own
-   * @param {string} [options.token] an API token: Bearer for HTTP, tickets for the socket. Left out: the session cookie
-   * @param {typeof globalThis.fetch} [options.fetch]
-   * @param {Doorbell.WebSocketClass} [options.WebSocket]
-   * @param {Doorbell.Clock} [options.clock]
-   * @param {Http} [options.http] instead of base, token and fetch for HTTP
-   */
-  constructor({ base = "", token, fetch, WebSocket, clock = systemClock, http } = {}) {
+  /** @param {Doorbell.ClientOptions} [options] */
+  constructor(options = {}) {
     super();
-    this.#clock = clock;
-    this.http = http ?? new Http({ base, token, fetch });
-    this.socket = new DoorbellSocket({
-      url: (position) => socketUrl(base || globalThis.location.origin, position),
-      position: () => this.inbox.position,
-      ticket: token ? async () => (await this.http.post("ticket")).ticket : undefined,
-      WebSocket,
-      clock,
-    });
-    this.socket.addEventListener("message", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail));
-    this.socket.addEventListener("state", (event) => this.#moved(/** @type {CustomEvent} */ (event).detail));
-    this.socket.addEventListener("frame", (event) => this.#emit("frame", /** @type {CustomEvent} */ (event).detail));
+    this.http = options.http ?? new Http(options);
+    this.#user = options.user;
+    this.#line = chooseLine({ ...options, http: this.http }, () => this.inbox.position, () => this.#snapshot());
+    this.#listen();
   }
 
   /** @returns {Doorbell.State} */
   get state() {
-    return this.#starting ? "connecting" : this.socket.state;
+    return this.#state.state;
+  }
+
+  /** Who holds the connection: this tab for itself, this tab for all, or another tab. @returns {Doorbell.Role} */
+  get role() {
+    return this.#line.role;
   }
 
   /**
-   * Read the list, then follow the socket from its revision on. Resolves when the list is there; while the server can't
-   * be reached it keeps trying. Rejects with an ApiError if the server refuses.
+   * Get the list, then follow what happens. Resolves when the list is there; while the server can't be reached it keeps
+   * trying. Rejects with an ApiError if the server refuses.
    */
-  async start() {
-    this.#reading = new AbortController();
-    this.#starting = true;
-    this.#emit("state", { state: this.state, code: null, reason: "", retryIn: null });
-    try {
-      const page = await readFirstPage(this.http, this.#clock, this.#reading.signal);
-      if (!page) return;
-      this.inbox.load(page);
-    } finally {
-      this.#starting = false;
-    }
-    this.#changed();
-    this.socket.connect();
+  start() {
+    if (this.#started) return this.#started.promise;
+    const started = (this.#started = deferred());
+    this.#owner = this.#user?.id ?? null;
+    this.#line.start();
+    if (this.inbox.position) started.resolve();
+    return started.promise;
   }
 
   stop() {
-    this.#reading.abort();
-    this.socket.disconnect();
+    this.#line.stop();
+    this.#ended();
+  }
+
+  /** Try now, or connect again: whatever there is of a connection is given up for a new one. */
+  reconnect() {
+    if (this.#started) this.#line.reconnect();
+    else this.start().catch(() => {});
   }
 
   // What a user does ---------------------------------------------------------------------------------------------
@@ -144,68 +135,100 @@ export class DoorbellClient extends EventTarget {
     if (this.presence.merge(items)) this.#emit("presence", this.presence);
   }
 
+  // The line -----------------------------------------------------------------------------------------------------
+
+  #listen() {
+    /** @type {<T>(type: string, listener: (detail: T) => void) => void} */
+    const on = (type, listener) => {
+      this.#line.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+    };
+    on("page", (/** @type {Doorbell.InboxPage} */ page) => this.#load(page));
+    on("snapshot", (/** @type {Doorbell.Snapshot} */ snapshot) => this.#restore(snapshot));
+    on("message", (/** @type {Doorbell.Delivery} */ delivery) => this.#hear(delivery));
+    on("state", (/** @type {Doorbell.StateChange} */ change) => this.#moved(change));
+    on("error", (error) => this.#refused(error));
+    for (const type of ["frame", "role"]) on(type, (detail) => this.#emit(type, detail));
+  }
+
+  /** What another tab needs to begin from. @returns {Doorbell.Snapshot | null} */
+  #snapshot() {
+    const { page } = this.inbox;
+    if (!page) return null;
+    return { page, presence: [...this.presence], user: this.user, connection: this.#connection, state: this.#state };
+  }
+
+  /** @param {Doorbell.Snapshot} snapshot */
+  #restore({ page, presence, user, connection, state }) {
+    const isNew = this.inbox.isBehind(page);
+    if (isNew) this.inbox.load(page);
+    this.presence.restore(presence);
+    this.user = user;
+    this.#connection = connection;
+    this.#moved(state);
+    this.#emit("presence", this.presence);
+    if (isNew) this.#loaded();
+    if (state.state === "connected") this.#emit("synced", null);
+  }
+
+  /** @param {Doorbell.InboxPage} page */
+  #load(page) {
+    this.inbox.load(page);
+    this.#loaded();
+  }
+
+  #loaded() {
+    this.#changed();
+    this.#started?.resolve();
+  }
+
   // What the server says -----------------------------------------------------------------------------------------
 
-  /** @param {Doorbell.Frame} frame */
-  #hear(frame) {
+  /** @param {Doorbell.Delivery} delivery */
+  #hear({ frame, isOurs }) {
     if (frame.type === FrameType.HELLO) this.#greet(frame);
-    else if (frame.type === FrameType.RESET) this.#reread();
     else if (this.presence.apply(frame)) this.#emit("presence", this.presence);
-    else if (this.#held) this.#hold(frame);
-    else this.#apply(frame);
+    else this.#apply(frame, isOurs);
   }
 
   /** @param {Doorbell.HelloFrame} frame */
   #greet(frame) {
+    this.#owner ??= frame.user.id;
+    // The cookie is somebody else's by now: this page's user has been signed out, and that inbox is not for it.
+    if (frame.user.id !== this.#owner) return this.#line.stop(CloseCode.SIGNED_OUT, "Somebody else is signed in.");
     this.user = frame.user;
     this.#connection = frame.connection_id;
   }
 
-  /** @param {Doorbell.Frame} frame */
-  #apply(frame) {
+  /**
+   * @param {Doorbell.Frame} frame
+   * @param {boolean} isOurs is it this tab that shows what is new?
+   */
+  #apply(frame, isOurs) {
     const { unreadCount } = this.inbox;
     const change = this.inbox.apply(frame);
-    if (change === null) return this.socket.reconnect(); // begins from the inbox's own position
+    if (change === null) return this.#line.recover();
     if (frame.type === FrameType.INBOX || unreadCount !== this.inbox.unreadCount) this.#changed(change);
-    for (const notification of change.toasts) this.#emit("toast", notification);
+    if (isOurs) for (const notification of change.toasts) this.#emit("toast", notification);
     if (frame.type === FrameType.SYNCED) this.#emit("synced", frame);
   }
 
-  /** The list is being read: what comes meanwhile belongs after it. @param {Doorbell.Frame} frame */
-  #hold(frame) {
-    if (!this.#held || this.#held.push(frame) <= HELD_AT_MOST) return;
-    this.socket.reconnect();
-  }
-
-  /** Catch-up was impossible: take the list instead, then the frames that came while it was read. */
-  async #reread() {
-    this.#reading.abort();
-    const { signal } = (this.#reading = new AbortController());
-    this.#held = [];
-    try {
-      const page = await readFirstPage(this.http, this.#clock, signal);
-      if (!page) return;
-      this.inbox.load(page);
-    } catch (error) {
-      this.#emit("error", error); // refused for good
-      return this.stop();
-    }
-    const held = this.#held ?? [];
-    this.#held = null;
-    this.#changed();
-    for (const frame of held) this.#apply(frame);
-    this.#emit("synced", null);
+  /** @param {unknown} error */
+  #refused(error) {
+    this.#started?.reject(error);
+    this.#emit("error", error);
   }
 
   /** @param {Doorbell.StateChange} change */
   #moved(change) {
-    // A connection that is gone takes its held frames along: the next one begins from the inbox as it stands.
-    if (change.state !== "connected" && this.#held) {
-      this.#reading.abort();
-      this.#held = null;
-    }
+    this.#state = change;
     if (change.code === CloseCode.SIGNED_OUT || change.code === CloseCode.UNAUTHENTICATED) this.user = null;
+    if (change.state === "disconnected") this.#ended();
     this.#emit("state", change);
+  }
+
+  #ended() {
+    this.#started?.resolve(); // nothing happens if it was settled
+    this.#started = null;
   }
 
   /**
@@ -233,4 +256,11 @@ export class DoorbellClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function deferred() {
+  /** @type {{resolve: () => void, reject: (error: unknown) => void}} */
+  let settle = { resolve() {}, reject() {} };
+  const promise = /** @type {Promise<void>} */ (new Promise((resolve, reject) => (settle = { resolve, reject })));
+  return { promise, ...settle };
 }

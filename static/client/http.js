@@ -1,6 +1,6 @@
 // HTTP to the API: who is asking (cookie with CSRF token, or Bearer), JSON both ways, errors as one class.
 
-import { API_PATH } from "./protocol.js";
+import { API_PATH, CloseCode } from "./protocol.js";
 
 const TIMEOUT_MS = 15_000;
 
@@ -24,6 +24,15 @@ export class ApiError extends Error {
   get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
+}
+
+/**
+ * A refusal by HTTP, in the words of a closed connection: not signed in is the same thing on either road.
+ * @param {any} error
+ */
+export function endOf(error) {
+  const isUnknown = error?.status === 401 || error?.status === 403;
+  return { code: isUnknown ? CloseCode.UNAUTHENTICATED : CloseCode.NORMAL, reason: String(error?.message ?? error) };
 }
 
 export class Http {

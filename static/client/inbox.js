@@ -34,6 +34,20 @@ export class Inbox {
     return this.#rows.get(id);
   }
 
+  /** All of it, as one page that another inbox can begin with; null before the first list. @returns {Doorbell.InboxPage | null} */
+  get page() {
+    const { epoch, revision, items, next, unreadCount: unread_count } = this;
+    return epoch === null ? null : { items, next, epoch, revision, unread_count };
+  }
+
+  /**
+   * Would this page bring anything?
+   * @param {Doorbell.InboxPage} page
+   */
+  isBehind(page) {
+    return page.epoch !== this.epoch || page.revision > this.revision;
+  }
+
   /**
    * Begin anew with the first page of the list.
    * @param {Doorbell.InboxPage} page

@@ -1,4 +1,4 @@
-// Reading pages of the inbox over HTTP.
+// Reading pages of the inbox over HTTP, and not giving up while the server can't be reached.
 
 import { Backoff } from "./backoff.js";
 import { ApiError, Http } from "./http.js";
@@ -7,25 +7,12 @@ import { CloseCode } from "./protocol.js";
 const PAGE = 50;
 
 /**
- * The first page, however long it takes; null once nobody wants it any more. Throws an ApiError if the server refuses.
  * @param {Http} http
- * @param {Doorbell.Clock} clock
  * @param {AbortSignal} signal
- * @returns {Promise<Doorbell.InboxPage | null>}
+ * @returns {Promise<Doorbell.InboxPage>}
  */
-export async function readFirstPage(http, clock, signal) {
-  const backoff = new Backoff({ clock });
-  while (!signal.aborted) {
-    try {
-      const page = await http.get("notifications", { limit: PAGE }, signal);
-      return signal.aborted ? null : page;
-    } catch (error) {
-      if (signal.aborted) break;
-      if (!(error instanceof ApiError) || !error.isTemporary) throw error;
-      await sleep(Math.max(backoff.next(CloseCode.ABNORMAL), (error.retryAfter ?? 0) * 1000), clock, signal);
-    }
-  }
-  return null;
+export function readFirstPage(http, signal) {
+  return http.get("notifications", { limit: PAGE }, signal);
 }
 
 /**
@@ -35,6 +22,30 @@ export async function readFirstPage(http, clock, signal) {
  */
 export function readOlderPage(http, before) {
   return http.get("notifications", { limit: PAGE, before });
+}
+
+/**
+ * Ask until there is an answer, however long it takes; null once nobody wants it any more. Throws the ApiError if the
+ * server refuses.
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @param {Doorbell.Clock} clock
+ * @param {AbortSignal} signal
+ * @returns {Promise<T | null>}
+ */
+export async function persist(ask, clock, signal) {
+  const backoff = new Backoff({ clock });
+  while (!signal.aborted) {
+    try {
+      const answer = await ask();
+      return signal.aborted ? null : answer;
+    } catch (error) {
+      if (signal.aborted) break;
+      if (!(error instanceof ApiError) || !error.isTemporary) throw error;
+      await sleep(Math.max(backoff.next(CloseCode.ABNORMAL), (error.retryAfter ?? 0) * 1000), clock, signal);
+    }
+  }
+  return null;
 }
 
 /**

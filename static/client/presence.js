@@ -45,6 +45,11 @@ export class PresenceMap {
     return changed;
   }
 
+  /** Begin anew with what another tab knows. @param {Doorbell.Presence[]} entries */
+  restore(entries) {
+    this.#people = new Map(entries.map((entry) => [entry.user.id, entry]));
+  }
+
   /** The whole of who is online now: whoever isn't named went while nobody told us. @param {Doorbell.Presence[]} online */
   #snapshot(online) {
     const named = new Set(online.map((entry) => entry.user.id));

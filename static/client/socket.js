@@ -75,10 +75,11 @@ export class DoorbellSocket extends EventTarget {
     this.#open();
   }
 
-  disconnect() {
+  /** Hang up for good; `code` and `reason` are what `state` will say about it. */
+  disconnect(code = /** @type {number} */ (CloseCode.NORMAL), reason = "") {
     if (this.state === "disconnected") return;
     this.#hangUp();
-    this.#stop(CloseCode.NORMAL, "");
+    this.#stop(code, reason);
   }
 
   /** Give this connection up and begin a new one, at once. */
@@ -93,7 +94,7 @@ export class DoorbellSocket extends EventTarget {
     if (this.state !== "connected") return;
     const text = JSON.stringify(command);
     this.#ws?.send(text);
-    this.#emit("frame", { direction: "out", frame: command, text, at: Date.now() });
+    this.#emit("frame", { direction: "out", frame: command, text, at: Date.now(), verdict: null });
   }
 
   // Opening ------------------------------------------------------------------------------------------------------
@@ -184,10 +185,10 @@ export class DoorbellSocket extends EventTarget {
     this.#lastHeard = this.#clock.now();
     if (frame?.type === FrameType.HELLO) this.#silenceMs = frame.heartbeat_seconds * 1000 * SILENT_HEARTBEATS;
     this.#expect(this.#silenceMs);
-    this.#emit("frame", { direction: "in", frame, text: String(data), at: Date.now() });
+    const verdict = frame && this.#cursor.take(frame);
+    this.#emit("frame", { direction: "in", frame, text: String(data), at: Date.now(), verdict });
     if (!frame) return;
 
-    const verdict = this.#cursor.take(frame);
     if (verdict === "gap") return this.#resume();
     if (verdict === "drop") return;
     if (frame.type === FrameType.HELLO) this.#greeted();

@@ -20,10 +20,7 @@ export class ConnectionView {
   constructor(root, client) {
     this.state = part(root, "connection-state");
     this.again = part(root, "connect-again");
-    this.again.addEventListener("click", () => {
-      if (client.state === "disconnected") client.socket.connect();
-      else client.socket.reconnect();
-    });
+    this.again.addEventListener("click", () => client.reconnect());
     client.addEventListener("state", (event) => this.show(/** @type {CustomEvent} */ (event).detail));
   }
 

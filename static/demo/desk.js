@@ -28,7 +28,7 @@ export class Desk extends EventTarget {
     super();
     this.root = root;
     this.toasts = toasts;
-    this.client = new DoorbellClient({ http });
+    this.client = new DoorbellClient({ http, user });
     const attempt = (/** @type {() => Promise<unknown>} */ action) => void this.#attempt(action);
 
     part(root, "me").replaceChildren(avatar(user.username, fullName(user.username)), fullName(user.username));

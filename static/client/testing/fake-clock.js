@@ -41,7 +41,10 @@ export class FakeClock {
   }
 }
 
+/** The next turn of the loop; a browser has no setImmediate, which is quicker. @type {(callback: () => void) => unknown} */
+const soon = globalThis.setImmediate ?? ((callback) => setTimeout(callback, 0));
+
 /** Until everything that was promised has happened. */
 export function settle() {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), 0));
+  return new Promise((resolve) => soon(() => resolve(undefined)));
 }

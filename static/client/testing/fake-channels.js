@@ -1,0 +1,55 @@
+// BroadcastChannel between tabs in memory: copies, in order, a moment later, to all but the sender.
+
+export class FakeChannels {
+  /** The next words are lost. */
+  losing = 0;
+  /** @type {Set<{tab: any, name: string, target: EventTarget}>} */
+  #ends = new Set();
+
+  /**
+   * @param {{run: (source: string, task: () => void) => void}} tab
+   * @returns {typeof globalThis.BroadcastChannel}
+   */
+  seenFrom(tab) {
+    const channels = this;
+    return /** @type {any} */ (
+      class FakeBroadcastChannel extends EventTarget {
+        /** @param {string} name */
+        constructor(name) {
+          super();
+          this.name = name;
+          this.end = { tab, name, target: this };
+          channels.#ends.add(this.end);
+        }
+
+        /** @param {unknown} data */
+        postMessage(data) {
+          channels.#post(this.end, data);
+        }
+
+        close() {
+          channels.#ends.delete(this.end);
+        }
+      }
+    );
+  }
+
+  /** A tab is gone. @param {object} tab */
+  drop(tab) {
+    for (const end of this.#ends) if (end.tab === tab) this.#ends.delete(end);
+  }
+
+  /**
+   * @param {{tab: any, name: string, target: EventTarget}} from
+   * @param {unknown} data
+   */
+  #post(from, data) {
+    if (!this.#ends.has(from)) return;
+    if (this.losing > 0) return void this.losing--;
+    for (const end of this.#ends) {
+      if (end === from || end.name !== from.name) continue;
+      const event = Object.assign(new Event("message"), { data: structuredClone(data) });
+      queueMicrotask(() => end.tab.run("channel", () => this.#ends.has(end) && end.target.dispatchEvent(event)));
+    }
+  }
+}
