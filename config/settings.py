@@ -145,8 +145,15 @@ API_RATE_LIMIT = env_bool("API_RATE_LIMIT", default=True)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=not DEBUG)
-if env_bool("TRUST_PROXY", default=False):
+TRUST_PROXY = env_bool("TRUST_PROXY", default=False)
+if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Only the proxy knows the way in over HTTPS; those who ask after the process's health come past it.
+SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=TRUST_PROXY and SESSION_COOKIE_SECURE)
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=0)
+# Whether other names under this domain are for HTTPS only isn't Doorbell's to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -208,6 +215,7 @@ for _name in (
     "REALTIME_MAX_CONNECTIONS_PER_USER",
     "REALTIME_OFFLINE_GRACE_SECONDS",
     "REALTIME_LEASE_SECONDS",
+    "REALTIME_RECHECK_SECONDS",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.int(_name)

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from .announcements import inboxes_touched, messages_marked
+from .fields import SafeUrlField
 
 MESSAGES_A_TRANSACTION = 500
 # The types of what is said of people's coming and going.
@@ -226,7 +227,7 @@ class Notification(CommitsWithReceivers):
     title = models.CharField(max_length=200)
     description = models.CharField(max_length=500, blank=True)
     level = models.CharField(max_length=10, default="info")
-    url = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001  null on the wire too
+    url = SafeUrlField(max_length=500, null=True, blank=True)  # null on the wire too
     is_read = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)  # noqa: DJ001

@@ -2,9 +2,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from messaging.exceptions import InvalidNotification
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile, new_epoch
 from messaging.notifications import notify, stamp
 
@@ -215,3 +217,53 @@ def test_deleting_a_user_takes_everything_along(ada, grace):
     assert list(Inbox.objects.all()) == [grace.inbox]
     [row] = Notification.everything.all()
     assert (row.user, row.actor, row.message) == (grace, None, None)
+
+
+# --- What a page may link to ---------------------------------------------------------------------------------------
+
+UNSAFE_URLS = [
+    "javascript:alert(1)",
+    "JavaScript:alert(1)",
+    "data:text/html,x",
+    "//evil.example",
+    "/\\evil",
+    " /x",
+    "",
+]
+
+
+@pytest.mark.parametrize("url", UNSAFE_URLS)
+def test_an_unsafe_url_is_refused_at_every_way_into_the_table(ada, url):
+    row = Notification.objects.create(user=ada, notification_type="announcement", title="Safe", url="/safe/")
+    new = {"user": ada, "notification_type": "announcement", "title": "Unsafe", "url": url}
+    row.url = url
+
+    def get_or_create():
+        Notification.objects.get_or_create(title="Unsafe", defaults=new)
+
+    for way in (
+        lambda: Notification.objects.create(**new),
+        lambda: Notification.objects.bulk_create([Notification(**new)]),
+        get_or_create,
+        lambda: Notification.objects.filter(pk=row.pk).update(url=url),
+        lambda: Notification.objects.bulk_update([row], ["url"]),
+        row.save,
+    ):
+        with pytest.raises(InvalidNotification):
+            way()
+    assert [(known.title, known.url) for known in Notification.everything.all()] == [("Safe", "/safe/")]
+
+
+@pytest.mark.parametrize(
+    "url", [None, "/news/1/", "?page=2", "#top", "https://example.org/x", "HTTP://example.org"]
+)
+def test_a_safe_url_is_stored_as_it_is(ada, url):
+    row = Notification.objects.create(user=ada, notification_type="announcement", title="Safe", url=url)
+    Notification.objects.filter(pk=row.pk).update(url=url)
+    assert Notification.objects.get().url == url
+
+
+def test_a_url_may_be_an_expression(ada):
+    row = Notification.objects.create(user=ada, notification_type="announcement", title="Safe", url="/safe/")
+    Notification.objects.filter(pk=row.pk).update(url=Value(None))
+    assert Notification.objects.get().url is None

@@ -1,0 +1,99 @@
+"""Each check is found by its id, has a hint, and says nothing of the right settings."""
+
+import pytest
+from django.conf import settings as project_settings
+from django.core.checks import run_checks
+
+from realtime import checks, presence
+
+KEY = "xY7_" * 20
+PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+
+
+def layer(backend, prefix="production", **host):
+    config = {"prefix": prefix, "hosts": [{"address": "redis://redis:6379/0", **host}]}
+    return {"default": {"BACKEND": backend, "CONFIG": config}}
+
+
+@pytest.fixture
+def production(settings):
+    settings.DEBUG = False
+    settings.SECRET_KEY = KEY
+    settings.ALLOWED_HOSTS = ["doorbell.example"]
+    settings.CHANNEL_LAYERS = layer(PUBSUB, socket_timeout=1)
+    return settings
+
+
+def ids():
+    found = [message for message in run_checks() if str(message.id).startswith("realtime.")]
+    assert all(message.hint for message in found)
+    return [message.id for message in found]
+
+
+def test_nothing_is_wrong_with_production(production):
+    assert ids() == []
+
+
+def test_nothing_is_wrong_with_development(settings):
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.SECRET_KEY = checks.DEVELOPMENT_KEY
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": checks.IN_MEMORY, "CONFIG": {}}}
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "changes"),
+    {
+        "realtime.E001": {"CHANNEL_LAYERS": {}},
+        "realtime.W001": {"CHANNEL_LAYERS": {"default": {"BACKEND": checks.IN_MEMORY}}},
+        "realtime.W002": {"CHANNEL_LAYERS": layer(checks.CORE, socket_timeout=30)},
+        "realtime.W003": {"CHANNEL_LAYERS": layer(PUBSUB, socket_timeout=15)},
+        "realtime.W004": {"CHANNEL_LAYERS": layer(PUBSUB, prefix="doorbell", socket_timeout=1)},
+        "realtime.W005": {"ALLOWED_HOSTS": ["doorbell.example", "*"]},
+        "realtime.E003": {"SECRET_KEY": checks.DEVELOPMENT_KEY + "-not-for-production"},
+        "realtime.E004": {"REALTIME_MAX_CONNECTIONS_PER_USER": 0},
+        "realtime.W006": {"REALTIME_LEASE_SECONDS": 2},
+        "realtime.W007": {"REALTIME_LEASE_SECONDS": 30},
+        "realtime.W008": {"REALTIME_OFFLINE_GRACE_SECONDS": 21},
+        "realtime.W009": {"REALTIME_HEARTBEAT_SECONDS": 60},
+        "realtime.W010": {"REALTIME_RECHECK_SECONDS": 31},
+    }.items(),
+)
+def test_a_mistake_is_found_by_its_id(production, expected, changes):
+    for name, value in changes.items():
+        setattr(production, name, value)
+    assert ids() == [expected]
+
+
+@pytest.mark.parametrize("host", [{}, {"socket_timeout": None}, {"socket_timeout": 5}])
+def test_the_core_layer_needs_patience(production, host):
+    production.CHANNEL_LAYERS = layer(checks.CORE, **host)
+    assert ids() == ["realtime.W002", "realtime.E002"]
+
+
+def test_a_missing_key_is_an_error_and_no_traceback(production):
+    production.SECRET_KEY = ""
+    assert "realtime.E003" in ids()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SWEEP_SECONDS", 0),
+        ("HEARTBEAT_SECONDS", 0),
+        ("RECHECK_SECONDS", -1),
+        ("LEASE_SECONDS", 0),
+        ("OFFLINE_GRACE_SECONDS", -1),
+        ("MAX_CONNECTIONS_PER_USER", -1),
+    ],
+)
+def test_an_impossible_number_is_an_error(production, name, value):
+    setattr(production, f"REALTIME_{name}", value)
+    assert "realtime.E004" in ids()
+
+
+def test_what_the_checks_know_of_other_modules_is_true():
+    assert checks.SERVER_CLOSED_GRACE == presence.SERVER_CLOSED_SECONDS
+    if project_settings.DEBUG:
+        assert project_settings.SECRET_KEY.startswith(checks.DEVELOPMENT_KEY)
