@@ -30,7 +30,7 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-has
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js lint bench lock clean
+.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint bench lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -76,6 +76,7 @@ TEST_ENV := env REQUIRE_ALL=1
 ON_SQLITE := env -u DATABASE_URL -u REDIS_URL REQUIRE_ALL=1
 ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
 PYTEST := $(PY) -m pytest
+FUZZ_EXAMPLES ?= 200
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
 	@echo "════ 1/4 and 2/4 run side by side, a few minutes; each is shown when it has ended"
@@ -102,6 +103,13 @@ test-js: setup-dev  ## the JavaScript tests, by node's own runner
 	@files=$$(find static tests -name node_modules -prune -o \( -name '*.test.js' -o -name '*.test.mjs' \) -print | sort); \
 	if [ -z "$$files" ]; then echo "no *.test.js under static/ or tests/" >&2; exit 1; fi; \
 	$(PY) -m tools.node --test $$files
+
+fuzz: setup-dev  ## schemathesis over the whole API, at length and at random, on both databases (FUZZ_EXAMPLES=…)
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SQLITE) $(PYTEST) -s -v tests/live/test_api_fuzz.py
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SERVICES) $(PYTEST) -s -v tests/live/test_api_fuzz.py
+
+contract: setup-dev  ## write the client's types anew from the server's models
+	@$(PY) -m tools.contract
 
 lint: setup-dev  ## ruff, mypy, import-linter, tsc
 	@echo "════ ruff"

@@ -2,23 +2,45 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, URLResolver, path, re_path
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 
 from messaging import api as messaging
-from messaging import http
+from messaging import http, openapi
 from realtime import api as realtime
 
 View = Callable[..., HttpResponse]
 
-api = NinjaAPI(
+DESCRIPTION = """\
+Durable notifications over HTTP. Live they come over the socket, `/ws/notifications/`, which
+[asyncapi.json](asyncapi.json) describes. Whatever isn't a success is a Problem: `detail` is for people, `code` for
+programs. Lists are newest first; a page's `next` is the `before` of the page that follows it, or null.
+"""
+
+
+class Api(NinjaAPI):
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**options)
+        openapi.complete(document, settings.SESSION_COOKIE_NAME)
+        return document
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+
+api = Api(
     title="Doorbell",
     version="1",
-    description="Durable notifications over HTTP. Live they come over the socket: /ws/notifications/.",
+    description=DESCRIPTION,
     urls_namespace="api",
     auth=http.Login(),
     parser=http.StrictParser(),
@@ -60,6 +82,20 @@ def edge(view: View) -> View:
 @csrf_exempt
 def missing(request: HttpRequest) -> HttpResponse:
     return http.problem(404, "not_found", "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400, for what goes wrong before a call is reached: a `Host` that isn't ours, say."""
+    if request.path_info.startswith("/api/"):
+        return http.problem(400, "bad_request", "The request can't be served as it is.")
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for what fails outside of a call. Django has logged it."""
+    if request.path_info.startswith("/api/"):
+        return http.problem(500, "server_error", "Something went wrong on the server. It has been logged.")
+    return defaults.server_error(request)
 
 
 def urls() -> list[URLPattern | URLResolver]:

@@ -187,15 +187,22 @@ LOGGING = {
 
 REDIS_URL = env.str("REDIS_URL", default="")
 REALTIME_PREFIX = env.str("REALTIME_PREFIX", default="doorbell")
+# Or channels_redis.pubsub.RedisPubSubChannelLayer, or channels_redis.core.RedisChannelLayer.
+REALTIME_LAYER = env.str("REALTIME_LAYER", default="realtime.layers.GuardedRedisLayer")
+_core = REALTIME_LAYER.startswith("channels_redis.core.")
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": REALTIME_LAYER,
             "CONFIG": {
-                "hosts": [{"address": REDIS_URL, "socket_timeout": 1, "socket_connect_timeout": 1}],
+                # The core layer blocks for 5 s at a time, and dies of a shorter timeout.
+                "hosts": [
+                    {"address": REDIS_URL, "socket_timeout": 30 if _core else 1, "socket_connect_timeout": 1}
+                ],
                 "prefix": REALTIME_PREFIX,
-            },
+            }
+            | ({"capacity": 10_000} if _core else {}),
         }
     }
 else:
@@ -216,6 +223,10 @@ for _name in (
     "REALTIME_OFFLINE_GRACE_SECONDS",
     "REALTIME_LEASE_SECONDS",
     "REALTIME_RECHECK_SECONDS",
+    "REALTIME_MAX_AGE_SECONDS",
+    "REALTIME_SLOW_SECONDS",
+    "REALTIME_PREDRAIN_SECONDS",
+    "REALTIME_DRAIN_SECONDS",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.int(_name)

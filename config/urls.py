@@ -5,6 +5,8 @@ from . import api, faults, views
 
 admin.site.site_header = admin.site.site_title = "Doorbell"
 
+handler400, handler500 = api.bad_request, api.server_error
+
 urlpatterns = [
     path("", views.demo, name="demo"),
     path("demo/sign-in", views.sign_in, name="demo-sign-in"),

@@ -28,7 +28,7 @@ inbox = Router(tags=["notifications"])
 publishing = Router(tags=["publishing"], auth=Publisher())
 
 
-@session.post("/session", response=answers({200: schemas.Session}, 400, 401, 403, 413, 429))
+@session.post("/session", response=answers({200: schemas.Session}, 401, 403, 429))
 def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
     """Sign in. It needs no CSRF token, since there is no session yet, but a browser must be on this site."""
     require_own_origin(request)
@@ -53,14 +53,14 @@ def who_am_i(request: HttpRequest) -> schemas.Session:
 
 @session.delete("/session", response=answers({204: None}, 403))
 def sign_out(request: HttpRequest) -> Status[None]:
-    """Sign out. This login's sockets are closed."""
+    """Sign out. This login's sockets are closed. It needs the CSRF token, unless nobody is signed in."""
     if request.user.is_authenticated:
         require_csrf_token(request)
         logout(request)
     return Status(204, None)
 
 
-@account.delete("/sessions", response=answers({204: None}, 401, 403, 429))
+@account.delete("/sessions", response=answers({204: None}))
 def sign_out_everywhere(request: SignedIn) -> Status[None]:
     """End every login of one's own: sessions on all devices, and the API tokens that act in one's name.
 
@@ -72,20 +72,20 @@ def sign_out_everywhere(request: SignedIn) -> Status[None]:
     return Status(204, None)
 
 
-@account.get("/profile", response=answers({200: schemas.Profile}, 401, 429))
+@account.get("/profile", response=answers({200: schemas.Profile}))
 def show_profile(request: SignedIn) -> schemas.Profile:
     """Tell what one has set about oneself."""
     return profile_of(request)
 
 
-@account.patch("/profile", response=answers({200: schemas.Profile}, 400, 401, 403, 413, 429))
+@account.patch("/profile", response=answers({200: schemas.Profile}, 400, 413))
 def change_profile(request: SignedIn, data: schemas.ProfileChange) -> schemas.Profile:
     """Hide from one's contacts, or be shown again. Hidden, one is offline to them and was never seen."""
     profiles.set_hidden(request.user, is_hidden=data.is_hidden)
     return profile_of(request)
 
 
-@messages.get("/users", response=answers({200: schemas.Users}, 401, 429))
+@messages.get("/users", response=answers({200: schemas.Users}))
 def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Users:
     """List the people one may write to."""
     rows = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
@@ -97,7 +97,7 @@ def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Use
     )
 
 
-@messages.post("/messages", response=answers({201: schemas.Message}, 400, 401, 403, 404, 413, 429))
+@messages.post("/messages", response=answers({201: schemas.Message}, 404))
 def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.Message]:
     """Send a message. Its receiver is notified."""
     receiver = User.objects.filter(is_active=True, **{NAME: data.receiver}).first()
@@ -109,7 +109,7 @@ def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.
     return Status(201, message_shape(message))
 
 
-@messages.get("/messages", response=answers({200: schemas.Messages}, 401, 404, 429))
+@messages.get("/messages", response=answers({200: schemas.Messages}, 404))
 def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schemas.Messages:
     """List what one has sent and received, or the conversation with one person."""
     if query.partner is None:
@@ -136,7 +136,7 @@ def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schem
     return schemas.Messages(items=items, next=following)
 
 
-@messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 401, 403, 404, 429))
+@messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 404))
 def read_message(request: SignedIn, message_id: Path[schemas.RowId]) -> schemas.Message:
     """Mark a message read that one has received. Its sender is notified, once."""
     received = Message.objects.filter(pk=message_id, receiver=request.user)
@@ -149,14 +149,14 @@ def read_message(request: SignedIn, message_id: Path[schemas.RowId]) -> schemas.
     return message_shape(message)
 
 
-@messages.get("/presence", response=answers({200: schemas.Presences}, 401, 429))
+@messages.get("/presence", response=answers({200: schemas.Presences}))
 def list_presence(request: SignedIn) -> schemas.Presences:
     """Tell which of one's contacts are online: those with whom one has exchanged a message."""
     seen = profiles.presence(profiles.contacts(request.user.pk)).values()
     return schemas.Presences(items=sorted(seen, key=lambda presence: presence.user.username))
 
 
-@inbox.get("/notifications", response=answers({200: schemas.Notifications}, 401, 429))
+@inbox.get("/notifications", response=answers({200: schemas.Notifications}))
 def list_notifications(request: SignedIn, query: Query[schemas.NotificationPage]) -> schemas.Notifications:
     """List one's notifications, and tell the revision from which a socket goes on."""
     # The inbox first: were the rows older than the revision, what came in between would never be told.
@@ -177,7 +177,7 @@ def list_notifications(request: SignedIn, query: Query[schemas.NotificationPage]
     )
 
 
-MARKED = answers({200: schemas.Marked}, 400, 401, 403, 413, 429)
+MARKED = answers({200: schemas.Marked})
 
 
 @inbox.post("/notifications/read", response=MARKED)
@@ -192,7 +192,7 @@ def mark_unread(request: SignedIn, data: schemas.Chosen) -> schemas.Marked:
     return marked(request, notifications.mark_unread(request.user, data.ids))
 
 
-@inbox.delete("/notifications/{notification_id}", response=answers({204: None}, 401, 403, 404, 429))
+@inbox.delete("/notifications/{notification_id}", response=answers({204: None}, 404))
 def remove(request: SignedIn, notification_id: Path[schemas.RowId]) -> Status[None]:
     """Remove a notification from every device."""
     if not notifications.remove(request.user, [notification_id]):
@@ -203,11 +203,15 @@ def remove(request: SignedIn, notification_id: Path[schemas.RowId]) -> Status[No
 
 @publishing.post(
     "/publish",
-    response=answers({202: schemas.Published}, 400, 401, 403, 413, 429)
-    | {422: schemas.NothingPublished | schemas.Problem},
+    response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
 def publish(request: HttpRequest, data: Body[schemas.OneOrMany]) -> Status[schemas.Published]:
-    """Notify users from outside: one item, or up to 500. What is wrong with an item is reported with its index."""
+    """Notify users from outside: one item, or up to 500 in at most 2.5 MB.
+
+    An item for an unknown user, of an unknown type, or with a text or url that can't be stored is reported with its
+    index, and the others go through; with `atomic` none does then: 422. An item whose `idempotency_key` this token
+    has used for this user before is a duplicate, and nothing happens. Needs an API token with the publish right.
+    """
     many = data if isinstance(data, schemas.NewNotifications) else schemas.NewNotifications(items=[data])
     outcome = publish_items(request.api_token, many.items, atomic=many.atomic)  # type: ignore[attr-defined]
     published = schemas.Published(

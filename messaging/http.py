@@ -68,8 +68,8 @@ class SignedIn(HttpRequest):
 
 
 def answers(success: dict[int, Any], *problems: int) -> dict[int, Any]:
-    """Name every answer of a call, for OpenAPI: its success, its own problems, and those that any call can have."""
-    return success | dict.fromkeys(sorted({*problems, 422}), schemas.Problem)
+    """Name a call's answers: its success, and its own problems. Those that any call can have are in openapi.py."""
+    return success | dict.fromkeys(problems, schemas.Problem)
 
 
 def problem(status: int, code: str, detail: str) -> JsonResponse:
@@ -221,6 +221,9 @@ def _refused(request: HttpRequest, error: MessagingError) -> HttpResponse:
     response = problem(STATUS[error.code], error.code, str(error))
     if isinstance(error, TooOften):
         response["Retry-After"] = str(error.retry_after)
+    if response.status_code == 401:
+        # HTTP asks for it. No browser opens a dialog for this scheme.
+        response["WWW-Authenticate"] = "Bearer"
     if isinstance(error, NothingPublished):
         named = schemas.NothingPublished(code=error.code, detail=str(error), errors=error.errors)
         response.content = to_json(named)

@@ -247,6 +247,7 @@ class Notification(CommitsWithReceivers):
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
         default_manager_name = "objects"
+        permissions = (("send_notification", "Can send a notification to chosen people"),)
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["user", "dedupe_key"], name="notification_once"),
         ]
@@ -426,6 +427,9 @@ class ApiToken(models.Model):
     can_publish = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API token"
 
     def __str__(self) -> str:
         return self.name

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from .notification_types import Level
 
-RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+def _whole(number: Any) -> Any:
+    """In JSON 5.0 and 5 are the same number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
@@ -218,7 +225,8 @@ class ChosenOrAll(Body):
 class Page(Shape):
     """A list is read newest first. `before` is the last answer's `next`."""
 
-    before: RowId | None = None
+    # (A query can leave a value out, but can't say null.)
+    before: RowId | SkipJsonSchema[None] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
@@ -229,12 +237,12 @@ class UserPage(Page):
 class MessagePage(Page):
     """`with` is a username."""
 
-    partner: Annotated[Text | None, Field(alias="with")] = None
+    partner: Annotated[Text | SkipJsonSchema[None], Field(alias="with")] = None
 
 
 class NotificationPage(Page):
     unread: bool = False
-    notification_type: Text | None = None
+    notification_type: Text | SkipJsonSchema[None] = None
 
 
 class NewNotification(Body):

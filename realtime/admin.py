@@ -8,7 +8,7 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from messaging.admin import ReadOnly
+from messaging.admin.parts import ReadOnly
 
 from .models import Connection, ServerProcess
 

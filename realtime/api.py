@@ -1,11 +1,11 @@
-"""The HTTP call that belongs to the socket: a ticket for clients that have no cookie to show."""
+"""What belongs to the socket, over HTTP: its description, and a ticket for clients that have no cookie to show."""
 
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from ninja import Router
 
 from messaging import http, schemas
 
-from . import auth
+from . import asyncapi, auth
 
 router = Router(tags=["socket"])
 
@@ -15,8 +15,13 @@ class Ticket(schemas.Shape):
     expires_in: int
 
 
-@router.post("ticket", response=http.answers({200: Ticket}, 401, 403, 429))
+@router.post("ticket", response=http.answers({200: Ticket}))
 def ticket(request: HttpRequest) -> Ticket:
     """Get a ticket: good for one handshake within 30 seconds, offered as the subprotocol `ticket.<ticket>`."""
     made = auth.issue_ticket(request.user, auth.login_key(request))
     return Ticket(ticket=made, expires_in=auth.TICKET_SECONDS)
+
+
+@router.get("asyncapi.json", auth=None, include_in_schema=False)
+def asyncapi_json(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(asyncapi.document(request.get_host(), secure=request.is_secure()))

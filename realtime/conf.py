@@ -56,6 +56,26 @@ class Conf:
         return float(_get("LEASE_SECONDS", 15))
 
     @property
+    def max_age_seconds(self) -> float:
+        """After how long a socket is closed; up to a tenth sooner, for those who came together shan't go together."""
+        return float(_get("MAX_AGE_SECONDS", 12 * 3600))
+
+    @property
+    def slow_seconds(self) -> float:
+        """A socket that took nothing for so long is closed."""
+        return float(_get("SLOW_SECONDS", 30))
+
+    @property
+    def predrain_seconds(self) -> float:
+        """How long `serve` goes on listening when it was told to stop, so that a load balancer notices."""
+        return float(_get("PREDRAIN_SECONDS", 1))
+
+    @property
+    def drain_seconds(self) -> float:
+        """Over how long `serve` then spreads the closing of its sockets."""
+        return float(_get("DRAIN_SECONDS", 5))
+
+    @property
     def origins(self) -> list[str]:
         """Origins, besides the server's own, whose pages may connect with a cookie."""
         return list(_get("ORIGINS", []))

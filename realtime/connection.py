@@ -12,14 +12,15 @@ from messaging import schemas
 
 from . import protocol
 from .auth import Login
+from .conf import conf
 from .tasks import spawn
 
 logger = logging.getLogger(__name__)
 
 MOST_BACKLOG_FRAMES = 256
 MOST_BACKLOG_BYTES = 1024 * 1024
-# A socket that took nothing for so long is closed.
-SLOW_SECONDS = 30.0
+# How long a socket that is to be closed may take for what it was handed before, and for the close frame.
+FLUSH_SECONDS = 1.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 # What a client says it holds: (since, epoch), as given. None once it has been served.
@@ -170,17 +171,20 @@ class Connection:
             self.when_moving(self)
 
     async def _patiently(self, sending: Awaitable[None]) -> None:
-        async with asyncio.timeout(SLOW_SECONDS):
+        async with asyncio.timeout(conf.slow_seconds):
             await sending
 
     async def _close(self, code: int, reason: str) -> None:
         try:
-            async with asyncio.timeout(1):
-                await self.drained()
+            await asyncio.wait([spawn(self.drained())], timeout=FLUSH_SECONDS)
+            if self._writer is not None:
+                # It takes nothing: what waits is given up, and the close frame goes in its place.
+                self._writer.cancel()
+            async with asyncio.timeout(FLUSH_SECONDS):
                 # Daphne takes nothing but a plain int.
                 await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
         except Exception as error:
-            # It takes nothing, not even this: the consumer ends, and the server with it the transport.
+            # Not even this: the consumer ends, and the server with it the transport.
             logger.debug("socket %s ends without a close frame: %s", self.id, error)
         self.closed.set()
 

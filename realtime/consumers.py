@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections import deque
 from typing import Any, cast
@@ -10,10 +11,12 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from . import auth, protocol
+from . import auth, protocol, state
+from .conf import conf
 from .connection import Connection, Send
 from .db import in_thread
 from .hub import running_hub
+from .pacing import paced
 from .presence import presence
 from .protocol import CloseCode
 
@@ -23,6 +26,8 @@ BURST, RATE = 60, 5.0
 RESUMES_A_MINUTE = 6
 # How long a client gets to answer a close frame.
 GOODBYE_SECONDS = 5.0
+# How long the question who it is may take.
+ADMIT_SECONDS = 10.0
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -33,6 +38,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     def __init__(self) -> None:
         super().__init__()
         self.connection: Connection | None = None
+        self.end_of_life: asyncio.TimerHandle | None = None
         self.tokens, self.refilled = float(BURST), time.monotonic()
         self.invalid = 0
         self.resumed: deque[float] = deque()
@@ -56,7 +62,11 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given, epoch = query.get("since", [None])[-1], query.get("epoch", [None])[-1]
         since = None if given is None else protocol.number(given)
-        self.connection = connection = Connection(login, cast("Send", self.base_send), since, epoch)
+        send = paced(cast("Send", self.base_send))
+        self.connection = connection = Connection(login, send, since, epoch)
+        age = conf.max_age_seconds * random.uniform(0.9, 1)  # noqa: S311
+        loop = asyncio.get_running_loop()
+        self.end_of_life = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
         presence.start()
         presence.opened(connection.id, connection.user_id, login.hash)
         await running_hub().attach(connection)
@@ -87,18 +97,22 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     async def _admit(self) -> auth.Login | None:
         """Accept or refuse the handshake."""
+        if state.draining:
+            await self._turn_away()
+            return None
         offered = self.scope.get("subprotocols", [])
         subprotocol = protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None
         prefix = protocol.TICKET_PREFIX
         ticket = next((name.removeprefix(prefix) for name in offered if name.startswith(prefix)), None)
         try:
-            login = await in_thread(auth.authenticate, dict(self.scope), ticket)
+            async with asyncio.timeout(ADMIT_SECONDS):
+                login = await in_thread(auth.authenticate, dict(self.scope), ticket)
         except auth.BadOrigin:
             await self.close()
             return None
-        except DatabaseError as error:
+        except (DatabaseError, TimeoutError) as error:
             # To a client this looks like a lost connection, and it comes back.
-            logger.warning("a handshake is refused, for the database is away: %s", error)
+            logger.warning("a handshake is refused, for the database is away: %r", error)
             await self.close()
             return None
         await self.accept(subprotocol)
@@ -107,7 +121,19 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
 
+    async def _turn_away(self) -> None:
+        """Answer 503: another process, or this one's successor, is there in a moment."""
+        if not self._server_is_able():
+            await self.close()
+            return
+        send = cast("Send", self.base_send)
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"1")]
+        await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": b"draining"})
+
     def _leave(self) -> None:
+        if self.end_of_life is not None:
+            self.end_of_life.cancel()
         # Nothing here waits: under cancellation a wait would be the end of it.
         if self.connection is not None:
             presence.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
@@ -163,9 +189,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         return self.tokens >= 0
 
     def _too_big(self) -> int:
-        # Daphne can't send the codes that RFC 6455 reserves; it is the server without this extension.
-        can_send_any = "websocket.http.response" in (self.scope.get("extensions") or {})
-        return CloseCode.TOO_BIG if can_send_any else CloseCode.PROTOCOL_ERROR
+        # Daphne can't send the codes that RFC 6455 reserves.
+        return CloseCode.TOO_BIG if self._server_is_able() else CloseCode.PROTOCOL_ERROR
+
+    def _server_is_able(self) -> bool:
+        """Can the server answer a handshake with any response? Daphne, which can't, lacks more than this extension."""
+        return "websocket.http.response" in (self.scope.get("extensions") or {})
 
 
 class Nowhere(AsyncWebsocketConsumer):

@@ -7,7 +7,7 @@ every socket; and a connection kept by a pool of threads is one that a restart o
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import connections
 
@@ -16,6 +16,22 @@ R = TypeVar("R")
 
 THREADS = 4
 _executor = ThreadPoolExecutor(THREADS, thread_name_prefix="realtime-db")
+_parents: list[Any] = []
+
+
+def begin_after_fork() -> None:
+    """In the child: the threads are gone, and the parent's database connections are the parent's.
+
+    They are neither used nor closed, which would end the parent's session, but kept from being collected.
+    """
+    global _executor  # noqa: PLW0603
+    _executor = ThreadPoolExecutor(THREADS, thread_name_prefix="realtime-db")
+    for wrapper in connections.all(initialized_only=True):
+        # On PostgreSQL the pool of the whole process, with threads that died in the fork.
+        pools: dict[str, Any] = getattr(wrapper, "_connection_pools", {})
+        _parents.append((wrapper, dict(pools)))
+        pools.clear()
+        del connections[wrapper.alias]
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -14,6 +14,7 @@ from channels.layers import get_channel_layer
 from . import tasks
 from .connection import Connection
 from .feed import Feed
+from .layers import GuardedRedisLayer
 from .reader import Reader
 from .receivers import ENVELOPE, PRESENCE_GROUP, user_group
 from .tasks import end, spawn
@@ -38,11 +39,17 @@ class Hub:
         self._layer: Any = get_channel_layer()
         self._channel = ""
         self._open = asyncio.Event()
+        # The layer may have lost something.
+        self._gap = asyncio.Event()
+        # One line in the log for each outage.
+        self._complained = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         tasks.server_loops.add(asyncio.get_running_loop())
-        work = [self._receive(), self.reader.run(), *self.upkeep.works()]
+        if isinstance(self._layer, GuardedRedisLayer):
+            self._layer.on_gap(self._gap.set)
+        work = [self._receive(), self._close_gaps(), self.reader.run(), *self.upkeep.works()]
         self._tasks = [asyncio.create_task(endless) for endless in work]
 
     async def stop(self) -> None:
@@ -59,7 +66,9 @@ class Hub:
         connection.when_moving = self.reader.fall_behind
         if not feed.joined:
             # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.
-            await asyncio.wait([spawn(self._join(feed))], timeout=JOIN_SECONDS)
+            joining = spawn(self._join(feed))
+            if not self._away():
+                await asyncio.wait([joining], timeout=JOIN_SECONDS)
         self.reader.fall_behind(connection)
 
     def detach(self, connection: Connection) -> None:
@@ -71,12 +80,33 @@ class Hub:
                 # A reload comes back within seconds: keep the group for it.
                 asyncio.get_running_loop().call_later(LINGER_SECONDS, lambda: spawn(self._leave(feed)))
 
+    def _away(self) -> bool:
+        return isinstance(self._layer, GuardedRedisLayer) and self._layer.away
+
     def _sick(self) -> bool:
-        """Is there a group that we should be in and aren't? Then try again."""
+        """Is the layer unwell, or is there a group that we should be in and aren't? Then try that again."""
+        if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
+            # It remembers what it was asked for.
+            return True
         outside = [feed for feed in self.feeds.values() if not feed.joined]
         for feed in outside if self._open.is_set() else ():
             spawn(self._join(feed))
+        self._complained = self._complained and bool(outside)
         return bool(outside)
+
+    async def _close_gaps(self) -> None:
+        """After a gap in the layer ask the database at once for what it may have lost."""
+        while True:
+            await self._gap.wait()
+            self._gap.clear()
+            try:
+                await self.upkeep.sweep()
+                await self.upkeep.sweep_presence()
+                await self.upkeep.recheck_all()
+            except Exception as error:
+                logger.warning("the sweep after a gap failed, and is tried again: %s", error)
+                self._gap.set()
+                await asyncio.sleep(1)
 
     async def _join(self, feed: Feed) -> None:
         await self._open.wait()
@@ -86,18 +116,23 @@ class Hub:
                     await self._layer.group_add(user_group(feed.user_id), self._channel)
                     feed.joined = True
                 except Exception as error:
-                    logger.warning("could not join the group of user %d yet: %s", feed.user_id, error)
+                    self._complain("could not join the group of user %d yet: %r", feed.user_id, error)
+
+    def _complain(self, text: str, *details: Any) -> None:
+        if not (self._complained or self._away()):
+            logger.warning(text, *details)
+        self._complained = True
 
     async def _leave(self, feed: Feed) -> None:
         async with feed.changing:
             if feed.connections or self.feeds.get(feed.user_id) is not feed:
                 return
-            if feed.joined:
-                feed.joined = False
-                try:
-                    await self._layer.group_discard(user_group(feed.user_id), self._channel)
-                except Exception as error:
-                    logger.warning("could not leave the group of user %d: %s", feed.user_id, error)
+            feed.joined = False
+            try:
+                # Even if it was never confirmed: a layer may remember what it was asked for.
+                await self._layer.group_discard(user_group(feed.user_id), self._channel)
+            except Exception as error:
+                self._complain("could not leave the group of user %d: %r", feed.user_id, error)
             if not feed.connections:
                 del self.feeds[feed.user_id]
 
@@ -105,11 +140,11 @@ class Hub:
         turn = time.monotonic()
         while True:
             try:
-                if not self._channel:
+                if not self._open.is_set():
                     await self._open_channel()
                 message = await self._layer.receive(self._channel)
             except Exception as error:
-                logger.warning("the channel layer failed: %s", error)
+                self._complain("the channel layer failed: %r", error)
                 await asyncio.sleep(1)
                 continue
             try:
@@ -124,9 +159,8 @@ class Hub:
                 turn = time.monotonic()
 
     async def _open_channel(self) -> None:
-        channel = await self._layer.new_channel()
-        await self._layer.group_add(PRESENCE_GROUP, channel)
-        self._channel = channel
+        self._channel = self._channel or await self._layer.new_channel()
+        await self._layer.group_add(PRESENCE_GROUP, self._channel)
         self._open.set()
 
     def take(self, message: dict[str, Any]) -> None:

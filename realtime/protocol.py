@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from messaging import schemas
 
@@ -128,10 +128,10 @@ class Command(BaseModel):
 
 
 class Resume(Command):
-    """`since` is anything here: one that is no revision is answered with a reset, not with an error."""
+    """A `since` that is no revision is answered with a reset, not with an error."""
 
     type: Literal["resume"]
-    since: Any
+    since: Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**63 - 1})]
     epoch: str | None = None
 
 

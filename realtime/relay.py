@@ -11,23 +11,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from messaging import notifications
 
-from .senders import Message, Sender, sender
+from . import db
+from .senders import Message, Sender, Unsent, sender
 
 logger = logging.getLogger(__name__)
 
 LONGEST_GATHERING = {"postgresql": 0.005, "sqlite": 0.010}
 MOST_WAITING = 10_000
+MOST_LATE = 10_000
+# How long the thread sits idle before it gives its database connection back, and how often late messages are tried.
+IDLE_SECONDS = 1.0
 EXIT_SECONDS = 2.0
 
 
 class Relay:
-    """The thread, started on first use, and what waits for it."""
+    """The thread, started on first use, and what waits for it.
+
+    `dropped` counts the messages that didn't reach the layer when they should have. Of those that couldn't for a
+    Redis that was away, the last of each kind and group is sent when it is back: it tells the hubs, which may have
+    noticed nothing, that something is missing.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -37,6 +47,9 @@ class Relay:
         self._waiting = threading.Condition()
         self._touched: set[int] = set()
         self._messages: deque[Message] = deque()
+        self._late: dict[tuple[Any, ...], Message] = {}
+        self._tried_at = 0.0
+        self._failing = False
         self._busy = False
         self._thread: threading.Thread | None = None
 
@@ -75,11 +88,13 @@ class Relay:
             with self._waiting:
                 self._busy = False
                 self._waiting.notify_all()
-                if not self._waiting.wait_for(lambda: self._touched or self._messages, timeout=1):
+                if not self._waiting.wait_for(lambda: self._touched or self._messages, IDLE_SECONDS):
                     # Nothing to do for a while: give the database connection back.
                     connections.close_all()
-                    self._waiting.wait_for(lambda: self._touched or self._messages)
+                    if not self._late:
+                        self._waiting.wait_for(lambda: self._touched or self._messages)
                 self._busy = True
+            self._send_late(channel)
             # Only after a batch of several: a lone event doesn't wait.
             time.sleep(gather)
             began = time.monotonic()
@@ -94,12 +109,41 @@ class Relay:
             self._stamp(touched)
         with self._waiting:
             messages, self._messages = self._messages, deque()
+        unsent = self._try(channel, messages)
+        self.dropped += len(unsent)
+        self._keep(unsent)
+        return max(len(touched), len(messages))
+
+    def _try(self, channel: "_Channel", messages: Collection[Message]) -> Collection[Message]:
+        """Send; returns what may be sent later. One line in the log when that begins, and one when it is over."""
+        if not messages:
+            return ()
         try:
             channel.send(messages)
         except Exception as error:
+            if not self._failing:
+                self._failing = True
+                logger.warning("pushes wait for the sweep: the channel layer failed: %s", error)
+            if isinstance(error, Unsent):
+                return error.messages
             self.dropped += len(messages)
-            logger.warning("%d pushes wait for the sweep: the channel layer failed: %s", len(messages), error)
-        return max(len(touched), len(messages))
+            return ()
+        if self._failing and not self._late:
+            self._failing = False
+            logger.warning("pushes leave again; %d messages were dropped so far", self.dropped)
+        return ()
+
+    def _keep(self, unsent: Collection[Message]) -> None:
+        for group, message in unsent:
+            key = group, message.get("type"), message.get("connection")
+            if key in self._late or len(self._late) < MOST_LATE:
+                self._late[key] = group, message
+
+    def _send_late(self, channel: "_Channel") -> None:
+        if self._late and time.monotonic() - self._tried_at > IDLE_SECONDS / 2:
+            self._tried_at = time.monotonic()
+            late, self._late = self._late, {}
+            self._keep(self._try(channel, late.values()))
 
     def _stamp(self, touched: set[int]) -> None:
         # stamp() announces what it dealt, and the receiver of that calls send() of this relay.
@@ -132,7 +176,8 @@ class _Channel:
 
 
 relay = Relay()
-# A fork has only the thread that forked: the child begins with a relay of its own.
+# A fork has only the thread that forked: the child begins with a relay and database connections of its own.
+os.register_at_fork(after_in_child=db.begin_after_fork)
 os.register_at_fork(after_in_child=relay._begin)
 
 

@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from . import state
+from .layers import GuardedRedisLayer
 
 SECONDS = 1.0
 # This process's own, and always the same one: layers keep every channel that they have heard of.
@@ -67,7 +68,10 @@ def _ask(answer: Future[bool]) -> None:
 
 
 async def layer_answers() -> bool:
-    """Send a message through the channel layer to ourselves."""
+    """Ask a layer that watches itself; through any other send a message to ourselves."""
+    layer = get_channel_layer()
+    if isinstance(layer, GuardedRedisLayer) and layer.started:
+        return layer.healthy
     try:
         async with asyncio.timeout(SECONDS):
             return await _round_trip()

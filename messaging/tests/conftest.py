@@ -1,10 +1,13 @@
 """The domain alone: whoever delivers what it announces is left out here, so that each test stamps for itself."""
 
 import pytest
+from django.contrib.auth.models import Permission, User
 
+from conftest import PASSWORD
 from messaging import announcements, notifications
 from messaging.announcements import inboxes_changed, inboxes_touched, presence_changed, status_changed
 from messaging.tests.caller import Caller
+from messaging.tests.desk import Admin
 from messaging.throttles import api_calls
 
 
@@ -51,3 +54,25 @@ def as_user():
         return caller
 
     return sign_in
+
+
+@pytest.fixture
+def root(db, cheap_passwords):
+    return User.objects.create_superuser("root", "root@example.org", PASSWORD)
+
+
+@pytest.fixture
+def admin(root):
+    return Admin(root)
+
+
+@pytest.fixture
+def staff(db, cheap_passwords):
+    """Somebody who may do these things in the admin: staff("view_message")."""
+
+    def make(*codenames):
+        user = User.objects.create_user("margaret", password=PASSWORD, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        return Admin(user)
+
+    return make

@@ -305,7 +305,7 @@ class TestMarkingNotifications:
             {"ids": "1"},
             {"ids": {"1": 1}},
             {"ids": ["1"]},
-            {"ids": [1.0]},
+            {"ids": [1.5]},
             {"ids": [True]},
             {"ids": [None]},
             {"ids": [0]},

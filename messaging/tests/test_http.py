@@ -203,6 +203,42 @@ def test_no_call_runs_in_a_transaction_even_if_the_project_wants_all_to(
     assert grace_calls("DELETE", "session").status_code == 204
 
 
+@pytest.mark.parametrize("path", ["/api/v1/presence", "/api/nothing"])
+def test_a_request_for_another_host_is_refused_in_json(path, settings):
+    settings.DEBUG = False
+    assert refusal(Client(headers={"Host": "evil.example"}).get(path)) == (400, "bad_request")
+    assert b"<" in Client(headers={"Host": "evil.example"}).get("/").content
+
+
+def test_a_failure_outside_of_a_call_is_told_in_json(ada, as_user, settings, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("secret")
+
+    settings.DEBUG = False
+    caller = as_user(ada)
+    monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_response", fail)
+    response = caller("GET", "presence")
+    assert refusal(response) == (500, "server_error")
+    assert b"secret" not in response.content
+    assert b"<" in Client(raise_request_exception=False).get("/").content
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [("GET", "presence", None), ("POST", "ticket", {})])
+def test_a_refusal_names_a_way_to_sign_in(db, method, path, body):
+    assert Caller()(method, path, body)["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_whole_number_may_be_spelled_with_a_point(ada, as_user):
+    """To JSON 7.0 is an integer, and some languages write every number so."""
+    caller = as_user(ada)
+    assert caller("POST", "notifications/read", raw=b'{"ids": [7.0, 8e0]}').json()["ids"] == []
+    for number in ("7.5", "0.0", "1e400", "9223372036854775808.0"):
+        assert refusal(caller("POST", "notifications/read", raw=b'{"ids": [%s]}' % number.encode())) == (
+            422,
+            "invalid",
+        )
+
+
 class TestTheRateLimit:
     def test_a_user_has_a_burst_and_then_must_slow_down(self, ada, grace, as_user, monkeypatch):
         monkeypatch.setattr("messaging.http.api_calls", TokenBuckets(rate=0.1, burst=3))
@@ -287,10 +323,34 @@ class TestOpenApi:
                         assert forms in (["Problem"], ["NothingPublished", "Problem"])
 
     def test_calls_that_need_a_login_say_so(self, schema):
-        presence = schema["paths"]["/api/v1/presence"]["get"]
-        assert presence["security"] == [{"Login": []}]
-        assert "401" in presence["responses"]
-        assert "security" not in schema["paths"]["/api/v1/session"]["post"]
+        paths = {path.removeprefix("/api/v1/"): calls for path, calls in schema["paths"].items()}
+        assert paths["presence"]["get"]["security"] == [{"ApiToken": []}, {"SessionCookie": []}]
+        assert paths["messages"]["post"]["security"] == [
+            {"ApiToken": []},
+            {"SessionCookie": [], "CsrfToken": []},
+        ]
+        assert paths["publish"]["post"]["security"] == [{"ApiToken": []}]
+        assert "security" not in paths["session"]["post"]
+        assert schema["components"]["securitySchemes"].keys() == {"SessionCookie", "CsrfToken", "ApiToken"}
+
+    @pytest.mark.parametrize(
+        ("method", "path", "statuses"),
+        [
+            ("post", "session", {200, 400, 401, 403, 413, 422, 429, 500}),
+            ("get", "session", {200, 422, 500}),
+            ("delete", "session", {204, 403, 422, 500}),
+            ("get", "users", {200, 401, 403, 422, 429, 500}),
+            ("post", "messages", {201, 400, 401, 403, 404, 413, 422, 429, 500}),
+            ("delete", "notifications/{notification_id}", {204, 401, 403, 404, 422, 429, 500}),
+            ("post", "ticket", {200, 400, 401, 403, 413, 422, 429, 500}),
+            ("post", "publish", {202, 400, 401, 403, 413, 422, 429, 500}),
+        ],
+    )
+    def test_every_status_that_can_happen_is_named(self, schema, method, path, statuses):
+        responses = schema["paths"][f"/api/v1/{path}"][method]["responses"]
+        assert {int(status) for status in responses} == statuses
+        if 429 in statuses:
+            assert responses["429"]["headers"].keys() == {"Retry-After"}
 
     def test_the_page_needs_no_other_host_and_no_inline_script(self, client):
         response = client.get("/api/v1/docs")

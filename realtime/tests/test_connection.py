@@ -6,6 +6,7 @@ from messaging import schemas
 from realtime import connection as connection_module
 from realtime import protocol
 from realtime.auth import Login
+from realtime.conf import conf
 from realtime.connection import Connection
 
 LOGIN = Login(schemas.User(id=1, username="ada"), "session")
@@ -164,9 +165,9 @@ async def test_a_second_overflow_is_one_more_turn_behind(connection, wire, monke
     assert connection.cursor == 1
 
 
-async def test_a_socket_that_takes_nothing_for_too_long_is_closed_with_4001(connection, wire, monkeypatch):
-    assert connection_module.SLOW_SECONDS == 30
-    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.05)
+async def test_a_socket_that_takes_nothing_for_too_long_is_closed_with_4001(connection, wire, settings):
+    assert conf.slow_seconds == 30
+    settings.REALTIME_SLOW_SECONDS = 0.05
     wire.open.clear()
     hand_over(connection, 1, 2)
     await connection.drained()
@@ -177,8 +178,8 @@ async def test_a_socket_that_takes_nothing_for_too_long_is_closed_with_4001(conn
     assert wire.waiting == 0
 
 
-async def test_a_socket_that_takes_not_even_the_close_is_given_up(connection, wire, monkeypatch):
-    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.05)
+async def test_a_socket_that_takes_not_even_the_close_is_given_up(connection, wire, settings):
+    settings.REALTIME_SLOW_SECONDS = 0.05
     wire.open.clear()
     hand_over(connection, 1)
     await connection.closed.wait()
@@ -186,8 +187,8 @@ async def test_a_socket_that_takes_not_even_the_close_is_given_up(connection, wi
     assert wire.waiting == 0
 
 
-async def test_a_socket_that_takes_one_frame_now_and_then_is_not_slow(connection, monkeypatch):
-    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 1.0)
+async def test_a_socket_that_takes_one_frame_now_and_then_is_not_slow(connection, settings):
+    settings.REALTIME_SLOW_SECONDS = 1.0
     taken = []
 
     async def send(message):

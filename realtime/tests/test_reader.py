@@ -212,9 +212,9 @@ async def test_a_socket_whose_backlog_overflows_gets_everything_once_it_moves(se
 
 
 async def test_a_socket_that_takes_nothing_is_closed_with_4001_and_a_new_one_brings_it_all(
-    server, ada, monkeypatch
+    server, ada, settings
 ):
-    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.1)
+    settings.REALTIME_SLOW_SECONDS = 0.1
     socket = await server.connect(ada, room=1)
     connection = server.connection(ada)
     await in_thread(tell_one_by_one, ada, "First", "Second", "Third")

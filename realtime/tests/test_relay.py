@@ -1,12 +1,14 @@
+import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from channels.layers import get_channel_layer
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from messaging import notifications
 from messaging.models import Inbox, Message, Notification
@@ -14,6 +16,7 @@ from messaging.notifications import notify, notify_many
 from realtime import receivers
 from realtime import relay as relay_module
 from realtime.relay import Relay, relay
+from realtime.senders import Unsent
 from realtime.tests import layers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,6 +28,7 @@ class Heard:
     def __init__(self):
         self.batches = []
         self.error = None
+        self.unsent = False
         # Closed, the layer hangs.
         self.open = threading.Event()
         self.open.set()
@@ -38,6 +42,8 @@ class Heard:
         assert self.open.wait(20)
         if self.error is not None:
             raise self.error
+        if self.unsent:
+            raise Unsent(messages)
         self.batches.append(list(messages))
 
     def close(self):
@@ -133,6 +139,52 @@ def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(he
     assert heard.revisions(ada) == [2]
 
 
+def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_it_is_back(
+    heard, monkeypatch, caplog
+):
+    monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
+    heard.unsent = True
+    own = Relay()
+    for number in range(5):
+        own.send([("user.1", {"type": "inbox", "n": number}), ("user.2", {"type": "inbox", "n": number})])
+        own.send([("user.2", {"type": "recheck", "n": number})])
+        assert own.flush(20)
+    assert heard.batches == []
+    assert own.dropped == 15
+    heard.unsent = False
+    # Nothing new has to come for that.
+    while not heard.batches:
+        time.sleep(0.01)
+    assert heard.messages == [
+        ("user.1", {"type": "inbox", "n": 4}),
+        ("user.2", {"type": "inbox", "n": 4}),
+        ("user.2", {"type": "recheck", "n": 4}),
+    ]
+    own.send([("user.1", {"type": "inbox", "n": 5})])
+    assert own.flush(20)
+    assert len(heard.batches) == 2
+    assert own.dropped == 15
+    # One line for the outage, and one for its end.
+    assert [record.message.split(":")[0].split(";")[0] for record in caplog.records] == [
+        "pushes wait for the sweep",
+        "pushes leave again",
+    ]
+
+
+def test_of_what_is_late_no_more_is_kept_than_a_bound(heard, monkeypatch):
+    monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(relay_module, "MOST_LATE", 10)
+    heard.unsent = True
+    own = Relay()
+    own.send([(f"user.{number}", {"type": "inbox"}) for number in range(25)])
+    assert own.flush(20)
+    heard.unsent = False
+    while not heard.batches:
+        time.sleep(0.01)
+    assert [group for group, _ in heard.messages] == [f"user.{number}" for number in range(10)]
+    assert own.dropped == 25
+
+
 def test_a_save_does_not_wait_for_a_layer_that_hangs(heard, ada, grace):
     heard.open.clear()
     for _ in range(3):
@@ -220,48 +272,67 @@ def test_inside_a_tests_transaction_nothing_is_told(ada):
 FORK = """
 import os, sys, threading
 import django
-from django.conf import settings
-from django.test.utils import setup_databases
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
+from django.contrib.auth.models import User
 from django.db import connection
-from realtime import receivers, relay as relay_module
+from messaging.notifications import notify
+from realtime import relay as relay_module
 from realtime.relay import relay
 
-sent = []
+revisions = []
 class Sender:
-    def send(self, messages): sent.extend(messages)
+    def send(self, messages): revisions.extend(message["revision"] for _, message in messages)
 relay_module.sender = lambda layer: Sender()
 
-relay.send([("group", {"from": "parent"})])
-assert relay.flush(20) and sent == [("group", {"from": "parent"})]
-# The worst moment: somebody holds the relay's lock, and something waits that the parent will send.
+ada = User.objects.get(username="ada")
+connection.close()
+notify(ada, "announcement", "From the parent")
+assert relay.flush(20) and revisions == [1], revisions
+# The worst moment: a connection is in use, somebody holds the relay's lock, and its thread has one, too.
+connection.ensure_connection()
+in_use, pool = connection.connection, getattr(connection, "pool", None)
 relay._waiting.acquire()
 pid = os.fork()
 if pid == 0:
-    assert relay._thread is None and not relay._messages and not relay._touched
-    relay.send([("group", {"from": "child"})])
-    assert relay.flush(20)
-    assert sent[1:] == [("group", {"from": "child"})], sent
-    assert {thread.name for thread in threading.enumerate()} >= {"relay"}
+    notify(ada, "announcement", "From the child")
+    assert relay.flush(20) and revisions == [1, 2], revisions
+    connection.ensure_connection()
+    assert connection.connection is not in_use
+    assert pool is None or connection.pool is not pool
     print("the child's relay works", flush=True)
-    os._exit(0)
+    sys.exit()
 relay._waiting.release()
 _, status = os.waitpid(pid, 0)
 assert status == 0, status
-relay.send([("group", {"from": "parent again"})])
-assert relay.flush(20) and sent[-1] == ("group", {"from": "parent again"})
+# The connection, and those of the pool, are still open.
+assert connection.connection is in_use
+assert User.objects.filter(username="ada").exists()
+notify(ada, "announcement", "From the parent again")
+assert relay.flush(20) and revisions == [1, 3], revisions
 print("the parent's relay works", flush=True)
 """
 
 
-def test_after_a_fork_parent_and_child_have_a_relay_each():
-    root = Path(__file__).resolve().parents[2]
+def database_url():
+    """DATABASE_URL of the tests' own database."""
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{connection.settings_dict['NAME']}"
+    url = urlsplit(os.environ["DATABASE_URL"])
+    return urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+def test_after_a_fork_parent_and_child_have_a_relay_and_connections_each(ada):
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORK], cwd=root, capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", FORK],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": database_url()},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stdout.splitlines() == ["the child's relay works", "the parent's relay works"], done.stderr
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Notification.objects.filter(user=ada).count() == 3
 
 
 def test_the_layer_of_the_tests_is_the_configured_one():

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import threading
 from types import SimpleNamespace
 
@@ -8,13 +9,16 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime import senders, tasks
-from realtime.senders import LocalSender, LoopSender, RedisSender, sender
+from realtime.layers import GuardedRedisLayer
+from realtime.senders import LocalSender, LoopSender, RedisSender, Unsent, sender
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
 
 class Client:
     """A Redis that remembers what it was told, or raises."""
+
+    made = 0
 
     def __init__(self):
         self.published = []
@@ -53,15 +57,20 @@ def client():
 
 
 @pytest.fixture
-def to_redis(client):
-    made = RedisSender(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
-    made.clients = [client]
-    return made
+def to_redis(client, monkeypatch):
+    def make(options):
+        client.made += 1
+        client.closed = False
+        return client
+
+    monkeypatch.setattr(senders, "_client", make)
+    return RedisSender(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
 
 
 def test_each_kind_of_layer_has_its_sender():
     assert isinstance(sender(InMemoryChannelLayer()), LocalSender)
     assert isinstance(sender(RedisPubSubChannelLayer(hosts=HOSTS)), RedisSender)
+    assert isinstance(sender(GuardedRedisLayer(hosts=HOSTS)), RedisSender)
     other = sender(object())
     assert isinstance(other, LoopSender)
     other.close()
@@ -80,23 +89,26 @@ def test_a_batch_leaves_in_one_pipeline_as_the_layer_would_send_it(to_redis, cli
     ]
 
 
-def test_with_several_hosts_a_group_goes_where_the_layer_listens(to_redis):
-    to_redis.clients = [Client(), Client(), Client()]
+@pytest.mark.parametrize("kind", [RedisPubSubChannelLayer, GuardedRedisLayer])
+def test_with_several_hosts_a_group_goes_where_the_layer_listens(monkeypatch, kind):
+    clients = [Client(), Client(), Client()]
+    monkeypatch.setattr(senders, "_client", lambda options: clients[options["number"]])
+    layer = kind(hosts=[{**HOSTS[0], "number": number} for number in range(3)], prefix="doorbell")
+    to_redis = RedisSender(layer)
     groups = [f"user.{number}" for number in range(60)]
     to_redis.send([(group, {"type": "a"}) for group in groups])
-    to_redis.layer._kwargs["hosts"] = HOSTS * 3
+    layer._kwargs["hosts"] = HOSTS * 3
 
     async def listening():
-        loop_layer = to_redis.layer._get_layer()
-        return {
-            name: loop_layer._shards.index(loop_layer._get_shard(name))
-            for name in (loop_layer._get_group_channel_name(group) for group in groups)
-        }
+        loop_layer = layer._get_layer()
+        if kind is GuardedRedisLayer:
+            names = [loop_layer._group(group) for group in groups]
+            return {name: loop_layer.subscribers.index(loop_layer._subscriber(name)) for name in names}
+        names = [loop_layer._get_group_channel_name(group) for group in groups]
+        return {name: loop_layer._shards.index(loop_layer._get_shard(name)) for name in names}
 
     expected = asyncio.run(listening())
-    sent = {
-        channel: shard for shard, client in enumerate(to_redis.clients) for channel, _ in client.published
-    }
+    sent = {channel: shard for shard, client in enumerate(clients) for channel, _ in client.published}
     assert sent == expected
     assert set(sent.values()) == {0, 1, 2}
 
@@ -104,32 +116,65 @@ def test_with_several_hosts_a_group_goes_where_the_layer_listens(to_redis):
 def test_the_breaker_waits_longer_and_longer_for_a_redis_that_is_away(to_redis, client, clock):
     client.error = redis.ConnectionError("away")
     pauses = []
-    for _ in range(6):
-        with pytest.raises(redis.ConnectionError):
+    [host] = to_redis.hosts
+    for _ in range(5):
+        with pytest.raises(Unsent):
             to_redis.send([("user.1", {})])
         tries = client.executed
-        # While it is open nothing is tried and nothing raises.
-        clock[0] = to_redis.closed_until - 0.001
-        to_redis.send([("user.1", {})])
+        # While it is open nothing is tried, and nothing swallowed.
+        clock[0] = host.closed_until - 0.001
+        with pytest.raises(Unsent) as unsent:
+            to_redis.send([("user.1", {"n": 1}), ("user.2", {"n": 2})])
+        assert unsent.value.messages == [("user.1", {"n": 1}), ("user.2", {"n": 2})]
         assert client.executed == tries
-        pauses.append(to_redis.pause)
-        clock[0] = to_redis.closed_until
-    assert pauses == [0.5, 1, 2, 4, 5, 5]
+        pauses.append(host.pause)
+        clock[0] = host.closed_until
+    assert pauses == [0.5, 1, 2, 2, 2]
+    # Whatever it was connected to, it looked the host up anew each time.
+    assert client.made == 5
 
 
 def test_the_breaker_closes_when_redis_is_back_and_forgets(to_redis, client, clock):
     client.error = redis.TimeoutError("hung")
+    [host] = to_redis.hosts
     for _ in range(3):
-        with pytest.raises(redis.TimeoutError):
+        with pytest.raises(Unsent):
             to_redis.send([("user.1", {})])
-        clock[0] = to_redis.closed_until
+        clock[0] = host.closed_until
     client.error = None
     to_redis.send([("user.1", {})])
     assert len(client.published) == 1
     client.error = redis.ConnectionError("away again")
-    with pytest.raises(redis.ConnectionError):
+    with pytest.raises(Unsent):
         to_redis.send([("user.1", {})])
-    assert to_redis.pause == 0.5
+    assert host.pause == 0.5
+
+
+def test_a_host_that_is_away_keeps_nothing_from_the_others(monkeypatch):
+    away, well = Client(), Client()
+    away.error = redis.ConnectionError("away")
+    clients = [away, well]
+    monkeypatch.setattr(senders, "_client", lambda options: clients[options["number"]])
+    hosts = [{**HOSTS[0], "number": number} for number in range(2)]
+    to_redis = RedisSender(RedisPubSubChannelLayer(hosts=hosts, prefix="doorbell"))
+    messages = [(f"user.{number}", {"number": number}) for number in range(40)]
+    with pytest.raises(Unsent) as unsent:
+        to_redis.send(messages)
+    unsent_groups = {group for group, _ in unsent.value.messages}
+    sent_groups = {channel.removeprefix("doorbell__group__") for channel, _ in well.published}
+    assert unsent_groups
+    assert sent_groups == {group for group, _ in messages} - unsent_groups
+
+
+def test_a_name_that_leads_nowhere_opens_the_breaker_like_any_failure(monkeypatch):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    to_redis = RedisSender(RedisPubSubChannelLayer(hosts=[{"address": "redis://redis:6379"}]))
+    with pytest.raises(Unsent, match="Name or service not known"):
+        to_redis.send([("user.1", {})])
+    assert to_redis.hosts[0].pause == 0.5
 
 
 def test_a_client_has_its_address_resolved_and_short_timeouts():
@@ -138,16 +183,32 @@ def test_a_client_has_its_address_resolved_and_short_timeouts():
     assert options["host"] in ("127.0.0.1", "::1")
     assert (options["port"], options["db"], options["password"]) == (6399, 2, "secret")
     assert (options["socket_timeout"], options["socket_connect_timeout"]) == (1, 1)
+    # redis-py's own default: ten tries, each with its timeout.
+    assert options["retry"].get_retries() == 0
     client.close()
 
 
+def test_a_client_takes_every_form_of_host_that_the_layer_takes():
+    by_port = senders._client({"host": "127.0.0.1", "port": 6399})
+    assert by_port.connection_pool.connection_kwargs["port"] == 6399
+    by_options = senders._client({"address": "redis://127.0.0.1:6399", "password": "secret"})
+    assert by_options.connection_pool.connection_kwargs["password"] == "secret"
+    by_sentinel = senders._client({"sentinels": [("127.0.0.1", 26399)], "master_name": "main"})
+    assert isinstance(by_sentinel.connection_pool, redis.sentinel.SentinelConnectionPool)
+    assert by_sentinel.connection_pool.service_name == "main"
+    for client in (by_port, by_options, by_sentinel):
+        client.close()
+
+
 def test_a_host_that_is_encrypted_keeps_its_name():
-    client = senders._client("rediss://localhost:6399")
+    client = senders._client({"address": "rediss://localhost:6399"})
     assert client.connection_pool.connection_kwargs["host"] == "localhost"
     client.close()
 
 
 def test_closing_closes_the_connections(to_redis, client):
+    to_redis.send([("user.1", {})])
+    assert not client.closed
     to_redis.close()
     assert client.closed
 

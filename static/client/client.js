@@ -116,7 +116,7 @@ export class DoorbellClient extends EventTarget {
    * A page of the conversation with one person, newest first.
    * @param {string} username
    * @param {{before?: number | null, limit?: number}} [page]
-   * @returns {Promise<Doorbell.Page<Doorbell.Message>>}
+   * @returns {Promise<Doorbell.Messages>}
    */
   messages(username, { before, limit } = {}) {
     return this.http.get("messages", { with: username, before, limit });

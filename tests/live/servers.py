@@ -264,12 +264,20 @@ class Server:
 
     def stop(self, seconds: float = 25) -> int:
         """SIGTERM; returns the exit code. Fails if it takes longer."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end, after a signal; returns the exit code."""
+        assert self._process is not None
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self} still runs {seconds} s after SIGTERM") from None
+            raise AssertionError(f"{self} still runs {seconds} s after it was told to end") from None
         finally:
             self.kill()
 

@@ -1,82 +1,71 @@
 """manage.py serve: the production entry."""
 
-import asyncio
-import socket
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
 import uvicorn
 from django.core.management.base import BaseCommand, CommandError
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from realtime import protocol, receivers
-from realtime.presence import presence
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but a client that sends text which isn't UTF-8 leaves no traceback in the log."""
-
-    def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
-                return
-        super().send_receive_event_to_app()
-
-
-class Server(uvicorn.Server):
-    """uvicorn, which ends by the signal that stopped it: what has to be done last is done before."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            sys.stdout.write(f"Doorbell listens at http://{host}:{port}/  (Ctrl-C ends it)\n")
-            sys.stdout.flush()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets=sockets)
-        await asyncio.to_thread(presence.stop)
-        await asyncio.to_thread(receivers.flush)
+from realtime import protocol
+from realtime.conf import conf
+from realtime.server import REQUEST_SECONDS, HttpProtocol, Server, SocketProtocol
 
 
 class Command(BaseCommand):
-    help = "Serve HTTP and sockets with uvicorn, set up for many long-lived connections."
+    help = (
+        "Serve HTTP and sockets with uvicorn, set up for many long-lived connections. SIGTERM or SIGINT (Ctrl-C) "
+        "drains: /readyz answers 503 and handshakes are refused at once; then nobody is let in any more, and the "
+        "sockets are closed with 1012, spread over a few seconds. A second signal ends the process at once."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+        parser.add_argument(
+            "--predrain-seconds",
+            type=float,
+            default=conf.predrain_seconds,
+            metavar="SECONDS",
+            help="told to stop, how long to go on listening, so that a load balancer notices the 503 of /readyz: "
+            "a little more than the interval of its checks (default %(default)g, or REALTIME_PREDRAIN_SECONDS)",
+        )
+        parser.add_argument(
+            "--drain-seconds",
+            type=float,
+            default=conf.drain_seconds,
+            metavar="SECONDS",
+            help="over how long the closing of the sockets is spread; a few sockets take less "
+            "(default %(default)g, or REALTIME_DRAIN_SECONDS)",
+        )
 
-    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+    def handle(
+        self, *args: Any, host: str, port: int, predrain_seconds: float, drain_seconds: float, **options: Any
+    ) -> None:
         if not 0 <= port <= 65535:
             raise CommandError(f"{port} is no port: give a number from 0 to 65535.")
-        server = Server(
-            uvicorn.Config(
-                "config.asgi:application",
-                host=host,
-                port=port,
-                loop="uvloop",
-                http="httptools",
-                ws=SocketProtocol,
-                ws_max_size=protocol.MOST_COMMAND_BYTES,
-                # Compressing small frames costs a megabyte a socket, and invites CRIME.
-                ws_per_message_deflate=False,
-                ws_ping_interval=20,
-                ws_ping_timeout=20,
-                lifespan="off",
-                backlog=2048,
-                timeout_graceful_shutdown=15,
-                # Django's settings configure logging; uvicorn's access log would show query strings.
-                log_config=None,
-                access_log=False,
-            )
+        for name, seconds in (("predrain", predrain_seconds), ("drain", drain_seconds)):
+            if not 0 <= seconds <= 3600:
+                raise CommandError(f"--{name}-seconds {seconds:g}: give a number from 0 to 3600.")
+        config = uvicorn.Config(
+            "config.asgi:application",
+            host=host,
+            port=port,
+            loop="uvloop",
+            http=HttpProtocol,
+            ws=SocketProtocol,
+            ws_max_size=protocol.MOST_COMMAND_BYTES,
+            # Compressing small frames costs a megabyte a socket, and invites CRIME.
+            ws_per_message_deflate=False,
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
+            lifespan="off",
+            backlog=2048,
+            timeout_graceful_shutdown=REQUEST_SECONDS,
+            # Django's settings configure logging; uvicorn's access log would show query strings.
+            log_config=None,
+            access_log=False,
         )
+        server = Server(config, predrain_seconds, drain_seconds)
         server.run()
         if not server.started:
             raise CommandError(f"Could not listen at {host}:{port}; is something else listening there?")

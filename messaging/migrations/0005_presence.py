@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('messaging', '0003_api_tokens'),
+        ('messaging', '0004_admin_sends'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,17 @@
+"""Inboxes, to look at."""
+
+from django.contrib import admin
+
+from messaging.models import Inbox
+
+from .parts import NAME, ReadOnly
+
+
+@admin.register(Inbox)
+class InboxAdmin(ReadOnly):
+    list_display = ("user", "revision", "unread_count", "floor", "epoch")
+    list_select_related = ("user",)
+    search_fields = (f"user__{NAME}",)
+    search_help_text = "A user's name"
+    ordering = (f"user__{NAME}",)
+    fields = ("user", "epoch", "revision", "unread_count", "floor")

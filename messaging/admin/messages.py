@@ -1,0 +1,93 @@
+"""Messages: who wrote what to whom, and what came of it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from messaging.models import Message, Notification
+
+from .deletion import BoundedDeletion
+from .parts import NAME, UserFilter, counted, link, link_to_list, number_of, shortened
+
+
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        if cleaned.get("sender") is not None and cleaned.get("sender") == cleaned.get("receiver"):
+            raise ValidationError("A message to oneself can't be sent.")
+        return cleaned
+
+
+@admin.register(Message)
+class MessageAdmin(BoundedDeletion):
+    form = MessageForm
+    list_display = (
+        "preview",
+        "sender_link",
+        "receiver_link",
+        "timestamp",
+        "read",
+        "number_of_notifications",
+    )
+    list_select_related = ("sender", "receiver")
+    list_filter = ("is_read", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
+    search_fields = ("content", f"sender__{NAME}", f"receiver__{NAME}")
+    search_help_text = "Words of the content, or of a name"
+    autocomplete_fields = ("sender", "receiver")
+    actions = ("mark_read", "mark_unread", "delete_selected")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        rows: QuerySet[Message] = super().get_queryset(request).select_related("sender", "receiver")
+        return rows.annotate(notification_count=number_of(Notification.objects.all(), "message"))
+
+    def get_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:
+        if obj is None:
+            return "sender", "receiver", "content"
+        return "sender_link", "receiver_link", "content", "timestamp", "is_read", "number_of_notifications"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:
+        # A message that has been sent stays what it is.
+        if obj is None:
+            return ()
+        return "sender_link", "receiver_link", "content", "timestamp", "number_of_notifications"
+
+    def save_model(self, request: HttpRequest, obj: Message, form: Any, change: bool) -> None:
+        if not change:
+            obj.save()
+        elif "is_read" in form.changed_data:
+            rows = Message.objects.filter(pk=obj.pk)
+            _ = rows.mark_read() if obj.is_read else rows.mark_unread()
+
+    @admin.display(description="message")
+    def preview(self, message: Message) -> str:
+        return shortened(message.content)
+
+    @admin.display(description="sender", ordering=f"sender__{NAME}")
+    def sender_link(self, message: Message) -> str:
+        return link(message.sender)
+
+    @admin.display(description="receiver", ordering=f"receiver__{NAME}")
+    def receiver_link(self, message: Message) -> str:
+        return link(message.receiver)
+
+    @admin.display(description="read", boolean=True, ordering="is_read")
+    def read(self, message: Message) -> bool:
+        return message.is_read
+
+    @admin.display(description="notifications")
+    def number_of_notifications(self, message: Message) -> str:
+        count: int = message.notification_count  # type: ignore[attr-defined]
+        return link_to_list(Notification, count, message__id__exact=message.pk) if count else "0"
+
+    @admin.action(description="Mark selected messages read", permissions=["change"])
+    def mark_read(self, request: HttpRequest, queryset: Any) -> None:
+        self.message_user(request, f"{counted(queryset.mark_read(), 'message')} marked read.")
+
+    @admin.action(description="Mark selected messages unread", permissions=["change"])
+    def mark_unread(self, request: HttpRequest, queryset: Any) -> None:
+        self.message_user(request, f"{counted(queryset.mark_unread(), 'message')} marked unread.")

@@ -1,0 +1,104 @@
+"""Notifications: to look at, to mark, to remove from every device, and to send."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from messaging import notification_types, notifications
+from messaging.models import Notification
+
+from .deletion import BoundedDeletion
+from .parts import NAME, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
+from .sending import SendView
+
+SHOWN_OF_A_NOTIFICATION = (
+    "user_link",
+    "type_label",
+    "title",
+    "description",
+    "level",
+    "url",
+    "is_read",
+    "actor_link",
+    "message_link",
+    "created_at",
+    "revision",
+    "pending_since",
+)
+
+
+@admin.register(Notification)
+class NotificationAdmin(BoundedDeletion, SendView):
+    list_display = (
+        "title",
+        "user_link",
+        "type_label",
+        "read",
+        "actor_link",
+        "message_link",
+        "created_at",
+    )
+    list_select_related = ("user", "actor", "message")
+    list_filter = ("is_read", TypeFilter, LevelFilter, "created_at", ("user", UserFilter))
+    search_fields = ("title", "description", f"user__{NAME}")
+    search_help_text = "Words of the title or the description, or of the user's name"
+    fields = SHOWN_OF_A_NOTIFICATION
+    # Clients keep the texts that they were told: a changed one would reach nobody.
+    readonly_fields = tuple({*SHOWN_OF_A_NOTIFICATION} - {"is_read"})
+    actions = ("mark_read", "mark_unread", "delete_selected")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        return super().get_queryset(request).select_related("user", "actor", "message")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        if (known := actions.get("delete_selected")) is not None:
+            function, name, _ = known
+            actions[name] = (function, name, "Remove selected notifications from every device")
+        return actions
+
+    def save_model(self, request: HttpRequest, obj: Notification, form: Any, change: bool) -> None:
+        if "is_read" in form.changed_data:
+            mark = notifications.mark_read if obj.is_read else notifications.mark_unread
+            mark(obj.user_id, [obj.pk])
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        notifications.remove_rows(queryset)
+
+    @admin.display(description="user", ordering=f"user__{NAME}")
+    def user_link(self, notification: Notification) -> str:
+        return link(notification.user)
+
+    @admin.display(description="type", ordering="notification_type")
+    def type_label(self, notification: Notification) -> str:
+        declared = {known.name: known.label for known in notification_types.all_types()}
+        return declared.get(notification.notification_type, notification.notification_type)
+
+    @admin.display(description="read", boolean=True, ordering="is_read")
+    def read(self, notification: Notification) -> bool:
+        return notification.is_read
+
+    @admin.display(description="from", ordering=f"actor__{NAME}")
+    def actor_link(self, notification: Notification) -> str:
+        return link(notification.actor)
+
+    @admin.display(description="message")
+    def message_link(self, notification: Notification) -> str:
+        message = notification.message
+        return link(message, shortened(message.content, 25) if message else None)
+
+    @admin.action(description="Mark selected notifications read", permissions=["change"])
+    def mark_read(self, request: HttpRequest, queryset: Any) -> None:
+        changed = notifications.mark_rows_read(queryset)
+        self.message_user(request, f"{counted(changed, 'notification')} marked read.")
+
+    @admin.action(description="Mark selected notifications unread", permissions=["change"])
+    def mark_unread(self, request: HttpRequest, queryset: Any) -> None:
+        changed = notifications.mark_rows_unread(queryset)
+        self.message_user(request, f"{counted(changed, 'notification')} marked unread.")

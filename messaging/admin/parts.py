@@ -1,0 +1,115 @@
+"""What the admin's pages are made of: links, counts, filters that don't look through all rows, and read-only pages."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+
+from messaging import notification_types
+
+NAME = get_user_model().USERNAME_FIELD
+NOTHING = "-"
+PREVIEW = 60
+# So many users are offered to filter by. Everybody else is found by the search, or by a link on their profile.
+USERS_OFFERED = 30
+
+
+def link(thing: Model | None, text: str | None = None) -> str:
+    """Link to a row's own page, if it has one."""
+    if thing is None:
+        return NOTHING
+    options = thing._meta
+    try:
+        url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[thing.pk])
+    except NoReverseMatch:
+        return text or str(thing)
+    return format_html('<a href="{}">{}</a>', url, text or thing)
+
+
+def link_to_list(model: type[Model], text: Any, **filters: Any) -> str:
+    """Link to the rows of a model that these filters leave."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
+
+
+def shortened(text: str, length: int = PREVIEW) -> str:
+    return (text[:length] + ("…" if len(text) > length else "")).strip() or NOTHING
+
+
+def number_of(rows: QuerySet[Any], column: str, outer: str = "pk") -> Coalesce:
+    """Count the rows whose `column` is the `outer` one, in a subquery: only those of the page shown are counted."""
+    own = rows.filter(**{column: OuterRef(outer)}).order_by()
+    number = own.values(column).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(number, output_field=IntegerField()), 0)
+
+
+def counted(count: int, name: str, plural: str = "") -> str:
+    return f"{count:,} {name if count == 1 else plural or name + 's'}"
+
+
+class UserFilter(admin.RelatedFieldListFilter):
+    """A filter by user that offers the first few, and whoever is chosen: there may be a hundred thousand."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        users = get_user_model().objects.order_by(NAME).values_list("pk", NAME)
+        offered = list(users[:USERS_OFFERED])
+        # The filter's value, of which Django has made a list.
+        chosen = [pk for value in self.lookup_val or () if (pk := str(value)).isdecimal() and len(pk) < 19]
+        if chosen and not {str(pk) for pk, _ in offered} & set(chosen):
+            offered += users.filter(pk__in=chosen)
+        return offered
+
+
+class TypeFilter(admin.SimpleListFilter):
+    """A filter by type that knows the declared ones, instead of looking through all rows for them."""
+
+    title = "type"
+    parameter_name = "notification_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
+        for declared in notification_types.all_types():
+            yield declared.name, declared.label
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(notification_type=self.value()) if self.value() else queryset
+
+
+class LevelFilter(admin.SimpleListFilter):
+    """A filter by level, which doesn't look through all rows either."""
+
+    title = "level"
+    parameter_name = "level"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(level, level) for level in get_args(notification_types.Level)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(level=self.value()) if self.value() else queryset
+
+
+class GoesWithItsUser(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that are neither added nor deleted by hand: they come and go with their users."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Django asks this too when a user is to be deleted, and then the answer is that of the user's rights.
+        match, options = request.resolver_match, self.model._meta
+        if match is not None and str(match.url_name).startswith(f"{options.app_label}_{options.model_name}_"):
+            return False
+        return super().has_delete_permission(request, obj)
+
+
+class ReadOnly(GoesWithItsUser):
+    """Rows to look at."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

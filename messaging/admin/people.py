@@ -1,0 +1,107 @@
+"""People: their profiles, and their accounts."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from messaging import profiles
+from messaging.models import Message, Notification, UserProfile
+
+from .deletion import BoundedDeletion
+from .parts import NAME, GoesWithItsUser, counted, link, link_to_list, number_of
+from .sending import SendsNotifications
+
+
+@admin.register(UserProfile)
+class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
+    list_display = ("user", "online", "hidden", "last_seen", "sent", "received", "notifications")
+    list_select_related = ("user",)
+    list_filter = ("is_online", "is_hidden", "last_seen")
+    search_fields = (f"user__{NAME}",)
+    search_help_text = "A user's name"
+    ordering = (f"user__{NAME}",)
+    readonly_fields = (
+        "user_link",
+        "last_seen",
+        "offline_after",
+        "version",
+        "sent",
+        "received",
+        "notifications",
+    )
+    fields = ("user_link", "is_online", "is_hidden", *readonly_fields[1:])
+    actions = ("set_online", "set_offline", "send_notification")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UserProfile]:
+        rows: QuerySet[UserProfile] = super().get_queryset(request).select_related("user")
+        return rows.annotate(
+            sent_count=number_of(Message.objects.all(), "sender", "user"),
+            received_count=number_of(Message.objects.all(), "receiver", "user"),
+            notification_count=number_of(Notification.objects.all(), "user", "user"),
+        )
+
+    def users_of(self, queryset: QuerySet[UserProfile]) -> QuerySet[Any]:
+        return get_user_model()._default_manager.filter(profile__in=queryset.order_by().values("pk"))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        texts = {
+            "is_online": "Set by hand, it lasts until the user's next connect or disconnect;"
+            " online without a connection, five minutes at most.",
+            "is_hidden": "To their contacts a hidden user is offline and was never seen, and nobody is notified.",
+        }
+        return super().get_form(request, obj, change=change, help_texts=texts, **kwargs)
+
+    @admin.display(description="online", boolean=True, ordering="is_online")
+    def online(self, profile: UserProfile) -> bool:
+        return profile.is_online
+
+    @admin.display(description="hidden", boolean=True, ordering="is_hidden")
+    def hidden(self, profile: UserProfile) -> bool:
+        return profile.is_hidden
+
+    @admin.display(description="account")
+    def user_link(self, profile: UserProfile) -> str:
+        return link(profile.user)
+
+    @admin.display(description="sent")
+    def sent(self, profile: Any) -> str:
+        return link_to_list(Message, profile.sent_count, sender__id__exact=profile.user_id)
+
+    @admin.display(description="received")
+    def received(self, profile: Any) -> str:
+        return link_to_list(Message, profile.received_count, receiver__id__exact=profile.user_id)
+
+    @admin.display(description="notifications")
+    def notifications(self, profile: Any) -> str:
+        return link_to_list(Notification, profile.notification_count, user__id__exact=profile.user_id)
+
+    @admin.action(description="Set selected users online, for five minutes", permissions=["change"])
+    def set_online(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
+        self._set(request, queryset, is_online=True)
+
+    @admin.action(description="Set selected users offline", permissions=["change"])
+    def set_offline(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
+        self._set(request, queryset, is_online=False)
+
+    def _set(self, request: HttpRequest, queryset: QuerySet[UserProfile], *, is_online: bool) -> None:
+        user_ids = list(queryset.order_by().values_list("user_id", flat=True))
+        changed = len(profiles.set_many_by_hand(user_ids, is_online=is_online))
+        self.message_user(request, f"{counted(changed, 'user')} set {'online' if is_online else 'offline'}.")
+
+
+class AccountAdmin(BoundedDeletion, SendsNotifications, UserAdmin):  # type: ignore[type-arg]
+    """Django's page of accounts, for people with a hundred thousand notifications. Mix it into one of your own."""
+
+    actions = ("send_notification", "delete_selected")
+
+
+if admin.site.is_registered(get_user_model()):
+    registered = admin.site.get_model_admin(get_user_model())
+    # A project's own page of its accounts is left alone.
+    if type(registered) is UserAdmin:
+        admin.site.unregister(get_user_model())
+        admin.site.register(get_user_model(), AccountAdmin)

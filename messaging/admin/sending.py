@@ -1,0 +1,247 @@
+"""Sending a notification to chosen people: a form, a page that shows who will get what, and a line in the log."""
+
+import re
+import secrets
+from typing import Any, get_args
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, AutocompleteSelectMultiple
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+
+from messaging import notification_types, notifications
+from messaging.exceptions import MessagingError
+from messaging.models import Notification
+
+from .parts import NAME, counted
+
+# Everybody at once is a matter for a program: notify_many.
+MOST_PEOPLE = 10_000
+LISTED = 50
+PERMISSION = "messaging.send_notification"
+
+
+def active_users() -> QuerySet[Any]:
+    return get_user_model()._default_manager.filter(is_active=True)
+
+
+class Lines(forms.CharField):
+    """A text of several lines, each ended as everywhere but in a browser's form."""
+
+    widget = AdminTextareaWidget
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(str(value or "").replace("\r\n", "\n"))
+
+
+class Chooser(AutocompleteSelectMultiple):
+    """Django's, which fails with what is no id, or far too high a one."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        return [pk for pk in super().value_from_datadict(data, files, name) or () if _is_id(pk)]
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        get_user_model()._meta.pk.clean(value, None)
+    except ValidationError:
+        return False
+    return True
+
+
+class SendForm(forms.Form):
+    people = forms.ModelMultipleChoiceField(
+        queryset=get_user_model()._default_manager.none(),
+        required=False,
+        widget=Chooser(Notification._meta.get_field("user"), admin.site),
+    )
+    usernames = Lines(required=False, help_text="Usernames, one a line or separated by commas.")
+    notification_type = forms.ChoiceField(label="Type")
+    title = forms.CharField(max_length=200, widget=AdminTextInputWidget)
+    description = Lines(max_length=500, required=False)
+    level = forms.ChoiceField(
+        choices=[("", "the type's own"), *((level, level) for level in get_args(notification_types.Level))],
+        required=False,
+    )
+    url = forms.CharField(
+        label="URL",
+        max_length=500,
+        required=False,
+        widget=AdminTextInputWidget,
+        help_text="Where a click leads: /… on this site, or http(s)://…",
+    )
+    # So that a form that is sent twice notifies once.
+    key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, request: HttpRequest, data: Any = None, **options: Any) -> None:
+        initial = {
+            "notification_type": notification_types.ANNOUNCEMENT.name,
+            "key": secrets.token_urlsafe(12),
+        }
+        super().__init__(data, initial=initial | options.pop("initial", {}), **options)
+        types = [known for known in notification_types.all_types() if not known.presence_like]
+        self.fields["notification_type"].choices = [(known.name, known.label) for known in types]  # type: ignore[attr-defined]
+        self.fields["people"].queryset = active_users().order_by(NAME)  # type: ignore[attr-defined]
+        # The names that are offered come from the list of users.
+        users = get_user_model()._meta
+        if not any(
+            request.user.has_perm(f"{users.app_label}.{may}_{users.model_name}") for may in ("view", "change")
+        ):
+            del self.fields["people"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        chosen = {user.pk: user.get_username() for user in cleaned.get("people") or ()}
+        chosen |= self._named(cleaned.get("usernames", ""))
+        if not chosen and not self.errors:
+            self.add_error(None, "Choose at least one person.")
+        if len(chosen) > MOST_PEOPLE:
+            self.add_error(None, f"{len(chosen)} people are too many: {MOST_PEOPLE} at once.")
+        cleaned["receivers"] = dict(sorted(chosen.items(), key=lambda item: str(item[1])))
+        if not self.errors:
+            try:
+                cleaned["example"] = notifications.build(0, **self.content(cleaned))
+            except MessagingError as error:
+                self.add_error(None, str(error))
+        return cleaned
+
+    def _named(self, text: str) -> dict[Any, str]:
+        names = {name.strip() for name in re.split(r"[,\n]", text)} - {""}
+        found: dict[Any, str] = {}
+        ordered = sorted(names)
+        for start in range(0, len(ordered), 500):
+            some = active_users().filter(**{f"{NAME}__in": ordered[start : start + 500]})
+            found |= dict(some.values_list("pk", NAME))
+        if unknown := sorted(names - set(found.values())):
+            more = f", and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+            self.add_error(
+                "usernames", f"There is no active user {', '.join(map(repr, unknown[:10]))}{more}."
+            )
+        return found
+
+    @staticmethod
+    def content(cleaned: dict[str, Any]) -> dict[str, Any]:
+        """What `notify_many` is to be told, but for whom."""
+        return {
+            **{name: cleaned[name] for name in ("notification_type", "title", "description")},
+            **{name: cleaned[name] or None for name in ("level", "url")},
+        }
+
+
+class SendsNotifications(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Has the action "send a notification to the selected people". `users_of` says who those are."""
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(PERMISSION)
+
+    def users_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return get_user_model()._default_manager.filter(pk__in=queryset.order_by().values("pk"))
+
+    @admin.action(description="Send a notification to the selected people", permissions=["send"])
+    def send_notification(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        users = self.users_of(queryset)
+        names = list(
+            users.filter(is_active=True).order_by(NAME).values_list(NAME, flat=True)[: MOST_PEOPLE + 1]
+        )
+        if not names or len(names) > MOST_PEOPLE:
+            text = (
+                f"More than {MOST_PEOPLE} people are too many at once."
+                if names
+                else "None of them is active."
+            )
+            self.message_user(request, text, messages.ERROR)
+            return None
+        if inactive := users.filter(is_active=False).count():
+            self.message_user(request, f"{counted(inactive, 'inactive user')} left out.", messages.WARNING)
+        return form_page(request, SendForm(request, initial={"usernames": "\n".join(names)}))
+
+
+class SendView(SendsNotifications):
+    """The pages of sending, under the list of notifications."""
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view(self.send_view)
+        return [path("send/", view, name="messaging_notification_send"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may = {"has_send_permission": self.has_send_permission(request)}
+        return super().changelist_view(request, may | (extra_context or {}))
+
+    def send_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_send_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return form_page(request, SendForm(request))
+        form = SendForm(request, request.POST)
+        if not form.is_valid() or "change" in request.POST:
+            return form_page(request, form)
+        if "confirmed" not in request.POST:
+            return confirmation_page(request, form)
+        level, text = send(request.user, form)
+        self.message_user(request, text, level)
+        there = "changelist" if self.has_view_or_change_permission(request) else "send"
+        return HttpResponseRedirect(reverse(f"admin:messaging_notification_{there}"))
+
+
+def send(sender: Any, form: SendForm) -> tuple[int, str]:
+    """Notify the form's people, and log it. Returns the level and the text of a message for the sender."""
+    cleaned = form.cleaned_data
+    receivers = cleaned["receivers"]
+    with transaction.atomic():
+        rows = notifications.notify_many(
+            receivers, **form.content(cleaned), dedupe_key=f"admin:{cleaned['key']}"
+        )
+        if not rows:
+            return messages.WARNING, "That was sent before, and nobody is told twice."
+        names = [receivers[row.user_id] for row in rows]
+        people = counted(len(rows), "person", "people")
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        LogEntry.objects.create(
+            user_id=sender.pk,
+            content_type=ContentType.objects.get_for_model(Notification),
+            object_id=str(rows[0].pk) if len(rows) == 1 else None,
+            object_repr=cleaned["title"],
+            action_flag=ADDITION,
+            change_message=f"Sent to {people}: {', '.join(names[:LISTED])}{more}.",
+        )
+    return messages.SUCCESS, f"“{cleaned['title']}” was sent to {people}."
+
+
+def form_page(request: HttpRequest, form: Any) -> HttpResponse:
+    who = tuple(name for name in ("people", "usernames") if name in form.fields)
+    what = ("notification_type", "title", "description", "level", "url")
+    fieldsets: Any = [("Who", {"fields": who}), ("What", {"fields": what})]
+    return _page(request, "form", form, title="Send a notification", adminform=AdminForm(form, fieldsets, {}))
+
+
+def confirmation_page(request: HttpRequest, form: SendForm) -> HttpResponse:
+    receivers = list(form.cleaned_data["receivers"].values())
+    return _page(
+        request,
+        "confirmation",
+        form,
+        title="Send this notification?",
+        example=form.cleaned_data["example"],
+        type_label=notification_types.get(form.cleaned_data["notification_type"]).label,
+        people=counted(len(receivers), "person", "people"),
+        listed=receivers[:LISTED],
+        more=len(receivers[LISTED:]),
+    )
+
+
+def _page(request: HttpRequest, name: str, form: SendForm, **context: Any) -> HttpResponse:
+    shared = admin.site.each_context(request) | {
+        "opts": Notification._meta,
+        "form": form,
+        "media": form.media,
+    }
+    return TemplateResponse(request, f"admin/messaging/notification/send_{name}.html", shared | context)

@@ -1,0 +1,64 @@
+"""What the API says about itself, added to what ninja reads from the calls: every refusal, and every way to sign in."""
+
+from http import HTTPStatus
+from typing import Any
+
+COOKIE, CSRF, BEARER = "SessionCookie", "CsrfToken", "ApiToken"
+RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+
+
+def security_schemes(cookie: str) -> dict[str, Any]:
+    return {
+        COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie, "description": "From `POST session`."},
+        CSRF: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRFToken",
+            "description": "`csrf_token` of `GET session`. Goes with the cookie on every call that isn't a GET.",
+        },
+        BEARER: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API token: the admin or `manage.py create_api_token` makes them.",
+        },
+    }
+
+
+def complete(document: dict[str, Any], cookie: str) -> None:
+    """Complete ninja's document in place. `cookie`: the session cookie's name."""
+    document["components"]["securitySchemes"] = security_schemes(cookie)
+    for calls in document["paths"].values():
+        for method, call in calls.items():
+            _complete_call(method, call)
+
+
+def _complete_call(method: str, call: dict[str, Any]) -> None:
+    with_login = "security" in call
+    if with_login:
+        call["security"] = _ways_in(method, publishing="publishing" in call["tags"])
+    responses = call["responses"]
+    for status in _possible(method, with_login=with_login) - responses.keys():
+        responses[status] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    if HTTPStatus.TOO_MANY_REQUESTS in responses:
+        responses[429]["headers"] = {"Retry-After": RETRY_AFTER}
+    call["responses"] = {str(status): responses[status] for status in sorted(responses)}
+
+
+def _ways_in(method: str, *, publishing: bool) -> list[dict[str, list[str]]]:
+    if publishing:
+        return [{BEARER: []}]
+    return [{BEARER: []}, {COOKIE: []} if method == "get" else {COOKIE: [], CSRF: []}]
+
+
+def _possible(method: str, *, with_login: bool) -> set[int]:
+    """The refusals that any call of this kind can end in. What is one call's own stands at that call."""
+    refusals = {422, 500}
+    if method == "post":
+        # Also without a body of its own: Django looks for the CSRF token in a form.
+        refusals |= {400, 413}
+    if with_login:
+        refusals |= {401, 403, 429}
+    return refusals

@@ -1,0 +1,141 @@
+"""The socket's description, AsyncAPI 3.0, made from the frames, commands and close codes of protocol.py.
+
+Its words are those of docs/protocol.md, which says more; the shapes are the models' own.
+"""
+
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from . import protocol
+from .protocol import CloseCode
+
+ADDRESS = "/ws/notifications/"
+LARGEST_FRAME_BYTES = 512 * 1024
+
+FRAMES: tuple[type[BaseModel], ...] = get_args(get_args(protocol.ServerFrame)[0])
+COMMANDS: tuple[type[BaseModel], ...] = tuple(protocol.COMMANDS.values())
+
+WHEN = {
+    "hello": "The first frame, always. `resumed`: `since` was given and can be served.",
+    "presence_state": "The second frame: the contacts who are online now.",
+    "inbox": "A revision: what is new, became read or unread, or is gone. A list that is left out is empty.",
+    "synced": "The catch-up is complete up to here; live from now on.",
+    "reset": "A catch-up is impossible: read the list over HTTP. Live frames follow from `revision` on.",
+    "presence": "A contact came or went. Ignore a `version` that isn't higher than the known one.",
+    "heartbeat": "Every `heartbeat_seconds`. A client whose revision is another sends `resume`.",
+    "pong": "The answer to `ping`.",
+    "error": "The last command was bad. The socket stays open.",
+    "resume": "Asks for what came after `since`: answered by a catch-up that ends in `synced` or `reset`.",
+    "ping": "Answered by `pong`.",
+}
+DESCRIPTION = f"""\
+One user's inbox, live. A client gives the last revision that it applied as `since`, with the `epoch` to which it
+belongs; then come `hello`, `presence_state`, what it missed, `synced`, and one frame for each further revision.
+
+Text frames of one JSON object, at most {LARGEST_FRAME_BYTES // 1024} KiB from the server and
+{protocol.MOST_COMMAND_BYTES // 1024} KiB from the client. Unknown fields and unknown types of frames are to be ignored.
+The subprotocol is `{protocol.SUBPROTOCOL}`. Without the session's cookie a client gets a ticket over HTTP (`POST
+/api/v1/ticket`) and offers `{protocol.TICKET_PREFIX}<ticket>` as a second subprotocol.
+"""
+REVISION = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+
+
+class _Shapes(GenerateJsonSchema):
+    """What is sent is always there, but for lists: empty ones may be left out. And it may grow, so it isn't closed."""
+
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,
+    ) -> bool:
+        if self.mode == "validation":
+            return super().field_is_required(field, total)
+        return field["schema"].get("default") != []
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+        shape = super().model_schema(schema)
+        if self.mode == "serialization":
+            shape.pop("additionalProperties", None)
+        return shape
+
+
+def document(host: str, *, secure: bool) -> dict[str, Any]:
+    """Return the description. `host`: where the server is, with its port if it has one of its own."""
+    messages, schemas = _components()
+    frames, commands = ([name_of(model) for model in models] for models in (FRAMES, COMMANDS))
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Doorbell", "version": "1", "description": DESCRIPTION},
+        "defaultContentType": "application/json",
+        "servers": {"here": {"host": host, "protocol": "wss" if secure else "ws"}},
+        "channels": {"notifications": _channel([*frames, *commands])},
+        "operations": {
+            "tell": _operation("send", "What the server tells.", frames),
+            "ask": _operation("receive", "What a client may ask. Changes go over HTTP.", commands),
+        },
+        "components": {"messages": messages, "schemas": schemas},
+        "x-close-codes": [_close_code(code) for code in CloseCode],
+    }
+
+
+def name_of(model: type[BaseModel]) -> str:
+    """The `type` of a frame or command."""
+    name: str = get_args(model.model_fields["type"].annotation)[0]
+    return name
+
+
+def _components() -> tuple[dict[str, Any], dict[str, Any]]:
+    messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for models, mode, kind in ((FRAMES, "serialization", "Frame"), (COMMANDS, "validation", "Command")):
+        for model in models:
+            shape = model.model_json_schema(
+                mode=mode,  # type: ignore[arg-type]
+                schema_generator=_Shapes,
+                ref_template="#/components/schemas/{model}",
+            )
+            schemas |= shape.pop("$defs", {})
+            title = shape["title"] = f"{model.__name__}{kind}"
+            schemas[title] = shape
+            messages[name_of(model)] = {
+                "name": name_of(model),
+                "summary": WHEN[name_of(model)],
+                "payload": {"$ref": f"#/components/schemas/{title}"},
+            }
+    return messages, dict(sorted(schemas.items()))
+
+
+def _channel(names: list[str]) -> dict[str, Any]:
+    query = {
+        "type": "object",
+        "properties": {"since": REVISION, "epoch": {"type": "string"}},
+    }
+    return {
+        "address": ADDRESS,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+    }
+
+
+def _operation(action: str, summary: str, names: list[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "summary": summary,
+        "channel": {"$ref": "#/channels/notifications"},
+        "messages": [{"$ref": f"#/channels/notifications/messages/{name}"} for name in names],
+    }
+
+
+def _close_code(code: CloseCode) -> dict[str, Any]:
+    stops = 4500 <= code < 5000
+    return {
+        "code": int(code),
+        "name": code.name.lower().replace("_", " "),
+        "client": "stops" if stops else "reconnects",
+    }

@@ -1,0 +1,241 @@
+"""The guarded Redis channel layer: Channels' API on Redis pub/sub, for connections that die, hang and go silent.
+
+It speaks the stock pub/sub layer's words (channels_redis.pubsub), so that servers with either can be mixed. What
+is different: a join returns when Redis has confirmed it, a dead connection is noticed and replaced within seconds,
+whoever asks is told when messages may have been lost, and nothing grows without bound.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from channels_redis.utils import _consistent_hash, _wrap_close, decode_hosts
+
+from .subscriber import Subscriber
+
+logger = logging.getLogger(__name__)
+
+# What a channel holds for a receiver that doesn't come. Then it is told of a gap instead.
+MOST_MESSAGES = 10_000
+MOST_BYTES = 32 * 1024 * 1024
+
+Message = dict[str, Any]
+
+
+class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped
+    """Takes `hosts`, `prefix`, `serializer_format` and `symmetric_encryption_keys` as the stock layer does.
+
+    Each event loop has connections of its own. The counters are those of all loops together, and may be read by
+    any thread.
+    """
+
+    _layers: "dict[asyncio.AbstractEventLoop, LoopLayer]"
+
+    def _get_layer(self) -> "LoopLayer":
+        loop = asyncio.get_running_loop()
+        if loop not in self._layers:
+            self._layers[loop] = LoopLayer(self, **self._kwargs)
+            _wrap_close(self, loop)
+        return self._layers[loop]
+
+    async def receive(self, channel: str) -> Message:
+        return await self._get_layer().receive(channel)
+
+    def on_gap(self, callback: Callable[[], None]) -> None:
+        """Have this called on the running loop whenever messages for it may have been lost."""
+        self._get_layer().when_gap = callback
+
+    @property
+    def _subscribers(self) -> list[Subscriber]:
+        return [subscriber for layer in list(self._layers.values()) for subscriber in layer.subscribers]
+
+    @property
+    def started(self) -> bool:
+        """Has anybody subscribed to anything? Before that nothing is known of Redis."""
+        return any(subscriber.started for subscriber in self._subscribers)
+
+    @property
+    def healthy(self) -> bool:
+        """Do messages arrive, as far as is known?"""
+        return all(subscriber.healthy for subscriber in self._subscribers if subscriber.started)
+
+    @property
+    def away(self) -> bool:
+        """Is it known that messages don't arrive?"""
+        return any(subscriber.away for subscriber in self._subscribers)
+
+    @property
+    def generation(self) -> int:
+        """How often subscriptions were made and confirmed: it goes up after every gap."""
+        return sum(subscriber.generation for subscriber in self._subscribers)
+
+    @property
+    def reconnects(self) -> int:
+        return sum(subscriber.reconnects for subscriber in self._subscribers)
+
+    @property
+    def probe_seconds(self) -> float | None:
+        """How long the last probe took to Redis and back; of several hosts the slowest's. None: none came back yet."""
+        known = [sub.probe_seconds for sub in self._subscribers if sub.probe_seconds is not None]
+        return max(known, default=None)
+
+    @property
+    def dropped(self) -> int:
+        """Messages that a channel had no room for."""
+        return sum(layer.dropped for layer in list(self._layers.values()))
+
+    @property
+    def malformed(self) -> int:
+        """Messages that couldn't be read, and were ignored."""
+        return sum(layer.malformed for layer in list(self._layers.values()))
+
+
+class _Channel(asyncio.Queue[bytes]):
+    """What waits for a receiver, and the groups that the channel is in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+        self.groups: set[str] = set()
+
+    def _put(self, item: bytes) -> None:
+        super()._put(item)
+        self.bytes += len(item)
+
+    def _get(self) -> bytes:
+        item = super()._get()
+        self.bytes -= len(item)
+        return item
+
+    @property
+    def is_full(self) -> bool:
+        return self.qsize() >= MOST_MESSAGES or self.bytes >= MOST_BYTES
+
+    def clear(self) -> int:
+        """Drop what waits; returns how many messages that was."""
+        count = self.qsize()
+        while not self.empty():
+            self.get_nowait()
+        return count
+
+
+class LoopLayer:
+    """The layer of one event loop. Methods as in Channels' specification of channel layers."""
+
+    extensions = ("groups", "flush")
+
+    def __init__(
+        self, layer: GuardedRedisLayer, hosts: list[Any] | None = None, prefix: str = "asgi", **kwargs: Any
+    ) -> None:
+        self.dropped = 0
+        self.malformed = 0
+        self.when_gap: Callable[[], None] = lambda: None
+        self.subscribers = [Subscriber(host, prefix, self._take, self._gap) for host in decode_hosts(hosts)]
+        self._layer = layer
+        self._prefix = prefix
+        self._channels: dict[str, _Channel] = {}
+        # Redis' name of a group: its channels.
+        self._groups: dict[str, set[_Channel]] = {}
+
+    async def send(self, channel: str, message: Message) -> None:
+        await self._subscriber(channel).publish(channel, self._layer.serialize(message))
+
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        name = f"{self._prefix}{prefix}{uuid.uuid4().hex}"
+        await self._open(name)
+        return name
+
+    async def receive(self, channel: str) -> Message:
+        """Return the next message. As in the stock layer, cancelling this is the end of the channel."""
+        if channel not in self._channels:
+            await self._open(channel)
+        waiting = self._channels[channel]
+        try:
+            while True:
+                data = await waiting.get()
+                if (message := self._read(data)) is not None:
+                    return message
+        except (asyncio.CancelledError, GeneratorExit):
+            self._forget(channel)
+            raise
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Return when Redis has confirmed it. TimeoutError after a second: the channel will be in the group later."""
+        if channel not in self._channels:
+            raise RuntimeError(f"{channel} is no channel of this process: only those can be in a group")
+        name = self._group(group)
+        self._groups.setdefault(name, set()).add(self._channels[channel])
+        self._channels[channel].groups.add(name)
+        await self._subscriber(name).subscribe(name)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        if channel in self._channels:
+            self._leave(self._group(group), self._channels[channel])
+
+    async def group_send(self, group: str, message: Message) -> None:
+        name = self._group(group)
+        await self._subscriber(name).publish(name, self._layer.serialize(message))
+
+    async def flush(self) -> None:
+        """Close every connection, and forget every channel and group."""
+        self._channels.clear()
+        self._groups.clear()
+        for subscriber in self.subscribers:
+            await subscriber.close()
+
+    def _group(self, group: str) -> str:
+        return f"{self._prefix}__group__{group}"
+
+    def _subscriber(self, name: str) -> Subscriber:
+        # As the stock layer and senders.py share channels out.
+        shard: int = _consistent_hash(name, len(self.subscribers))
+        return self.subscribers[shard]
+
+    async def _open(self, name: str) -> None:
+        self._channels[name] = _Channel()
+        try:
+            await self._subscriber(name).subscribe(name)
+        except TimeoutError:
+            logger.debug("%s will be heard when Redis is there", name)
+
+    def _forget(self, name: str) -> None:
+        channel = self._channels.pop(name, None)
+        if channel is not None:
+            for group in list(channel.groups):
+                self._leave(group, channel)
+            self._subscriber(name).unsubscribe(name)
+
+    def _leave(self, group: str, channel: _Channel) -> None:
+        channel.groups.discard(group)
+        members = self._groups.get(group, set())
+        members.discard(channel)
+        if group in self._groups and not members:
+            del self._groups[group]
+            self._subscriber(group).unsubscribe(group)
+
+    def _take(self, name: str, data: bytes) -> None:
+        channel = self._channels.get(name)
+        for waiting in (channel,) if channel is not None else self._groups.get(name, ()):
+            if waiting.is_full:
+                # One question to the database costs less than all that, and tells as much.
+                self.dropped += waiting.clear()
+                self._gap()
+            waiting.put_nowait(data)
+
+    def _read(self, data: bytes) -> Message | None:
+        """Anybody who can reach Redis may publish, and another version of this server may write otherwise."""
+        try:
+            message = self._layer.deserialize(data)
+        except Exception as error:
+            logger.debug("a message that can't be read: %s", error)
+            message = None
+        if isinstance(message, dict):
+            return message
+        self.malformed += 1
+        return None
+
+    def _gap(self) -> None:
+        self.when_gap()

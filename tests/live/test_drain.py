@@ -1,0 +1,62 @@
+"""`serve` told to stop: what it says meanwhile, and that it waits for nothing without need."""
+
+import asyncio
+import signal
+
+from .conftest import World
+from .test_handshake import refused
+
+
+async def test_while_it_waits_for_the_load_balancer_it_serves_its_sockets_and_lets_no_other_in(
+    world: World,
+) -> None:
+    server = await world.start(REALTIME_PREDRAIN_SECONDS="600")
+    world.excused = ("Service Unavailable: /readyz",)
+    ada, grace = world.people(server, 2)
+    tab = await grace.tab()
+    assert (await ada.http.get(f"{server.url}/readyz")).status_code == 200
+    server.signal(signal.SIGTERM)
+    while (ready := await ada.http.get(f"{server.url}/readyz")).status_code == 200:
+        pass
+    assert (ready.status_code, ready.json()["status"]) == (503, "draining")
+    assert (await ada.http.get(f"{server.url}/healthz")).status_code == 200
+    assert await refused(ada) == 503
+    await ada.write_to(grace)
+    await tab.shows(messages=1)
+    await tab.agree()
+
+    # A second one ends it at once, however much is left to do.
+    await asyncio.sleep(1)  # two in the same moment are one
+    server.signal(signal.SIGTERM)
+    assert await tab.closed() == 1006
+    assert await asyncio.to_thread(server.wait, 10) == -signal.SIGTERM
+
+
+async def test_a_group_that_gets_the_signal_twice_in_a_moment_is_drained_all_the_same(world: World) -> None:
+    server = await world.start()
+    tab = await world.person(server).tab()
+    server.signal(signal.SIGINT)
+    server.signal(signal.SIGTERM)
+    assert await tab.closed() == 1012
+    assert await asyncio.to_thread(server.wait, 25) == 0
+
+
+async def test_without_anybody_connected_it_waits_for_nothing(world: World) -> None:
+    server = await world.start(REALTIME_PREDRAIN_SECONDS="600", REALTIME_DRAIN_SECONDS="600")
+    assert await asyncio.to_thread(server.stop, 20) == 0
+
+
+async def test_few_sockets_take_less_than_the_whole_time(world: World) -> None:
+    server = await world.start(REALTIME_PREDRAIN_SECONDS="0", REALTIME_DRAIN_SECONDS="600")
+    tabs = [await world.person(server).tab() for _ in range(5)]
+    assert await asyncio.to_thread(server.stop, 20) == 0
+    assert [await tab.closed() for tab in tabs] == [1012] * 5
+
+
+async def test_a_client_that_says_no_goodbye_holds_nothing_up(world: World) -> None:
+    server = await world.start()
+    silent = await world.person(server).socket()
+    # It hears the close frame, and answers nothing.
+    silent.transport.pause_reading()
+    assert await asyncio.to_thread(server.stop, 20) == 0
+    silent.transport.abort()

@@ -1,0 +1,140 @@
+"""A deploy: two processes are restarted one after the other under clients. CLIENTS=2000 makes it a measurement."""
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+
+from websockets.exceptions import InvalidHandshake
+
+from .client import Person, Tab
+from .conftest import World
+from .servers import Server
+
+CLIENTS = int(os.environ.get("CLIENTS", "40"))
+PEOPLE = 20
+# The first retry of the contract comes within 5 s. Here nobody needs to wait so long.
+FIRST_RETRY_SECONDS = 5 if CLIENTS > 100 else 1
+
+WRITER = """
+import select, sys, time
+from messaging import notifications
+users = %r
+made = 0
+print("writing", flush=True)
+while not select.select([sys.stdin], [], [], %r)[0]:
+    notifications.create([notifications.build(users[made %% len(users)], "announcement", str(made), "")])
+    made += 1
+print(made, flush=True)
+"""
+
+
+class Client:
+    """A page behind a load balancer: it comes back at whichever process lets it in."""
+
+    def __init__(self, at: list[Person]) -> None:
+        self.at = at
+        self.tab: Tab
+        self.closes: list[tuple[float, int | None]] = []
+        self.leaving = False
+
+    async def run(self) -> None:
+        while True:
+            await self.tab.closed(600)
+            if self.leaving:
+                return
+            self.closes.append((time.monotonic(), self.tab.close_code))
+            await asyncio.sleep(random.uniform(0, FIRST_RETRY_SECONDS))
+            await self.come_back()
+
+    async def come_back(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            await self.tab.drop()
+            self.tab.person = random.choice(self.at)
+            try:
+                await self.tab.open()
+            except (OSError, InvalidHandshake):
+                assert time.monotonic() < deadline, "nobody lets it in"
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(world: World) -> None:
+    settings = {"REALTIME_MAX_CONNECTIONS_PER_USER": str(CLIENTS), "REALTIME_PREDRAIN_SECONDS": "1"}
+    servers = list(await world.start_two(**settings))
+    people = world.people(servers[0], PEOPLE)
+    there = [world.elsewhere(person, servers[1]) for person in people]
+    clients = [Client([people[n % PEOPLE], there[n % PEOPLE]]) for n in range(CLIENTS)]
+    for start in range(0, CLIENTS, 50):
+        await asyncio.gather(*(begin(client, n % 2) for n, client in enumerate(clients[start : start + 50])))
+    running = [asyncio.create_task(client.run()) for client in clients]
+    await asyncio.to_thread(all_online, world, people)
+    versions = presence(world)
+    writer = world.shell(WRITER % ([person.id for person in people], 0.02))
+    assert await asyncio.to_thread(writer.line) == "writing"
+
+    for server in servers:
+        await restart(server, clients)
+    writer.tell()
+    made = int(await asyncio.to_thread(writer.line))
+    await asyncio.to_thread(writer.end)
+    assert made > 0
+    # Nobody was offline for a moment, or the version would have risen; and everybody is back.
+    await asyncio.to_thread(all_online, world, people)
+    assert presence(world) == versions
+    for client in clients:
+        client.leaving = True
+    assert not [task for task in running if task.done()], "a client gave up"
+
+    told = await asyncio.gather(*(check(number, clients) for number in range(PEOPLE)))
+    assert sum(told) == made
+    for client in clients:
+        await client.tab.close()
+    await asyncio.gather(*running)
+    await world.check_inboxes()
+
+
+async def begin(client: Client, at: int) -> None:
+    client.tab = await client.at[at].tab()
+
+
+async def restart(server: Server, clients: list[Client]) -> None:
+    known = {client: len(client.closes) for client in clients}
+    began = time.monotonic()
+    assert await asyncio.to_thread(server.stop) == 0
+    took = time.monotonic() - began
+    closes = [close for client in clients for close in client.closes[known[client] :]]
+    buckets = Counter(int((at - began) * 10) for at, _ in closes)
+    largest, last = max(buckets.values()) / len(closes), max(at for at, _ in closes) - began
+    print(
+        f"{len(closes)} sockets closed until {last:.1f} s after SIGTERM, at most {largest:.0%} in 100 ms, "
+        f"exit after {took:.1f} s"
+    )
+    assert {code for _, code in closes} == {1012}
+    await asyncio.to_thread(server.start)
+
+
+async def check(number: int, clients: list[Client]) -> int:
+    """Hold every page of this person against a fresh read; returns how many notifications there are."""
+    mine = clients[number::PEOPLE]
+    fresh = await mine[0].tab.agree(60)
+    for client in mine:
+        await client.tab.reach(fresh.revision, 60)
+        assert client.tab.inbox == fresh
+        assert client.tab.told == dict.fromkeys(fresh.items, 1)
+        assert client.tab.resets == 0
+    return len(fresh.items)
+
+
+def presence(world: World) -> dict[int, int]:
+    return dict(world.database.read("SELECT user_id, version FROM messaging_userprofile WHERE is_online"))
+
+
+def all_online(world: World, people: list[Person]) -> None:
+    deadline = time.monotonic() + 60
+    while not presence(world).keys() >= {person.id for person in people}:
+        assert time.monotonic() < deadline, "somebody is offline"
+        time.sleep(0.1)

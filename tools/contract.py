@@ -1,0 +1,106 @@
+"""Writes static/client/wire.d.ts: the shapes of frames, commands and API, from the server's own models.
+
+`python -m tools.contract` writes it; with `--check` it only tells whether the file is current (exit code 1 if not).
+No npm package is needed for that: these models use only a handful of what JSON Schema has, and what isn't known here
+is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+PATH = Path(__file__).resolve().parent.parent / "static" / "client" / "wire.d.ts"
+HEAD = """\
+// Made by `make contract` from the server's models (realtime/protocol.py, messaging/schemas.py): don't edit.
+// Ambient, as types.d.ts is, which says why.
+
+declare namespace Doorbell {
+"""
+SCALARS = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
+
+
+def types() -> str:
+    """Return the file's text."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    from config.api import api
+    from realtime import asyncapi
+    from realtime.protocol import CloseCode
+
+    wire = asyncapi.document("", secure=False)["components"]["schemas"]
+    http = api.get_openapi_schema()["components"]["schemas"]
+    frames = [f"{model.__name__}Frame" for model in asyncapi.FRAMES]
+    commands = [f"{model.__name__}Command" for model in asyncapi.COMMANDS]
+    shared = sorted(wire.keys() - {*frames, *commands})
+    for name in shared:
+        if name in http and interface(name, http[name]) != interface(name, wire[name]):
+            raise ValueError(f"{name} is one thing on the socket and another over HTTP")
+    parts = [
+        *_section("Both", shared, wire),
+        *_section("Server to client", frames, wire),
+        "\n".join(["  type Frame =", *(f"    | {name}" for name in frames)]) + ";\n",
+        *_section("Client to server", commands, wire),
+        f"  type Command = {' | '.join(commands)};\n",
+        f"  type CloseCode = {' | '.join(str(int(code)) for code in CloseCode)};\n",
+        *_section("HTTP", sorted(http.keys() - set(shared)), http),
+    ]
+    return HEAD + "\n".join(parts) + "}\n"
+
+
+def _section(title: str, names: Iterable[str], schemas: dict[str, Any]) -> list[str]:
+    return [f"  // {title} {'-' * (115 - len(title))}\n", *(interface(name, schemas[name]) for name in names)]
+
+
+def interface(name: str, schema: dict[str, Any]) -> str:
+    """Turn an object's schema into a declaration."""
+    required = schema.get("required", [])
+    lines = [f"  /** {' '.join(schema['description'].split())} */"] if "description" in schema else []
+    lines.append(f"  interface {name} {{")
+    for field, shape in schema["properties"].items():
+        lines.append(f"    {field}{'' if field in required else '?'}: {expression(shape)};")
+    return "\n".join([*lines, "  }\n"])
+
+
+def expression(schema: dict[str, Any]) -> str:
+    """Turn a schema into the expression of a type."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(expression(option) for option in schema["anyOf"])
+    if schema.get("type") == "array":
+        inner = expression(schema["items"])
+        return f"({inner})[]" if " " in inner else f"{inner}[]"
+    return SCALARS[schema["type"]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="tools.contract", description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit code 1 if the file isn't current"
+    )
+    checking = parser.parse_args(arguments).check
+    made = types()
+    if PATH.exists() and PATH.read_text() == made:
+        return 0
+    if checking:
+        print(f"{PATH} isn't current: run `make contract`", file=sys.stderr)
+        return 1
+    PATH.write_text(made)
+    print(f"wrote {PATH}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
