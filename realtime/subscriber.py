@@ -100,8 +100,7 @@ class Subscriber:
         if name in self._wanted:
             del self._wanted[name]
             self._confirmed.discard(name)
-            if (waiting := self._waiting.pop(name, None)) is not None:
-                waiting.cancel()
+            self._stop_waiting(name)
             self._ask(b"UNSUBSCRIBE", name)
 
     async def publish(self, name: str, data: bytes) -> None:
@@ -196,6 +195,10 @@ class Subscriber:
             self._waiting[name] = asyncio.get_running_loop().create_future()
         return self._waiting[name]
 
+    def _stop_waiting(self, name: str) -> None:
+        if (waiting := self._waiting.pop(name, None)) is not None:
+            waiting.set_result(None)
+
     def _ask(self, command: bytes, name: str) -> None:
         """Send a command with all others of this turn of the loop. Unconnected: what is wanted is asked for later."""
         if self._writer is not None:
@@ -215,8 +218,7 @@ class Subscriber:
             del self._asked[name]
             if subscribed and name in self._wanted:
                 self._confirmed.add(name)
-                if (waiting := self._waiting.pop(name, None)) is not None:
-                    waiting.set_result(None)
+                self._stop_waiting(name)
 
     async def _settle(self) -> None:
         """Ask for every subscription again, and tell when all are confirmed."""

@@ -182,8 +182,12 @@ class Upkeep:
 
 
 async def _every(seconds: Callable[[], float], work: Work, *, at_once: bool = False) -> None:
+    now = asyncio.get_running_loop().time
     while True:
-        await asyncio.sleep(0 if at_once else seconds())
+        began = now()
+        # Asked again and again: when the layer falls ill, the next sweep comes sooner than was planned.
+        while not at_once and (left := began + seconds() - now()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, 1))
         at_once = False
         try:
             await work()

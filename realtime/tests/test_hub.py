@@ -181,6 +181,72 @@ async def test_a_group_that_cannot_be_joined_delays_and_loses_nothing(server, ad
     assert len(failures) == 3
 
 
+async def test_with_a_redis_that_was_never_there_all_arrives_by_sweeps_and_the_log_stays_quiet(
+    server, ada, settings, caplog
+):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "realtime.layers.GuardedRedisLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1"], "prefix": "doorbell"},
+        }
+    }
+    # While the layer is known to be away the sweep comes every second, whatever is set.
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    tabs = [await server.connect(ada) for _ in range(2)]
+    for number in range(3):
+        await in_thread(tell, ada, f"Number {number}")
+        for tab in tabs:
+            await tab.reach(number + 1)
+    assert not server.feed(ada).joined
+    warnings = [record for record in caplog.records if record.name.startswith("realtime")]
+    assert len(warnings) <= 3, [record.message for record in warnings]
+
+
+async def lose(server, user):
+    """A socket of this user's whose layer has lost a notification."""
+    socket = await server.connect(user)
+    await in_thread(tell, user, "Lost")
+    await eventually(lambda: get_channel_layer().dropped >= 1)
+    assert await socket.pending() == []
+    return socket
+
+
+@pytest.fixture
+def losing(settings):
+    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+
+
+async def test_a_sleeping_sweep_is_woken_when_the_layer_falls_ill(server, ada, losing, monkeypatch):
+    socket = await lose(server, ada)
+    monkeypatch.setattr(server.hub.upkeep, "_sick", lambda: True)
+    await socket.reach(1)
+
+
+async def test_after_a_gap_all_are_swept_at_once(server, ada, losing):
+    socket = await lose(server, ada)
+    server.hub._gap.set()
+    await socket.reach(1)
+    assert socket.titles == ["Lost"]
+
+
+async def test_a_sweep_after_a_gap_that_fails_is_tried_again(server, ada, losing, monkeypatch):
+    socket = await lose(server, ada)
+    sweep = server.hub.upkeep.sweep
+    failures: list[int] = []
+
+    async def fail_once():
+        if not failures:
+            failures.append(1)
+            raise OSError("the database is away")
+        await sweep()
+
+    monkeypatch.setattr(server.hub.upkeep, "sweep", fail_once)
+    server.hub._gap.set()
+    await socket.reach(1)
+    assert failures
+
+
 # --- Messages that aren't ours ---------------------------------------------------------------------------------
 
 

@@ -1,0 +1,143 @@
+import asyncio
+
+import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from realtime import layers
+from realtime.layers import GuardedRedisLayer
+from realtime.subscriber import Subscriber
+
+# Nobody listens there: what a test needs of Redis it says itself.
+HOSTS = ["redis://127.0.0.1:1"]
+
+
+@pytest.fixture
+async def layer(monkeypatch):
+    """A layer whose subscriptions are confirmed at once; what Redis brings is given to `_take`."""
+
+    async def subscribe(self, name):
+        self._wanted[name] = None
+
+    monkeypatch.setattr(Subscriber, "subscribe", subscribe)
+    made = GuardedRedisLayer(hosts=HOSTS, prefix="doorbell")
+    yield made
+    await made.flush()
+
+
+async def joined(layer, group="group"):
+    channel = await layer.new_channel()
+    await layer.group_add(group, channel)
+    return channel
+
+
+def wanted(layer):
+    [subscriber] = layer._get_layer().subscribers
+    return [name for name in subscriber._wanted if ".echo." not in name]
+
+
+def take(layer, data, name="doorbell__group__group"):
+    layer._get_layer()._take(name, data)
+
+
+async def test_names_are_the_stock_layers(layer):
+    channel = await joined(layer)
+    stock = RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell")._get_layer()
+    assert wanted(layer) == [channel, stock._get_group_channel_name("group")]
+    assert channel.startswith("doorbellspecific.")
+
+
+async def test_every_channel_of_a_group_gets_each_message_once_in_order(layer):
+    channels = [await joined(layer) for _ in range(3)]
+    stranger = await joined(layer, "other")
+    for number in range(5):
+        take(layer, layer.serialize({"number": number}))
+    take(layer, layer.serialize({"number": 5}), stranger)
+    for channel in channels:
+        assert [(await layer.receive(channel))["number"] for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert await layer.receive(stranger) == {"number": 5}
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x92\x01", b"text", b"\x81\x01\x02", b"\x05", b"\x90"])
+async def test_a_message_that_cannot_be_read_is_counted_and_passed_over(layer, data):
+    channel = await joined(layer)
+    take(layer, data)
+    take(layer, layer.serialize({"type": "good"}))
+    assert await layer.receive(channel) == {"type": "good"}
+    assert layer.malformed == 1
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MOST_MESSAGES", 10), ("MOST_BYTES", 10 * 1000)])
+async def test_what_a_receiver_leaves_lying_is_bounded_and_becomes_a_gap(layer, monkeypatch, bound, value):
+    monkeypatch.setattr(layers, bound, value)
+    gaps = []
+    layer.on_gap(lambda: gaps.append(layer.dropped))
+    channel = await joined(layer)
+    for number in range(25):
+        take(layer, layer.serialize({"number": number, "text": "x" * 990}))
+    assert gaps == [10, 20]
+    assert layer.dropped == 20
+    assert [(await layer.receive(channel))["number"] for _ in range(5)] == [20, 21, 22, 23, 24]
+    assert layer._get_layer()._channels[channel].bytes == 0
+
+
+async def test_only_a_channel_of_this_process_can_be_in_a_group(layer):
+    with pytest.raises(RuntimeError, match="no channel of this process"):
+        await layer.group_add("group", "doorbellspecific.elsewhere")
+    await layer.group_discard("group", "doorbellspecific.elsewhere")
+
+
+async def test_the_last_channel_to_leave_a_group_ends_its_subscription(layer):
+    one, other = await joined(layer), await joined(layer)
+    await layer.group_discard("group", one)
+    assert "doorbell__group__group" in wanted(layer)
+    await layer.group_discard("group", other)
+    await layer.group_discard("group", other)
+    assert wanted(layer) == [one, other]
+
+
+async def test_cancelling_a_receiver_ends_its_channel(layer):
+    one, other = await joined(layer), await joined(layer)
+    receiving = asyncio.create_task(layer.receive(one))
+    await asyncio.sleep(0)
+    receiving.cancel()
+    await asyncio.wait([receiving])
+    assert set(wanted(layer)) == {other, "doorbell__group__group"}
+    take(layer, layer.serialize({"number": 1}))
+    assert await layer.receive(other) == {"number": 1}
+
+
+async def test_before_anybody_subscribed_nothing_is_known_of_redis():
+    layer = GuardedRedisLayer(hosts=HOSTS)
+    assert (layer.started, layer.healthy, layer.away) == (False, True, False)
+    assert (layer.generation, layer.reconnects, layer.probe_seconds) == (0, 0, None)
+
+
+async def test_without_redis_a_channel_is_made_and_a_join_raises_and_is_remembered(monkeypatch):
+    monkeypatch.setattr("realtime.subscriber.CONFIRM_SECONDS", 0.05)
+    layer = GuardedRedisLayer(hosts=HOSTS)
+    channel = await layer.new_channel()
+    with pytest.raises(TimeoutError):
+        await layer.group_add("group", channel)
+    assert set(wanted(layer)) == {channel, "asgi__group__group"}
+    assert layer.started
+    assert not layer.healthy
+    await layer.flush()
+    assert not layer.started
+
+
+def test_each_event_loop_has_connections_of_its_own_that_are_closed_with_it(monkeypatch):
+    monkeypatch.setattr("realtime.subscriber.CONFIRM_SECONDS", 0.01)
+    layer = GuardedRedisLayer(hosts=HOSTS)
+    seen = []
+
+    async def use():
+        await layer.new_channel()
+        [subscriber] = layer._get_layer().subscribers
+        seen.append(subscriber)
+        assert layer.started
+
+    for _ in range(3):
+        asyncio.run(use())
+        assert layer._layers == {}
+    assert len(set(seen)) == 3
+    assert not any(subscriber.started for subscriber in seen)

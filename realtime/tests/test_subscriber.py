@@ -1,0 +1,221 @@
+import asyncio
+import errno
+import logging
+
+import pytest
+
+from realtime import subscriber as subscriber_module
+from realtime.subscriber import Subscriber
+from realtime.tests.client import eventually
+
+# Nobody listens there.
+NOWHERE = {"address": "redis://127.0.0.1:1"}
+
+
+class Writer:
+    """Takes what is written, and answers SUBSCRIBE as Redis does."""
+
+    deaf = False
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.written = b""
+        self.aborted = False
+        self.transport = self
+
+    def write(self, data):
+        self.written += data
+        if self.deaf:
+            return
+        for command in data.split(b"*2\r\n")[1:]:
+            _, kind, _, name, _ = command.split(b"\r\n")
+            self.connection.said.put_nowait(
+                b"*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:1\r\n" % (len(kind), kind.lower(), len(name), name)
+            )
+
+    def abort(self):
+        self.aborted = True
+
+
+class Connection:
+    """A connection of redis-py's, as far as the subscriber uses it. `read` does what the network does."""
+
+    def __init__(self, read):
+        self.said: asyncio.Queue[bytes] = asyncio.Queue()
+        self.reads = 0
+        self.disconnected = False
+        self._reader = self
+        self._writer = Writer(self)
+        self._how = read
+
+    async def connect(self):
+        pass
+
+    async def read(self, size):
+        self.reads += 1
+        return await (self.said.get() if self._how is say_nothing else self._how())
+
+    async def disconnect(self, nowait):
+        assert nowait
+        self.disconnected = True
+
+
+async def lose(name, data):
+    """A probe that nobody hears."""
+
+
+async def time_out():
+    raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+
+async def end_at_once():
+    return b""
+
+
+async def refuse():
+    return b"-NOPERM this user has no permissions to access one of the channels\r\n"
+
+
+async def babble():
+    return b":1\r\n"
+
+
+async def garble():
+    return b"?\r\n"
+
+
+async def say_nothing():
+    """What was asked for is confirmed, and then nothing comes, not even an error."""
+
+
+@pytest.fixture
+def made():
+    return []
+
+
+@pytest.fixture
+async def subscribed(made, monkeypatch):
+    """Begin a subscriber whose connections behave like this."""
+    monkeypatch.setattr(subscriber_module, "PROBE_SECONDS", 0.02)
+    running = []
+
+    def begin(read, gap=lambda: None):
+        subscriber = Subscriber(NOWHERE, "test", lambda name, data: None, gap)
+
+        def make():
+            made.append(Connection(read))
+            return made[-1]
+
+        subscriber._pool.make_connection = make
+        monkeypatch.setattr(subscriber._redis, "publish", lose)
+        running.append((subscriber, asyncio.create_task(subscriber.subscribe("group"))))
+        return subscriber
+
+    yield begin
+    for subscriber, subscribing in running:
+        await subscriber.close()
+        subscribing.cancel()
+        await asyncio.gather(subscribing, return_exceptions=True)
+
+
+async def ticks(count):
+    """The loop turns: this many times, at least."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("read", [time_out, end_at_once, refuse, garble])
+async def test_a_connection_that_fails_at_once_is_replaced_without_spinning(subscribed, made, read):
+    subscriber = subscribed(read)
+    turns = 0
+    while len(made) < 4:
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert turns > 10
+    for connection in made[:3]:
+        assert connection.reads == 1
+        assert connection._writer.aborted
+        assert connection.disconnected
+    assert subscriber.away
+
+
+async def test_a_reader_that_returns_at_once_for_ever_leaves_the_loop_its_turns(subscribed, made):
+    subscribed(babble)
+    await eventually(lambda: made and made[0].reads > 100)
+    reads = made[0].reads
+    await ticks(100)
+    assert made[0].reads - reads < 1000
+    assert len(made) == 1
+
+
+async def test_a_connection_that_falls_silent_is_replaced_and_the_gap_told(subscribed, made, caplog):
+    gaps = []
+
+    def gap():
+        gaps.append(subscriber.generation)
+
+    subscriber: Subscriber = subscribed(say_nothing, gap)
+    await eventually(lambda: len(made) >= 4)
+    await eventually(lambda: len(gaps) >= 2)
+    assert made[0]._writer.aborted
+    # Every new connection was asked for everything before that was told.
+    assert gaps[:2] == [2, 3]
+    assert made[1]._writer.written.count(b"SUBSCRIBE") == 2
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings[0].startswith("Redis is away")
+    assert warnings[1].startswith("Redis is back")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_one_outage_makes_one_line_in_the_log_however_long_it_is(subscribed, made, caplog):
+    subscribed(refuse)
+    await eventually(lambda: len(made) >= 5)
+    [line] = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "NOPERM" in line
+
+
+async def test_only_the_last_answer_about_a_name_counts(subscribed, made, monkeypatch):
+    monkeypatch.setattr(subscriber_module, "PROBE_SECONDS", 60)
+    monkeypatch.setattr(subscriber_module, "CONFIRM_SECONDS", 60)
+    subscriber = subscribed(say_nothing)
+    await eventually(lambda: subscriber.healthy)
+    # The answers take their time.
+    made[0]._writer.deaf = True
+    first = asyncio.create_task(subscriber.subscribe("other"))
+    await ticks(5)
+    subscriber.unsubscribe("other")
+    joining = asyncio.create_task(subscriber.subscribe("other"))
+    await ticks(5)
+    # Nobody wants it any more: there is nothing to wait for.
+    await first
+    subscriber._answered("other", subscribed=True)
+    subscriber._answered("other", subscribed=False)
+    await ticks(5)
+    assert not joining.done()
+    subscriber._answered("other", subscribed=True)
+    await joining
+
+
+async def test_what_nobody_confirms_raises_and_is_asked_for_on_the_next_connection(
+    monkeypatch, subscribed, made
+):
+    monkeypatch.setattr(subscriber_module, "CONFIRM_SECONDS", 0.01)
+    subscriber = subscribed(say_nothing)
+    await eventually(lambda: subscriber.healthy)
+    monkeypatch.setattr(Writer, "deaf", True)
+    with pytest.raises(TimeoutError):
+        await subscriber.subscribe("later")
+    monkeypatch.setattr(Writer, "deaf", False)
+    await eventually(lambda: "later" in subscriber._confirmed)
+    await subscriber.subscribe("later")
+
+
+def test_pauses_grow_and_are_jittered_between_a_tenth_and_two_seconds():
+    pauses = [list(zip(range(8), subscriber_module._pauses(), strict=False)) for _ in range(200)]
+    lengths = [pause for each in pauses for _, pause in each]
+    assert min(lengths) >= 0.1
+    assert max(lengths) <= 2.0
+    assert len(set(lengths)) == len(lengths)
+    first, last = ([each[number][1] for each in pauses] for number in (0, 7))
+    assert max(first) <= 0.2
+    assert max(last) > 1.5
