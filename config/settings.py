@@ -142,6 +142,8 @@ SERVESTATIC_AUTOREFRESH = DEBUG
 
 # API calls are limited to 20 a second a user, in bursts of 200: messaging/throttles.py.
 API_RATE_LIMIT = env_bool("API_RATE_LIMIT", default=True)
+# With a token, /metrics answers only to who brings it: Authorization: Bearer <token>.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=not DEBUG)

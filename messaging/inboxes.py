@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Min
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from . import schemas
 from .models import Inbox, Notification
@@ -51,6 +53,13 @@ def positions(user_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
     """Return (epoch, revision) of each of these users' inboxes, as they are now."""
     rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "epoch", "revision")
     return {user_id: (epoch, revision) for user_id, epoch, revision in rows}
+
+
+def oldest_pending_seconds() -> float:
+    """Return how long the oldest notification without a revision has waited for one; 0 if none does."""
+    pending = Notification.everything.filter(pending_since__isnull=False)
+    oldest: datetime | None = pending.aggregate(oldest=Min("pending_since"))["oldest"]
+    return 0.0 if oldest is None else max(0.0, (timezone.now() - oldest).total_seconds())
 
 
 def pending_users(*, older_than: timedelta, most: int = 500) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from messaging import schemas
 
-from . import protocol
+from . import counts, protocol
 from .auth import Login
 from .conf import conf
 from .tasks import spawn
@@ -81,6 +81,7 @@ class Connection:
             return
         if step is not None:
             self.cursor, self.unread_count = step
+        counts.frames += 1
         coroutine = self._send({"type": "websocket.send", "text": text})
         try:
             # Run it here: a socket that takes data never suspends, and a task for each frame would cost more
@@ -147,6 +148,7 @@ class Connection:
             self.cursor = min(revisions) - 1
         self._overflowed = True
         self.live = False
+        counts.overflows += 1
         self._backlog = deque((text, step) for text, step in self._backlog if step is None)
         self._backlog_bytes = sum(len(text) for text, _ in self._backlog)
         if self._backlog_is_full():
@@ -158,6 +160,7 @@ class Connection:
             while self._backlog and not self.closing:
                 text, _ = self._backlog.popleft()
                 self._backlog_bytes -= len(text)
+                counts.frames += 1
                 await self._patiently(self._send({"type": "websocket.send", "text": text}))
         except TimeoutError:
             self._writer = None

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from . import auth, protocol, state
+from . import auth, counts, protocol, state
 from .conf import conf
 from .connection import Connection, Send
 from .db import in_thread
@@ -136,6 +136,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             self.end_of_life.cancel()
         # Nothing here waits: under cancellation a wait would be the end of it.
         if self.connection is not None:
+            counts.sockets_closed[str(self.connection.close_code or "client")] += 1
             presence.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
             self.connection.abandon()
             running_hub().detach(self.connection)

@@ -11,7 +11,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from . import tasks
+from . import counts, tasks
 from .connection import Connection
 from .feed import Feed
 from .layers import GuardedRedisLayer
@@ -63,6 +63,7 @@ class Hub:
         if feed is None:
             feed = self.feeds[connection.user_id] = Feed(connection.user_id)
         feed.connections.add(connection)
+        counts.sockets_opened += 1
         connection.when_moving = self.reader.fall_behind
         if not feed.joined:
             # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from . import leases, protocol, receivers
+from . import counts, leases, protocol, receivers
 from .conf import conf
 from .leases import Closed, Fenced, Opened
 
@@ -227,6 +227,8 @@ class Presence:
             connections.close_all()
             logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
             return batch
+        counts.presence_batches += 1
+        counts.presence_events += len(batch)
         for user_id, connection_id in surplus:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
         return waiting

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from messaging import inboxes, profiles, schemas
 from messaging.stamping import stamp
 
-from . import protocol
+from . import counts, protocol
 from .conf import conf
 from .connection import Connection
 from .db import in_thread
@@ -104,6 +104,9 @@ class Reader:
         if request is not None and planned.resumed:
             connection.cursor = protocol.revision(request[0]) or 0
         connection.epoch = inbox.epoch
+        counts.replays += bool(planned.replay)
+        if isinstance(planned.end, protocol.Reset):
+            counts.resets[planned.end.reason] += 1
         if not connection.greeted:
             connection.greet(_hello(connection, inbox, resumed=planned.resumed), online)
         if planned.replay or connection.blocked:

@@ -12,7 +12,7 @@ from messaging import signals
 from messaging.models import ApiToken
 from messaging.notifications import Revision
 
-from . import protocol
+from . import counts, protocol
 from .conf import conf
 from .relay import relay
 
@@ -41,6 +41,10 @@ def relay_touched(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
 
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
+    counts.revisions += len(revisions)
+    counts.stamped_rows += sum(
+        len(dealt.added) + len(dealt.read) + len(dealt.unread) + len(dealt.removed) for dealt in revisions
+    )
     if conf.relay:
         relay.send(
             (

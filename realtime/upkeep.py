@@ -10,7 +10,7 @@ from typing import Any
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
 from messaging.stamping import stamp
 
-from . import auth, protocol
+from . import auth, counts, protocol
 from .conf import conf
 from .connection import Connection
 from .db import in_thread
@@ -88,13 +88,15 @@ class Upkeep:
                     if connection.live and (
                         connection.cursor < revision or cursor > present or connection.epoch != epoch
                     ):
+                        counts.swept_sockets += 1
                         self._fall_behind(connection)
 
     async def sweep_pending(self) -> None:
         """Number what was committed without anybody telling: a killed process's, bulk_create's, raw SQL's."""
 
         def overdue() -> None:
-            stamp(inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds)))
+            users = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
+            counts.swept_revisions += len(stamp(users))
 
         await in_thread(overdue)
 

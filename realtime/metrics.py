@@ -1,0 +1,195 @@
+"""GET /metrics, in Prometheus' text format: one process's numbers, gathered when somebody asks, none about a user.
+
+Counting costs the way of a frame one addition; everything else is looked up here.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Iterable
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from messaging import http, inboxes
+
+from . import counts, hub, state
+from .connection import Connection
+from .db import in_thread
+from .layers import GuardedRedisLayer
+from .presence import presence
+from .relay import relay
+from .views import SECONDS, database_answers
+
+LAG_EVERY_SECONDS = 0.25
+LAG_WINDOW_SECONDS = 60.0
+
+
+@transaction.non_atomic_requests
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer to Prometheus. With METRICS_TOKEN set, only to who brings it: `Authorization: Bearer <token>`."""
+    if not _may_read(request.headers.get("Authorization", "")):
+        refused = http.problem(401, "not_signed_in", "These numbers need the token METRICS_TOKEN.")
+        refused["WWW-Authenticate"] = "Bearer"
+        return refused
+    registry = CollectorRegistry(auto_describe=False)
+    asked = _Asked(await _oldest_pending_seconds(), lag_of_running_loop().worst())
+    for collector in (asked, *COLLECTORS):
+        registry.register(collector)
+    headers = {"Content-Type": CONTENT_TYPE_PLAIN_1_0_0, "Cache-Control": "no-store"}
+    return HttpResponse(generate_latest(registry), headers=headers)
+
+
+def _may_read(authorization: str) -> bool:
+    token = settings.METRICS_TOKEN
+    given = authorization.removeprefix("Bearer ").strip()
+    return not token or hmac.compare_digest(given.encode(errors="replace"), token.encode())
+
+
+async def _oldest_pending_seconds() -> float | None:
+    """None: the database doesn't answer."""
+    if not await database_answers():
+        return None
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await in_thread(inboxes.oldest_pending_seconds)
+    except Exception:  # whatever is wrong, the database didn't answer
+        return None
+
+
+class Lag:
+    """How late an event loop runs what is due: the worst of the last minute."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._since = loop.time()
+        self._worst = self._worst_before = 0.0
+        self._tick(loop.time())
+
+    def _tick(self, due: float) -> None:
+        now = self._loop.time()
+        if now - self._since > LAG_WINDOW_SECONDS:
+            self._since, self._worst_before, self._worst = now, self._worst, 0.0
+        self._worst = max(self._worst, now - due)
+        self._loop.call_at(now + LAG_EVERY_SECONDS, self._tick, now + LAG_EVERY_SECONDS)
+
+    def worst(self) -> float:
+        return max(self._worst, self._worst_before)
+
+
+_lags: dict[asyncio.AbstractEventLoop, Lag] = {}
+
+
+def lag_of_running_loop() -> Lag:
+    """Return the running loop's, measured from the first question on."""
+    loop = asyncio.get_running_loop()
+    if loop not in _lags:
+        for closed in [known for known in _lags if known.is_closed()]:
+            del _lags[closed]
+        _lags[loop] = Lag(loop)
+    return _lags[loop]
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"doorbell_{name}", text, value=value)
+
+
+def counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"doorbell_{name}", text, value=value)
+
+
+def counter_by(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"doorbell_{name}", text, labels=[label])
+    for value, count in sorted(values.items()):
+        family.add_metric([value], count)
+    return family
+
+
+class _Asked(Collector):
+    """What took waiting to know."""
+
+    def __init__(self, oldest_pending_seconds: float | None, lag_seconds: float) -> None:
+        self.oldest_pending_seconds = oldest_pending_seconds
+        self.lag_seconds = lag_seconds
+
+    def collect(self) -> Iterable[Metric]:
+        yield gauge(
+            "loop_lag_seconds", "The worst delay of the event loop in the last minute.", self.lag_seconds
+        )
+        oldest = self.oldest_pending_seconds
+        yield gauge("database_up", "1 if the database answered within a second.", oldest is not None)
+        if oldest is not None:
+            yield gauge(
+                "oldest_pending_seconds", "Age of the oldest notification without a revision.", oldest
+            )
+
+
+class _Sockets(Collector):
+    def collect(self) -> Iterable[Metric]:
+        hubs = list(hub._hubs.values())
+        feeds = [feed for known in hubs for feed in list(known.feeds.values())]
+        connections: list[Connection] = [one for feed in feeds for one in list(feed.connections)]
+        yield gauge("sockets", "Open sockets.", len(connections))
+        yield gauge("feeds", "Users with a socket here, or who had one a moment ago.", len(feeds))
+        behind = sum(not connection.live for connection in connections)
+        yield gauge("sockets_behind", "Sockets that wait to be brought up to date.", behind)
+        blocked = sum(connection.blocked for connection in connections)
+        yield gauge("sockets_blocked", "Sockets that don't take what was sent.", blocked)
+        yield gauge("draining", "1 while the process is ending.", state.draining)
+        yield counter("sockets_opened", "Sockets let in.", counts.sockets_opened)
+        yield counter_by("sockets_closed", "Sockets ended.", "code", counts.sockets_closed)
+        yield counter("frames_sent", "Frames handed to sockets.", counts.frames)
+        yield counter("backlog_overflows", "Backlogs of slow sockets that were dropped.", counts.overflows)
+        yield counter("replays", "Catch-ups from the database that sent frames.", counts.replays)
+        yield counter_by("resets", "Clients told to read the list anew.", "reason", counts.resets)
+
+
+class _Delivery(Collector):
+    def collect(self) -> Iterable[Metric]:
+        yield counter("revisions", "Revisions dealt by this process.", counts.revisions)
+        yield counter("stamped_rows", "Notifications that they changed.", counts.stamped_rows)
+        yield gauge("relay_waiting", "Pushes on their way to the channel layer.", len(relay._messages))
+        yield gauge("relay_touched", "Users whose notifications wait for a revision.", len(relay._touched))
+        yield counter("relay_dropped", "Pushes that the layer didn't get in time.", relay.dropped)
+        ignored = sum(known.ignored for known in list(hub._hubs.values()))
+        yield counter("layer_ignored", "Messages of the layer that made no sense.", ignored)
+        yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counts.swept_sockets)
+        yield counter("swept_revisions", "Revisions that only the sweep dealt.", counts.swept_revisions)
+        yield from _layer()
+
+
+def _layer() -> Iterable[Metric]:
+    layer = get_channel_layer()
+    if not isinstance(layer, GuardedRedisLayer):
+        return
+    yield gauge("layer_healthy", "1 while messages arrive from Redis, as far as is known.", layer.healthy)
+    yield counter("layer_reconnects", "Connections to Redis made anew.", layer.reconnects)
+    yield counter("layer_dropped", "Messages that this process had no room for.", layer.dropped)
+    yield counter("layer_malformed", "Messages that couldn't be read.", layer.malformed)
+    if layer.probe_seconds is not None:
+        yield gauge("layer_probe_seconds", "The last probe's way to Redis and back.", layer.probe_seconds)
+
+
+class _Presence(Collector):
+    def collect(self) -> Iterable[Metric]:
+        yield gauge("presence_waiting", "Connects and disconnects not written yet.", len(presence._events))
+        yield gauge("presence_lease", "1 while this process holds a lease.", presence.process_id is not None)
+        yield counter("presence_batches", "Transactions that wrote them.", counts.presence_batches)
+        yield counter("presence_events", "Connects and disconnects written.", counts.presence_events)
+
+
+# Prometheus' own put themselves into a registry; this one nobody reads.
+_UNREAD = CollectorRegistry()
+COLLECTORS = (
+    _Sockets(),
+    _Delivery(),
+    _Presence(),
+    ProcessCollector(registry=_UNREAD),
+    PlatformCollector(registry=_UNREAD),
+    GCCollector(registry=_UNREAD),
+)

@@ -1,0 +1,187 @@
+"""GET /metrics: what it tells is what happened, it is told to those who may know it, and it never hangs."""
+
+import asyncio
+import re
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from messaging import notifications
+from realtime import metrics, views
+from realtime.db import in_thread
+from realtime.tests.client import PATIENCE
+
+LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"reason"}}
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch):
+    monkeypatch.setattr(views, "_asking", None)
+
+
+async def read(**headers):
+    response = await AsyncClient().get("/metrics", headers=headers)
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain; version=1.0.0")
+    assert response["Cache-Control"] == "no-store"
+    return response.content.decode()
+
+
+async def numbers():
+    """What /metrics says: {name: value}, and {name{label}: value} of those that have one."""
+    told = {}
+    for family in text_string_to_metric_families(await read()):
+        for sample in family.samples:
+            label = "".join(f"{{{value}}}" for value in sample.labels.values())
+            told[sample.name + label] = sample.value
+    return told
+
+
+async def until(condition):
+    """Wait until the numbers are as they should be; returns them."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition(told := await numbers()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return told
+
+
+async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
+    settings.REALTIME_HEARTBEAT_SECONDS = 10**9
+    before = await numbers()
+    socket = await server.connect(ada)
+    await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
+    assert (await socket.next())["type"] == "inbox"
+    events = "doorbell_presence_events_total"
+    told = await until(lambda told: told[events] > before[events] and told["doorbell_presence_lease"])
+
+    def rise(name):
+        return told[name] - before.get(name, 0)
+
+    assert (told["doorbell_sockets"], told["doorbell_feeds"], told["doorbell_sockets_behind"]) == (1, 1, 0)
+    assert rise("doorbell_sockets_opened_total") == 1
+    assert rise("doorbell_frames_sent_total") == 4  # hello, presence_state, synced, inbox
+    assert (rise("doorbell_revisions_total"), rise("doorbell_stamped_rows_total")) == (1, 1)
+    assert rise("doorbell_replays_total") == 0
+    assert (told["doorbell_database_up"], told["doorbell_oldest_pending_seconds"]) == (1, 0)
+    assert told["doorbell_draining"] == 0
+    assert told["process_open_fds"] > 0
+
+
+async def test_replays_resets_and_close_codes_are_counted(server, ada):
+    before = await numbers()
+    await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
+    await in_thread(notifications.stamp, [ada.pk])
+    socket = await server.connect(ada, since=99)
+    server.connection(ada).close(4000)
+    assert await socket.close_code() == 4000
+    await socket.leave(4000)
+    await server.connect(ada, since=0)
+    told = await until(lambda told: told["doorbell_sockets"] == 1)
+    assert told["doorbell_replays_total"] - before["doorbell_replays_total"] == 1
+    reset = "doorbell_resets_total{unknown_revision}"
+    assert told[reset] - before.get(reset, 0) == 1
+    closed = "doorbell_sockets_closed_total{4000}"
+    assert told[closed] - before.get(closed, 0) == 1
+
+
+async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
+    settings.REALTIME_RELAY = False
+    settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 0.1
+    before = await numbers()
+    await server.connect(ada)
+    await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
+    revisions, sockets = "doorbell_swept_revisions_total", "doorbell_swept_sockets_total"
+    told = await until(lambda told: told[sockets] > before[sockets])
+    assert (told[revisions] - before[revisions], told[sockets] - before[sockets]) == (1, 1)
+
+
+async def test_what_waits_is_told(server, monkeypatch):
+    relay = SimpleNamespace(_touched={1, 2, 3}, _messages=[None], dropped=7)
+    monkeypatch.setattr(metrics, "relay", relay)
+    monkeypatch.setattr(metrics, "presence", SimpleNamespace(_events=[None, None], process_id=None))
+    server.hub.ignored = 5
+    told = await numbers()
+    assert told["doorbell_relay_waiting"] == 1
+    assert told["doorbell_presence_lease"] == 0
+    assert told["doorbell_relay_touched"] == 3
+    assert told["doorbell_relay_dropped_total"] == 7
+    assert told["doorbell_presence_waiting"] == 2
+    assert told["doorbell_layer_ignored_total"] == 5
+
+
+async def test_nobody_can_be_recognised(server, ada, grace):
+    for user in (ada, grace):
+        await server.connect(user)
+    for family in text_string_to_metric_families(await read()):
+        if family.name.startswith("doorbell_"):
+            for sample in family.samples:
+                assert sample.labels.keys() == LABELS.get(sample.name, set())
+            assert family.documentation
+    assert "ada" not in re.findall(r"\w+", await read())
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTheToken:
+    async def ask(self, **headers):
+        return (await AsyncClient().get("/metrics", headers=headers)).status_code
+
+    async def test_without_one_everybody_may_read(self):
+        assert await self.ask() == 200
+        assert await self.ask(Authorization="Bearer whatever") == 200
+
+    async def test_with_one_only_who_brings_it_may(self, settings):
+        settings.METRICS_TOKEN = "secret"
+        assert await self.ask(Authorization="Bearer secret") == 200
+        for wrong in ("Bearer secre", "Bearer secret1", "Basic secret", "Bearer", "", "Bearer s\u00e9cret"):
+            assert await self.ask(Authorization=wrong) == 401
+        response = await AsyncClient().get("/metrics")
+        assert (response.json()["code"], response["WWW-Authenticate"]) == ("not_signed_in", "Bearer")
+
+
+async def test_a_database_that_hangs_holds_nothing_up(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(views, "_ask", lambda answer: over.wait(60) and answer.set_result(True))
+    try:
+        told = await numbers()
+    finally:
+        over.set()
+    assert told["doorbell_database_up"] == 0
+    assert "doorbell_oldest_pending_seconds" not in told
+
+
+class Loop:
+    """A loop whose clock is set by hand."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.due: Any = None
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, callback, *arguments):
+        self.due = callback, arguments
+
+    def turn(self, seconds):
+        self.now += seconds
+        callback, arguments = self.due
+        callback(*arguments)
+
+
+def test_the_lag_is_the_worst_of_the_last_minute():
+    loop: Any = Loop()
+    lag = metrics.Lag(loop)
+    loop.turn(0.25)
+    assert lag.worst() == 0
+    loop.turn(0.75)
+    assert lag.worst() == 0.5
+    for _ in range(4 * 59):
+        loop.turn(0.25)
+    assert lag.worst() == 0.5
+    for _ in range(4 * 70):
+        loop.turn(0.25)
+    assert lag.worst() == 0

@@ -1,0 +1,68 @@
+"""/metrics of a real process, beside real sockets."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from .conftest import World
+from .servers import Server
+
+Numbers = dict[str, float]
+
+
+async def read(server: Server, token: str = "") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60) as http:
+        return await http.get(f"{server.url}/metrics", headers=headers)
+
+
+async def numbers(server: Server) -> Numbers:
+    answer = await read(server)
+    assert answer.status_code == 200
+    lines = [line.rpartition(" ") for line in answer.text.splitlines() if line and line[0] != "#"]
+    return {name: float(value) for name, _, value in lines}
+
+
+async def until(server: Server, condition: Callable[[Numbers], bool]) -> Numbers:
+    async with asyncio.timeout(60):
+        while not condition(told := await numbers(server)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    return told
+
+
+async def test_the_numbers_tell_what_happens(town: World) -> None:
+    [server] = town.servers
+    before = await until(server, lambda told: told["doorbell_sockets"] == 0)
+    ada, grace = town.people(server, 2)
+    tab, other = await ada.tab(), await grace.tab()
+    await ada.write_to(grace, "Hello")
+    await other.shows(messages=1)
+    told = await until(server, lambda told: told["doorbell_presence_waiting"] == 0)
+    assert told["doorbell_sockets"] == 2
+    for name, least in (("frames_sent", 7), ("revisions", 1), ("sockets_opened", 2), ("presence_events", 2)):
+        assert told[f"doorbell_{name}_total"] - before[f"doorbell_{name}_total"] >= least
+    assert (told["doorbell_database_up"], told["doorbell_draining"], told["doorbell_presence_lease"]) == (
+        1,
+        0,
+        1,
+    )
+    assert told["process_resident_memory_bytes"] > 10_000_000
+    assert ("doorbell_layer_healthy" in told) == town.with_redis
+    if town.with_redis:
+        assert told["doorbell_layer_healthy"] == 1
+    text = (await read(server)).text
+    assert ada.username not in text
+    assert grace.username not in text
+    await tab.close()
+    await other.close()
+    told = await until(server, lambda told: told["doorbell_sockets"] == 0)
+    ended = 'doorbell_sockets_closed_total{code="client"}'
+    assert told[ended] - before.get(ended, 0) == 2
+
+
+async def test_with_a_token_it_is_for_those_who_have_it(world: World) -> None:
+    server = await world.start(METRICS_TOKEN="secret")
+    assert (await read(server)).status_code == 401
+    assert (await read(server, "wrong")).status_code == 401
+    assert "doorbell_sockets 0.0" in (await read(server, "secret")).text

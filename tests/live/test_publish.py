@@ -1,0 +1,107 @@
+"""Publishing by a program that knows nothing of Django: a real command, and the wire's own words."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from .client import Person
+from .conftest import World
+
+# What a program needs: its standard library. (`curl` isn't everywhere.)
+PROGRAM = """
+import sys, urllib.error, urllib.request
+url, secret, body = sys.argv[1:]
+headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+try:
+    answer = opener.open(urllib.request.Request(url, body.encode(), headers), timeout=60)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status, answer.read().decode())
+"""
+
+
+class Program:
+    def __init__(self, world: World, secret: str) -> None:
+        self.url = f"{world.servers[0].url}/api/v1/publish"
+        self.secret = secret
+
+    async def publish(self, body: Any) -> tuple[int, dict[str, Any]]:
+        command = [sys.executable, "-c", PROGRAM, self.url, self.secret, json.dumps(body)]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stderr
+        status, _, answer = done.stdout.partition(" ")
+        return int(status), json.loads(answer)
+
+
+@pytest.fixture
+async def program(town: World) -> Program:
+    return Program(town, (await town.manage("create_api_token", "shop")).strip())
+
+
+def item(person: Person, title: str, **more: Any) -> dict[str, Any]:
+    return {"user": person.username, "notification_type": "announcement", "title": title, **more}
+
+
+async def test_twice_with_the_same_key_is_one_toast(town: World, program: Program) -> None:
+    ada, grace = town.people(town.servers[0], 2)
+    tab, second, other = await ada.tab(), await ada.tab(), await grace.tab()
+    order = item(ada, "Your order has left", level="success", url="/orders/7/", idempotency_key="order-7")
+    assert await program.publish(order) == (202, {"created": 1, "duplicates": 0, "errors": []})
+    assert await program.publish(order) == (202, {"created": 0, "duplicates": 1, "errors": []})
+    # What comes after it has come, so a second toast would have come as well.
+    assert (await program.publish(item(ada, "The last one")))[1]["created"] == 1
+    for page in (tab, second):
+        await page.shows(messages=0, unread=2)
+        titles = [told["title"] for frame in page.of_type("inbox") for told in frame.get("added", [])]
+        assert titles == ["Your order has left", "The last one"]
+    [told] = [row for row in tab.inbox.items.values() if row["title"] == "Your order has left"]
+    assert (told["level"], told["url"], told["description"]) == ("success", "/orders/7/", "")
+    assert (told["actor"], told["message_id"], told["is_read"]) == (None, None, False)
+    await tab.agree()
+    await other.shows(unread=0)
+
+
+async def test_the_others_go_through_and_atomic_is_all_or_nothing(town: World, program: Program) -> None:
+    ada, grace = town.people(town.servers[0], 2)
+    tab, other = await ada.tab(), await grace.tab()
+    items = [item(ada, "One"), {**item(ada, "?"), "user": "nobody"}, item(grace, "Two")]
+    status, answer = await program.publish({"items": items, "atomic": True})
+    assert (status, answer["code"]) == (422, "nothing_published")
+    assert [(error["index"], error["code"]) for error in answer["errors"]] == [(1, "unknown_user")]
+    status, answer = await program.publish({"items": [*items, {**items[0], "notification_type": "?"}]})
+    assert (status, answer["created"], answer["duplicates"]) == (202, 2, 0)
+    assert [(error["index"], error["code"]) for error in answer["errors"]] == [
+        (1, "unknown_user"),
+        (3, "unknown_type"),
+    ]
+    assert all(error.keys() == {"index", "code", "detail"} for error in answer["errors"])
+    await tab.shows(messages=0, unread=1)
+    await other.shows(messages=0, unread=1)
+
+
+async def test_500_at_once_arrive_and_501_are_refused(town: World, program: Program) -> None:
+    ada = town.person(town.servers[0])
+    tab = await ada.tab()
+    items = [item(ada, f"Number {number}") for number in range(500)]
+    status, answer = await program.publish({"items": [*items, item(ada, "One too many")]})
+    assert (status, answer["code"]) == (422, "invalid")
+    status, answer = await program.publish({"items": items, "atomic": True})
+    assert (status, answer) == (202, {"created": 500, "duplicates": 0, "errors": []})
+    await tab.shows(messages=0, unread=500)
+    await tab.agree()
+
+
+async def test_without_the_right_nothing_is_published(town: World, program: Program) -> None:
+    ada = town.person(town.servers[0])
+    tab = await ada.tab()
+    own = (await town.manage("create_api_token", "ada's own", "--user", ada.username)).strip()
+    for secret, expected in (("nonsense", (401, "not_signed_in")), (own, (403, "not_allowed"))):
+        program.secret = secret
+        status, answer = await program.publish(item(ada, "Not for you"))
+        assert (status, answer["code"]) == expected
+    await tab.shows(messages=0, unread=0)
