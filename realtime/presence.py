@@ -228,7 +228,7 @@ class Presence:
             logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
             return batch
         counts.presence_batches += 1
-        counts.presence_events += len(batch)
+        counts.presence_events += len(batch) - len(waiting)
         for user_id, connection_id in surplus:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
         return waiting
