@@ -71,6 +71,14 @@ export class Http {
     return this.#change("POST", path, body);
   }
 
+  /**
+   * @param {string} path
+   * @param {unknown} body
+   */
+  patch(path, body) {
+    return this.#change("PATCH", path, body);
+  }
+
   /** @param {string} path */
   delete(path) {
     return this.#change("DELETE", path, undefined);

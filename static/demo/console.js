@@ -1,32 +1,56 @@
-// The console: every frame as it crosses the wire, newest on top, each to be opened and read.
+// The console: everything that crosses anybody's line, newest on top, each to be opened and read.
 
-import { DoorbellClient } from "../client/client.js";
 import { el, part } from "./dom.js";
+import { describeTime } from "./lab.js";
 
-const KEPT = 200;
+const KEPT = 300;
+const WAITING = 2_000;
+
+/** @typedef {{who: string, crossing: Demo.Crossing}} Entry */
 
 export class ConsoleView {
-  /** @type {Doorbell.Crossing[]} */
+  /** @type {Entry[]} */
   #waiting = [];
   #isPaused = false;
 
-  /**
-   * @param {HTMLElement} root
-   * @param {DoorbellClient} client
-   */
-  constructor(root, client) {
+  /** @param {HTMLElement} root */
+  constructor(root) {
     this.list = part(root, "console");
     this.empty = part(root, "console-empty");
+    this.who = /** @type {HTMLSelectElement} */ (part(root, "console-who"));
+    this.text = /** @type {HTMLInputElement} */ (part(root, "console-text"));
+    this.kinds = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("[data-kind]")]);
     this.pause = part(root, "console-pause");
     this.pause.addEventListener("click", () => this.#togglePause());
     part(root, "console-clear").addEventListener("click", () => this.#clear());
-    client.addEventListener("frame", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail));
+    for (const control of [this.who, this.text, ...this.kinds]) control.addEventListener("input", () => this.#filter());
   }
 
-  /** @param {Doorbell.Crossing} crossing */
-  #hear(crossing) {
-    if (this.#isPaused) return void this.#waiting.push(crossing);
-    this.list.prepend(line(crossing));
+  /** @param {{username: string, name: string}[]} people */
+  show(people) {
+    const chosen = this.who.value;
+    const all = el("option", { value: "" }, people.length > 1 ? "Both people" : "One person");
+    this.who.replaceChildren(all, ...people.map(({ username, name }) => el("option", { value: username }, name)));
+    if (people.some(({ username }) => username === chosen)) this.who.value = chosen;
+    this.#filter();
+  }
+
+  /**
+   * @param {string} who
+   * @param {Demo.Crossing} crossing
+   */
+  hear(who, crossing) {
+    if (!this.#isPaused) return this.#add({ who, crossing });
+    this.#waiting.push({ who, crossing });
+    if (this.#waiting.length > WAITING) this.#waiting.shift();
+    this.pause.textContent = `Go on (${this.#waiting.length})`;
+  }
+
+  /** @param {Entry} entry */
+  #add(entry) {
+    const item = line(entry);
+    item.hidden = !this.#isWanted(item);
+    this.list.prepend(item);
     while (this.list.children.length > KEPT) this.list.lastElementChild?.remove();
     this.empty.hidden = true;
   }
@@ -35,7 +59,7 @@ export class ConsoleView {
     this.#isPaused = !this.#isPaused;
     this.pause.setAttribute("aria-pressed", String(this.#isPaused));
     this.pause.textContent = this.#isPaused ? "Go on" : "Pause";
-    for (const crossing of this.#waiting.splice(0)) this.#hear(crossing);
+    for (const entry of this.#waiting.splice(0)) this.#add(entry);
   }
 
   #clear() {
@@ -43,39 +67,60 @@ export class ConsoleView {
     this.#waiting = [];
     this.empty.hidden = false;
   }
+
+  #filter() {
+    for (const item of /** @type {Iterable<HTMLElement>} */ (this.list.children)) item.hidden = !this.#isWanted(item);
+  }
+
+  /** @param {HTMLElement} item */
+  #isWanted(item) {
+    const { who, direction } = item.dataset;
+    const isKind = this.kinds.some((kind) => kind.checked && kind.dataset.kind === direction);
+    const text = this.text.value.trim().toLowerCase();
+    return isKind && (!this.who.value || this.who.value === who) && (!text || (item.textContent ?? "").toLowerCase().includes(text));
+  }
 }
 
-/** @param {Doorbell.Crossing} crossing */
-function line({ direction, frame, text, at }) {
+const DIRECTIONS = { in: "in", out: "out", http: "http" };
+
+/** @param {Entry} entry */
+function line({ who, crossing: { direction, frame, text, at, latency, note } }) {
   const time = new Date(at).toLocaleTimeString("en-GB", { hour12: false }) + `.${String(at % 1000).padStart(3, "0")}`;
-  const summary = el(
-    "summary",
-    {},
+  const size = `${new TextEncoder().encode(text).length} B`;
+  const revision = frame && "revision" in frame ? `rev ${frame.revision}` : "";
+  const cells = [
     el("span", { class: "wire-time" }, time),
-    el("span", { class: "wire-direction" }, direction === "in" ? "in" : "out"),
-    el("span", { class: "wire-type" }, frame?.type ?? "not a frame"),
-    el("span", { class: "wire-gist" }, gist(frame)),
-    el("span", { class: "wire-size" }, `${new TextEncoder().encode(text).length} B`),
-  );
-  const body = el("pre", {}, frame ? JSON.stringify(frame, null, 2) : text);
-  return el("li", { "data-direction": direction }, el("details", {}, summary, body));
+    el("span", { class: "wire-who" }, who),
+    el("span", { class: "wire-direction" }, DIRECTIONS[direction]),
+    el("span", { class: "wire-type" }, frame?.type ?? (direction === "http" ? text : "—")),
+    el("span", { class: "wire-revision" }, revision),
+    el("span", { class: "wire-gist" }, frame ? gist(frame) : direction === "http" ? "" : text),
+    note ? el("span", { class: "wire-note", "data-note": note }, note) : "",
+    el("span", { class: "wire-latency" }, latency === null ? "" : describeTime(latency)),
+    el("span", { class: "wire-size" }, frame ? size : ""),
+  ];
+  const data = { "data-direction": direction, "data-who": who, "data-type": frame?.type ?? "", testid: "wire" };
+  if (!frame) return el("li", data, el("div", { class: "wire-line" }, ...cells));
+  const body = el("pre", {}, JSON.stringify(frame, null, 2));
+  return el("li", data, el("details", {}, el("summary", { class: "wire-line" }, ...cells), body));
 }
 
-/** The one thing about a frame that matters at a glance. @param {Doorbell.Frame | Doorbell.Command | null} frame */
+/** The one thing about a frame that matters at a glance. @param {Doorbell.Frame | Doorbell.Command} frame */
 function gist(frame) {
-  switch (frame?.type) {
+  switch (frame.type) {
     case "inbox": {
       const parts = /** @type {const} */ (["added", "read", "unread", "removed"])
         .filter((name) => frame[name]?.length)
         .map((name) => `${name} ${frame[name]?.length}`);
-      return `rev ${frame.revision} · ${parts.join(", ")}${frame.replayed ? " · replayed" : ""}`;
+      return parts.join(", ") + (frame.replayed ? " · replayed" : "");
     }
     case "hello":
+      return `unread ${frame.unread_count}${frame.resumed ? " · resumed" : ""}`;
     case "synced":
     case "heartbeat":
-      return `rev ${frame.revision} · unread ${frame.unread_count}`;
+      return `unread ${frame.unread_count}`;
     case "reset":
-      return `rev ${frame.revision} · ${frame.reason}`;
+      return frame.reason;
     case "presence":
       return `${frame.user.username} ${frame.is_online ? "online" : "offline"}`;
     case "presence_state":

@@ -2,8 +2,8 @@
 // what comes while it is open is marked read by a button or by answering, so that the bell can be watched meanwhile.
 
 import { DoorbellClient } from "../client/client.js";
+import { timeElement } from "../toast/time.js";
 import { avatar, el, part, spoken } from "./dom.js";
-import { timeElement } from "./time.js";
 
 export class ConversationView {
   /** @type {Doorbell.User | null} */

@@ -1,14 +1,18 @@
 // The list of people: who one can write to, who is online, who has written something unread.
 
 import { DoorbellClient } from "../client/client.js";
+import { ago } from "../toast/time.js";
 import { avatar, el, part, spoken } from "./dom.js";
-import { ago } from "./time.js";
+
+const GATHER_MS = 30;
 
 export class PeopleView extends EventTarget {
   /** @type {Doorbell.User[]} */
   #users = [];
   /** @type {string | null} */
   #chosen = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /**
    * Event `choose` (detail: a Doorbell.User).
@@ -22,7 +26,7 @@ export class PeopleView extends EventTarget {
     this.fullName = fullName;
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
-    for (const type of ["presence", "change"]) client.addEventListener(type, () => this.render());
+    for (const type of ["presence", "change"]) client.addEventListener(type, () => this.#soon());
   }
 
   async load() {
@@ -38,11 +42,19 @@ export class PeopleView extends EventTarget {
     this.dispatchEvent(new CustomEvent("choose", { detail: user }));
   }
 
+  /** A flood is drawn a few times, not once a frame. */
+  #soon() {
+    this.#timer ??= setTimeout(() => this.render(), GATHER_MS);
+  }
+
   render() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.testid;
+    const hadFocus = this.list.contains(document.activeElement);
     this.list.replaceChildren(...this.#users.map((user) => this.#item(user)));
     this.empty.hidden = this.#users.length > 0;
-    if (focused?.startsWith("person-")) {
+    if (hadFocus && focused) {
       /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-testid="${CSS.escape(focused)}"]`))?.focus();
     }
   }

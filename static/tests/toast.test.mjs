@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FakeClock } from "../client/testing/fake-clock.js";
+import { initials } from "../toast/person.js";
 import { safeUrl } from "../toast/safe-url.js";
 import { ToastStack } from "../toast/stack.js";
+import { ago } from "../toast/time.js";
 
 function setUp() {
   const clock = new FakeClock();
@@ -76,4 +78,13 @@ test("only http(s) and relative addresses become links", () => {
   for (const url of ["data:text/html,x", "vbscript:x", "blob:https://a.test/1", "file:///etc/passwd", "http://"]) {
     assert.equal(safeUrl(url, page), null, url);
   }
+});
+
+test("a person's initials, up to two, and times as people say them", () => {
+  assert.deepEqual(["ada", "Ada Lovelace", "grace.hopper-1", "émile", "", "😀 x"].map(initials), ["A", "AL", "GH", "É", "", "😀X"]);
+  const now = Date.parse("2026-01-02T12:00:00Z");
+  assert.equal(ago("2026-01-02T11:59:30Z", now), "just now");
+  assert.equal(ago("2026-01-02T11:55:00Z", now), "5 min. ago");
+  assert.equal(ago("2026-01-02T09:00:00Z", now), "3 hr. ago");
+  assert.equal(ago("2026-01-01T11:00:00Z", now), "yesterday");
 });

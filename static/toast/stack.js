@@ -1,6 +1,6 @@
 // Which toasts there are and how long each stays: the logic of the region, without a DOM.
 
-const DURATION_MS = 8_000;
+export const DURATION_MS = 8_000;
 const ERROR_FACTOR = 2; // bad news stays twice as long
 
 /** @typedef {{toast: DoorbellToast.Toast, remaining: number, startedAt: number, timer: any}} Entry */

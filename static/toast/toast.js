@@ -1,40 +1,51 @@
 // <doorbell-toasts>: a region in the corner that shows what just happened. It knows no network: call `show(toast)`.
 //
+// Attribute duration: how long a toast stays, in milliseconds (8000; errors twice that)
 // Methods   show(toast), dismiss(id), clear()
-// Events    `toast-open` (detail: the toast) when its link or text is activated; preventDefault() keeps the page
+// Events    `toast-open` (detail: the toast) when its link is activated; preventDefault() keeps the page
 // Looks     toast.css, by link; themable by the --toast-* custom properties on the element
 // Keys      Escape closes the toast that has the focus, else the newest
 //
-// Text is only ever set as text. Time stands still while the pointer or the focus is on the region.
+// Text is only ever set as text, and the focus is never taken. Time stands still while the pointer or the focus is on
+// the region, and while the page is hidden: whoever comes back sees what happened.
 
+import { initials } from "./person.js";
 import { safeUrl } from "./safe-url.js";
-import { ToastStack } from "./stack.js";
-
-/** What the colour says, for those who don't see it. */
-const SPOKEN = { info: "", success: "", warning: "Warning: ", error: "Error: " };
+import { Speaker } from "./speaker.js";
+import { DURATION_MS, ToastStack } from "./stack.js";
+import { timeElement } from "./time.js";
 
 export class DoorbellToasts extends HTMLElement {
   #stack = new ToastStack({ changed: () => this.#render() });
   #list = document.createElement("ol");
-  #more = document.createElement("p");
+  #more = element("div", "toast-more");
+  #moreCount = element("span", "");
+  #speaker = new Speaker();
   /** The toasts on the page, by id, each with what it was made from. @type {Map<DoorbellToast.Toast["id"], HTMLElement>} */
   #shown = new Map();
   /** @type {WeakMap<HTMLElement, DoorbellToast.Toast>} */
   #toastOf = new WeakMap();
+  /** Where the focus was before it came here. @type {HTMLElement | null} */
+  #cameFrom = null;
   #onKey = (/** @type {KeyboardEvent} */ event) => this.#escape(event);
+  #onVisibility = () => (document.hidden ? this.#stack.pause() : this.#resumeUnlessRead());
 
   connectedCallback() {
     if (!this.#list.isConnected) this.#build();
     document.addEventListener("keydown", this.#onKey);
+    document.addEventListener("visibilitychange", this.#onVisibility);
   }
 
   disconnectedCallback() {
     document.removeEventListener("keydown", this.#onKey);
+    document.removeEventListener("visibilitychange", this.#onVisibility);
   }
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
+    this.#stack.duration = Number(this.getAttribute("duration")) || DURATION_MS;
     this.#stack.show(toast);
+    this.#speaker.say(toast);
   }
 
   /** @param {DoorbellToast.Toast["id"]} id */
@@ -49,19 +60,25 @@ export class DoorbellToasts extends HTMLElement {
   #build() {
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", this.getAttribute("aria-label") ?? "Toasts");
-    this.#list.setAttribute("aria-live", "polite");
-    this.#list.setAttribute("aria-relevant", "additions text");
-    this.#list.setAttribute("role", "list");
-    this.#more.className = "toast-more";
+    this.#list.setAttribute("role", "list"); // Safari forgets it where a list has no bullets
+    this.#more.dataset.testid = "toast-more";
     this.#more.hidden = true;
-    this.append(this.#list, this.#more);
+    const clear = element("button", "toast-clear", "Dismiss all");
+    clear.setAttribute("type", "button");
+    clear.addEventListener("click", () => this.clear());
+    this.#more.append(this.#moreCount, clear);
+    this.append(this.#list, this.#more, this.#speaker.element);
+    this.addEventListener("focusin", ({ relatedTarget }) => {
+      if (relatedTarget instanceof HTMLElement && !this.contains(relatedTarget)) this.#cameFrom = relatedTarget;
+    });
     for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#stack.pause());
     for (const type of ["pointerleave", "focusout"]) this.addEventListener(type, () => this.#resumeUnlessRead());
   }
 
   #resumeUnlessRead() {
     queueMicrotask(() => {
-      if (!this.matches(":hover") && !this.contains(document.activeElement)) this.#stack.resume();
+      const isRead = document.hidden || this.matches(":hover") || this.contains(document.activeElement);
+      if (!isRead) this.#stack.resume();
     });
   }
 
@@ -79,7 +96,7 @@ export class DoorbellToasts extends HTMLElement {
       const older = [...this.#list.children].find((other) => this.#isBehind(visible, other, toast));
       this.#list.insertBefore(item, older ?? null);
     }
-    this.#more.textContent = `${this.#stack.more} more`;
+    this.#moreCount.textContent = `${this.#stack.more} more`;
     this.#more.hidden = this.#stack.more === 0;
   }
 
@@ -102,7 +119,7 @@ export class DoorbellToasts extends HTMLElement {
     const heir = item.nextElementSibling ?? item.previousElementSibling;
     this.#shown.delete(id);
     item.remove();
-    if (hadFocus) heir?.querySelector("button")?.focus();
+    if (hadFocus) (heir?.querySelector("button") ?? this.#cameFrom)?.focus();
     this.#resumeUnlessRead();
   }
 
@@ -117,12 +134,13 @@ export class DoorbellToasts extends HTMLElement {
     const mark = element("span", "toast-mark", toast.actor ? initials(toast.actor.username) : "");
     mark.setAttribute("aria-hidden", "true");
     const text = element("div", "toast-text");
-    const title = element("strong", "toast-title");
-    title.append(element("span", "toast-spoken", SPOKEN[level] ?? ""), toast.title);
-    text.append(title);
+    text.append(element("strong", "toast-title", toast.title));
     if (toast.description) text.append(element("p", "toast-description", toast.description));
+    const foot = element("p", "toast-foot");
+    if (toast.created_at) foot.append(timeElement(toast.created_at));
     const href = safeUrl(toast.url, document.baseURI);
-    if (href) text.append(this.#link(toast, href));
+    if (href) foot.append(this.#link(toast, href));
+    if (foot.childElementCount > 0) text.append(foot);
     item.append(mark, text, this.#dismissButton(toast));
     return item;
   }
@@ -134,7 +152,8 @@ export class DoorbellToasts extends HTMLElement {
   #link(toast, href) {
     const link = document.createElement("a");
     link.className = "toast-link";
-    link.textContent = "Open";
+    link.textContent = toast.action ?? "Open";
+    link.setAttribute("aria-label", `${link.textContent}: ${toast.title}`);
     link.href = href;
     link.rel = "noopener noreferrer";
     link.addEventListener("click", (event) => {
@@ -159,16 +178,13 @@ export class DoorbellToasts extends HTMLElement {
   #escape(event) {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     const focused = document.activeElement?.closest("li.toast");
-    const item = focused && this.contains(focused) ? focused : this.#list.firstElementChild;
+    if (focused && !this.contains(focused)) return; // another region's
+    const item = focused ?? this.#list.firstElementChild;
     const toast = item && this.#toastOf.get(/** @type {HTMLElement} */ (item));
-    if (toast) this.dismiss(toast.id);
+    if (!toast) return;
+    event.preventDefault(); // one key, one toast, however many regions there are
+    this.dismiss(toast.id);
   }
-}
-
-/** @param {string} name up to two letters of it */
-export function initials(name) {
-  const letters = name.split(/[\s._-]+/).filter(Boolean).map((word) => [...word][0] ?? "");
-  return letters.slice(0, 2).join("").toUpperCase();
 }
 
 /**

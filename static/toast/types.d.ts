@@ -7,8 +7,12 @@ declare namespace DoorbellToast {
     title: string;
     description?: string;
     level?: "info" | "success" | "warning" | "error";
-    /** Where "Open" leads; only http(s) and relative addresses are taken. */
+    /** Where the action leads; only http(s) and relative addresses are taken. */
     url?: string | null;
+    /** What the action is called; "Open" unless said otherwise. */
+    action?: string;
+    /** ISO 8601; shown as "just now", "5 min. ago". */
+    created_at?: string;
     actor?: { username: string } | null;
   }
 }

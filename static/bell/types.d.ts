@@ -1,0 +1,30 @@
+// What a bell is given. Ambient, for the JSDoc in this folder; static/client's DoorbellClient has this shape already.
+
+declare namespace DoorbellBell {
+  interface Notification {
+    id: number;
+    title: string;
+    description?: string;
+    level?: "info" | "success" | "warning" | "error";
+    is_read: boolean;
+    created_at: string;
+    actor?: { username: string } | null;
+    message_id?: number | null;
+    url?: string | null;
+  }
+
+  /** Tells of each change by the events `change` (no detail needed) and `toast` (detail: a Notification). */
+  interface Client extends EventTarget {
+    inbox: {
+      /** Newest first. */
+      readonly items: Notification[];
+      readonly unreadCount: number;
+      /** Null when there is nothing older to load. */
+      readonly next: number | null;
+    };
+    markRead(...ids: number[]): Promise<unknown>;
+    markAllRead(): Promise<unknown>;
+    remove(id: number): Promise<unknown>;
+    loadMore(): Promise<unknown>;
+  }
+}

@@ -1,0 +1,47 @@
+// Times as people say them. One timer keeps every <time> made here up to date, and ends with the last of them.
+
+const REFRESH_MS = 20_000;
+const UNITS = /** @type {[Intl.RelativeTimeFormatUnit, number][]} */ ([
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+]);
+const format = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+
+/** @type {Set<HTMLTimeElement>} */
+const shown = new Set();
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let timer;
+
+/**
+ * @param {string} iso
+ * @param {number} [now] milliseconds since 1970
+ */
+export function ago(iso, now = Date.now()) {
+  const seconds = (new Date(iso).getTime() - now) / 1000;
+  for (const [unit, length] of UNITS) {
+    if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
+  }
+  return "just now";
+}
+
+/** @param {string} iso */
+export function timeElement(iso) {
+  const time = document.createElement("time");
+  time.dateTime = iso;
+  time.title = new Date(iso).toLocaleString();
+  time.textContent = ago(iso);
+  shown.add(time);
+  timer ??= setInterval(refresh, REFRESH_MS);
+  return time;
+}
+
+function refresh() {
+  for (const time of shown) {
+    if (time.isConnected) time.textContent = ago(time.dateTime);
+    else shown.delete(time);
+  }
+  if (shown.size > 0) return;
+  clearInterval(timer);
+  timer = undefined;
+}

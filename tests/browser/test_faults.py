@@ -1,0 +1,108 @@
+"""Whatever is done to a line, the page recovers by itself, and its own check of every promise says so."""
+
+import json
+import re
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from .conftest import Pair, connected, kept
+
+# Each with what it must have said on the way, so that a fault which does nothing fails.
+FAULTS = {
+    "cut": "Connected again",
+    "offline": "Connected again",
+    "drop": "swallowed",
+    "delay": "late",
+    "double": "twice",
+    "shuffle": "reverse",
+    "lease": "1 connection of a dead process",
+    "flood": "500 notifications",
+}
+
+
+async def break_it(page: Page, fault: str) -> None:
+    await page.get_by_test_id(f"fault-{fault}").click()
+    outcome = page.get_by_test_id("outcome")
+    await expect(outcome).not_to_have_attribute("data-outcome", "none")
+    await expect(outcome).not_to_have_attribute("data-outcome", "running", timeout=90_000)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_ends_with_every_promise_kept(pair: Pair, fault: str) -> None:
+    page = await pair()
+    await kept(page, "ada", "grace")
+    await break_it(page, fault)
+    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green")
+    await expect(page.locator(".story")).to_contain_text(FAULTS[fault])
+    await kept(page, "ada", "grace")
+    await expect(page.get_by_test_id("recovery-ada")).to_have_text(re.compile(r"\d (ms|s)$"))
+    # Whatever happened to ada's line, grace has always seen her online.
+    await expect(page.get_by_test_id("seat-grace").get_by_test_id("person-ada")).to_have_attribute(
+        "data-online", "true"
+    )
+
+
+@pytest.mark.parametrize("name", ["ada", "grace"])
+async def test_signed_out_elsewhere_the_client_stops_and_one_click_brings_it_back(
+    pair: Pair, name: str
+) -> None:
+    """ada is here by a cookie, grace by a token."""
+    page = await pair()
+    await page.locator(f"input[name=whose][value={name}]").check()
+    await break_it(page, "sign-out")
+    seat = page.get_by_test_id(f"seat-{name}")
+    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "ended")
+    await expect(seat.get_by_test_id("veil")).to_contain_text("4503")
+    await seat.get_by_test_id("sign-in-again").click()
+    await connected(page, name)
+    await expect(seat.get_by_test_id("veil")).to_be_hidden()
+    await kept(page, "ada", "grace")
+
+
+async def test_the_page_would_tell_if_a_promise_were_broken(pair: Pair) -> None:
+    """The negative control: a server that counts one more, and has a row that the page was never told of."""
+    page = await pair()
+    await kept(page, "ada", "grace")
+
+    async def lie(route: Route) -> None:
+        answer = await route.fetch()
+        body = await answer.json()
+        body["unread_count"] += 1
+        body["items"].insert(0, {**body["items"][0], "id": body["items"][0]["id"] + 1_000_000})
+        await route.fulfill(response=answer, body=json.dumps(body))
+
+    await page.route("**/api/v1/notifications?limit=200", lie)
+    await page.get_by_test_id("fault-double").click()
+    await expect(page.get_by_test_id("verdict-ada")).to_have_attribute("data-verdict", "red", timeout=60_000)
+    for promise in ("lost", "badge"):
+        await expect(page.locator(f"[data-testid=promise-{promise}] [data-kept=false]")).not_to_have_count(0)
+    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "red", timeout=60_000)
+
+
+async def test_the_console_shows_what_crossed_and_can_be_filtered_and_stopped(pair: Pair) -> None:
+    page = await pair()
+    wire = page.get_by_test_id("wire")
+    await break_it(page, "drop")
+    await expect(wire.filter(has_text="dropped")).not_to_have_count(0)
+    await expect(wire.filter(has_text="resume")).not_to_have_count(0)
+
+    await page.get_by_test_id("console-text").fill("resume")
+    await expect(page.locator("[data-testid=wire]:not([data-type=resume]):visible")).to_have_count(0)
+    command = page.locator("[data-testid=wire][data-type=resume]:visible").first
+    await command.locator("summary").click()
+    await expect(command.locator("pre")).to_contain_text('"since"')
+    await page.get_by_test_id("console-text").fill("")
+
+    await page.get_by_test_id("console-who").select_option("grace")
+    await expect(page.locator("[data-testid=wire][data-who=ada]:visible")).to_have_count(0)
+    await expect(page.locator("[data-testid=wire][data-who=grace]:visible")).not_to_have_count(0)
+
+    await page.get_by_test_id("console-pause").click()
+    before = await wire.count()
+    await break_it(page, "double")
+    await expect(page.get_by_test_id("console-pause")).to_contain_text("Go on (")
+    assert await wire.count() == before
+    await page.get_by_test_id("console-pause").click()
+    await expect(page.get_by_test_id("console-pause")).to_have_text("Pause")
+    assert await wire.count() > before

@@ -1,0 +1,83 @@
+"""Two people side by side in one window, each by a login and a connection of their own."""
+
+from playwright.async_api import expect
+
+from tests.live.servers import Server
+
+from .conftest import Pair, SignIn, connected, kept
+
+
+async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pair) -> None:
+    page = await pair()
+    ada, grace = page.get_by_test_id("seat-ada"), page.get_by_test_id("seat-grace")
+    await expect(ada.get_by_test_id("person-grace")).to_have_attribute("data-online", "true")
+    await expect(grace.get_by_test_id("person-ada")).to_have_attribute("data-online", "true")
+
+    await ada.get_by_test_id("person-grace").click()
+    await ada.get_by_test_id("message-input").fill("From one side to the other")
+    await ada.get_by_test_id("send").click()
+    hers = page.locator("doorbell-toasts[data-for='Grace Hopper']").get_by_test_id("toast")
+    await expect(hers.filter(has_text="From one side to the other")).to_be_visible()
+
+    await grace.get_by_test_id("person-ada").click()
+    sent = ada.get_by_test_id("message").filter(has_text="From one side to the other")
+    await expect(sent.locator(".receipt")).to_have_text("Read")
+    await kept(page, "ada", "grace")
+
+
+async def test_what_was_typed_survives_a_line_that_is_down(pair: Pair) -> None:
+    page = await pair()
+    ada = page.get_by_test_id("seat-ada")
+    await ada.get_by_test_id("person-grace").click()
+    await page.get_by_test_id("fault-offline").click()
+    await expect(page.locator(".story")).to_contain_text("Offline")
+    await ada.get_by_test_id("message-input").fill("Typed once")
+    await ada.get_by_test_id("send").click()
+    toasts = page.locator("doorbell-toasts[data-for='Ada Lovelace']").get_by_test_id("toast")
+    await expect(toasts.filter(has_text="could not be reached")).to_be_visible()
+    await expect(ada.get_by_test_id("message-input")).to_have_value("Typed once")
+    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green", timeout=60_000)
+    await ada.get_by_test_id("send").click()
+    await expect(ada.get_by_test_id("message").filter(has_text="Typed once")).to_have_count(1)
+
+
+async def test_a_reload_brings_both_back_though_no_token_was_kept(pair: Pair) -> None:
+    page = await pair()
+    kept_by_the_browser = await page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
+    assert "doorbell_" not in kept_by_the_browser
+    await page.reload()
+    for name in ("ada", "grace"):
+        await connected(page, name)
+
+
+async def test_whoever_leaves_takes_the_token_along(pair: Pair, server: Server) -> None:
+    page = await pair()
+    async with page.expect_response("**/demo/sign-out") as answer:
+        await page.get_by_test_id("seat-grace").get_by_test_id("sign-out").click()
+    token = (await (await answer.value).request.all_headers())["authorization"]
+    await expect(page.get_by_test_id("seat-grace")).to_have_count(0)
+    await expect(page.get_by_test_id("beside-grace")).to_be_visible()
+    again = await page.request.get(f"{server.url}/api/v1/notifications", headers={"Authorization": token})
+    assert again.status == 401
+
+
+async def test_one_click_on_the_welcome_seats_two(sign_in: SignIn) -> None:
+    page = await sign_in("margaret")
+    await page.get_by_test_id("sign-out").click()
+    await page.get_by_test_id("sign-in-pair").click()
+    await kept(page, "ada", "grace")
+
+
+async def test_who_appears_offline_is_offline_to_the_other_side_and_rings_all_the_same(pair: Pair) -> None:
+    page = await pair()
+    ada, grace = page.get_by_test_id("seat-ada"), page.get_by_test_id("seat-grace")
+    dot = ada.get_by_test_id("person-grace")
+    await expect(dot).to_have_attribute("data-online", "true")
+    await grace.get_by_test_id("hide").click()
+    await expect(grace.get_by_test_id("hide")).to_have_attribute("aria-pressed", "true")
+    await expect(dot).to_have_attribute("data-online", "false", timeout=30_000)
+    await grace.get_by_test_id("hide").click()
+    await expect(dot).to_have_attribute("data-online", "true", timeout=30_000)
+    await kept(page, "ada", "grace")

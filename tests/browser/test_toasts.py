@@ -1,0 +1,125 @@
+"""<doorbell-toasts> in a real page: what it shows, says and leaves alone."""
+
+import re
+
+from playwright.async_api import Page, expect
+
+from .conftest import Publish, SignIn
+
+
+async def show(page: Page, *toasts: dict[str, object]) -> None:
+    """Show these, and nothing else, as long as the test takes."""
+    await page.locator("doorbell-toasts").evaluate(
+        """(region, toasts) => {
+            region.setAttribute("duration", "600000");
+            region.clear();
+            toasts.forEach(toast => region.show(toast));
+        }""",
+        list(toasts),
+    )
+
+
+def many(count: int) -> list[dict[str, object]]:
+    return [{"id": f"many-{number}", "title": f"Number {number}"} for number in range(count)]
+
+
+async def test_each_level_looks_and_sounds_like_itself_and_leads_somewhere(
+    sign_in: SignIn, publish: Publish
+) -> None:
+    margaret = await sign_in("margaret")
+    await margaret.locator("doorbell-toasts").evaluate("toasts => toasts.setAttribute('duration', '600000')")
+    for level in ("info", "success", "warning", "error"):
+        publish(
+            "margaret", f"A toast of {level}", description="With a link.", level=level, url="/api/v1/docs"
+        )
+    for level in ("info", "success", "warning", "error"):
+        toast = margaret.get_by_test_id("toast").filter(has_text=f"A toast of {level}")
+        await expect(toast).to_have_attribute("data-level", level)
+        await expect(toast.locator("time")).to_have_text("just now")
+        await expect(toast.get_by_role("link")).to_have_attribute(
+            "href", re.compile(r"^http://.*/api/v1/docs$")
+        )
+    polite, urgent = margaret.locator("[aria-live=polite]"), margaret.locator("[aria-live=assertive]")
+    await expect(polite.last).to_contain_text("Warning: A toast of warning. With a link.")
+    await expect(urgent).to_contain_text("Error: A toast of error. With a link.")
+
+
+async def test_five_are_shown_and_the_rest_is_a_number(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await show(page, *many(9))
+    await expect(page.get_by_test_id("toast")).to_have_count(5)
+    await expect(page.get_by_test_id("toast").first).to_contain_text("Number 8")
+    await expect(page.get_by_test_id("toast-more")).to_contain_text("4 more")
+    await page.get_by_role("button", name="Dismiss: Number 8").click()
+    await expect(page.get_by_test_id("toast-more")).to_contain_text("3 more")
+    await page.get_by_role("button", name="Dismiss all").click()
+    await expect(page.get_by_test_id("toast")).to_have_count(0)
+    await expect(page.get_by_test_id("toast-more")).to_be_hidden()
+
+
+async def test_the_focus_is_never_taken_and_goes_back_where_it_came_from(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await page.get_by_test_id("bell").focus()
+    await show(page, *many(2))
+    await expect(page.get_by_test_id("bell")).to_be_focused()
+    await page.get_by_role("button", name="Dismiss: Number 1").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Dismiss: Number 0")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("bell")).to_be_focused()
+
+
+async def test_escape_closes_the_newest_or_the_one_with_the_focus(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await show(page, *many(3))
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("toast")).to_have_text(["Number 1", "Number 0"])
+    await page.get_by_role("button", name="Dismiss: Number 0").focus()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("toast")).to_have_text(["Number 1"])
+
+
+async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await page.clock.install()
+    await page.reload()
+    await page.get_by_test_id("bell").wait_for()
+    await page.locator("doorbell-toasts").evaluate(
+        "region => { region.show({id: 1, title: 'Slowly read'}); region.show({id: 2, title: 'Bad', level: 'error'}); }"
+    )
+    toast = page.get_by_test_id("toast").filter(has_text="Slowly read")
+    await toast.hover()
+    await page.clock.run_for(60_000)
+    await expect(toast).to_be_visible()
+    await page.mouse.move(0, 0)
+    await page.get_by_role("button", name="Dismiss: Slowly read").focus()
+    await page.clock.run_for(60_000)
+    await expect(toast).to_be_visible()
+    await page.get_by_test_id("bell").focus()
+    await page.clock.run_for(9_000)
+    await expect(toast).to_have_count(0)
+    await expect(page.get_by_test_id("toast").filter(has_text="Bad")).to_be_visible()
+    await page.clock.run_for(9_000)
+    await expect(page.get_by_test_id("toast").filter(has_text="Bad")).to_have_count(0)
+
+
+async def test_nothing_moves_for_those_who_want_no_motion(sign_in: SignIn) -> None:
+    page = await sign_in("linus", reduced_motion="reduce")
+    await show(page, *many(1))
+    await page.get_by_test_id("bell").click()
+    running = "() => document.getAnimations().filter(a => a.playState === 'running').length"
+    assert await page.evaluate(running) == 0
+
+
+async def test_its_looks_are_custom_properties(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await show(page, *many(1))
+    toast = page.get_by_test_id("toast")
+    style = "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).borderRadius]"
+    await page.locator("doorbell-toasts").evaluate(
+        """node => {
+            node.style.setProperty("--toast-surface", "rgb(1, 2, 3)");
+            node.style.setProperty("--toast-radius", "3px");
+        }"""
+    )
+    assert await toast.evaluate(style) == ["rgb(1, 2, 3)", "3px"]
