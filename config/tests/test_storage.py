@@ -12,5 +12,5 @@ def test_static_files_can_be_collected_under_hashed_names(settings, tmp_path):
     names = json.loads((tmp_path / "staticfiles.json").read_text())["paths"]
     page = (tmp_path / names["demo/demo.js"]).read_text()
     assert names["client/client.js"] != "client/client.js"
-    for imported in ("demo/desk.js", "toast/toast.js", "client/http.js"):
+    for imported in ("demo/stage.js", "toast/define.js", "bell/define.js", "client/http.js"):
         assert names[imported].rsplit("/")[-1] in page
