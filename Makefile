@@ -30,7 +30,7 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-has
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint bench lock clean
+.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint bench growth lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -130,6 +130,9 @@ node_modules/.installed: package.json
 bench:  ## the speed suite
 	@if [ -d benchmarks ]; then $(PY) -m benchmarks $(ARGS); \
 	else echo "There is no benchmarks/ yet: the suite comes with the speed issue."; fi
+
+growth: setup-dev  ## what a million notifications cost, on PostgreSQL (some minutes; ARGS="--rows 100000")
+	@$(PY) -m tools.services --pg -- $(PY) -m benchmarks.growth $(ARGS)
 
 lock:  ## resolve pyproject.toml again into requirements*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }

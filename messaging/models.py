@@ -16,8 +16,6 @@ from .announcements import inboxes_touched, messages_marked
 from .fields import SafeUrlField
 
 MESSAGES_A_TRANSACTION = 500
-# The types of what is said of people's coming and going.
-PASSING_TYPES = ("user_online", "user_offline")
 
 _savepoints: contextvars.ContextVar[bool] = contextvars.ContextVar("savepoints", default=True)
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("receivers_muted", default=False)
@@ -273,11 +271,16 @@ class Notification(CommitsWithReceivers):
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
             ),
-            # What is removed after a day, as long as it is there.
+            # For pruning. The id is what leads on among rows of the same moment.
             models.Index(
-                fields=["created_at"],
-                condition=models.Q(notification_type__in=PASSING_TYPES, removed_at=None),
-                name="notification_passing",
+                fields=["notification_type", "created_at", "id"],
+                condition=models.Q(removed_at=None),
+                name="notification_age",
+            ),
+            models.Index(
+                fields=["removed_at", "id"],
+                condition=models.Q(removed_at__isnull=False),
+                name="notification_tombstone",
             ),
         ]
 

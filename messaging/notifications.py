@@ -193,18 +193,21 @@ def _insert(rows: Sequence[Notification]) -> list[Notification]:
 
 
 def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
-    """Mark a user's notifications read, those with these ids or all. Returns the ids that this call changed."""
-    return _change(user, ids, {"is_read": False}, {"is_read": True})
+    """Mark a user's notifications read, those with these ids or all. Returns the ids that this call changed.
+
+    Very many are changed a thousand in a transaction (unless the caller is in one): nobody waits long for any of them.
+    """
+    return _change_of(user, ids, {"is_read": False}, {"is_read": True})
 
 
 def mark_unread(user: User, ids: Collection[int]) -> list[int]:
     """Mark a user's notifications unread. Returns the ids that this call changed."""
-    return _change(user, ids, {"is_read": True}, {"is_read": False})
+    return _change_of(user, ids, {"is_read": True}, {"is_read": False})
 
 
 def remove(user: User, ids: Collection[int]) -> list[int]:
     """Remove a user's notifications from every device. Returns the ids that this call removed."""
-    return _change(user, ids, {}, {"removed_at": Now()})
+    return _change_of(user, ids, {}, {"removed_at": Now()})
 
 
 def mark_rows_read(rows: NotificationQuerySet) -> int:
@@ -222,33 +225,31 @@ def remove_rows(rows: NotificationQuerySet) -> int:
     return _change_rows(rows, {}, {"removed_at": Now()})
 
 
+def _change_of(
+    user: User, ids: Collection[int] | None, now: dict[str, Any], then: dict[str, Any]
+) -> list[int]:
+    rows = Notification.objects.filter(user_id=_id(user), **now)
+    return _change(rows, rows.values_list("id", flat=True) if ids is None else ids, then)
+
+
 def _change_rows(rows: NotificationQuerySet, now: dict[str, Any], then: dict[str, Any]) -> int:
-    """Change living rows, a thousand in a transaction: many at once hold nobody up."""
-    ids = list(rows.living().filter(**now).order_by("id").values_list("id", flat=True))
-    count = 0
-    for start in range(0, len(ids), ROWS_A_CHANGE):
-        chosen = Notification.objects.filter(id__in=ids[start : start + ROWS_A_CHANGE], **now)
+    ids = rows.living().filter(**now).order_by().values_list("id", flat=True)
+    return len(_change(Notification.objects.filter(**now), ids, then))
+
+
+def _change(rows: NotificationQuerySet, ids: Iterable[int], then: dict[str, Any]) -> list[int]:
+    """Change those of these living rows that have one of these ids. Returns their ids."""
+    ordered, changed = sorted(set(ids)), list[int]()
+    for start in range(0, len(ordered), ROWS_A_CHANGE):
+        chosen = rows.filter(id__in=ordered[start : start + ROWS_A_CHANGE])
         with transaction.atomic():
             # In the order of ids, so that two of these at once never deadlock.
             locked = chosen.order_by("id").select_for_update(no_key=True)
-            changed = dict(locked.values_list("id", "user_id"))
-            if changed:
-                Notification.everything.filter(id__in=changed).mark_pending(**then)
-                announce_touched(set(changed.values()))
-        count += len(changed)
-    return count
-
-
-def _change(user: User, ids: Collection[int] | None, now: dict[str, Any], then: dict[str, Any]) -> list[int]:
-    rows = Notification.objects.filter(user_id=_id(user), **now)
-    if ids is not None:
-        rows = rows.filter(id__in=ids)
-    with transaction.atomic():
-        # In the order of ids, so that two of these at once never deadlock.
-        changed = list(rows.order_by("id").select_for_update(no_key=True).values_list("id", flat=True))
-        if changed:
-            Notification.everything.filter(id__in=changed).mark_pending(**then)
-            announce_touched({_id(user)})
+            owners = dict(locked.values_list("id", "user_id"))
+            if owners:
+                Notification.everything.filter(id__in=owners).mark_pending(**then)
+                announce_touched(set(owners.values()))
+        changed += owners
     return changed
 
 

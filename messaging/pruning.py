@@ -5,14 +5,14 @@ is. Nobody waits for one longer than for a save.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Now
 
 from . import notification_types
-from .models import PASSING_TYPES, Inbox, Notification, NotificationQuerySet, new_epoch
+from .models import Inbox, Notification, NotificationQuerySet, new_epoch
 from .stamping import stamp
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
@@ -22,11 +22,24 @@ PRESENCE_AGE = timedelta(days=1)
 ROWS_A_TRANSACTION = 500
 
 
-def outdated(age: timedelta) -> NotificationQuerySet:
-    """Living notifications older than that, and those about somebody's presence older than a day."""
-    presence = [declared.name for declared in notification_types.all_types() if declared.presence_like]
-    passed = Q(notification_type__in=presence, created_at__lt=Now() - PRESENCE_AGE)
-    return Notification.objects.filter(passed | Q(created_at__lt=Now() - age))
+def outdated(age: timedelta) -> Iterator[NotificationQuerySet]:
+    """Living notifications older than that, and those about somebody's presence older than a day: type by type."""
+    for name in _stored_types():
+        ended = Now() - (PRESENCE_AGE if name in _passing_types() else age)
+        yield Notification.objects.filter(notification_type=name, created_at__lt=ended)
+
+
+def _passing_types() -> list[str]:
+    return [declared.name for declared in notification_types.all_types() if declared.presence_like]
+
+
+def _stored_types() -> Iterator[str]:
+    """Every type that a living notification has, declared or no more: one step in the index for each."""
+    names = Notification.objects.order_by("notification_type").values_list("notification_type", flat=True)
+    name = names.first()
+    while name is not None:
+        yield name
+        name = names.filter(notification_type__gt=name).first()
 
 
 def forgotten() -> NotificationQuerySet:
@@ -36,15 +49,18 @@ def forgotten() -> NotificationQuerySet:
 
 def remove_outdated(age: timedelta) -> Iterator[int]:
     """Remove outdated notifications from every device. Yields how many, batch by batch."""
-    for ids in _batches(outdated(age)):
-        with transaction.atomic():
-            # What an open transaction holds is left for the next time: nobody waits for anybody here.
-            locked = Notification.objects.filter(id__in=ids).select_for_update(skip_locked=True, no_key=True)
-            removed = dict(locked.values_list("id", "user_id"))
-            Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
-        # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
-        stamp(set(removed.values()))
-        yield len(removed)
+    for rows in outdated(age):
+        for ids in _batches(rows, "created_at"):
+            with transaction.atomic():
+                # What an open transaction holds is left for the next time: nobody waits for anybody here.
+                locked = Notification.objects.filter(id__in=ids).select_for_update(
+                    skip_locked=True, no_key=True
+                )
+                removed = dict(locked.values_list("id", "user_id"))
+                Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
+            # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
+            stamp(set(removed.values()))
+            yield len(removed)
 
 
 def remove_passing() -> int:
@@ -53,7 +69,7 @@ def remove_passing() -> int:
     Every server process calls this now and then. What one is at, the others pass over.
     """
     old = Notification.objects.filter(
-        notification_type__in=PASSING_TYPES, created_at__lt=Now() - PRESENCE_AGE
+        notification_type__in=_passing_types(), created_at__lt=Now() - PRESENCE_AGE
     )
     with transaction.atomic():
         locked = old.select_for_update(skip_locked=True, no_key=True).order_by()
@@ -70,7 +86,7 @@ def delete_forgotten() -> Iterator[int]:
     An inbox's `floor` rises to the highest revision deleted: whoever knows only of earlier ones may still show a row
     that has left no trace, and must read the list anew. Everybody else can still catch up.
     """
-    for ids in _batches(forgotten()):
+    for ids in _batches(forgotten(), "removed_at"):
         with transaction.atomic():
             users = set(
                 Notification.everything.filter(id__in=ids).order_by().values_list("user_id", flat=True)
@@ -123,11 +139,16 @@ def rotate_epochs() -> Iterator[int]:
         yield len(ids)
 
 
-def _batches(rows: NotificationQuerySet) -> Iterator[list[int]]:
-    """Walk through rows by id, once."""
-    last = 0
-    while ids := list(
-        rows.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:ROWS_A_TRANSACTION]
-    ):
-        yield ids
-        last = ids[-1]
+def _batches(rows: NotificationQuerySet, moment: str) -> Iterator[list[int]]:
+    """Walk through rows in the order of (moment, id), once: an index of the two leads from each batch to the next."""
+    found = list(rows.order_by(moment, "id").values_list(moment, "id")[:ROWS_A_TRANSACTION])
+    while found:
+        yield [pk for _, pk in found]
+        following = rows.filter(_after(moment, *found[-1])).order_by(moment, "id")
+        found = list(following.values_list(moment, "id")[:ROWS_A_TRANSACTION])
+
+
+def _after(moment: str, last: datetime, pk: int) -> Func:
+    """The SQL of (moment, id) > (last, pk). As an OR it would begin anew with all rows of the same moment."""
+    here, there = Func(F(moment), F("id"), function=""), Func(Value(last), Value(pk), function="")
+    return Func(here, there, template="%(expressions)s", arg_joiner=" > ", output_field=BooleanField())

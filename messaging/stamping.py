@@ -23,7 +23,8 @@ from .models import Inbox, Notification
 logger = logging.getLogger(__name__)
 
 USERS_A_TRANSACTION = 500
-ROWS_A_TRANSACTION = 5_000
+# A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
+ROWS_A_TRANSACTION = 1_000
 ROWS_A_REVISION = 100
 TRIES = 3
 # PostgreSQL: serialization failure, deadlock; foreign key: a user was deleted while the inbox was made.

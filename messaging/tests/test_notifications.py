@@ -338,6 +338,31 @@ def test_no_ids_are_none_and_not_all(ada, three):
     assert unread(ada) == three
 
 
+def test_very_many_are_marked_read_batch_by_batch(ada, grace, announced, told, monkeypatch):
+    monkeypatch.setattr(notifications, "ROWS_A_CHANGE", 2)
+    rows = notify_many([ada, ada, grace, ada, ada, ada], "announcement", "Hello")
+    told(ada)
+    announced.clear()
+    assert mark_read(ada) == [row.pk for row in rows if row.user_id == ada.pk]
+    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})] * 3
+    assert told(ada)[0].unread_count == 0
+    assert Notification.objects.get(user=grace).is_read is False
+    announced.clear()
+    assert mark_unread(ada, [row.pk for row in reversed(rows)]) == [
+        row.pk for row in rows if row.user_id == ada.pk
+    ]
+    assert told(ada)[0].unread_count == 5
+
+
+def test_marking_all_in_a_transaction_is_undone_with_it(ada, monkeypatch):
+    monkeypatch.setattr(notifications, "ROWS_A_CHANGE", 2)
+    notify_many([ada] * 5, "announcement", "Hello")
+    with transaction.atomic():
+        assert len(mark_read(ada)) == 5
+        transaction.set_rollback(True)
+    assert Notification.objects.filter(is_read=False).count() == 5
+
+
 def test_mark_unread_returns_what_it_changed(ada, three):
     mark_read(ada, three[:1])
     assert mark_unread(ada, three) == three[:1]

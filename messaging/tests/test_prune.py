@@ -218,3 +218,14 @@ def test_days_that_make_no_sense_are_refused(days):
 def test_days_must_be_given():
     with pytest.raises(CommandError, match="--days"):
         prune()
+
+
+def test_a_type_that_is_declared_no_more_is_pruned_too(ada):
+    for name in ("of_yore", "", "zzz"):
+        Notification.objects.create(user=ada, notification_type=name, title="Old")
+    notify(ada, "announcement", "Old")
+    age(30)
+    Notification.objects.create(user=ada, notification_type="of_yore", title="New")
+    assert prune("--days", "30", "--dry-run").startswith("4 notifications would be removed")
+    assert prune("--days", "30").startswith("4 notifications removed")
+    assert [row.title for row in Notification.objects.all()] == ["New"]

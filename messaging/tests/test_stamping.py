@@ -156,22 +156,23 @@ def test_exactly_100_rows_are_one_revision(ada, told):
     assert len(told(ada)) == 1
 
 
-def test_more_than_5000_rows_are_dealt_in_several_transactions(ada, grace, told):
+def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, told):
     replicas = {user.pk: Replica(user.pk) for user in (ada, grace)}
-    notify_many([ada, grace] * 2_600, "announcement", "Hello")
+    notify_many([ada, grace] * 650, "announcement", "Hello")
     revisions = stamp([grace.pk, ada.pk])
     for revision in revisions:
         replicas[revision.user_id].apply(revision)
     for pk, replica in replicas.items():
-        assert replica.unread_count == 2_600
+        assert replica.unread_count == 650
         assert replica == fresh_read(pk)
         check_counts(pk)
-    # The border at 5,000 rows cuts grace's inbox after 2,400 of them.
-    assert [revision.revision for revision in revisions] == [*range(1, 27), *range(1, 25), *range(25, 27)]
+    # The border at 1,000 rows cuts grace's inbox after 350 of them.
+    assert [len(revision.added) for revision in revisions] == [*[100] * 6, 50, *[100] * 3, 50, *[100] * 3]
+    assert [revision.revision for revision in revisions] == [*range(1, 8), *range(1, 8)]
     assert told(ada) == []
 
 
-def test_exactly_5000_rows_are_dealt_and_the_stamp_ends(ada, monkeypatch):
+def test_exactly_as_many_rows_as_a_transaction_takes_are_dealt_and_the_stamp_ends(ada, monkeypatch):
     monkeypatch.setattr(stamping, "ROWS_A_TRANSACTION", 10)
     notify_many([ada] * 10, "announcement", "Hello")
     assert sum(len(revision.added) for revision in stamp([ada.pk])) == 10

@@ -29,7 +29,8 @@ class Command(BaseCommand):
             raise CommandError(f"--days must be from 1 to {MOST_DAYS}.")
         age = timedelta(days=days)
         if dry_run:
-            outdated, forgotten = pruning.outdated(age).count(), pruning.forgotten().count()
+            outdated = sum(rows.count() for rows in pruning.outdated(age))
+            forgotten = pruning.forgotten().count()
             self.stdout.write(f"{outdated} notifications would be removed, and {forgotten} deleted for good.")
             return
         removed = self.work("removed", pruning.remove_outdated(age))
