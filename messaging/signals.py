@@ -35,6 +35,7 @@ from .models import (
 __all__ = [
     "create_message_notification",
     "create_user_profile",
+    "guarded",
     "inboxes_changed",
     "inboxes_touched",
     "message_read_notification",
