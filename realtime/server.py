@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from asyncio import TimerHandle
@@ -30,6 +31,7 @@ GOODBYE_SECONDS = 3.0
 REQUEST_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 4.0, 2.0
 # `make` passes a SIGTERM on that its whole process group got already: that is one, not two.
 SAME_SIGNAL_SECONDS = 0.3
+NO_LINGER = struct.pack("ii", 1, 0)
 # Made after start-up are mostly sockets, which stay, and frames, which no cycle holds.
 GC_THRESHOLD = (50_000, 20, 100)
 
@@ -92,7 +94,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _end(self) -> None:
         """Abort the transport in a while: closing it waits, without end, until the client has taken everything."""
         if self._ending is None and not self.disconnected:
-            self._ending = self.loop.call_later(self.close_timeout, self.transport.abort)
+            self._ending = self.loop.call_later(self.close_timeout, self.abort)
+
+    def abort(self) -> None:
+        """End it now, with a reset: what the client hasn't taken would stay in the kernel for minutes."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.transport.abort()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -205,7 +212,7 @@ class Server(uvicorn.Server):
             await close_sockets(running_hub(), self.drain_seconds)
             await _until(lambda: not self._sockets(), GOODBYE_SECONDS)
             for left in self._sockets():
-                left.transport.abort()
+                left.abort()
 
     def _sockets(self) -> list[SocketProtocol]:
         return [known for known in self.server_state.connections if isinstance(known, SocketProtocol)]

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 SUBPROTOCOL = "notifications.v1"
 LARGEST_FRAME = 512 * 1024
@@ -202,7 +202,7 @@ class Tab:
 
     # --- Being used ---------------------------------------------------------------------------------------
 
-    async def open(self) -> Self:
+    async def open(self, **options: Any) -> Self:
         """Connect, from what it holds; returns when the catch-up is complete."""
         if self.inbox.epoch is None:
             await self._load()
@@ -211,7 +211,7 @@ class Tab:
         self._asked = self.inbox.revision
         path = f"/ws/notifications/?since={self.inbox.revision}&epoch={self.inbox.epoch}"
         # A small queue: a tab that is paused stops reading from the network, too.
-        self._socket = await self.person.socket(path, max_queue=4)
+        self._socket = await self.person.socket(path, max_queue=4, **options)
         assert self._socket.subprotocol == SUBPROTOCOL
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.until(lambda tab: tab.live, what="synced or reset")
@@ -224,7 +224,7 @@ class Tab:
             await self.drop()
             try:
                 return await self.open()
-            except (OSError, ConnectionClosed, TimeoutError):
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
@@ -232,7 +232,7 @@ class Tab:
     async def drop(self) -> None:
         """Be gone without a word, as a train in a tunnel."""
         if self._socket is not None:
-            self._socket.transport.abort()
+            self.transport.abort()
         await self._end()
         self._raise_fault()
 
@@ -250,8 +250,13 @@ class Tab:
         self._socket = self._reader = None
         self.live = False
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        assert self._socket is not None
+        return self._socket.transport
+
     def pause(self) -> None:
-        """Stop reading."""
+        """Stop reading, a few frames later. (What the network holds is read until then.)"""
         self._reading.clear()
 
     def go_on(self) -> None:

@@ -1,59 +1,121 @@
-"""A client that stops reading costs the server little, and the others nothing."""
+"""Clients that stop reading cost the server little, and the others nothing."""
 
 import asyncio
+import select
+import socket
 import time
 
+import pytest
+
+from .client import Person, Tab
 from .conftest import World
 
 MEGABYTE = 1024 * 1024
-ROUNDS, ROWS = 8, 900  # of about 3 kB: 22 MB
-
-
-async def test_a_client_that_stops_reading_costs_little_and_delays_nobody(world: World) -> None:
-    server = await world.start()
-    ada, grace, linus = world.people(server, 3)
-    slow, quick, others = await grace.tab(), await grace.tab(), await linus.tab()
-    # What every first message, thread and connection costs is no matter here.
-    for _ in range(20):
-        await ada.write_to(linus)
-    await others.shows(messages=20)
-    slow.pause()
-    before = server.rss()
-
-    # The most that a row holds, at four bytes a character; a round at a time, so that no round is too far behind.
-    code = f"""
+# Of about 3 kB: 14 MB for each of those who don't read.
+ROUNDS, ROWS, SLOW = 5, 900, 8
+# The most that a row holds, at four bytes a character; a round at a time, so that no round is too far behind.
+POUR = """
 from messaging import notifications
-for round in range({ROUNDS}):
-    rows = [notifications.build({grace.id}, "announcement", f"{{round}}." + "\\U0001F514" * 190, "\\U0001F514" * 500)
-        for _ in range({ROWS})]
+for round in range(%d):
+    rows = [notifications.build(%d, "announcement", f"{round}." + "\\U0001f514" * 190, "\\U0001f514" * 500)
+        for _ in range(%d)]
     notifications.create(rows)
     print("made", flush=True)
     input()
 """
-    shell = world.shell(code)
+SERVERS = pytest.mark.parametrize("kind", ["serve", "daphne"])
+
+
+@SERVERS
+async def test_clients_that_stop_reading_cost_little_and_delay_nobody(world: World, kind: str) -> None:
+    server = await world.start(kind)
+    ada, grace, linus = world.people(server, 3)
+    quick, others = await grace.tab(), await linus.tab()
+    slow = [await grace.tab() for _ in range(SLOW)]
+    # What every first message, thread and connection costs is no matter here.
+    for _ in range(20):
+        await ada.write_to(linus)
+    await others.shows(messages=20)
+    for tab in slow:
+        tab.pause()
+    before = server.rss()
+
+    shell = world.shell(POUR % (ROUNDS, grace.id, ROWS))
     most, slowest = before, 0.0
     for number in range(1, ROUNDS + 1):
         assert await asyncio.to_thread(shell.line) == "made"
         began = time.monotonic()
         await ada.write_to(linus)
-        await others.shows(messages=20 + number, seconds=5)
+        await others.shows(messages=20 + number)
         slowest = max(slowest, time.monotonic() - began)
         await quick.shows(unread=number * ROWS, seconds=30)
         most = max(most, server.rss())
-        if number < ROUNDS:
-            await asyncio.to_thread(shell.tell)
-    await asyncio.to_thread(shell.tell)
+        await asyncio.to_thread(shell.tell)
     await asyncio.to_thread(shell.end)
     print(
-        f"server: {before / MEGABYTE:.0f} MB, at most {most / MEGABYTE:.0f} MB; slowest other {slowest:.2f} s"
+        f"{kind}: {before / MEGABYTE:.0f} MB, at most {most / MEGABYTE:.0f} MB; slowest other {slowest:.2f} s"
     )
     assert most - before < 60 * MEGABYTE
     assert quick.resets == 0
     assert set(quick.told.values()) == {1}
-    # What was in its hands when it stopped, and no more.
-    assert slow.inbox.revision <= 2
+    # What was in their hands when they stopped, and no more.
+    assert max(tab.inbox.revision for tab in slow) <= 2
 
-    slow.go_on()
-    await slow.shows(unread=ROUNDS * ROWS, seconds=40)
-    assert (await slow.agree()).unread_count == ROUNDS * ROWS
+    slow[0].go_on()
+    await slow[0].shows(unread=ROUNDS * ROWS, seconds=40)
+    assert (await slow[0].agree()).unread_count == ROUNDS * ROWS
     await quick.agree()
+
+
+async def deaf(person: Person) -> Tab:
+    """A page that stops reading, with little room for what is on its way."""
+    bare = socket.socket()
+    bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await asyncio.to_thread(bare.connect, ("127.0.0.1", int(person.base_url.rpartition(":")[2])))
+    tab = Tab(person)
+    person.tabs.append(tab)
+    await tab.open(sock=bare)
+    tab.pause()
+    tab.transport.pause_reading()
+    return tab
+
+
+def alone(world: World) -> None:
+    """Wait until one connection is left."""
+    deadline = time.monotonic() + 60
+    while len(world.database.read("SELECT 1 FROM realtime_connection")) > 1:
+        assert time.monotonic() < deadline, "the server keeps those who take nothing"
+        time.sleep(0.1)
+
+
+@SERVERS
+async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport_ended(
+    world: World, kind: str
+) -> None:
+    server = await world.start(kind, REALTIME_SLOW_SECONDS="1", REALTIME_HEARTBEAT_SECONDS="1")
+    grace = world.person(server)
+    quick, slow, gone = await grace.tab(), await deaf(grace), await deaf(grace)
+    rounds = 4  # until there is no room in the kernel either
+    shell = world.shell(POUR % (rounds, grace.id, ROWS))
+    for number in range(1, rounds + 1):
+        assert await asyncio.to_thread(shell.line) == "made"
+        await quick.shows(unread=number * ROWS, seconds=30)
+        await asyncio.to_thread(shell.tell)
+    await asyncio.to_thread(shell.end)
+    began = time.monotonic()
+    await asyncio.to_thread(alone, world)
+    print(f"{kind}: after {time.monotonic() - began:.1f} s they are gone")
+
+    # One reads on: behind what was on its way stands why it was closed. Daphne waits a second for that, at most.
+    slow.transport.resume_reading()
+    slow.go_on()
+    assert await slow.closed() in ((4001,) if kind == "serve" else (4001, 1006))
+    # The other one never does. Its end of the connection hears that the server's is no more.
+    poll = select.poll()
+    poll.register(gone.transport.get_extra_info("socket").fileno(), 0)
+    assert await asyncio.to_thread(poll.poll, 60_000)
+    await gone.drop()
+
+    await slow.reopen()
+    await slow.shows(unread=rounds * ROWS, seconds=40)
+    await slow.agree()
