@@ -83,6 +83,10 @@ class World:
         """The same person with the same login at another server."""
         return self._at(server, id=person.id, username=person.username, session=person.session)
 
+    def account(self, server: Server, number: int) -> Person:
+        """One of the people, always the same one."""
+        return self._at(server, **self.database.people[number])
+
     def nobody(self, server: Server) -> Person:
         return self._at(server)
 
