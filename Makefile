@@ -30,7 +30,7 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-has
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint bench growth lock clean
+.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint chaos bench growth lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -126,6 +126,9 @@ lint: setup-dev  ## ruff, mypy, import-linter, tsc
 node_modules/.installed: package.json
 	@$(PY) -m tools.node --npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+chaos: setup-dev  ## break real servers under load, check what was heard; writes docs/reliability.md (ARGS="--help")
+	@$(PY) -m tests.chaos $(ARGS)
 
 bench:  ## the speed suite
 	@if [ -d benchmarks ]; then $(PY) -m benchmarks $(ARGS); \

@@ -1,0 +1,124 @@
+"""`make chaos`: every scenario, one after the other, on real servers, and the table in docs/reliability.md."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import uvloop
+
+from tests.live.servers import ROOT
+
+from . import report
+from .report import Played
+from .scenario import Result, Scenario, scenarios
+from .scenarios import controls, load, processes, services
+from .stage import Stage, Theatre, theatre
+
+assert all((controls, load, processes, services))
+PAGE = ROOT / "docs" / "reliability.md"
+SHORT_CLIENTS = 200
+# Whatever hangs is a fault, and not a reason to hang.
+MOST_SECONDS = 420
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Break real servers under load, and check the history of what was written and heard.",
+        epilog="Everything it starts is its own: PostgreSQL, Redis, servers, clients; nothing of it remains.",
+    )
+    parser.add_argument("--only", metavar="T1,T3", help="these tests only; the page isn't written then")
+    parser.add_argument("--seed", type=int, help="what decides all that is random (default: the time)")
+    parser.add_argument("--clients", type=int, default=2000, help="sockets in the large tests (default 2000)")
+    parser.add_argument("--short", action="store_true", help=f"the same with {SHORT_CLIENTS} clients")
+    parser.add_argument("--list", action="store_true", help="name the tests and their demands")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
+    chosen = parser.parse_args()
+    if chosen.short:
+        chosen.clients = SHORT_CLIENTS
+    if chosen.clients < 20:
+        parser.error("--clients must be at least 20")
+    unknown = set((chosen.only or "").split(",")) - {"", *scenarios}
+    if unknown:
+        parser.error(f"no such test: {', '.join(sorted(unknown))}; there are {', '.join(scenarios)}")
+    return chosen
+
+
+def chosen_scenarios(only: str | None) -> list[Scenario]:
+    names = only.split(",") if only else sorted(scenarios, key=place)
+    return [scenarios[name] for name in names]
+
+
+def place(name: str) -> tuple[str, int, str]:
+    number = "".join(filter(str.isdigit, name))
+    return {"T": "0", "C": "1"}.get(name[0], name), int(number or 0), name
+
+
+async def play(scenario: Scenario, on: Theatre, clients: int, seed: int) -> Result:
+    stage = Stage(on, scenario.name, clients, seed)
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            result = await scenario.play(stage)
+    except Exception as error:
+        traceback.print_exc()
+        result = Result(f"{type(error).__name__}: {str(error)[:300]}", False)
+    finally:
+        await stage.close()
+    if logged := stage.logged_faults():
+        print(logged[:3000], file=sys.stderr)
+        result = Result(f"{result.figure}; a server logged a fault", False, result.control)
+    return result
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def main() -> int:
+    chosen = options()
+    picked = chosen_scenarios(chosen.only)
+    if chosen.list:
+        for one in picked:
+            print(f"{one.name:4} {one.how}\n     demand: {one.demand}")
+        return 0
+    logging.basicConfig(level=logging.WARNING)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10**6)
+    say(f"{len(picked)} tests, {chosen.clients} clients, seed {seed}; {report.machine()}")
+    played: list[Played] = []
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-chaos-")))
+        on = stack.enter_context(theatre(folder, 5 * chosen.clients))
+        for one in picked:
+            if one.needs_root and os.geteuid() != 0:
+                say(f"{one.name} needs network namespaces, and so root: left out")
+                continue
+            say(f"{one.name}: {one.how}")
+            start = time.monotonic()
+            result = uvloop.run(play(one, on, chosen.clients, seed))
+            played.append(Played(one, result, time.monotonic() - start))
+            say(f"{one.name}: {result}: {result.figure} ({played[-1].seconds:.0f} s)")
+    seconds = time.monotonic() - began
+    failed = [one.scenario.name for one in played if not one.result.met]
+    if not chosen.only and not chosen.no_page:
+        report.write(PAGE, report.table(played, clients=chosen.clients, seed=seed, seconds=seconds))
+        say(f"{PAGE.relative_to(ROOT)} is written")
+    say(f"{len(played) - len(failed)} of {len(played)} met in {seconds:.0f} s; seed {seed}")
+    if failed:
+        say(f"not met: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

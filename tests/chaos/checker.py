@@ -1,0 +1,269 @@
+"""The judge of a history. It knows the contract, and nothing of the server.
+
+The kinds of fault are those of Jepsen's set-full checker (lost, phantom, stale, duplicated), and the contract's own
+(order, badge, state). Source: jepsen-io/jepsen, checker.clj, `set-full`.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .history import Heard, History, Log, Row, Truth, Write
+
+MOST_EXAMPLES = 3
+
+
+@dataclass
+class Verdict:
+    """How often each kind of fault was found, some examples, and the times from commit to hearing."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    # (when, seconds, user). From commit to hearing, of readers that were live all the while.
+    staleness: list[tuple[float, float, int]] = field(default_factory=list)
+    # (when, seconds). From the first attempt after a backoff to `synced`.
+    recoveries: list[tuple[float, float]] = field(default_factory=list)
+    closes: Counter[int] = field(default_factory=Counter)
+    expected: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+    def blame(self, kind: str, what: str) -> None:
+        self.faults[kind] += 1
+        shown = self.examples.setdefault(kind, [])
+        if len(shown) < MOST_EXAMPLES:
+            shown.append(what)
+
+    def stale(
+        self,
+        since: float = 0.0,
+        until: float = float("inf"),
+        share: float = 0.99,
+        users: Collection[int] | None = None,
+    ) -> float:
+        """The staleness, in seconds, that this share of what was committed in that time (to these) doesn't exceed."""
+        return percentile(
+            (
+                seconds
+                for at, seconds, user in self.staleness
+                if since <= at <= until and (users is None or user in users)
+            ),
+            share,
+        )
+
+    def recovery(self, since: float = 0.0, share: float = 0.99) -> float:
+        return percentile((seconds for at, seconds in self.recoveries if at >= since), share)
+
+    def __str__(self) -> str:
+        if self.ok:
+            return "nothing missing, out of order, doubled or made up"
+        return ", ".join(f"{count} {kind}" for kind, count in self.faults.most_common())
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value that this share of the values doesn't exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def check(history: History, truth: Truth) -> Verdict:
+    """Judge a history whose load is over and whose readers have had time to settle."""
+    verdict = Verdict()
+    added = _check_writes(history.writes, truth, verdict)
+    living: dict[int, dict[int, bool]] = {}
+    for pk, row in truth.rows.items():
+        if not row.removed:
+            living.setdefault(row.user, {})[pk] = row.is_read
+    for log in history.logs:
+        reader = _Reader(log, verdict)
+        for event in log.heard:
+            reader.take(event)
+        reader.end()
+        if log.left:
+            continue
+        _check_end(reader, living.get(log.user, {}), truth, verdict)
+        _check_hearing(reader, added.get(log.user, {}), truth, verdict)
+    return verdict
+
+
+# --- The writes ---------------------------------------------------------------------------------------------------
+
+
+def _check_writes(writes: Collection[Write], truth: Truth, verdict: Verdict) -> dict[int, dict[int, float]]:
+    """Check that the database has what it acknowledged. Returns when each row of each user was acknowledged."""
+    by_message = {(row.user, row.message): pk for pk, row in truth.rows.items() if row.message is not None}
+    # SQLite gives the id of a row that was rolled back to the next one.
+    there = {pk for write in writes if write.outcome != "undone" and not write.by_message for pk in write.ids}
+    added: dict[int, dict[int, float]] = {}
+    last: dict[int, Write] = {}
+    for write in sorted(writes, key=lambda write: write.began):
+        ids = [by_message.get((write.user, pk), 0) for pk in write.ids] if write.by_message else write.ids
+        if write.outcome == "undone":
+            if write.change == "added":
+                for pk in (truth.rows.keys() & set(ids)) - there:
+                    verdict.blame("phantom", f"row {pk} was rolled back, and is there")
+            continue
+        last |= dict.fromkeys(ids, write)
+        if write.outcome == "ok" and write.change == "added":
+            added.setdefault(write.user, {}).update(dict.fromkeys(ids, write.ended))
+    for pk, write in last.items():
+        found = truth.rows.get(pk)
+        if write.outcome == "ok" and (found is None or not _agrees(write, found)):
+            verdict.blame("lost by the database", f"row {pk} is {found} after {write}")
+    return {user: {pk: at for pk, at in rows.items() if pk in truth.rows} for user, rows in added.items()}
+
+
+def _agrees(write: Write, row: Row) -> bool:
+    match write.change:
+        case "added":
+            return not row.removed
+        case "read":
+            return row.is_read and not row.removed
+        case "unread":
+            return not row.is_read and not row.removed
+        case "removed":
+            return row.removed
+
+
+# --- One reader ---------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Applies what a reader heard, by the contract's rules, and blames what breaks them."""
+
+    def __init__(self, log: Log, verdict: Verdict) -> None:
+        self.log, self.verdict = log, verdict
+        self.items: dict[int, bool] = {}
+        self.revision = self.unread_count = 0
+        self.first_heard: dict[int, float] = {}
+        # From when to when it was live.
+        self.live: list[tuple[float, float]] = []
+        self._live_since: float | None = None
+        self._attempt: float | None = None
+        # Nothing is pushed before synced or reset.
+        self._caught_up = False
+        # After a reset the list is newer than its revision: until the next synced the count is not compared.
+        self._exact = True
+
+    def blame(self, kind: str, what: str) -> None:
+        self.verdict.blame(kind, f"{self.log.name}: {what}")
+
+    def take(self, event: Heard) -> None:
+        match event.kind:
+            case "attempt":
+                if self._attempt is None:
+                    self._attempt = event.at
+            case "forgot":
+                self.items, self.revision = {}, 0
+            case "hello":
+                self._caught_up = False
+            case "closed":
+                self.verdict.closes[event.number] += 1
+                self._pause(event.at)
+            case "inbox":
+                (self._replayed if event.replayed else self._pushed)(event)
+            case "synced":
+                self._synced(event)
+            case "reset":
+                self._exact, self._caught_up = False, True
+                self.revision, self.unread_count = event.revision, event.unread_count
+            case "list":
+                self.items = dict(event.added)
+                self._note(event)
+                self._go_on(event.at)
+
+    def _pause(self, at: float) -> None:
+        if self._live_since is not None:
+            self.live.append((self._live_since, at))
+        self._live_since = None
+
+    def _go_on(self, at: float) -> None:
+        if self._attempt is not None:
+            self.verdict.recoveries.append((self._attempt, at - self._attempt))
+            self._attempt = None
+        if self._live_since is None:
+            self._live_since = at
+
+    def end(self) -> None:
+        self._pause(float("inf"))
+
+    def _replayed(self, event: Heard) -> None:
+        self._caught_up = False
+        if event.revision <= self.revision:
+            self.blame("out of order", f"replay of {event.revision} after {self.revision}")
+        self._apply(event)
+
+    def _pushed(self, event: Heard) -> None:
+        if not self._caught_up:
+            self.blame("out of order", f"a live frame before synced: {event}")
+        if event.revision != self.revision + 1:
+            self.blame("out of order", f"live {event.revision} after {self.revision}")
+        if self._exact:
+            for pk in event.added.keys() & self.items.keys():
+                self.blame("doubled", f"row {pk} was told as new twice")
+        self._apply(event)
+        self._check_badge(event)
+
+    def _synced(self, event: Heard) -> None:
+        if event.revision < self.revision:
+            self.blame("out of order", f"synced {event.revision} after {self.revision}")
+        self._exact = self._caught_up = True
+        self.revision, self.unread_count = event.revision, event.unread_count
+        self._check_badge(event)
+        self._go_on(event.at)
+
+    def _apply(self, event: Heard) -> None:
+        self._note(event)
+        self.items.update(event.added)
+        self.items.update({pk: True for pk in event.read if pk in self.items})
+        self.items.update({pk: False for pk in event.unread if pk in self.items})
+        for pk in event.removed:
+            self.items.pop(pk, None)
+        self.revision, self.unread_count = event.revision, event.unread_count
+
+    def _note(self, event: Heard) -> None:
+        for pk in (*event.added, *event.removed):
+            self.first_heard.setdefault(pk, event.at)
+
+    def _check_badge(self, event: Heard) -> None:
+        unread = sum(not is_read for is_read in self.items.values())
+        if self._exact and event.unread_count != unread:
+            self.blame(
+                "wrong badge", f"{event.unread_count} at revision {event.revision}, {unread} are unread"
+            )
+
+
+def _check_end(reader: _Reader, living: Mapping[int, bool], truth: Truth, verdict: Verdict) -> None:
+    """The copy that a reader ended with is what a fresh read would give."""
+    missing = living.keys() - reader.items.keys()
+    for pk in missing:
+        reader.blame("missing", f"row {pk}")
+    for pk in reader.items.keys() - living.keys():
+        reader.blame("phantom" if pk not in truth.rows else "missing", f"row {pk} is shown, and is no more")
+    for pk in living.keys() & reader.items.keys():
+        if reader.items[pk] != living[pk]:
+            reader.blame("missing", f"row {pk} is shown as {'read' if reader.items[pk] else 'unread'}")
+    revision, unread_count = truth.inboxes.get(reader.log.user, (0, 0))
+    if not missing and (reader.revision, reader.unread_count) != (revision, unread_count):
+        reader.blame(
+            "wrong badge",
+            f"{reader.unread_count} at revision {reader.revision}, true is {unread_count} at {revision}",
+        )
+    for pk in reader.first_heard.keys() - truth.rows.keys():
+        reader.blame("phantom", f"row {pk} was told, and never committed")
+
+
+def _check_hearing(reader: _Reader, added: Mapping[int, float], truth: Truth, verdict: Verdict) -> None:
+    """Every acknowledged row was heard of; how long it took those who were live."""
+    for pk, at in added.items():
+        verdict.expected += 1
+        first = reader.first_heard.get(pk)
+        if first is None:
+            if not truth.rows[pk].removed:
+                continue  # counted already: it is missing in the end
+            if reader.live and reader.live[0][0] <= at:
+                reader.blame("missing", f"row {pk} was made and removed, and never told")
+        elif any(since <= at and first <= until for since, until in reader.live):
+            verdict.staleness.append((at, max(0.0, first - at), reader.log.user))

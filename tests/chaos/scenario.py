@@ -1,0 +1,54 @@
+"""What a scenario is: a test of the plan, with its demand, and what it found. scenarios/ fills the list."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from .stage import Stage
+
+
+@dataclass(slots=True)
+class Result:
+    """The figures of a test, and whether they meet its demand."""
+
+    figure: str
+    met: bool
+    # A control is met when the checker found what is wrong with it.
+    control: bool = False
+
+    def __str__(self) -> str:
+        if self.control:
+            return "failed as it must" if self.met else "was NOT found out"
+        return "met" if self.met else "NOT met"
+
+
+Play = Callable[[Stage], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    how: str
+    demand: str
+    play: Play
+    needs_root: bool = False
+
+
+scenarios: dict[str, Scenario] = {}
+
+
+def scenario(name: str, *, how: str, demand: str, needs_root: bool = False) -> Callable[[Play], Play]:
+    """Enter a function among the tests, under the plan's name for it."""
+
+    def enter(play: Play) -> Play:
+        scenarios[name] = Scenario(name, how, demand, play, needs_root)
+        return play
+
+    return enter
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def mb(count: float) -> str:
+    return f"{count / 1024 / 1024:.0f} MB"

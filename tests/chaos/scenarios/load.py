@@ -1,0 +1,337 @@
+"""Many sockets, many writes, sockets that don't read, and databases with many writers."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+import redis
+
+from tests.chaos import faults
+from tests.chaos.clients import Reader, until
+from tests.chaos.history import Write
+from tests.chaos.scenario import Result, mb, ms, scenario
+from tests.chaos.stage import Stage
+from tests.live.servers import ROOT
+
+SLOW_CONSUMER = 4001
+
+# Tell many users something; the ids go out as JSON when it is committed.
+TELL = """
+import json, sys, time
+import django
+django.setup()
+from messaging import notifications
+config = json.load(sys.stdin)
+for number in range(config["rounds"]):
+    rows = notifications.notify_many(config["users"] * config["each"], "announcement", config["title"], config["text"])
+    print(json.dumps([time.monotonic(), [(row.user_id, row.pk) for row in rows]]), flush=True)
+"""
+
+
+async def tell(
+    stage: Stage, users: Sequence[int], *, text: str = "", rounds: int = 1, each: int = 1
+) -> float:
+    """Notify these users from a process of its own; returns when the last commit returned."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", TELL),
+        cwd=ROOT,
+        env={**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**26,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    config = {"users": list(users), "title": "\U0001f514" * (190 if text else 1), "text": text}
+    process.stdin.write(json.dumps({**config, "rounds": rounds, "each": each}).encode())
+    process.stdin.close()
+    last = began = time.monotonic()
+    while line := await process.stdout.readline():
+        last, made = json.loads(line)
+        by_user: dict[int, list[int]] = {}
+        for user, pk in made:
+            by_user.setdefault(user, []).append(pk)
+        stage.history.writes += [
+            Write(user, "added", ids, "ok", began, last) for user, ids in by_user.items()
+        ]
+    assert await process.wait() == 0
+    return last
+
+
+@scenario(
+    "T7",
+    how="20 sockets that don't read, 128 MB meant for them, 200 healthy ones; `serve`",
+    demand="RSS growth ≤ 40 MB, healthy p99 ≤ twice what it was, the slow ones closed 4001 and complete afterwards",
+)
+async def slow_readers(stage: Stage) -> Result:
+    return await play_slow_readers(stage, "serve")
+
+
+@scenario(
+    "T7d",
+    how="the same on Daphne, which bounds no write buffer itself",
+    demand="as T7",
+)
+async def slow_readers_on_daphne(stage: Stage) -> Result:
+    return await play_slow_readers(stage, "daphne")
+
+
+async def play_slow_readers(stage: Stage, kind: str) -> Result:
+    node = await stage.start(kind)
+    healthy = await stage.audience(min(200, max(20, stage.clients // 10)))
+    slow = stage.people(20)
+    sleepers = stage.read(slow)
+    await until(lambda: all(reader.live for reader in sleepers), 30, "live readers")
+    await stage.write_orm(healthy, 50)
+    began = time.monotonic()
+    await asyncio.sleep(5)
+    paused = time.monotonic()
+    before = most = node.rss()
+    for reader in sleepers:
+        assert reader.wire is not None
+        reader.wire.transport.pause_reading()
+    # 2.8 kB each: 20 rounds of 115 to each of 20 users are 129 MB.
+    telling = asyncio.create_task(
+        tell(stage, [person["id"] for person in slow], text="\U0001f514" * 500, rounds=20, each=115)
+    )
+    while not telling.done() or time.monotonic() - paused < 15:
+        most = max(most, node.rss())
+        await asyncio.sleep(0.1)
+    told = await telling
+    ended = time.monotonic()
+    # They are closed when they have taken nothing for 30 s: the server then has no socket of theirs.
+    query = f"SELECT count(*) FROM realtime_connection WHERE user_id >= {slow[0]['id']}"
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: stage.database.read(query) == [(0,)], 60, pause=0.5)
+    closed_after = time.monotonic() - told
+    left = stage.database.read(query)[0][0]
+    most = max(most, node.rss())
+    for reader in sleepers:
+        if reader.wire is not None:
+            reader.wire.transport.resume_reading()
+    verdict = await stage.verdict(90)
+    users = {person["id"] for person in healthy}
+    usual, meanwhile = verdict.stale(began, paused, users=users), verdict.stale(paused, ended, users=users)
+    codes = {event.number for reader in sleepers for event in reader.log.heard if event.kind == "closed"}
+    figure = (
+        f"RSS +{mb(most - before)} (from {mb(before)}); healthy p99 {ms(meanwhile)}, before {ms(usual)};"
+        f" {20 - left} of 20 closed after {closed_after:.0f} s ({', '.join(map(str, sorted(codes)))}); {verdict}"
+    )
+    met = verdict.ok and most - before <= 40 * 2**20 and not left and meanwhile <= max(2 * usual, 0.25)
+    return Result(figure, met)
+
+
+@scenario(
+    "T9",
+    how="10,000 sockets at one node: opened, a broadcast to all, closed",
+    demand="100 % accepted, ≤ 40 KB RSS each, broadcast p99 ≤ 5 s, RSS after it within 15 % of before",
+)
+async def ten_thousand(stage: Stage) -> Result:
+    node = await stage.start()
+    first = await stage.audience(10)
+    before = node.rss()
+    count = min(len(stage.theatre.template.people) - 64 - 10, 5 * stage.clients) - 10
+    began = time.monotonic()
+    people = await stage.audience(count, 300)
+    opened = time.monotonic() - began
+    refused = sum(reader.refused for reader in stage.readers)
+    await asyncio.sleep(2)
+    open_rss = node.rss()
+    await tell(stage, [person["id"] for person in (*first, *people)])
+    verdict = await stage.verdict(120)
+    stale = verdict.stale()
+    await asyncio.gather(*(reader.stop() for reader in stage.readers))
+    query = "SELECT count(*) FROM realtime_connection"
+    await until(lambda: stage.database.read(query) == [(0,)], 60, "the end of all sockets", 0.5)
+    await asyncio.sleep(12)  # feeds linger for 10 s
+    after = node.rss()
+    each = (open_rss - before) / count / 1024
+    figure = (
+        f"{count} opened in {opened:.0f} s, {refused} refused; {each:.0f} KB each; broadcast p99 {ms(stale)}"
+        f" after commit; RSS {mb(before)} before, {mb(open_rss)} open, {mb(after)} closed; {verdict}"
+    )
+    met = verdict.ok and not refused and each <= 40 and stale <= 5 and after <= 1.15 * max(before, open_rss)
+    return Result(figure, met)
+
+
+@scenario(
+    "T11",
+    how="malformed frames, handshakes and HTTP from a seeded fuzzer (tests/live), a canary beside it",
+    demand="0 tracebacks, 0 restarts, RSS ≤ +20 MB, the canary misses nothing",
+)
+async def fuzz(stage: Stage) -> Result:
+    return await pytest_figure(stage, "tests/live", "-k", "fuzz or malformed or garbage or rfc6455")
+
+
+@scenario(
+    "T13",
+    how="6 writers to few users, transactions of random length, bulk, 10 % rolled back; PostgreSQL, then SQLite",
+    demand="revisions contiguous, 0 missing, 0 deadlocks surfaced",
+)
+async def commit_order(stage: Stage) -> Result:
+    figures, met = [], True
+    for on_sqlite in (False, True):
+        inner = Stage(
+            stage.theatre, f"{stage.name}-{'sqlite' if on_sqlite else 'postgresql'}", stage.clients, 0
+        )
+        inner.seed, inner.on_sqlite = f"{stage.seed}-{on_sqlite}", on_sqlite
+        try:
+            await inner.start()
+            people = await inner.audience(6)
+            writer = await inner.write_orm(people, 400, threads=6, longest=0.02)
+            await asyncio.sleep(10)
+            verdict = await inner.verdict()
+        finally:
+            await inner.close()
+        count = inner.history.acknowledged()
+        met = met and verdict.ok and not writer.errors and count > 500
+        database = "SQLite" if on_sqlite else "PostgreSQL"
+        figures.append(f"{database}: {count} changes, {len(writer.errors)} errors; {verdict}")
+    return Result("; ".join(figures), met)
+
+
+@scenario(
+    "T21",
+    how="soak of 60 s: 500 clients, a fifth of them reconnecting each second, 300 writes/s",
+    demand="after 20 s of warm-up RSS < +1 MB/min a node, files and Redis connections flat",
+)
+async def soak(stage: Stage) -> Result:
+    nodes = await stage.start_two()
+    people = await stage.audience(min(500, max(20, stage.clients // 4)))
+    for reader in stage.readers:
+        reader.retry_seconds = 0.5
+    for _ in range(3):
+        await stage.write_orm(people, 100, changes=False)
+    client = redis.Redis(port=stage.redis.port)
+    samples: list[tuple[float, list[int], list[int], int]] = []
+    began = time.monotonic()
+    while (now := time.monotonic() - began) < 80:
+        for reader in stage.random.sample(stage.readers, len(stage.readers) // 5):
+            churn(stage, reader)
+        if now > 20:
+            clients = int(client.info("clients")["connected_clients"])
+            rss, files = [node.rss() for node in nodes], [faults.open_files(node.pid) for node in nodes]
+            samples.append((now, rss, files, clients))
+        await asyncio.sleep(1)
+    client.close()
+    verdict = await stage.verdict()
+    slopes = [slope([(at, rss[which]) for at, rss, _, _ in samples]) * 60 for which in range(len(nodes))]
+    first_files, last_files = samples[0][2], samples[-1][2]
+    redis_clients = [sample[3] for sample in samples]
+    connects = sum(event.kind == "open" for log in stage.history.logs for event in log.heard)
+    growth = ", ".join(f"{each / 2**20:+.1f}" for each in slopes)
+    figure = (
+        f"{connects} connects, {stage.history.acknowledged()} writes; RSS {growth} MB/min; files {first_files},"
+        f" then {last_files}; Redis connections {min(redis_clients)} to {max(redis_clients)}; {verdict}"
+    )
+    met = verdict.ok and max(slopes) < 2**20 and max(redis_clients) - min(redis_clients) <= 4
+    return Result(figure, met)
+
+
+def churn(stage: Stage, reader: Reader) -> None:
+    if reader.wire is not None:
+        if stage.random.random() < 0.5:
+            reader.wire.reset()
+        else:
+            reader.wire.close()
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """The slope of the line that fits best."""
+    count = len(points)
+    mean_x, mean_y = sum(x for x, _ in points) / count, sum(y for _, y in points) / count
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+
+
+# 5,000 saves in a plain thread, with the relay and without it by turns.
+SAVES = """
+import json, threading, time
+import django
+django.setup()
+from django.conf import settings
+from django.contrib.auth.models import User
+from messaging.models import Message
+from realtime import receivers
+sender, receiver = User.objects.order_by("pk")[:2]
+took = {True: [], False: []}
+def save():
+    for number in range(50):
+        settings.REALTIME_RELAY = number % 2 == 0
+        for _ in range(100):
+            began = time.perf_counter()
+            Message.objects.create(sender=sender, receiver=receiver, content="Cost")
+            took[settings.REALTIME_RELAY].append(time.perf_counter() - began)
+        receivers.flush(5)
+thread = threading.Thread(target=save)
+thread.start()
+thread.join()
+print(json.dumps([sorted(took[on])[len(took[on]) // 2] for on in (True, False)]))
+"""
+
+
+@scenario(
+    "T22",
+    how="5,000 saves in a plain thread of a process without an event loop",
+    demand="≤ 5 Redis connections in all, +0.3 ms a save (p50) at most",
+)
+async def publisher_cost(stage: Stage) -> Result:
+    environment = {**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    client = redis.Redis(port=stage.redis.port)
+
+    def connections() -> int:
+        return int(client.info("stats")["total_connections_received"])
+
+    before = connections()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SAVES), cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    made = connections() - before
+    client.close()
+    pushing, silent = json.loads(out.splitlines()[-1])
+    cost = pushing - silent
+    figure = f"{made} Redis connections; p50 of a save {pushing * 1000:.2f} ms, {silent * 1000:.2f} ms without pushes"
+    return Result(f"{figure}: {cost * 1000:+.2f} ms", made <= 5 and cost <= 0.0003)
+
+
+@scenario(
+    "T24",
+    how="SQLite and the in-memory layer: one server, 3 writing processes beside it",
+    demand="0 `database is locked`; the sweep, of 1 s, brings other processes' rows: staleness p99 ≤ 2 s",
+)
+async def sqlite_embedded(stage: Stage) -> Result:
+    stage.on_sqlite = True
+    await stage.start()
+    people = await stage.audience(30)
+    writers = [await stage.write_orm(people, 20, longest=0) for _ in range(3)]
+    await asyncio.sleep(12)
+    verdict = await stage.verdict()
+    locked = sum("locked" in error for writer in writers for error in writer.errors)
+    locked += sum(server.log.read_text(errors="replace").count("is locked") for server in stage.servers)
+    stale = verdict.stale()
+    figure = (
+        f"{stage.history.acknowledged()} changes, {locked} lock errors; staleness p99 {ms(stale)}; {verdict}"
+    )
+    return Result(figure, verdict.ok and not locked and stale <= 2 and len(verdict.staleness) > 100)
+
+
+async def pytest_figure(stage: Stage, *arguments: str) -> Result:
+    """Run tests that others keep, and take the last lines that they print."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytest", "-q", "-s", "--no-header", "-p", "no:cacheprovider", *arguments),
+        cwd=ROOT,
+        env={
+            **stage.theatre.environment,
+            "DATABASE_URL": stage.theatre.template.url,
+            "REDIS_URL": stage.environment["REDIS_URL"],
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    lines = [line.strip() for line in out.decode().splitlines() if line.strip()]
+    return Result("; ".join(lines[-3:])[:400], process.returncode == 0)

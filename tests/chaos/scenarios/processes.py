@@ -1,0 +1,269 @@
+"""Server processes that die, drain, storm and disagree about the time."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.chaos.clients import FIRST_RETRY_SECONDS, Reader, until
+from tests.chaos.faults import CRASHES
+from tests.chaos.scenario import Result, ms, scenario
+from tests.chaos.stage import Stage
+from tests.live.client import CSRF
+from tests.live.servers import ROOT, Server
+
+SERVICE_RESTART = 1012
+
+
+def on(readers: list[Reader], server: Server) -> list[Reader]:
+    return [reader for reader in readers if reader.port == server.port]
+
+
+async def graces_over(stage: Stage, seconds: float = 60) -> None:
+    """Wait until nobody is about to be shown offline any more."""
+    query = "SELECT count(*) FROM messaging_userprofile WHERE offline_after IS NOT NULL"
+    await until(lambda: stage.database.read(query) == [(0,)], seconds, "the end of every grace", 0.5)
+
+
+@scenario(
+    "T1",
+    how="2 nodes, 200 writes/s, kill -9 of one at 10 s, back at 20 s; a tenth of the people with tabs on both",
+    demand="0 missing, out of order, doubled, phantom; p99 from a client's first retry to synced ≤ 5 s",
+)
+async def kill_a_node(stage: Stage) -> Result:
+    node, _ = await stage.start_two()
+    people = await stage.audience(stage.clients)
+    await stage.write_orm(people, 170)
+    stage.write_http(people[:200], 30)
+    await asyncio.sleep(10)
+    hit = len(on(stage.readers, node))
+    killed = time.monotonic()
+    await asyncio.to_thread(node.kill)
+    await asyncio.sleep(10)
+    await asyncio.to_thread(node.start)
+    await asyncio.sleep(10)
+    verdict = await stage.verdict()
+    recovery = verdict.recovery(killed)
+    figure = (
+        f"{stage.history.acknowledged()} rows acknowledged, {verdict.expected} hearings: {verdict};"
+        f" {hit} sockets cut, recovery p99 {ms(recovery)}; staleness p99 {ms(verdict.stale())}"
+    )
+    return Result(figure, verdict.ok and recovery <= 5)
+
+
+@scenario(
+    "T2",
+    how="people with a tab on one node only, on the other only, on both; kill -9 of the one",
+    demand="those of the dead node offline ≤ 30 s; whoever has a tab on the other never blinks",
+)
+async def presence_after_a_kill(stage: Stage) -> Result:
+    node, other = await stage.start_two()
+    count = max(10, stage.clients // 10)
+    gone, both = stage.people(count), stage.people(count)
+    there = stage.read(gone, lambda: [node.port])
+    stage.read(both, lambda: [node.port])
+    stage.read(both, lambda: [other.port])
+    await until(lambda: all(reader.live for reader in stage.readers), 60, "live readers")
+    await stage.presence_is_true()
+    before = stage.versions()
+    killed = time.monotonic()
+    await asyncio.to_thread(node.kill)
+    await asyncio.gather(*(reader.stop() for reader in there))
+    ids = {person["id"] for person in gone}
+    await until(lambda: not ids & stage.online(), 60, "offline", 0.1)
+    took = time.monotonic() - killed
+    await graces_over(stage)
+    after = stage.versions()
+    blinked = sum(after[person["id"]] != before[person["id"]] for person in both)
+    figure = f"{count} offline after {took:.1f} s; {blinked} of {count} with another tab blinked"
+    return Result(figure, took <= 30 and not blinked)
+
+
+@scenario(
+    "T6",
+    how="rolling restart of 2 nodes by SIGTERM under 100 writes/s",
+    demand="100 % 1012, ≤ 20 % of the sockets in 100 ms, 0 missing, 0 false offline, exit ≤ 15 s",
+)
+async def rolling_restart(stage: Stage) -> Result:
+    nodes = await stage.start_two()
+    people = await stage.audience(stage.clients)
+    await stage.presence_is_true()
+    before = stage.versions()
+    await stage.write_orm(people, 80)
+    stage.write_http(people[:200], 20)
+    await asyncio.sleep(3)
+    exits, codes, peaks = [], [], []
+    for node in nodes:
+        cut = on(stage.readers, node)
+        marks = {reader.log.name: len(reader.log.heard) for reader in cut}
+        began = time.monotonic()
+        await asyncio.to_thread(node.stop, 60)
+        exits.append(time.monotonic() - began)
+        ends = [
+            next(event for event in reader.log.heard[marks[reader.log.name] :] if event.kind == "closed")
+            for reader in cut
+        ]
+        codes += [event.number for event in ends]
+        buckets: dict[int, int] = {}
+        for event in ends:
+            bucket = int(event.at * 10)
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        peaks.append(max(buckets.values(), default=0) / max(1, len(ends)))
+        await asyncio.to_thread(node.start)
+        await until(lambda: all(reader.live for reader in stage.readers), 60, "everybody back")
+    verdict = await stage.verdict()
+    await graces_over(stage)
+    after = stage.versions()
+    blinked = sum(after.get(user, 0) != version for user, version in before.items())
+    share = sum(code == SERVICE_RESTART for code in codes) / max(1, len(codes))
+    figure = (
+        f"{len(codes)} sockets: {share:.0%} 1012, at most {max(peaks):.0%} in 100 ms; {verdict};"
+        f" {blinked} false offline; exit after {max(exits):.1f} s"
+    )
+    met = verdict.ok and share == 1 and max(peaks) <= 0.2 and not blinked and max(exits) <= 15
+    return Result(figure, met)
+
+
+@scenario(
+    "T10",
+    how="every socket reset at once; clients come back with full jitter 0-5 s",
+    demand="all back ≤ 20 s, 0 handshakes refused with 5xx, database connections ≤ the pools' bound",
+)
+async def reconnect_storm(stage: Stage) -> Result:
+    await stage.start_two()
+    count = min(len(stage.theatre.template.people) - 64, stage.clients * 5 // 2)
+    people = await stage.audience(count, 240)
+    await stage.write_orm(people, 50)
+    most = 0
+
+    def all_back() -> bool:
+        nonlocal most
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        most = max(most, stage.database.read(query)[0][0])
+        return all(reader.live for reader in stage.readers)
+
+    wires = [reader.wire for reader in stage.readers if reader.wire is not None]
+    began = time.monotonic()
+    for wire in wires:
+        wire.reset()
+    await until(lambda: not any(wire.transport.is_closing() and not wire.closed.done() for wire in wires), 20)
+    await until(all_back, 120, "everybody back", 0.2)
+    took = time.monotonic() - began
+    verdict = await stage.verdict()
+    refused = sum(reader.refused for reader in stage.readers)
+    # Two servers' pools, the writer's, and who asks.
+    bound = 2 * 20 + 4
+    figure = (
+        f"{len(wires)} sockets, all back after {took:.1f} s (backoff up to {FIRST_RETRY_SECONDS:g} s included);"
+        f" {refused} refused; at most {most} database connections; {verdict}"
+    )
+    return Result(figure, verdict.ok and took <= 20 and not refused and most <= bound)
+
+
+@scenario(
+    "T14",
+    how="50 processes die between COMMIT and the announcement",
+    demand="50 of 50 delivered ≤ 5 s",
+)
+async def crash_between_commit_and_push(stage: Stage) -> Result:
+    await stage.start_two()
+    people = await stage.audience(50)
+    crashing = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", CRASHES, ",".join(str(person["id"]) for person in people)),
+        cwd=ROOT,
+        env={**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert crashing.stdout is not None
+    made: dict[int, float] = {}
+    while line := await crashing.stdout.readline():
+        made[int(line.split()[1])] = time.monotonic()
+    assert await crashing.wait() == 0
+
+    def first_heard() -> dict[int, float]:
+        return {
+            pk: event.at
+            for reader in stage.readers
+            for event in reversed(reader.log.heard)
+            for pk in event.added
+        }
+
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: made.keys() <= first_heard().keys(), 30, pause=0.2)
+    heard = first_heard()
+    waits = [heard[pk] - at for pk, at in made.items() if pk in heard]
+    verdict = await stage.verdict()
+    figure = f"{len(waits)} of {len(made)} delivered, the last after {max(waits, default=0):.1f} s; {verdict}"
+    return Result(figure, verdict.ok and len(waits) == 50 and max(waits) <= 5)
+
+
+@scenario(
+    "T23",
+    how="10 HTTP calls that wait 3 s for a row lock; 50 writes/s to everybody else meanwhile",
+    demand="the others' delivery p99 ≤ 300 ms",
+)
+async def blocking_calls(stage: Stage) -> Result:
+    node = await stage.start()
+    people = await stage.audience(max(20, stage.clients // 10))
+    [victim] = stage.people(1)
+    await stage.write_orm(people, 50)
+    await asyncio.sleep(2)
+    async with httpx.AsyncClient(timeout=30, trust_env=False, verify=False) as http:
+
+        async def message(sender: dict[str, Any]) -> int:
+            answer = await http.post(
+                f"{node.url}/api/v1/messages",
+                json={"receiver": victim["username"], "content": "Blocked"},
+                headers={"X-CSRFToken": CSRF, "Cookie": f"sessionid={sender['session']}; csrftoken={CSRF}"},
+            )
+            return answer.status_code
+
+        # A foreign key's check waits for whoever holds the row that it points to.
+        with psycopg.connect(stage.database.url) as holder:
+            holder.execute("SELECT 1 FROM auth_user WHERE id = %s FOR UPDATE", [victim["id"]])
+            began = time.monotonic()
+            waiting = [asyncio.create_task(message(person)) for person in people[:10]]
+            await asyncio.sleep(3)
+            ended = time.monotonic()
+            blocked = sum(not task.done() for task in waiting)
+        codes = await asyncio.gather(*waiting)
+    verdict = await stage.verdict()
+    stale = verdict.stale(began, ended)
+    figure = (
+        f"{blocked} calls blocked for 3 s, then answered {sorted(set(codes))};"
+        f" the others' staleness p99 {ms(stale)}, p50 {ms(verdict.stale(began, ended, 0.5))}; {verdict}"
+    )
+    return Result(figure, verdict.ok and stale <= 0.3 and blocked == 10)
+
+
+@scenario(
+    "T27",
+    how="2 nodes, the clock of one 10 minutes ahead (patched time source)",
+    demand="0 wrong presence: leases are by the database's clock",
+)
+async def clock_skew(stage: Stage) -> Result:
+    right, wrong = await stage.start(), await stage.start("skewed")
+    count = max(10, stage.clients // 20)
+    here, there, leaving = stage.people(count), stage.people(count), stage.people(count)
+    stage.read(here, lambda: [right.port])
+    stage.read(there, lambda: [wrong.port])
+    going = stage.read(leaving, lambda: [wrong.port])
+    await until(lambda: all(reader.live for reader in stage.readers), 60, "live readers")
+    first = await stage.presence_is_true()
+    before = stage.versions()
+    # Longer than a lease: each node has renewed, and looked for whom to bury.
+    await asyncio.sleep(20)
+    blinked = sum(stage.versions().get(user, 0) != version for user, version in before.items())
+    processes = len(stage.database.read("SELECT id FROM realtime_serverprocess"))
+    await asyncio.gather(*(reader.stop() for reader in going))
+    second = await stage.presence_is_true()
+    verdict = await stage.verdict()
+    figure = (
+        f"{2 * count} online after {ms(first)}, {blinked} blinked in 20 s, {processes} of 2 leases held;"
+        f" {count} left, offline after {ms(second)}; {verdict}"
+    )
+    return Result(figure, verdict.ok and not blinked and processes == 2)

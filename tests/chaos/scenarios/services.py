@@ -1,0 +1,256 @@
+"""Redis and PostgreSQL that are killed, restarted, frozen, deaf; and a layer that loses."""
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import msgpack
+import redis
+
+from tests.chaos import faults
+from tests.chaos.checker import percentile
+from tests.chaos.clients import until
+from tests.chaos.history import History
+from tests.chaos.scenario import Result, ms, scenario
+from tests.chaos.stage import Stage
+from tests.live.servers import ROOT
+
+
+def saves(history: History, since: float = 0.0, until: float = float("inf"), share: float = 0.99) -> float:
+    """What this share of the saves over HTTP that began in that time didn't exceed, in seconds."""
+    return percentile((took for began, took in history.saves if since <= began <= until), share)
+
+
+def disconnects(stage: Stage) -> int:
+    return sum(event.kind == "closed" for log in stage.history.logs for event in log.heard)
+
+
+@scenario(
+    "T3",
+    how="Redis killed, empty again after 2 s, three times; 100 writes/s",
+    demand="0 sockets closed, 0 missing, staleness p99 ≤ 3 s, a save's p99 in the outage ≤ +200 ms",
+)
+async def redis_restarts(stage: Stage) -> Result:
+    await stage.start_two()
+    people = await stage.audience(max(20, stage.clients // 2))
+    await stage.write_orm(people, 60)
+    stage.write_http(people[:200], 40)
+    began = time.monotonic()
+    await asyncio.sleep(6)
+    first = time.monotonic()
+    outages = []
+    for _ in range(3):
+        down = time.monotonic()
+        await asyncio.to_thread(stage.redis.kill)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(stage.redis.start)
+        outages.append((down, time.monotonic()))
+        await asyncio.sleep(6)
+    closed = disconnects(stage)
+    verdict = await stage.verdict()
+    before = saves(stage.history, began, first)
+    during = max(saves(stage.history, *outage) for outage in outages)
+    stale = verdict.stale(first)
+    figure = (
+        f"{closed} closed; {verdict}; staleness p99 {ms(stale)} (before {ms(verdict.stale(began, first))},"
+        f" longest {ms(verdict.stale(first, share=1.0))}); save p99 {ms(during)}, before {ms(before)}"
+    )
+    return Result(figure, verdict.ok and not closed and stale <= 3 and during <= before + 0.2)
+
+
+@scenario(
+    "T4",
+    how="the subscriber's TCP flow dies silently (network namespace), the stock layer and ours",
+    demand="resync ≤ 5 s, CPU < 30 %, RSS growth < 20 MB; the stock layer freezes",
+    needs_root=True,
+)
+async def redis_blackhole(stage: Stage) -> Result:
+    if not (ROOT / "tests" / "chaos" / "blackhole.py").exists():
+        return Result("tests/chaos/blackhole.py isn't there", False)
+    code, lines = await run_python("-m", "tests.chaos.blackhole", environment=stage.theatre.environment)
+    return Result("; ".join(lines[-4:]), code == 0)
+
+
+async def run_python(
+    *arguments: str, environment: dict[str, str], seconds: float = 240
+) -> tuple[int, list[str]]:
+    """Run a Python program of the project's; returns its exit code and the lines that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        os.killpg(process.pid, 9)
+        await process.wait()
+        raise
+    return process.returncode or 0, [line.strip() for line in out.decode().splitlines() if line.strip()]
+
+
+@scenario(
+    "T4b",
+    how="Redis frozen for 10 s (SIGSTOP); saves and new sockets meanwhile",
+    demand="connect p99 ≤ 1.5 s, save p99 ≤ 250 ms, 0 missing in the end",
+)
+async def redis_hangs(stage: Stage) -> Result:
+    await stage.start_two()
+    people = await stage.audience(max(20, stage.clients // 4))
+    writer = stage.write_http(people[:200], 40)
+    await asyncio.sleep(3)
+    began = time.monotonic()
+    stage.redis.pause()
+    try:
+        await asyncio.sleep(1)
+        late = stage.read(stage.people(100))
+        await until(lambda: all(reader.live for reader in late), 30, "sockets while Redis hangs")
+        await asyncio.sleep(max(0.0, began + 10 - time.monotonic()))
+    finally:
+        stage.redis.resume()
+    ended = time.monotonic()
+    await asyncio.sleep(2)
+    verdict = await stage.verdict()
+    connect, save = verdict.recovery(began), saves(stage.history, began, ended)
+    figure = (
+        f"connect p99 {ms(connect)}, save p99 {ms(save)}, {writer.refused} refused; {verdict};"
+        f" staleness p99 {ms(verdict.stale(began, ended))}, {disconnects(stage)} closed"
+    )
+    met = verdict.ok and connect <= 1.5 and save <= 0.25 and not writer.refused and not disconnects(stage)
+    return Result(figure, met)
+
+
+@scenario(
+    "T5",
+    how="PostgreSQL restarted under load: fast, then immediate",
+    demand="0 missing of what was acknowledged, first success ≤ 5 s after it is back, 0 stuck sockets",
+)
+async def postgresql_restarts(stage: Stage) -> Result:
+    await stage.start_two()
+    people = await stage.audience(max(20, stage.clients // 2))
+    writer = stage.write_http(people[:200], 30)
+    await stage.write_orm(people, 50)
+    firsts = []
+    for end in (stage.postgresql.stop, stage.postgresql.kill):
+        await asyncio.sleep(5)
+        await asyncio.to_thread(end)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(stage.postgresql.start)
+        back = time.monotonic()
+        count = len(stage.history.saves)
+        await until(lambda count=count: len(stage.history.saves) > count, 60, "a save", 0.01)  # type: ignore[misc]
+        firsts.append(time.monotonic() - back)
+    await asyncio.sleep(5)
+    closed = disconnects(stage)
+    verdict = await stage.verdict()
+    stuck = sum(not reader.live for reader in stage.readers)
+    unknown = sum(write.outcome == "unknown" for write in stage.history.writes)
+    figure = (
+        f"{stage.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused} over HTTP):"
+        f" {verdict}; first success after {', '.join(map(ms, firsts))}; {stuck} stuck, {closed} sockets closed"
+    )
+    return Result(figure, verdict.ok and max(firsts) <= 5 and not stuck)
+
+
+@scenario(
+    "T15",
+    how="a layer that loses 100 %, then one that loses 30 % at random",
+    demand="0 missing; staleness p99 ≤ the sweep's period (5 s here) + 2 s",
+)
+async def lossy_layers(stage: Stage) -> Result:
+    figures, met = [], True
+    for share in ("1", "0.3"):
+        inner = Stage(stage.theatre, f"{stage.name}-{share}", stage.clients, 0)
+        inner.seed = f"{stage.seed}-{share}"
+        try:
+            environment = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings", "CHAOS_DROP": share}
+            await inner.start_two(REALTIME_SWEEP_SECONDS="5", **environment)
+            people = await inner.audience(max(20, stage.clients // 4))
+            await inner.write_orm(people, 60)
+            await asyncio.sleep(12)
+            verdict = await inner.verdict()
+        finally:
+            await inner.close()
+        stale = verdict.stale()
+        met = met and verdict.ok and stale <= 7 and len(verdict.staleness) > 100
+        figures.append(f"{float(share):.0%} lost: {verdict}, staleness p99 {ms(stale)}")
+    return Result("; ".join(figures), met)
+
+
+JUNK: list[dict[str, Any]] = [
+    {"type": "doorbell.from.the.future", "v": 1, "user": 1},
+    {"type": "doorbell.inbox", "v": 2, "user": 1, "what": "another version"},
+    {"type": "doorbell.inbox", "v": 1},
+    {"type": "doorbell.presence", "v": 1, "users": "all"},
+    {"type": "websocket.close", "code": 4503},
+    {"type": "chat.message", "text": "Hello"},
+    {"v": 1},
+    {},
+]
+
+
+@scenario(
+    "T25",
+    how="messages of unknown types, another version and no sense, to every group and to `presence`",
+    demand="0 sockets closed, 0 missing; they are counted and ignored",
+)
+async def mixed_versions(stage: Stage) -> Result:
+    await stage.start_two()
+    people = await stage.audience(max(20, stage.clients // 10))
+    await stage.write_orm(people, 50)
+    prefix = "doorbell"
+    client = redis.Redis(port=stage.redis.port)
+    heard = 0
+    for user, junk in itertools.product([person["id"] for person in people], JUNK):
+        heard += client.publish(f"{prefix}__group__user.{user}", msgpack.packb({**junk, "user": user}))
+    for junk in JUNK:
+        heard += client.publish(f"{prefix}__group__presence", msgpack.packb(junk))
+    # Not even a message of the layer.
+    for junk_bytes in (b"", b"\xc1", b"x" * 1000, json.dumps(JUNK[0]).encode()):
+        for person in people:
+            heard += client.publish(f"{prefix}__group__user.{person['id']}", junk_bytes)
+    client.close()
+    await asyncio.sleep(3)
+    closed = disconnects(stage)
+    verdict = await stage.verdict()
+    ignored = sum(server.log.read_text(errors="replace").count("ignored") for server in stage.servers)
+    figure = f"{heard} taken by the servers, {closed} sockets closed; {verdict}; {ignored} lines in the log"
+    return Result(figure, verdict.ok and not closed and heard > len(people))
+
+
+@scenario(
+    "T26",
+    how="PostgreSQL and all its processes frozen for 5 s (SIGSTOP) under load",
+    demand="threads bounded, 0 missing, first success ≤ 5 s after it goes on",
+)
+async def postgresql_hangs(stage: Stage) -> Result:
+    nodes = await stage.start_two()
+    people = await stage.audience(max(20, stage.clients // 4))
+    writer = stage.write_http(people[:200], 40)
+    await stage.write_orm(people, 50)
+    await asyncio.sleep(3)
+    before = max(faults.threads(node.pid) for node in nodes)
+    with faults.frozen(stage.postgresql.pid):
+        await asyncio.sleep(5)
+        most = max(faults.threads(node.pid) for node in nodes)
+    back, count = time.monotonic(), len(stage.history.saves)
+    await until(lambda: len(stage.history.saves) > count, 60, "a save", 0.01)
+    first = time.monotonic() - back
+    await asyncio.sleep(5)
+    most = max(most, *(faults.threads(node.pid) for node in nodes))
+    closed = disconnects(stage)
+    verdict = await stage.verdict()
+    figure = (
+        f"{before} threads before, at most {most}; first success after {ms(first)}; {verdict};"
+        f" {writer.refused} saves failed, {closed} sockets closed"
+    )
+    # Its HTTP threads (40 calls a second for 5 s, over two processes), and the few of the sockets.
+    return Result(figure, verdict.ok and first <= 5 and most <= before + 110)

@@ -1,0 +1,303 @@
+"""What a scenario plays on: a database and a Redis of its own, servers, readers, writers, and the end of them all."""
+
+import asyncio
+import contextlib
+import functools
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.live.servers import Database, Server, base_environment, faults, manage
+from tools.services import PostgresServer, RedisServer
+
+from . import faults as chaos_faults
+from .checker import Verdict, check
+from .clients import Reader, until
+from .history import History, Log, Row, Truth
+from .writers import HttpWriter, OrmWriter
+
+T = TypeVar("T")
+
+# Of a process that is killed: the lease, the reaper's round and the grace; and what a loaded machine adds.
+PRESENCE_SECONDS = 15 + 2 + 10 + 15
+SETTLE_SECONDS = 60
+
+# What stands in the log of a server to which things were done on purpose.
+EXCUSED = (
+    "channels_redis.pubsub: Unexpected exception in receive task",
+    "django.request: Service Unavailable: /readyz",
+    "django.request: Internal Server Error: /api/v1/",
+    "realtime.hub: ignored a bad message from the channel layer",
+)
+
+# More people than the live tests' template has. Their sessions' keys are made like theirs.
+MORE_PEOPLE = """
+import json
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+password = User.objects.first().password
+User.objects.bulk_create([User(username=f"chaos{n:05}", password=password) for n in range(%d)], batch_size=2000)
+store, until, people, sessions = SessionStore(), timezone.now() + timezone.timedelta(days=1), [], []
+for user in User.objects.filter(username__startswith="chaos").order_by("pk"):
+    login = {"_auth_user_id": str(user.pk), "_auth_user_hash": user.get_session_auth_hash(),
+        "_auth_user_backend": settings.AUTHENTICATION_BACKENDS[0]}
+    key = f"session{user.pk:025}"
+    sessions.append(Session(session_key=key, session_data=store.encode(login), expire_date=until))
+    people.append({"id": user.pk, "username": user.username, "session": key})
+Session.objects.bulk_create(sessions, batch_size=2000)
+print(json.dumps(people))
+"""
+
+
+class ChaosServer(Server):
+    """Besides the live tests' servers: the tutorial's, and one whose clock is wrong."""
+
+    KINDS = {
+        **Server.KINDS,
+        "tutorial": [
+            *("-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "--lifespan", "off"),
+            "tests.chaos.tutorial:application",
+        ],
+        "skewed": ["-c", chaos_faults.SKEWED_SERVE, "{port}"],
+    }
+
+
+class Theatre:
+    """The template of the databases, and the PostgreSQL that a scenario may restart."""
+
+    def __init__(
+        self,
+        folder: Path,
+        template: Database,
+        environment: dict[str, str],
+        postgresql: PostgresServer | None = None,
+    ) -> None:
+        self.folder, self.template, self._postgresql = folder, template, postgresql
+        self.environment = {name: value for name, value in environment.items() if name != "REDIS_URL"}
+
+    @property
+    def postgresql(self) -> PostgresServer:
+        assert self._postgresql is not None, "this one isn't ours to restart"
+        return self._postgresql
+
+    @functools.cached_property
+    def sqlite_template(self) -> Database:
+        return Database.template(self.folder, "", self.environment)
+
+
+class Stage:
+    """One scenario's own. `clients` scales its numbers, `seed` decides all that is random."""
+
+    def __init__(self, theatre: Theatre, name: str, clients: int, seed: int) -> None:
+        self.theatre, self.name, self.clients = theatre, name, clients
+        self.seed = f"{seed}-{name}"
+        self.random = random.Random(self.seed)
+        # With SQLite goes the layer in memory.
+        self.on_sqlite = False
+        self.redis = RedisServer()
+        self.history = History()
+        self.servers: list[Server] = []
+        self.readers: list[Reader] = []
+        self.writers: list[HttpWriter | OrmWriter] = []
+        self.excused: tuple[str, ...] = EXCUSED
+
+    @functools.cached_property
+    def database(self) -> Database:
+        template = self.theatre.sqlite_template if self.on_sqlite else self.theatre.template
+        return template.copy(self.theatre.folder)
+
+    @functools.cached_property
+    def _people(self) -> Iterator[dict[str, Any]]:
+        return iter(self.database.people)
+
+    @property
+    def postgresql(self) -> PostgresServer:
+        return self.theatre.postgresql
+
+    @functools.cached_property
+    def environment(self) -> dict[str, str]:
+        # Nothing here tests the limit on calls.
+        environment = self.database.environment(self.theatre.environment) | {"API_RATE_LIMIT": "0"}
+        if self.on_sqlite:
+            return environment
+        self.redis.start()
+        return environment | {"REDIS_URL": self.redis.url}
+
+    # --- Servers ------------------------------------------------------------------------------------------
+
+    async def start(self, kind: str = "serve", **environment: str) -> Server:
+        log = self.theatre.folder / f"{self.name}-{len(self.servers)}-{kind}.log"
+        log.touch()
+        server = ChaosServer(kind, self.environment | environment, log)
+        self.servers.append(server)
+        return await asyncio.to_thread(server.start)
+
+    async def start_two(self, kind: str = "serve", **environment: str) -> tuple[Server, Server]:
+        one = await self.start(kind, **environment)
+        return one, await self.start(kind, **environment)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do what blocks, while the readers read on."""
+        return await asyncio.to_thread(work)
+
+    def ports(self) -> Sequence[int]:
+        return [server.port for server in self.servers]
+
+    # --- Readers and writers ------------------------------------------------------------------------------
+
+    def people(self, count: int) -> list[dict[str, Any]]:
+        """People whom nobody else on this stage is."""
+        return [next(self._people) for _ in range(count)]
+
+    def read(
+        self, people: Sequence[dict[str, Any]], ports: Callable[[], Sequence[int]] | None = None
+    ) -> list[Reader]:
+        """Open a page for each of these."""
+        started = []
+        for person in people:
+            log = Log(f"{person['username']}/{len(self.readers)}", person["id"])
+            self.history.logs.append(log)
+            rng = random.Random(f"{self.seed}-{log.name}")
+            reader = Reader(log, person["session"], ports or self.ports, rng)
+            reader.start()
+            self.readers.append(reader)
+            started.append(reader)
+        return started
+
+    async def audience(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
+        """So many people, each with a page that is live."""
+        people = self.people(count)
+        readers = self.read(people)
+        await until(lambda: all(reader.live for reader in readers), seconds, f"{count} live readers")
+        return people
+
+    def write_http(self, people: Sequence[dict[str, Any]], rate: float) -> HttpWriter:
+        writer = HttpWriter(self.history, people, self.ports, rate, f"{self.seed}-http")
+        writer.start()
+        self.writers.append(writer)
+        return writer
+
+    async def write_orm(self, people: Sequence[dict[str, Any]], rate: float, **options: Any) -> OrmWriter:
+        environment = self.environment | options.pop("environment", {})
+        users = [person["id"] for person in people]
+        seed = f"{self.seed}-{len(self.writers)}"
+        writer = OrmWriter(self.history, users, environment, rate=rate, seed=seed, **options)
+        self.writers.append(writer)
+        await writer.start()
+        return writer
+
+    async def stop_writing(self) -> None:
+        writers, self.writers = self.writers, []
+        await asyncio.gather(*(writer.stop() for writer in writers))
+
+    # --- The end ------------------------------------------------------------------------------------------
+
+    def truth(self) -> Truth:
+        rows = self.database.read(
+            "SELECT id, user_id, is_read, removed_at IS NOT NULL, message_id FROM messaging_notification"
+        )
+        inboxes = self.database.read("SELECT user_id, revision, unread_count FROM messaging_inbox")
+        return Truth(
+            {pk: Row(user, bool(is_read), bool(gone), message) for pk, user, is_read, gone, message in rows},
+            {user: (revision, unread) for user, revision, unread in inboxes},
+        )
+
+    def _revisions(self) -> dict[int, int] | None:
+        """Each inbox's revision; None while something waits for one."""
+        if self.database.read("SELECT 1 FROM messaging_notification WHERE pending_since IS NOT NULL LIMIT 1"):
+            return None
+        return dict(self.database.read("SELECT user_id, revision FROM messaging_inbox"))
+
+    async def settle(self, seconds: float = SETTLE_SECONDS) -> float:
+        """Wait until every reader is live and holds its inbox's revision; returns how long that took.
+
+        A reader that doesn't come so far in time is the checker's to blame.
+        """
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            revisions = await asyncio.to_thread(self._revisions)
+            if revisions is not None and all(
+                reader.log.left or (reader.live and reader.revision == revisions.get(reader.user, 0))
+                for reader in self.readers
+            ):
+                break
+            await asyncio.sleep(0.2)
+        return time.monotonic() - began
+
+    async def verdict(self, seconds: float = SETTLE_SECONDS) -> Verdict:
+        """End the load, let the readers settle, and have the history judged."""
+        await self.stop_writing()
+        await self.settle(seconds)
+        truth = await asyncio.to_thread(self.truth)
+        found = await asyncio.to_thread(check, self.history, truth)
+        try:
+            await asyncio.to_thread(manage, self.environment, "check_inboxes")
+        except AssertionError as error:
+            found.blame("wrong inbox", str(error))
+        return found
+
+    async def presence_is_true(self, seconds: float = PRESENCE_SECONDS) -> float:
+        """Wait until those are shown online who have a socket, and no one else; returns how long that took.
+
+        Raises TimeoutError, which names some for whom it isn't so.
+        """
+        began = time.monotonic()
+        while True:
+            here = {reader.user for reader in self.readers if reader.port}
+            shown = await asyncio.to_thread(self.online)
+            if shown == here:
+                return time.monotonic() - began
+            if time.monotonic() - began > seconds:
+                raise TimeoutError(
+                    f"after {seconds:g} s {len(shown - here)} are shown online who are not,"
+                    f" and {len(here - shown)} offline who are here"
+                )
+            await asyncio.sleep(0.25)
+
+    def online(self) -> set[int]:
+        return {
+            user
+            for (user,) in self.database.read("SELECT user_id FROM messaging_userprofile WHERE is_online")
+        }
+
+    def versions(self) -> dict[int, int]:
+        """How often each user's presence has changed."""
+        return dict(self.database.read("SELECT user_id, version FROM messaging_userprofile"))
+
+    def logged_faults(self) -> str:
+        """What a server of ours logged that none should. (The tutorial's is a control.)"""
+        ours = [(server.log, 0) for server in self.servers if server.kind != "tutorial"]
+        return faults(ours, self.excused)
+
+    async def close(self) -> None:
+        for writer in self.writers:
+            with contextlib.suppress(Exception):
+                if isinstance(writer, OrmWriter):
+                    writer.kill()
+                await writer.stop()
+        for reader in self.readers:
+            if reader.wire is not None:
+                reader.wire.transport.abort()
+        await asyncio.gather(*(reader.stop() for reader in self.readers), return_exceptions=True)
+        for server in self.servers:
+            server.kill()
+        self.redis.close()
+        if "database" in vars(self):
+            self.database.drop()
+
+
+@contextlib.contextmanager
+def theatre(folder: Path, people: int) -> Iterator[Theatre]:
+    """A theatre with a PostgreSQL of its own, and so many people."""
+    environment = base_environment(folder / "bytecode")
+    with PostgresServer() as postgresql:
+        template = Database.template(folder, postgresql.url, environment)
+        code = MORE_PEOPLE % people
+        template.people += json.loads(manage(template.environment(environment), "shell", "-v0", "-c", code))
+        yield Theatre(folder, template, environment, postgresql)
