@@ -78,7 +78,7 @@ def show_profile(request: SignedIn) -> schemas.Profile:
     return profile_of(request)
 
 
-@account.patch("/profile", response=answers({200: schemas.Profile}, 400, 413))
+@account.patch("/profile", response=answers({200: schemas.Profile}))
 def change_profile(request: SignedIn, data: schemas.ProfileChange) -> schemas.Profile:
     """Hide from one's contacts, or be shown again. Hidden, one is offline to them and was never seen."""
     profiles.set_hidden(request.user, is_hidden=data.is_hidden)

@@ -37,7 +37,9 @@ def _complete_call(method: str, call: dict[str, Any]) -> None:
     if with_login:
         call["security"] = _ways_in(method, publishing="publishing" in call["tags"])
     responses = call["responses"]
-    for status in _possible(method, with_login=with_login) - responses.keys():
+    # A POST's is read also where it has no meaning: Django looks for the CSRF token in a form.
+    reads_body = method == "post" or "requestBody" in call
+    for status in _possible(reads_body=reads_body, with_login=with_login) - responses.keys():
         responses[status] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -53,11 +55,10 @@ def _ways_in(method: str, *, publishing: bool) -> list[dict[str, list[str]]]:
     return [{BEARER: []}, {COOKIE: []} if method == "get" else {COOKIE: [], CSRF: []}]
 
 
-def _possible(method: str, *, with_login: bool) -> set[int]:
+def _possible(*, reads_body: bool, with_login: bool) -> set[int]:
     """The refusals that any call of this kind can end in. What is one call's own stands at that call."""
     refusals = {422, 500}
-    if method == "post":
-        # Also without a body of its own: Django looks for the CSRF token in a form.
+    if reads_body:
         refusals |= {400, 413}
     if with_login:
         refusals |= {401, 403, 429}

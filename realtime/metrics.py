@@ -37,12 +37,12 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         refused = http.problem(401, "not_signed_in", "These numbers need the token METRICS_TOKEN.")
         refused["WWW-Authenticate"] = "Bearer"
         return refused
-    registry = CollectorRegistry(auto_describe=False)
+    asked_for = CollectorRegistry(auto_describe=False)
     asked = _Asked(await _oldest_pending_seconds(), lag_of_running_loop().worst())
     for collector in (asked, *COLLECTORS):
-        registry.register(collector)
+        asked_for.register(collector)
     headers = {"Content-Type": CONTENT_TYPE_PLAIN_1_0_0, "Cache-Control": "no-store"}
-    return HttpResponse(generate_latest(registry), headers=headers)
+    return HttpResponse(generate_latest(asked_for), headers=headers)
 
 
 def _may_read(authorization: str) -> bool:
