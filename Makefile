@@ -131,8 +131,8 @@ chaos: setup-dev  ## break real servers under load, check what was heard; writes
 	@$(PY) -m tests.chaos $(ARGS)
 
 bench:  ## the speed suite
-	@if [ -d benchmarks ]; then $(PY) -m benchmarks $(ARGS); \
-	else echo "There is no benchmarks/ yet: the suite comes with the speed issue."; fi
+	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks $(ARGS); \
+	else echo "There is no speed suite yet: it comes with the speed issue."; fi
 
 growth: setup-dev  ## what a million notifications cost, on PostgreSQL (some minutes; ARGS="--rows 100000")
 	@$(PY) -m tools.services --pg -- $(PY) -m benchmarks.growth $(ARGS)
