@@ -12,10 +12,11 @@ from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
 from messaging.stamping import stamp
-from realtime import consumers, protocol
+from realtime import consumers, protocol, state
+from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.presence import presence
-from realtime.tests.client import eventually, handshake, tell, tell_one_by_one
+from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +68,7 @@ async def test_an_unknown_session_is_closed_with_4500(server, db):
 
 async def test_another_path_is_refused_and_nothing_raises(server, ada):
     for path in ("/", "/ws/", "/ws/notifications", "/ws/notifications/more/"):
-        socket = server.socket(headers=handshake(await server.session(ada)))
+        socket = server.socket("", handshake(await server.session(ada)))
         socket.wire.scope["path"] = path
         assert await socket.wire.connect(timeout=10) == (False, 1000)
         await socket.leave()
@@ -278,7 +279,7 @@ async def test_a_frame_of_4_kib_is_the_largest(server, ada):
 
 
 async def test_a_server_that_can_closes_a_frame_over_4_kib_with_1009(server, ada):
-    socket = server.socket(headers=handshake(await server.session(ada)))
+    socket = server.socket("", handshake(await server.session(ada)))
     socket.wire.scope["extensions"] = {"websocket.http.response": {}}
     await socket.open()
     await socket.until("synced")
@@ -440,3 +441,31 @@ async def test_every_frame_on_the_wire_is_one_of_the_protocols(server, ada):
         seen[frame["type"]] = frame
     for frame in seen.values():
         adapter.validate_python(frame)
+
+
+async def test_a_socket_ends_with_4000_at_its_maximum_age(server, ada, settings):
+    settings.REALTIME_MAX_AGE_SECONDS = 0.2
+    socket = await server.open(ada)
+    assert await socket.close_code() == 4000
+
+
+def test_the_maximum_age_is_twelve_hours():
+    assert conf.max_age_seconds == 12 * 3600
+
+
+async def test_a_handshake_that_comes_while_draining_is_refused(server, ada, monkeypatch):
+    monkeypatch.setattr(state, "draining", True)
+    socket = server.socket("", handshake(await server.session(ada)))
+    accepted, _ = await socket.wire.connect(timeout=PATIENCE)
+    assert not accepted
+
+
+async def test_a_server_that_can_answers_503_while_draining(server, ada, monkeypatch):
+    monkeypatch.setattr(state, "draining", True)
+    socket = server.socket("", handshake(await server.session(ada)))
+    socket.wire.scope["extensions"] = {"websocket.http.response": {}}
+    await socket.wire.send_input({"type": "websocket.connect"})
+    start, body = await socket.message(), await socket.message()
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert dict(start["headers"])[b"retry-after"] == b"1"
+    assert body["body"] == b"draining"

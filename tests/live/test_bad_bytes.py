@@ -370,4 +370,5 @@ async def test_whatever_comes_the_server_lives_and_forgets_it(place: Place) -> N
         f"{place.server.kind}: {grown:+.1f} MB; ended with {sorted((c, codes.count(c)) for c in set(codes))}"
     )
     assert grown < 20
-    assert set(codes) <= {1000, 1002, 1005, 1007, 1009, 4002, 4501, DROPPED}
+    # Or the client's own, if what it happened to send is one.
+    assert set(codes) <= {1000, 1002, 1005, 1007, 1009, DROPPED, *range(3000, 5000)}

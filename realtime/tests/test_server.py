@@ -1,0 +1,143 @@
+"""The HTTP side of `serve`, on a real socket; what its sockets do is in tests/live."""
+
+import asyncio
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from realtime import server
+from realtime.server import HttpProtocol, SocketProtocol
+from realtime.tests.client import eventually
+
+
+async def application(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+async def protocols():
+    """What has been made of the connections to a server with an application that wants the whole of a request."""
+    return []
+
+
+@pytest.fixture
+async def protocol(protocols):
+    config = uvicorn.Config(
+        application, http=HttpProtocol, ws=SocketProtocol, log_config=None, lifespan="off"
+    )
+    config.load()
+
+    def make():
+        protocols.append(HttpProtocol(config, ServerState(), {}))
+        return protocols[-1]
+
+    return make
+
+
+@pytest.fixture
+async def port(protocol, protocols):
+    listening = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    yield listening.sockets[0].getsockname()[1]
+    listening.close()
+    await eventually(lambda: not any(known.connections or known.tasks for known in protocols))
+
+
+async def answer(port, *parts):
+    """Write these, and return what comes until the end of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    async with asyncio.timeout(20):
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
+
+
+def test_a_request_has_ten_seconds_for_its_head_and_thirty_for_its_body():
+    assert (server.HEAD_SECONDS, server.BODY_SECONDS) == (10, 30)
+
+
+@pytest.mark.parametrize(
+    "parts", [(), (b"\r\n",), (b"GE",), (HEAD,), (HEAD, b"X-Slow: "), (HEAD + b"\r\n" + HEAD,)]
+)
+async def test_a_head_that_never_ends_is_answered_with_408(port, monkeypatch, parts):
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    answered = await answer(port, *parts)
+    assert answered.split(b" ")[1] == (b"200" if HEAD + b"\r\n" in b"".join(parts) else b"408")
+    assert answered.count(b"408 Request Timeout") == 1
+
+
+async def test_a_body_that_never_ends_is_the_end_of_the_connection(port, monkeypatch):
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.1)
+    assert await answer(port, POST, b"ab") == b""
+
+
+async def test_a_request_in_pieces_is_answered(port):
+    answered = await answer(port, POST[:7], POST[7:30], POST[30:], b"a", b"bcd")
+    assert answered.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_kept_connection_has_no_timer_between_its_requests(port, protocols):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(3):
+        writer.write(HEAD + b"\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        assert protocols[0]._timer is None
+    assert len(protocols) == 1
+    writer.write(HEAD)
+    await eventually(lambda: protocols[0]._timer is not None)
+    writer.close()
+    await writer.wait_closed()
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written to it."""
+
+    written, closed = b"", False
+
+    def write(self, data):
+        self.written += data
+
+    def close(self):
+        self.closed = True
+
+    def is_closing(self):
+        return self.closed
+
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+
+async def test_a_head_over_64_kib_is_answered_with_431(protocol):
+    transport, made = Transport(), protocol()
+    made.connection_made(transport)
+    made.data_received(HEAD + b"X-Large: ")
+    made.data_received(b"x" * 65_000)
+    assert not transport.is_closing()
+    made.data_received(b"x" * 1000)
+    assert transport.closed
+    assert transport.written.startswith(b"HTTP/1.1 431")
+    made.connection_lost(None)
+
+
+async def test_a_body_is_no_part_of_the_head(protocol):
+    transport, made = Transport(), protocol()
+    made.connection_made(transport)
+    made.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    made.data_received(b"x" * 70_000)
+    assert not transport.is_closing()
+    made.connection_lost(None)
