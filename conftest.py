@@ -19,6 +19,11 @@ collect_ignore_glob = [] if ON_POSTGRESQL else ["*/test_*_postgresql.py"]
 PASSWORD = "doorbell"  # noqa: S105
 
 
+def size(usual: int, *, full: int) -> int:
+    """How much of something a test takes: so much in `make test`, and so much with FULL_SIZE=1 in the environment."""
+    return full if os.environ.get("FULL_SIZE") else usual
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where everything must be there (`make test`), a test that is skipped has failed."""

@@ -229,6 +229,7 @@ for _name in (
     "REALTIME_SLOW_SECONDS",
     "REALTIME_PREDRAIN_SECONDS",
     "REALTIME_DRAIN_SECONDS",
+    "REALTIME_PING_SECONDS",
 ):
     if _name in env.ENVIRON:
         globals()[_name] = env.int(_name)

@@ -194,18 +194,19 @@ def online_contacts(user_ids: Collection[int], *, most: int) -> list[tuple[int, 
 
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
     """Return what contacts see of these users, by user id. Hidden ones are offline to them, and were never seen."""
-    rows = UserProfile.objects.filter(user_id__in=user_ids, user__is_active=True)
+    rows = get_user_model().objects.filter(pk__in=user_ids, is_active=True)
     if online_only:
-        rows = rows.filter(is_online=True, is_hidden=False)
-    username = f"user__{get_user_model().USERNAME_FIELD}"
+        rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
+    profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
     return {
         user_id: schemas.Presence(
             user=schemas.User(id=user_id, username=name),
-            is_online=is_online and not is_hidden,
+            # Without a profile yet nobody has been here.
+            is_online=bool(is_online and not is_hidden),
             last_seen=None if is_hidden else last_seen,
-            version=version,
+            version=version or 0,
         )
         for user_id, name, is_online, is_hidden, last_seen, version in rows.values_list(
-            "user_id", username, "is_online", "is_hidden", "last_seen", "version"
+            "pk", get_user_model().USERNAME_FIELD, *profile
         )
     }

@@ -137,6 +137,7 @@ def numbers(**kwargs: Any) -> list[CheckMessage]:
     least = {
         "SWEEP_SECONDS": (conf.sweep_seconds, 0.01),
         "HEARTBEAT_SECONDS": (conf.heartbeat_seconds, 1),
+        "PING_SECONDS": (conf.ping_seconds, 0.01),
         "RECHECK_SECONDS": (conf.recheck_seconds, 0.01),
         "LEASE_SECONDS": (conf.lease_seconds, 0.01),
         "OFFLINE_GRACE_SECONDS": (conf.offline_grace_seconds, 0),

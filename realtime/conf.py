@@ -37,6 +37,11 @@ class Conf:
         return int(_get("HEARTBEAT_SECONDS", 25))
 
     @property
+    def ping_seconds(self) -> float:
+        """How often `serve` pings each socket, and how long it then waits: a dead peer is gone after twice this."""
+        return float(_get("PING_SECONDS", 20))
+
+    @property
     def recheck_seconds(self) -> float:
         """How often every login with a socket is looked up again."""
         return float(_get("RECHECK_SECONDS", 30))

@@ -33,6 +33,8 @@ TRIES = 3
 # So long a batch waits for a profile that somebody else has locked: the process has its lease to renew.
 LOCK_SECONDS = 1
 USERS_A_TURN = 500
+# The name of what isn't a process, but holds the connections of dead ones until they can be deleted.
+GRAVE = "(buried)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,10 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
                 for place, event in enumerate(opened.values())
                 if event.user_id in locked
             ],
-            ignore_conflicts=True,
+            # What was told before stays, taken back from the grave if it is there.
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=["process"],
         )
         Connection.objects.filter(id__in=closed).delete()
         graces: dict[int, float] = {}
@@ -182,21 +187,24 @@ def reap() -> Reaped:
 def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool = False) -> int:
     """Delete these processes with their connections; their users have the grace to come back elsewhere.
 
-    Users whose profiles somebody else has locked are left for the next time, and with them their process.
-    Returns how many processes were buried.
+    Connections of users whose profiles somebody else has locked are left for the next time, as those of a grave: the
+    process itself must go at once, or it might live on without them. Returns how many processes were buried.
     """
     with transaction.atomic():
         processes = ServerProcess.objects.filter(id__in=process_ids).order_by("id")
         if only_expired:
             processes = processes.filter(lease_until__lt=Now())
-        dead = list(processes.select_for_update(skip_locked=True).values_list("id", flat=True))
+        dead = dict(processes.select_for_update(skip_locked=True).values_list("id", "name"))
         orphans = Connection.objects.filter(process_id__in=dead)
         user_ids = set(orphans.order_by().values_list("user_id", flat=True).distinct())
         locked = {profile.user_id: profile for profile in profiles.lock(user_ids, skip_locked=True)}
         orphans.filter(user_id__in=locked).delete()
-        empty = ServerProcess.objects.filter(id__in=dead, connections=None)
-        buried = ServerProcess.objects.filter(id__in=list(empty.values_list("id", flat=True))).delete()[0]
+        if user_ids - locked.keys():
+            grave = ServerProcess.objects.create(name=GRAVE, lease_until=Now() - _lease())
+            orphans.update(process=grave)
+        ServerProcess.objects.filter(id__in=dead).delete()
         _settle(locked, dict.fromkeys(locked, grace))
+    buried = sum(name != GRAVE for name in dead.values())
     if only_expired and buried:
         logger.warning("buried %d server processes whose lease had run out", buried)
     return buried

@@ -260,6 +260,13 @@ def test_presence_is_what_contacts_see(ada, grace):
     assert set(profiles.presence([ada.pk, grace.pk], online_only=True)) == {ada.pk}
 
 
+def test_who_has_no_profile_yet_is_offline_and_was_never_seen(ada):
+    UserProfile.objects.all().delete()
+    seen = profiles.presence([ada.pk])[ada.pk]
+    assert (seen.is_online, seen.last_seen, seen.version) == (False, None, 0)
+    assert profiles.presence([ada.pk], online_only=True) == {}
+
+
 def test_nobody_sees_a_deactivated_user(ada):
     profiles.set_online([ada.pk])
     User.objects.filter(pk=ada.pk).update(is_active=False)

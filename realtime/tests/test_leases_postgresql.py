@@ -4,12 +4,13 @@ import threading
 import uuid
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
+from conftest import size
 from messaging import profiles
 from messaging.models import UserProfile
 from realtime import leases
-from realtime.models import Connection
+from realtime.models import Connection, ServerProcess
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import closed, grace_is_over, lease_is_over, opened, shown
@@ -17,29 +18,62 @@ from realtime.tests.test_leases import closed, grace_is_over, lease_is_over, ope
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_without_the_lock_a_reload_ends_connected_but_offline(ada, threads, monkeypatch):
-    process = leases.register()
-    event, connected, worst_moment = opened(ada), threading.Event(), threading.Event()
-    leases.record(process, [event])
-    leases.record(process, [closed(event)])
-    grace_is_over(ada)
-    set_offline = profiles.set_offline
+RACES = size(40, full=400)
 
-    def slowly(user_ids):
-        worst_moment.set()
-        connected.wait(0.5)
-        set_offline(user_ids)
 
-    def connect():
-        assert worst_moment.wait(10)
-        leases.record(process, [opened(ada)])
-        connected.set()
+def lost_reloads(ada, threads, monkeypatch):
+    """Let so many reloads connect in the reaper's worst moment. Returns how many ended connected but offline."""
+    process, lost, set_offline = leases.register(), 0, profiles.set_offline
+    for _ in range(RACES):
+        event = opened(ada)
+        leases.record(process, [event])
+        leases.record(process, [closed(event)])
+        grace_is_over(ada)
+        worst_moment, connected, new = threading.Event(), threading.Event(), opened(ada)
 
-    monkeypatch.setattr(profiles, "lock", lambda ids: list(UserProfile.objects.filter(user_id__in=ids)))
-    monkeypatch.setattr(profiles, "set_offline", slowly)
-    threads.together(leases.reap, connect)
-    assert Connection.objects.filter(user=ada).exists()
-    assert not shown(ada)[0]
+        def slowly(user_ids, worst_moment=worst_moment, connected=connected):
+            worst_moment.set()
+            # Until the connect has come through, or stands before the lock.
+            wait_for(lambda: connected.is_set() or somebody_waits_for_a_lock())
+            set_offline(user_ids)
+
+        def connect(worst_moment=worst_moment, connected=connected, new=new):
+            assert worst_moment.wait(PATIENCE)
+            leases.record(process, [new])
+            connected.set()
+
+        monkeypatch.setattr(profiles, "set_offline", slowly)
+        threads.together(leases.reap, connect)
+        assert Connection.objects.filter(user=ada).exists()
+        lost += not shown(ada)[0]
+        leases.record(process, [closed(new, 0.0)])
+    print(f"{lost} of {RACES} reloads ended connected but offline")
+    return lost
+
+
+def somebody_waits_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone() is not None
+
+
+def test_with_the_lock_no_reload_is_lost(ada, threads, monkeypatch):
+    # However long this machine takes, nobody gives up waiting.
+    monkeypatch.setattr(leases, "LOCK_SECONDS", 60)
+    assert lost_reloads(ada, threads, monkeypatch) == 0
+
+
+def test_without_the_lock_every_reload_is_lost(ada, threads, monkeypatch):
+    """The negative control."""
+
+    def look(user_ids, **kwargs):
+        return list(UserProfile.objects.filter(user_id__in=user_ids))
+
+    monkeypatch.setattr(profiles, "lock", look)
+    monkeypatch.setattr(profiles, "overdue", lambda most: [ada.pk])
+    assert lost_reloads(ada, threads, monkeypatch) == RACES
 
 
 # --- A profile that somebody else has locked ---------------------------------------------------------------------
@@ -77,16 +111,42 @@ def test_it_holds_up_its_own_user_and_nobody_else(ada, grace, held, other_proces
     assert own.flush(PATIENCE)
 
 
-def test_a_burial_leaves_it_for_the_next_time(ada, grace, held):
+def test_a_burial_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_same(ada, grace, held):
     dead = leases.register()
     Connection.objects.bulk_create(
         Connection(id=uuid.uuid4(), process_id=dead, user=user, login_hash="hash") for user in (ada, grace)
     )
     UserProfile.objects.filter(user=grace).update(is_online=True)
     lease_is_over(dead)
-    assert leases.reap().processes == 0
+    assert leases.reap().processes == 1
     assert shown(grace)[2] is not None
     assert [row.user_id for row in Connection.objects.all()] == [ada.pk]
+    # It may not go on as if it had all its sockets.
+    with pytest.raises(leases.Fenced):
+        leases.renew(dead)
+    assert leases.reap().processes == 0
+    assert Connection.objects.count() == ServerProcess.objects.count() == 1
     held.set()
-    wait_for(lambda: leases.reap().processes == 1)
-    assert not Connection.objects.exists()
+    wait_for(lambda: leases.reap().processes == 0 and not Connection.objects.exists())
+    assert not ServerProcess.objects.exists()
+
+
+def test_a_process_that_registers_anew_takes_its_sockets_back_from_the_grave(ada, held):
+    dead, event = leases.register(), opened(ada)
+    Connection.objects.create(id=event.id, process_id=dead, user=ada, login_hash="hash")
+    lease_is_over(dead)
+    leases.reap()
+    held.set()
+    alive = leases.register()
+    wait_for(lambda: taken_back(alive, event))
+    leases.reap()
+    assert [(str(row.id), row.process_id) for row in Connection.objects.all()] == [(event.id, alive)]
+    assert shown(ada) == (True, 1, None)
+
+
+def taken_back(process, event):
+    try:
+        leases.record(process, [event])
+    except OperationalError:  # whoever holds the profile hasn't let go yet
+        return False
+    return True

@@ -56,8 +56,8 @@ class Command(BaseCommand):
             ws_max_size=protocol.MOST_COMMAND_BYTES,
             # Compressing small frames costs a megabyte a socket, and invites CRIME.
             ws_per_message_deflate=False,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
+            ws_ping_interval=conf.ping_seconds,
+            ws_ping_timeout=conf.ping_seconds,
             lifespan="off",
             backlog=2048,
             timeout_graceful_shutdown=REQUEST_SECONDS,
