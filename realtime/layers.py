@@ -19,7 +19,7 @@ from .subscriber import Subscriber
 logger = logging.getLogger(__name__)
 
 # What a channel holds for a receiver that doesn't come. Then it is told of a gap instead.
-MOST_MESSAGES = 10_000
+MOST_MESSAGES = 100_000
 MOST_BYTES = 32 * 1024 * 1024
 
 Message = dict[str, Any]

@@ -154,6 +154,9 @@ class Relay:
                 close_old_connections()
                 connections.close_all()
                 notifications.stamp(touched)
+        except (OperationalError, InterfaceError) as error:
+            connections.close_all()
+            logger.warning("pending notifications of %d users wait for the sweep: %s", len(touched), error)
         except Exception:
             connections.close_all()
             logger.exception("pending notifications of %d users wait for the sweep", len(touched))
