@@ -73,7 +73,8 @@ def notify(
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
     Returns the notification, or None if there was one with that dedupe_key. Raises UnknownNotificationType and
-    InvalidNotification; an unknown user's id is an IntegrityError.
+    InvalidNotification, and then nothing is stored; an unknown user's id is an IntegrityError, at commit at the latest.
+    From other programs: `POST /api/v1/publish`.
     """
     rows = notify_many(
         [user],
@@ -103,7 +104,13 @@ def notify_many(
 ) -> list[Notification]:
     """Tell many users the same thing: `notify` for one or for many thousands, in one insert for each 2,000.
 
-    Returns the notifications made: those users are missing who had one with that dedupe_key.
+    `users`: users or their ids, a queryset say. Whoever stands there twice is told twice, unless there is a
+    `dedupe_key`, which is each user's own. Everything else, and what is raised, is as for `notify`.
+
+        notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
+
+    All are stored in one transaction, or none is. Returns the notifications made: those users are missing who had one
+    with that dedupe_key.
     """
     return create(
         build(

@@ -310,6 +310,8 @@ class TestOpenApi:
             ("POST", "notifications/unread"),
             ("DELETE", "notifications/{notification_id}"),
             ("GET", "presence"),
+            ("POST", "ticket"),
+            ("POST", "publish"),
         }
 
     def test_every_problem_has_the_same_form(self, schema):
