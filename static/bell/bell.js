@@ -40,6 +40,13 @@ export class DoorbellBell extends HTMLElement {
     if (event.target instanceof Node && !this.contains(event.target)) this.close();
   };
 
+  #onKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault(); // it is for the list, not for a toast
+    this.close();
+    this.#button.focus();
+  };
+
   get client() {
     return this.#client;
   }
@@ -77,6 +84,7 @@ export class DoorbellBell extends HTMLElement {
     this.#button.setAttribute("aria-expanded", "true");
     this.#showDesktop();
     for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, this.#onOutside);
+    document.addEventListener("keydown", this.#onKey, { capture: true }); // before any toast
   }
 
   close() {
@@ -86,6 +94,7 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.querySelector("doorbell-list")?.remove();
     this.#button.setAttribute("aria-expanded", "false");
     for (const type of ["pointerdown", "focusin"]) document.removeEventListener(type, this.#onOutside);
+    document.removeEventListener("keydown", this.#onKey, { capture: true });
   }
 
   #build() {
@@ -117,7 +126,6 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.setAttribute("aria-labelledby", heading.id);
     this.#panel.append(head, this.#desktopButton);
     this.append(this.#button, this.#panel);
-    this.addEventListener("keydown", (event) => this.#onKey(event));
     this.addEventListener("notification-open", () => this.close());
   }
 
@@ -139,7 +147,7 @@ export class DoorbellBell extends HTMLElement {
     this.#badge.textContent = badgeText(count);
     this.#badge.dataset.count = String(count);
     this.#button.setAttribute("aria-label", spokenCount(count));
-    this.#readAll.toggleAttribute("disabled", count === 0);
+    this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`: the focus would be lost
     if (!this.hasAttribute("no-title")) document.title = titled(document.title, count);
   }
 
@@ -152,6 +160,7 @@ export class DoorbellBell extends HTMLElement {
   }
 
   async #markAllRead() {
+    if (this.#client?.inbox.unreadCount === 0) return;
     try {
       await this.#client?.markAllRead();
     } catch (error) {
@@ -170,13 +179,5 @@ export class DoorbellBell extends HTMLElement {
     this.#desktopButton.textContent = DESKTOP[state];
     this.#desktopButton.setAttribute("aria-pressed", String(state === "on"));
     this.#desktopButton.toggleAttribute("disabled", state === "blocked");
-  }
-
-  /** @param {KeyboardEvent} event */
-  #onKey(event) {
-    if (event.key !== "Escape" || !this.isOpen) return;
-    event.preventDefault(); // it is for the list, not for a toast
-    this.close();
-    this.#button.focus();
   }
 }

@@ -108,8 +108,8 @@ export class Seat extends EventTarget {
 
   /** @param {Doorbell.InboxChange} change */
   #changed({ read, removed }) {
-    const readAll = /** @type {HTMLButtonElement} */ (part(this.root, "read-all"));
-    readAll.disabled = this.client.inbox.unreadCount === 0;
+    // Not `disabled`, which would take the focus away from whoever pressed it.
+    part(this.root, "read-all").setAttribute("aria-disabled", String(this.client.inbox.unreadCount === 0));
     // What was read or removed anywhere needs no toast any more.
     for (const id of [...read, ...removed]) this.toasts.dismiss(id);
   }

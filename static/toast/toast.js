@@ -15,6 +15,11 @@ import { Speaker } from "./speaker.js";
 import { DURATION_MS, ToastStack } from "./stack.js";
 import { timeElement } from "./time.js";
 
+// On a phone five of them would be the whole screen.
+const NARROW = "(max-width: 40rem)";
+const FEW = 2;
+const MANY = 5;
+
 export class DoorbellToasts extends HTMLElement {
   #stack = new ToastStack({ changed: () => this.#render() });
   #list = document.createElement("ol");
@@ -43,6 +48,7 @@ export class DoorbellToasts extends HTMLElement {
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
+    this.#stack.visibleAtMost = matchMedia(NARROW).matches ? FEW : MANY;
     this.#stack.duration = Number(this.getAttribute("duration")) || DURATION_MS;
     this.#stack.show(toast);
     this.#speaker.say(toast);
