@@ -23,6 +23,7 @@ const DESKTOP = {
   blocked: "Desktop notifications are blocked by the browser",
   unsupported: "",
 };
+const MARGIN_PX = 12;
 let made = 0;
 
 export class DoorbellBell extends HTMLElement {
@@ -83,6 +84,7 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.hidden = false;
     this.#button.setAttribute("aria-expanded", "true");
     this.#showDesktop();
+    this.#keepInView();
     for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, this.#onOutside);
     document.addEventListener("keydown", this.#onKey, { capture: true }); // before any toast
   }
@@ -149,6 +151,13 @@ export class DoorbellBell extends HTMLElement {
     this.#button.setAttribute("aria-label", spokenCount(count));
     this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`: the focus would be lost
     if (!this.hasAttribute("no-title")) document.title = titled(document.title, count);
+  }
+
+  /** It hangs from the button's right; where that is too far left, it moves back into the window. */
+  #keepInView() {
+    this.#panel.style.translate = "";
+    const { left } = this.#panel.getBoundingClientRect();
+    if (left < MARGIN_PX) this.#panel.style.translate = `${MARGIN_PX - left}px`;
   }
 
   /** @param {DoorbellBell.Notification} notification */

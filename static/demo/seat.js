@@ -127,6 +127,7 @@ export class Seat extends EventTarget {
     if (!veil.hidden) return;
     part(veil, "veil-text").textContent = why;
     veil.hidden = false;
+    for (const covered of [...this.root.children]) /** @type {HTMLElement} */ (covered).inert = covered !== veil;
     this.client.stop();
     this.toasts.clear();
     part(veil, "again").focus({ preventScroll: true });

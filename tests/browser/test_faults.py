@@ -11,7 +11,6 @@ from .conftest import Pair, connected, kept
 # Each with what it must have said on the way, so that a fault which does nothing fails.
 FAULTS = {
     "cut": "Connected again",
-    "offline": "Connected again",
     "drop": "swallowed",
     "delay": "late",
     "double": "twice",
@@ -41,6 +40,24 @@ async def test_a_fault_ends_with_every_promise_kept(pair: Pair, fault: str) -> N
     await expect(page.get_by_test_id("seat-grace").get_by_test_id("person-ada")).to_have_attribute(
         "data-online", "true"
     )
+
+
+async def test_ten_seconds_offline_lose_neither_what_came_nor_what_was_typed(pair: Pair) -> None:
+    page = await pair()
+    ada = page.get_by_test_id("seat-ada")
+    await ada.get_by_test_id("person-grace").click()
+    await page.get_by_test_id("fault-offline").click()
+    await expect(page.locator(".story")).to_contain_text("Offline")
+    await ada.get_by_test_id("message-input").fill("Typed once")
+    await ada.get_by_test_id("send").click()
+    toasts = page.locator("doorbell-toasts[data-for='Ada Lovelace']").get_by_test_id("toast")
+    await expect(toasts.filter(has_text="could not be reached")).to_be_visible()
+    await expect(ada.get_by_test_id("message-input")).to_have_value("Typed once")
+    await expect(page.locator(".story")).to_contain_text("Connected again", timeout=60_000)
+    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green", timeout=60_000)
+    await ada.get_by_test_id("send").click()
+    await expect(ada.get_by_test_id("message").filter(has_text="Typed once")).to_have_count(1)
+    await kept(page, "ada", "grace")
 
 
 @pytest.mark.parametrize("name", ["ada", "grace"])

@@ -25,22 +25,6 @@ async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pai
     await kept(page, "ada", "grace")
 
 
-async def test_what_was_typed_survives_a_line_that_is_down(pair: Pair) -> None:
-    page = await pair()
-    ada = page.get_by_test_id("seat-ada")
-    await ada.get_by_test_id("person-grace").click()
-    await page.get_by_test_id("fault-offline").click()
-    await expect(page.locator(".story")).to_contain_text("Offline")
-    await ada.get_by_test_id("message-input").fill("Typed once")
-    await ada.get_by_test_id("send").click()
-    toasts = page.locator("doorbell-toasts[data-for='Ada Lovelace']").get_by_test_id("toast")
-    await expect(toasts.filter(has_text="could not be reached")).to_be_visible()
-    await expect(ada.get_by_test_id("message-input")).to_have_value("Typed once")
-    await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green", timeout=60_000)
-    await ada.get_by_test_id("send").click()
-    await expect(ada.get_by_test_id("message").filter(has_text="Typed once")).to_have_count(1)
-
-
 async def test_a_reload_brings_both_back_though_no_token_was_kept(pair: Pair) -> None:
     page = await pair()
     kept_by_the_browser = await page.evaluate(
