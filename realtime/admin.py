@@ -36,7 +36,16 @@ class ServerProcessAdmin(ReadOnly):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnly):
-    list_display = ("user", "process", "opened_at")
+    list_display = ("user", "process", "alive", "opened_at")
     list_select_related = ("user", "process")
     search_fields = (f"user__{get_user_model().USERNAME_FIELD}",)
-    fields = ("id", "user", "process", "opened_at")
+    fields = ("id", "user", "process", "alive", "opened_at")
+    readonly_fields = ("alive",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        return super().get_queryset(request).select_related("user", "process").annotate(now=Now())
+
+    @admin.display(description="process alive", boolean=True)
+    def alive(self, connection: Any) -> bool:
+        """Does its process's lease run, by the database's clock? If not, it counts no more."""
+        return bool(connection.process.lease_until > connection.now)

@@ -10,7 +10,7 @@ from messaging import notification_types, notifications
 from messaging.models import Notification
 
 from .deletion import BoundedDeletion
-from .parts import NAME, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
+from .parts import NAME, NOTHING, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
 from .sending import SendView
 
 SHOWN_OF_A_NOTIFICATION = (
@@ -19,7 +19,7 @@ SHOWN_OF_A_NOTIFICATION = (
     "title",
     "description",
     "level",
-    "url",
+    "address",
     "is_read",
     "actor_link",
     "message_link",
@@ -79,6 +79,10 @@ class NotificationAdmin(BoundedDeletion, SendView):
     def type_label(self, notification: Notification) -> str:
         declared = {known.name: known.label for known in notification_types.all_types()}
         return declared.get(notification.notification_type, notification.notification_type)
+
+    @admin.display(description="URL")
+    def address(self, notification: Notification) -> str:
+        return notification.url or NOTHING
 
     @admin.display(description="read", boolean=True, ordering="is_read")
     def read(self, notification: Notification) -> bool:

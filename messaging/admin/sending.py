@@ -37,7 +37,7 @@ def active_users() -> QuerySet[Any]:
 class Lines(forms.CharField):
     """A text of several lines, each ended as everywhere but in a browser's form."""
 
-    widget = AdminTextareaWidget
+    widget = AdminTextareaWidget(attrs={"rows": 5})
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(str(value or "").replace("\r\n", "\n"))
@@ -66,7 +66,7 @@ class SendForm(forms.Form):
     )
     usernames = Lines(required=False, help_text="Usernames, one a line or separated by commas.")
     notification_type = forms.ChoiceField(label="Type")
-    title = forms.CharField(max_length=200, widget=AdminTextInputWidget)
+    title = forms.CharField(max_length=200, widget=AdminTextInputWidget(attrs={"size": 80}))
     description = Lines(max_length=500, required=False)
     level = forms.ChoiceField(
         choices=[("", "the type's own"), *((level, level) for level in get_args(notification_types.Level))],
@@ -76,7 +76,7 @@ class SendForm(forms.Form):
         label="URL",
         max_length=500,
         required=False,
-        widget=AdminTextInputWidget,
+        widget=AdminTextInputWidget(attrs={"size": 80}),
         help_text="Where a click leads: /… on this site, or http(s)://…",
     )
     # So that a form that is sent twice notifies once.
@@ -107,7 +107,8 @@ class SendForm(forms.Form):
         if len(chosen) > MOST_PEOPLE:
             self.add_error(None, f"{len(chosen)} people are too many: {MOST_PEOPLE} at once.")
         cleaned["receivers"] = dict(sorted(chosen.items(), key=lambda item: str(item[1])))
-        if not self.errors:
+        # Where a text is missing or too long that has been said already.
+        if {"title", "description", "level", "notification_type", "url"} <= cleaned.keys():
             try:
                 cleaned["example"] = notifications.build(0, **self.content(cleaned))
             except MessagingError as error:

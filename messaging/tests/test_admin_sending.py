@@ -118,6 +118,12 @@ def test_what_is_wrong_is_said_in_the_form_and_nothing_is_sent(admin, ada, chang
     assert not Notification.objects.exists()
 
 
+def test_everything_that_is_wrong_is_said_at_once(admin):
+    page = admin.post(URL, **form(usernames="nobody", url="javascript:alert(1)"))
+    assert "There is no active user" in page
+    assert "The url must be relative" in page
+
+
 def test_many_names_are_counted_and_some_of_them_shown(admin, monkeypatch):
     names = [f"user{number:04}" for number in range(1200)]
     User.objects.bulk_create(User(username=name) for name in names)

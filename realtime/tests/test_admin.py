@@ -64,6 +64,9 @@ def test_connections_are_found_by_their_user_and_name_their_process(admin):
     shown = admin.list("realtime_connection", q="user001")
     assert "host 1" in shown
     assert "host 2" not in shown
+    assert shown.count("icon-yes") == 1
+    ServerProcess.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert "icon-no" in admin.list("realtime_connection", q="user001")
 
 
 def test_a_process_says_whether_its_lease_runs_and_how_many_connections_it_has(admin):
