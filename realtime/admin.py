@@ -43,7 +43,7 @@ class ConnectionAdmin(ReadOnly):
     readonly_fields = ("alive",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        return super().get_queryset(request).select_related("user", "process").annotate(now=Now())
+        return Connection.objects.select_related("user", "process").annotate(now=Now())
 
     @admin.display(description="process alive", boolean=True)
     def alive(self, connection: Any) -> bool:

@@ -125,6 +125,11 @@ class TestCheckInboxes:
         assert "has been pending since" in self.found()
         assert "nothing wrong" in run("check_inboxes", "--pending-seconds", "60")
 
+    @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "1e300", "soon"])
+    def test_a_time_that_makes_no_sense_is_refused(self, seconds):
+        with pytest.raises(CommandError, match="--pending-seconds"):
+            run("check_inboxes", f"--pending-seconds={seconds}")
+
     def settle(self, rows, **changes):
         """Change rows as no writer would: behind the QuerySet's back."""
         QuerySet.update(rows, **changes)

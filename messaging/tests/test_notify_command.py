@@ -52,6 +52,7 @@ def test_the_level_is_the_types_own_unless_given(ada):
         (["ada", "Hello", "--level", "loud"], "level must be info, success, warning or error"),
         (["ada", "Hello", "--url", "javascript:alert(1)"], "url must be relative"),
         (["ada"], "title"),
+        (["\udcff", "Hello"], r"'\\udcff' has control characters, or is no UTF-8"),
     ],
 )
 def test_it_says_what_is_wrong(ada, arguments, what):
@@ -91,7 +92,13 @@ def test_without_inboxes_no_epoch_is_rotated(db):
     assert run("rotate_epoch") == "0 inboxes have a new epoch.\n"
 
 
-@pytest.mark.parametrize("command", ["notify", "prune_notifications", "rotate_epoch"])
+COMMANDS = [
+    *("notify", "prune_notifications", "rotate_epoch"),
+    *("check_inboxes", "create_api_token", "seed_demo", "sweep_presence"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
         call_command(command, "--help")

@@ -113,6 +113,17 @@ def test_when_it_is_stopped_what_it_has_done_is_told(ada, monkeypatch):
     check_counts(ada.pk)
 
 
+def test_when_somebody_presses_ctrl_c_it_says_how_far_it_came(ada, monkeypatch):
+    def interrupted(age):
+        yield 500
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pruning, "remove_outdated", interrupted)
+    with pytest.raises(CommandError, match=r"Stopped: 500 removed\.") as stopped:
+        prune("--days", "30")
+    assert stopped.value.returncode == 130
+
+
 def test_a_batch_takes_as_many_queries_for_1_row_as_for_100(ada, grace):
     def queries(count):
         notify_many([ada, grace] * count, "announcement", "Old")

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
+from messaging.management.arguments import seconds
 from messaging.models import Inbox, Notification
 
 SHOWN = 20
@@ -21,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--pending-seconds",
-            type=float,
+            type=seconds,
             default=10,
             help="how long a change may wait for its revision (default: 10)",
         )

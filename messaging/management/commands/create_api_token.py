@@ -4,15 +4,16 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging import tokens
+from messaging.management.arguments import text
 
 
 class Command(BaseCommand):
     help = "Make an API token, and print its secret: it is shown this once. Without --user it may publish to anybody."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="what the token is for, to recognise it in the admin")
+        parser.add_argument("name", type=text, help="what the token is for, to recognise it in the admin")
         parser.add_argument(
-            "--user", metavar="USERNAME", help="make it this user's own: it may do what they may"
+            "--user", metavar="USERNAME", type=text, help="make it this user's own: it may do what they may"
         )
         parser.add_argument(
             "--publish",

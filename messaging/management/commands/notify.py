@@ -5,13 +5,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging import notification_types, notifications
 from messaging.exceptions import MessagingError
+from messaging.management.arguments import text
 
 
 class Command(BaseCommand):
     help = "Notify a user on every device. It has been sent there when the command returns."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="the user's name")
+        parser.add_argument("user", type=text, help="the user's name")
         parser.add_argument("title", help="1 to 200 characters")
         parser.add_argument("description", nargs="?", default="", help="up to 500 characters")
         parser.add_argument(

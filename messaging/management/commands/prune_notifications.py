@@ -40,10 +40,14 @@ class Command(BaseCommand):
     def work(self, what: str, batches: Iterator[int]) -> int:
         """Run through the batches, say now and then how far it is, and return the sum."""
         total, shown = 0, time.monotonic()
-        for count in batches:
-            total += count
-            if time.monotonic() - shown >= PROGRESS_SECONDS:
-                self.stdout.write(f"{total} {what} so far")
-                self.stdout.flush()
-                shown = time.monotonic()
+        try:
+            for count in batches:
+                total += count
+                if time.monotonic() - shown >= PROGRESS_SECONDS:
+                    self.stdout.write(f"{total} {what} so far")
+                    self.stdout.flush()
+                    shown = time.monotonic()
+        except KeyboardInterrupt:
+            # Each batch was complete: the next run goes on from here.
+            raise CommandError(f"Stopped: {total} {what}.", returncode=130) from None
         return total
