@@ -13,7 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
@@ -41,7 +41,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
     asked = _Asked(await _oldest_pending_seconds(), lag_of_running_loop().worst())
     for collector in (asked, *COLLECTORS):
         asked_for.register(collector)
-    headers = {"Content-Type": CONTENT_TYPE_PLAIN_1_0_0, "Cache-Control": "no-store"}
+    headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"}
     return HttpResponse(generate_latest(asked_for), headers=headers)
 
 

@@ -26,7 +26,7 @@ def asked_anew(monkeypatch):
 async def read(**headers):
     response = await AsyncClient().get("/metrics", headers=headers)
     assert response.status_code == 200
-    assert response["Content-Type"].startswith("text/plain; version=1.0.0")
+    assert response["Content-Type"].startswith("text/plain; version=0.0.4")
     assert response["Cache-Control"] == "no-store"
     return response.content.decode()
 
