@@ -66,6 +66,17 @@ async def test_twice_with_the_same_key_is_one_toast(town: World, program: Progra
     await other.shows(unread=0)
 
 
+async def test_at_the_same_moment_with_the_same_key_it_is_one_too(town: World, program: Program) -> None:
+    ada = town.person(town.servers[0])
+    tab = await ada.tab()
+    order = item(ada, "Your order has left", idempotency_key="order-8")
+    answers = await asyncio.gather(*(program.publish(order) for _ in range(4)))
+    assert {status for status, _ in answers} == {202}
+    assert [sum(answer[name] for _, answer in answers) for name in ("created", "duplicates")] == [1, 3]
+    await tab.shows(messages=0, unread=1)
+    await tab.agree()
+
+
 async def test_the_others_go_through_and_atomic_is_all_or_nothing(town: World, program: Program) -> None:
     ada, grace = town.people(town.servers[0], 2)
     tab, other = await ada.tab(), await grace.tab()
