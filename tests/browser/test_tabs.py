@@ -16,7 +16,8 @@ from tests.live.servers import Database, Server
 # Any page of the server will do: what its own script would do is brought along.
 PATH = "/healthz"
 SCRIPT = f"""
-if (location.pathname === "{PATH}") import("/static/client/connect.js").then(({{ connect }}) => {{
+const isTab = location.pathname === "{PATH}";
+if (isTab) import("/static/client/connect.js").then(({{ connect }}) => {{
   window.toasts = [];
   window.client = connect({{ share: location.search !== "?alone" }});
   client.addEventListener("toast", ({{ detail }}) => window.toasts.push(detail.description));
