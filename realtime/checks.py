@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name for it
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.db.models.functions import Now
 
 from .conf import conf
 
@@ -82,6 +84,28 @@ def _socket_timeouts(backend: str, config: dict[str, Any]) -> list[CheckMessage]
             )
         ]
     return []
+
+
+@register(Tags.database)
+def several_processes(**kwargs: Any) -> list[CheckMessage]:
+    """With a layer that ends at the process, do several serve? Asked by `manage.py check --database default`."""
+    from .models import ServerProcess
+
+    if not kwargs.get("databases") or _layer()[0] != IN_MEMORY:
+        return []
+    if ServerProcess._meta.db_table not in connection.introspection.table_names():
+        # The first migration asks, too.
+        return []
+    alive = ServerProcess.objects.filter(lease_until__gt=Now()).count()
+    if alive < 2:
+        return []
+    return [
+        Warning(
+            f"{alive} server processes are alive, and each has a channel layer of its own.",
+            hint="Set REDIS_URL: what one process pushes, the others' sockets get by the sweep only.",
+            id="realtime.W011",
+        )
+    ]
 
 
 @register()

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings as project_settings
 from django.core.checks import run_checks
 
-from realtime import checks, presence
+from realtime import checks, leases, presence
 
 KEY = "xY7_" * 20
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -24,8 +24,10 @@ def production(settings):
     return settings
 
 
-def ids():
-    found = [message for message in run_checks() if str(message.id).startswith("realtime.")]
+def ids(databases=None):
+    found = [
+        message for message in run_checks(databases=databases) if str(message.id).startswith("realtime.")
+    ]
     assert all(message.hint for message in found)
     return [message.id for message in found]
 
@@ -97,3 +99,14 @@ def test_what_the_checks_know_of_other_modules_is_true():
     assert checks.SERVER_CLOSED_GRACE == presence.SERVER_CLOSED_SECONDS
     if project_settings.DEBUG:
         assert project_settings.SECRET_KEY.startswith(checks.DEVELOPMENT_KEY)
+
+
+def test_several_processes_each_with_a_layer_in_memory_are_found(db, production):
+    production.CHANNEL_LAYERS = {"default": {"BACKEND": checks.IN_MEMORY, "CONFIG": {}}}
+    leases.register()
+    assert ids(databases=["default"]) == ["realtime.W001"]
+    leases.register()
+    assert set(ids(databases=["default"])) == {"realtime.W001", "realtime.W011"}
+    assert ids() == ["realtime.W001"]
+    production.CHANNEL_LAYERS = layer(PUBSUB, socket_timeout=1)
+    assert ids(databases=["default"]) == []

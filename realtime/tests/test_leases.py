@@ -16,7 +16,9 @@ from realtime.models import Connection, ServerProcess
 
 
 @pytest.fixture
-def process(db):
+def process(db, settings):
+    """A process that lives, however long this machine takes."""
+    settings.REALTIME_LEASE_SECONDS = 1_000
     return leases.register()
 
 

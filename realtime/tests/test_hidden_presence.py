@@ -1,0 +1,73 @@
+"""Hidden people, as their contacts' sockets see them."""
+
+import pytest
+
+from messaging import profiles
+from realtime.db import in_thread
+from realtime.tests.client import tell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+async def watcher(server, ada, grace):
+    """Ada's socket. Grace is a contact of hers, and online."""
+    await in_thread(profiles.meet, ada.pk, grace.pk)
+    socket = await server.connect(ada)
+    await in_thread(profiles.set_online, [grace.pk])
+    while not socket.presence.get("grace", {}).get("is_online") or "grace is online" not in socket.titles:
+        await socket.next()
+    return socket
+
+
+async def hide(user, *, is_hidden):
+    await in_thread(lambda: profiles.set_hidden(user, is_hidden=is_hidden))
+
+
+async def test_to_hide_and_to_be_shown_are_frames_like_going_and_coming(server, watcher, grace):
+    version = watcher.presence["grace"]["version"]
+    await hide(grace, is_hidden=True)
+    while (await watcher.next())["type"] != "presence":
+        pass
+    seen = watcher.presence["grace"]
+    assert (seen["is_online"], seen["last_seen"]) == (False, None)
+    assert seen["version"] > version
+    await hide(grace, is_hidden=False)
+    while not watcher.presence["grace"]["is_online"]:
+        await watcher.next()
+    assert watcher.presence["grace"]["last_seen"] is not None
+    assert watcher.presence["grace"]["version"] > seen["version"]
+
+
+async def test_whoever_connects_later_does_not_see_a_hidden_contact(server, watcher, ada, grace):
+    await hide(grace, is_hidden=True)
+    later = await server.connect(ada)
+    assert "grace" not in later.presence
+    await hide(grace, is_hidden=False)
+    assert "grace" in (await server.connect(ada)).presence
+
+
+async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watcher, ada, grace):
+    await hide(grace, is_hidden=True)
+    while watcher.presence["grace"]["is_online"]:
+        await watcher.next()
+    hidden = watcher.presence["grace"]
+    await in_thread(profiles.set_offline, [grace.pk])
+    await in_thread(profiles.set_online, [grace.pk])
+    await server.hub.upkeep.sweep_presence()
+    await in_thread(tell, ada, "After")
+    while "After" not in watcher.titles:
+        frame = await watcher.next()
+        if frame["type"] == "presence":
+            # The sweep may say again what they know.
+            assert {**frame, "type": 0} == {**hidden, "type": 0}
+    assert watcher.titles[-2:] == ["grace is online", "After"]
+
+
+async def test_a_hidden_person_sees_and_hears_others(server, watcher, ada, grace):
+    await hide(grace, is_hidden=True)
+    socket = await server.connect(grace)
+    assert socket.presence["ada"]["is_online"]
+    await in_thread(tell, grace, "For you")
+    while "For you" not in socket.titles:
+        await socket.next()
