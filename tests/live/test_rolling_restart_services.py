@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 
+import pytest
 from websockets.exceptions import InvalidHandshake
 
 from .client import Person, Tab
@@ -62,6 +63,7 @@ class Client:
                 return
 
 
+@pytest.mark.timeout(600)
 async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(world: World) -> None:
     settings = {"REALTIME_MAX_CONNECTIONS_PER_USER": str(CLIENTS), "REALTIME_PREDRAIN_SECONDS": "1"}
     servers = list(await world.start_two(**settings))
