@@ -234,9 +234,10 @@ test("a console sees every frame, in and out", async () => {
   );
 });
 
-test("through a hundred random interruptions the state ends as a fresh read, each toast once", async () => {
+test("through a hundred random interruptions the state ends as a fresh read, each toast once", async (t) => {
   for (let seed = 1; seed <= 12; seed++) {
-    const { chance, below, pick } = random(seed);
+    const { next, chance, below, pick } = random(seed);
+    t.mock.method(Math, "random", next); // the backoff's
     const { server, clock, client, toasts, same } = setUp();
     server.pageSize = 1 + below(4);
     await client.start();
@@ -244,6 +245,7 @@ test("through a hundred random interruptions the state ends as a fresh read, eac
       const id = pick([...server.inbox.rows.keys()]) ?? 0;
       if (chance(0.15)) server.lose(1 + below(3));
       if (chance(0.15)) server.double(1 + below(3));
+      if (chance(0.1)) server.shuffle(2 + below(3));
       pick([() => server.notify({}), () => server.notify({}, {}), () => server.read(id), () => server.remove(id)])?.();
       if (chance(0.05)) server.rotateEpoch();
       if (chance(0.1)) server.close(pick([1006, 1012, 4000, 4001, 4002]) ?? 1006);
@@ -252,6 +254,7 @@ test("through a hundred random interruptions the state ends as a fresh read, eac
       if (chance(0.5)) await clock.advance(below(4_000));
     }
     server.lose(0);
+    server.shuffle(0);
     for (let i = 0; i < 6; i++) {
       await clock.advance(25_000);
       server.heartbeat();

@@ -277,7 +277,7 @@ test("without being told who it is, it asks, once, and shares by the answer", as
 });
 
 test("while no tab hangs or crashes no toast is lost either: exactly one for each notification", async (t) => {
-  for (let seed = 1; seed <= 15; seed++) {
+  for (let seed = 1; seed <= 8; seed++) {
     const { next, chance, pick } = random(seed);
     t.mock.method(Math, "random", next); // the backoff's
     const { server, clock, browser } = await setUp(1);
@@ -307,7 +307,7 @@ test("while no tab hangs or crashes no toast is lost either: exactly one for eac
 });
 
 test("however tabs come, go, hang and wake: one socket, every tab like the server, every toast once", async (t) => {
-  for (let seed = 1; seed <= 25; seed++) {
+  for (let seed = 1; seed <= 12; seed++) {
     const { next, chance, below, pick, shuffle } = random(seed);
     t.mock.method(Math, "random", next); // the backoff's
     const { server, clock, browser } = await setUp(1);

@@ -1,6 +1,7 @@
 // A server in memory that speaks the protocol, for tests of anything built on the client. From the most common to the
 // least: `notify`, `read`, `remove` change the inbox and push a live frame; `close(code)` ends every connection;
-// `lose(n)` and `double(n)` make the next n live frames vanish or come twice; `rotateEpoch()` makes old numbers void.
+// `lose(n)`, `double(n)` and `shuffle(n)` make the next n live frames vanish, come twice or in reverse; `rotateEpoch()` makes
+// old numbers void.
 //
 //   const server = new FakeServer();
 //   const client = new DoorbellClient({ base: server.base, fetch: server.fetch, WebSocket: server.WebSocket });
@@ -33,6 +34,9 @@ export class FakeServer {
   #sockets = new Set();
   #lose = 0;
   #double = 0;
+  #shuffle = 0;
+  /** @type {Doorbell.InboxFrame[]} */
+  #shuffled = [];
   #connections = 0;
 
   /** @param {{user?: Doorbell.User}} [options] */
@@ -73,6 +77,11 @@ export class FakeServer {
     this.#double = count;
   }
 
+  /** The next live frames come in reverse, once there are so many. */
+  shuffle(count = 2) {
+    this.#shuffle = count;
+  }
+
   heartbeat() {
     const { revision, unreadCount } = this.inbox;
     this.broadcast({ type: "heartbeat", revision, unread_count: unreadCount, server_time: new Date().toISOString() });
@@ -102,8 +111,16 @@ export class FakeServer {
   #push(frame) {
     if (!frame) return;
     if (this.#lose > 0) return void this.#lose--;
+    if (this.#shuffle > 0) return this.#keep(frame);
     this.broadcast(frame);
     if (this.#double > 0 && this.#double--) this.broadcast(frame);
+  }
+
+  /** @param {Doorbell.InboxFrame} frame */
+  #keep(frame) {
+    this.#shuffled.push(frame);
+    if (--this.#shuffle > 0) return;
+    for (const late of this.#shuffled.splice(0).reverse()) this.broadcast(late);
   }
 
   // The socket ---------------------------------------------------------------------------------------------------
