@@ -21,8 +21,65 @@ PATH = "/ws/notifications/"
 PATIENCE = 20
 
 
-class Socket:
-    """One connection, and the copy of the inbox that its client keeps."""
+class Copy:
+    """The copy of the inbox that a client keeps over one connection. It checks that each frame may come now."""
+
+    def __init__(self, since: int | None = None) -> None:
+        self.revision: int | None = since
+        self.unread_count: int | None = None
+        self.rows: dict[int, bool] = {}
+        # How often each notification came in `added`.
+        self.added: Counter[int] = Counter()
+        self.titles: list[str] = []
+        self.synced = False
+        self.presence: dict[str, dict[str, Any]] = {}
+
+    def apply(self, frame: dict[str, Any]) -> None:
+        """Keep the copy by the rules of the contract, and check that the frame may come now."""
+        kind = frame["type"]
+        if kind == "hello":
+            assert self.unread_count is None, "hello comes once"
+            self.unread_count = frame["unread_count"]
+            if self.revision is None:
+                self.revision = frame["revision"]
+        assert self.unread_count is not None, "hello comes first"
+        assert self.revision is not None
+        if kind == "inbox":
+            self._apply_inbox(frame)
+        elif kind == "synced":
+            assert frame["revision"] >= self.revision
+            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
+        elif kind == "reset":
+            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
+            self.rows.clear()
+        elif kind == "presence_state":
+            self.presence = {entry["user"]["username"]: entry for entry in frame["online"]}
+        elif kind == "presence":
+            known = self.presence.get(frame["user"]["username"])
+            if known is None or known["version"] < frame["version"]:
+                self.presence[frame["user"]["username"]] = frame
+
+    def _apply_inbox(self, frame: dict[str, Any]) -> None:
+        assert self.revision is not None
+        if frame["replayed"]:
+            self.synced = False
+            assert frame["revision"] > self.revision, "a replay goes in rising revisions"
+        else:
+            assert self.synced, "nothing is live before synced"
+            assert frame["revision"] == self.revision + 1, "live frames go one by one"
+        for row in frame["added"]:
+            self.rows[row["id"]] = row["is_read"]
+            self.added[row["id"]] += 1
+            self.titles.append(row["title"])
+        self.rows.update({pk: True for pk in frame["read"] if pk in self.rows})
+        self.rows.update({pk: False for pk in frame["unread"] if pk in self.rows})
+        for pk in frame["removed"]:
+            self.rows.pop(pk, None)
+        self.revision, self.unread_count = frame["revision"], frame["unread_count"]
+
+
+class Socket(Copy):
+    """One connection, and its client's copy of the inbox."""
 
     def __init__(
         self,
@@ -33,17 +90,10 @@ class Socket:
         room: int = 0,
     ) -> None:
         """`room`: how many frames fit before the server's `send` blocks; 0 means any number."""
+        super().__init__(since)
         path = PATH + (f"?{query}" if query else "")
         self.wire = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path, headers, subprotocols)
         self.wire._output_queue = asyncio.Queue(room)
-        self.revision: int | None = since
-        self.unread_count: int | None = None
-        self.rows: dict[int, bool] = {}
-        # How often each notification came in `added`.
-        self.added: Counter[int] = Counter()
-        self.titles: list[str] = []
-        self.synced = False
-        self.presence: dict[str, dict[str, Any]] = {}
 
     async def open(self) -> str | None:
         """Shake hands. Returns the subprotocol."""
@@ -100,49 +150,6 @@ class Socket:
         if not self.wire.future.done():
             await self.wire.send_input({"type": "websocket.disconnect", "code": code})
         await self.wire.wait(timeout=PATIENCE)
-
-    def apply(self, frame: dict[str, Any]) -> None:
-        """Keep the copy by the rules of the contract, and check that the frame may come now."""
-        kind = frame["type"]
-        if kind == "hello":
-            assert self.unread_count is None, "hello comes once"
-            self.unread_count = frame["unread_count"]
-            if self.revision is None:
-                self.revision = frame["revision"]
-        assert self.unread_count is not None, "hello comes first"
-        assert self.revision is not None
-        if kind == "inbox":
-            self._apply_inbox(frame)
-        elif kind == "synced":
-            assert frame["revision"] >= self.revision
-            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
-        elif kind == "reset":
-            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
-            self.rows.clear()
-        elif kind == "presence_state":
-            self.presence = {entry["user"]["username"]: entry for entry in frame["online"]}
-        elif kind == "presence":
-            known = self.presence.get(frame["user"]["username"])
-            if known is None or known["version"] < frame["version"]:
-                self.presence[frame["user"]["username"]] = frame
-
-    def _apply_inbox(self, frame: dict[str, Any]) -> None:
-        assert self.revision is not None
-        if frame["replayed"]:
-            self.synced = False
-            assert frame["revision"] > self.revision, "a replay goes in rising revisions"
-        else:
-            assert self.synced, "nothing is live before synced"
-            assert frame["revision"] == self.revision + 1, "live frames go one by one"
-        for row in frame["added"]:
-            self.rows[row["id"]] = row["is_read"]
-            self.added[row["id"]] += 1
-            self.titles.append(row["title"])
-        self.rows.update({pk: True for pk in frame["read"] if pk in self.rows})
-        self.rows.update({pk: False for pk in frame["unread"] if pk in self.rows})
-        for pk in frame["removed"]:
-            self.rows.pop(pk, None)
-        self.revision, self.unread_count = frame["revision"], frame["unread_count"]
 
 
 def sign_in(user):
