@@ -247,7 +247,9 @@ def record_each(
             raise
         except (OperationalError, InterfaceError) as error:
             # Their profile is locked for long, say. If it's the whole database, this raises.
-            connection.ensure_connection()
+            connection.close()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
             logger.warning("presence of user %s waits: %s", user_id, error)
             waiting += events
         except Exception:
