@@ -113,7 +113,7 @@ class Upkeep:
         horizon, versions, pairs = await in_thread(changed, self._swept_presence)
         missed = [user for user, version in versions.items() if version > self._told.get(user, -1)]
         await self.tell_presence(missed)
-        await self._introduce(pairs - self._introduced)
+        await self._introduce(pairs - self._introduced, known=set(missed))
         # Only now: what couldn't be told is looked for again.
         self._swept_presence, self._introduced = horizon, pairs
         self._told = {user: max(version, self._told.get(user, -1)) for user, version in versions.items()}
@@ -127,14 +127,14 @@ class Upkeep:
             self._told[user_id] = max(presence.version, self._told.get(user_id, -1))
             self._send_presence(presence, contacts[user_id])
 
-    async def _introduce(self, pairs: Collection[Pair]) -> None:
-        """Tell our users of those whose contacts they have become."""
+    async def _introduce(self, pairs: Collection[Pair], known: Collection[int]) -> None:
+        """Tell our users of those whose contacts they have become. `known`: of these all have been told."""
         ours = [pair for pair in pairs if not self._feeds.keys().isdisjoint(pair)]
         if ours:
             seen = await in_thread(profiles.presence, {user for pair in ours for user in pair})
             for low, high in ours:
                 for user, contact in ((low, high), (high, low)):
-                    if user in seen:
+                    if user in seen and user not in known:
                         self._send_presence(seen[user], [contact])
 
     def _send_presence(self, presence: schemas.Presence, contacts: Iterable[int]) -> None:

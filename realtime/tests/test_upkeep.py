@@ -355,6 +355,7 @@ async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(
     settings.REALTIME_SWEEP_SECONDS = 0.1
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
+    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
     await server.hub.upkeep.sweep_presence()
     await in_thread(show, grace, is_online=True)
     await presence_of(socket, "grace", is_online=True)
@@ -367,6 +368,7 @@ async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
+    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
     await server.hub.upkeep.sweep_presence()
     await in_thread(show, grace, is_online=True)
     read = upkeep._read_presence
@@ -388,6 +390,7 @@ async def test_a_swept_change_is_told_once(server, ada, grace, settings):
     await in_thread(meet, ada, grace)
     await in_thread(inboxes.state, ada.pk)
     socket = await server.connect(ada)
+    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
     await server.hub.upkeep.sweep_presence()
     await in_thread(show, grace, is_online=True)
     for _ in range(3):
