@@ -1,136 +1,22 @@
-"""The rows. Their QuerySets see to it that no change to a notification goes untold."""
+"""The rows: their columns, their constraints and their indexes."""
 
-import contextlib
-import contextvars
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models, router, transaction
+from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .announcements import inboxes_touched, messages_marked
 from .fields import SafeUrlField
-
-MESSAGES_A_TRANSACTION = 500
-
-_savepoints: contextvars.ContextVar[bool] = contextvars.ContextVar("savepoints", default=True)
-_muted: contextvars.ContextVar[bool] = contextvars.ContextVar("receivers_muted", default=False)
-
-
-@contextlib.contextmanager
-def receivers_muted() -> Iterator[None]:
-    """Save without the domain's receivers: for imports, and for tests that make their own notifications."""
-    token = _muted.set(True)
-    try:
-        yield
-    finally:
-        _muted.reset(token)
-
-
-def receivers_are_muted() -> bool:
-    return _muted.get()
-
-
-@contextlib.contextmanager
-def _without_savepoints() -> Iterator[None]:
-    token = _savepoints.set(False)
-    try:
-        yield
-    finally:
-        _savepoints.reset(token)
-
-
-def receivers_use_savepoints() -> bool:
-    """Must a receiver protect the transaction it runs in, or does the save itself try again without it?"""
-    return _savepoints.get()
-
-
-class ReceiverFailed(BaseException):
-    """A receiver failed in a transaction without savepoints. No Exception: nobody on the way may take it for theirs."""
+from .querysets import AllNotifications, LivingNotifications, MessageQuerySet, announce_touched
+from .saving import CommitsWithReceivers
 
 
 def new_epoch() -> str:
     return secrets.token_urlsafe(9)
-
-
-class CommitsWithReceivers(models.Model):
-    """A row that is committed together with what its receivers write (in autocommit, Django commits it before).
-
-    An instance that was read earlier never overwrites the columns named in BOOKKEEPING.
-    """
-
-    BOOKKEEPING: ClassVar[frozenset[str]] = frozenset()
-
-    class Meta:
-        abstract = True
-
-    def save(self, **kwargs: Any) -> None:
-        if self.BOOKKEEPING and not self._state.adding and kwargs.get("update_fields") is None:
-            deferred = self.get_deferred_fields()
-            kwargs["update_fields"] = {
-                field.name
-                for field in self._meta.concrete_fields
-                if not field.primary_key
-                and field.attname not in deferred
-                and field.name not in self.BOOKKEEPING
-            }
-        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        connection = transaction.get_connection(using)
-        if connection.in_atomic_block:
-            super().save(**kwargs)
-            return
-        adding, pk = self._state.adding, self.pk
-        try:
-            with transaction.atomic(using=using), _without_savepoints():
-                super().save(**kwargs)
-        except ReceiverFailed:
-            # It took the transaction with it. Once more, each receiver in a savepoint: this is rare, and
-            # savepoints every time would cost every save two round trips a receiver.
-            self._state.adding, self.pk = adding, pk
-            with transaction.atomic(using=using):
-                super().save(**kwargs)
-
-
-class MessageQuerySet(models.QuerySet["Message"]):
-    def between(self, user: Any, other: Any) -> "MessageQuerySet":
-        """The conversation of two users, both directions."""
-        return self.filter(models.Q(sender=user, receiver=other) | models.Q(sender=other, receiver=user))
-
-    def mark_read(self) -> int:
-        """Mark these messages read and tell their senders, as saving each would. Returns how many weren't read."""
-        return self._mark(is_read=True)
-
-    mark_read.alters_data = True  # type: ignore[attr-defined]
-
-    def mark_unread(self) -> int:
-        """Mark these messages, and the notifications of them, unread. Returns how many were read.
-
-        Their senders have been told that they were read, and aren't told again.
-        """
-        return self._mark(is_read=False)
-
-    mark_unread.alters_data = True  # type: ignore[attr-defined]
-
-    def _mark(self, *, is_read: bool) -> int:
-        ids = list(self.filter(is_read=not is_read).order_by("pk").values_list("pk", flat=True))
-        count = 0
-        for start in range(0, len(ids), MESSAGES_A_TRANSACTION):
-            # Locked in the order of ids, so that two of these at once never deadlock.
-            rows = type(self)(self.model, using=self.db).filter(
-                pk__in=ids[start : start + MESSAGES_A_TRANSACTION], is_read=not is_read
-            )
-            with transaction.atomic(using=self.db):
-                found = rows.order_by("pk").select_related("sender", "receiver")
-                messages = list(found.select_for_update(of=("self",), no_key=True))
-                if messages:
-                    rows.filter(pk__in=[message.pk for message in messages]).update(is_read=is_read)
-                    messages_marked.send(sender=Message, messages=messages, is_read=is_read)
-            count += len(messages)
-        return count
 
 
 class Message(CommitsWithReceivers):
@@ -157,60 +43,6 @@ class Message(CommitsWithReceivers):
 
     def __str__(self) -> str:
         return f"{self.sender} to {self.receiver}: {self.content[:50]}"
-
-
-class NotificationQuerySet(models.QuerySet["Notification"]):
-    """Living and removed notifications. What changes here is pending until `notifications.stamp` tells it."""
-
-    def living(self) -> "NotificationQuerySet":
-        return self.filter(removed_at=None)
-
-    def update(self, **changes: Any) -> int:
-        """Change rows, mark them pending and announce their owners after commit."""
-        with transaction.atomic(using=self.db):
-            owners = set(self.order_by().values_list("user_id", flat=True).distinct())
-            count = self.mark_pending(**changes)
-        announce_touched(owners, using=self.db)
-        return count
-
-    def mark_pending(self, **changes: Any) -> int:
-        """Change rows and mark them pending, for a writer that announces the owners itself."""
-        return super().update(pending_since=Now(), **changes)
-
-    update.alters_data = True  # type: ignore[attr-defined]
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Remove: the rows become tombstones, so that every device hears of it. Pruning deletes them later."""
-        count = self.living().update(removed_at=Now())
-        return count, {Notification._meta.label: count} if count else {}
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def erase(self) -> int:
-        """Delete rows for good, without a trace or a word to anybody. Only pruning may."""
-        return super().delete()[0]
-
-    erase.alters_data = True  # type: ignore[attr-defined]
-    erase.queryset_only = True  # type: ignore[attr-defined]
-
-    def bulk_create(self, objs: Iterable["Notification"], *args: Any, **kwargs: Any) -> list["Notification"]:
-        rows = list(objs)
-        for row in rows:
-            row.begin()
-        if kwargs.get("update_fields"):
-            kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
-        created = super().bulk_create(rows, *args, **kwargs)
-        announce_touched({row.user_id for row in created}, using=self.db)
-        return created
-
-
-AllNotifications = models.Manager.from_queryset(NotificationQuerySet)
-
-
-class LivingNotifications(AllNotifications["Notification"]):
-    def get_queryset(self) -> NotificationQuerySet:
-        return NotificationQuerySet(self.model, using=self._db).living()
 
 
 class Notification(CommitsWithReceivers):
@@ -308,18 +140,6 @@ class Notification(CommitsWithReceivers):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Remove: see NotificationQuerySet.delete."""
         return type(self).everything.filter(pk=self.pk).delete()
-
-
-def announce_touched(user_ids: set[int], using: str | None = None) -> None:
-    """Announce after commit that these users have pending notifications."""
-    if user_ids:
-        transaction.on_commit(lambda: _announce_touched(user_ids, using), using=using, robust=True)
-
-
-def _announce_touched(user_ids: set[int], using: str | None) -> None:
-    # Inside a transaction on-commit hooks run in tests only, and then nothing is committed to tell of.
-    if not transaction.get_connection(using).in_atomic_block:
-        inboxes_touched.send_robust(sender=Notification, user_ids=user_ids)
 
 
 class Inbox(models.Model):

@@ -15,7 +15,8 @@ from django.db.models.functions import Now
 from . import notification_types
 from .exceptions import InvalidNotification
 from .fields import safe_url
-from .models import Message, Notification, NotificationQuerySet, announce_touched
+from .models import Message, Notification
+from .querysets import NotificationQuerySet, announce_touched
 from .stamping import Revision, stamp
 
 __all__ = [

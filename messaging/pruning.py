@@ -12,7 +12,8 @@ from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Now
 
 from . import notification_types
-from .models import Inbox, Notification, NotificationQuerySet, new_epoch
+from .models import Inbox, Notification, new_epoch
+from .querysets import NotificationQuerySet
 from .stamping import stamp
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.

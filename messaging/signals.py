@@ -19,18 +19,9 @@ from .announcements import (
     presence_changed,
     status_changed,
 )
-from .models import (
-    Inbox,
-    Message,
-    Notification,
-    NotificationQuerySet,
-    ReceiverFailed,
-    UserProfile,
-    announce_touched,
-    receivers_are_muted,
-    receivers_muted,
-    receivers_use_savepoints,
-)
+from .models import Inbox, Message, Notification, UserProfile
+from .querysets import NotificationQuerySet, announce_touched
+from .saving import ReceiverFailed, receivers_are_muted, receivers_muted, receivers_use_savepoints
 
 __all__ = [
     "create_message_notification",

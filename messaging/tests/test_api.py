@@ -6,8 +6,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from messaging.models import Contact, Inbox, Message, Notification, UserProfile, receivers_muted
+from messaging.models import Contact, Inbox, Message, Notification, UserProfile
 from messaging.notifications import mark_read, notify, notify_many, remove
+from messaging.signals import receivers_muted
 from messaging.tests.caller import refusal
 
 pytestmark = pytest.mark.django_db

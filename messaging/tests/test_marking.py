@@ -3,8 +3,9 @@
 import pytest
 from django.db import transaction
 
-from messaging import models, notifications, signals
-from messaging.models import Message, Notification, receivers_muted
+from messaging import notifications, querysets, signals
+from messaging.models import Message, Notification
+from messaging.signals import receivers_muted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +34,7 @@ def test_marking_many_leaves_the_same_rows_as_saving_each(ada, grace, sent):
 
 
 def test_it_goes_batch_by_batch(ada, sent, monkeypatch):
-    monkeypatch.setattr(models, "MESSAGES_A_TRANSACTION", 2)
+    monkeypatch.setattr(querysets, "MESSAGES_A_TRANSACTION", 2)
     assert Message.objects.all().mark_read() == 5
     assert len(receipts(ada)) == 5
     assert Message.objects.all().mark_unread() == 5

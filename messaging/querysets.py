@@ -1,0 +1,119 @@
+"""Messages and notifications by the many. No change to a notification goes untold, by whatever way it is made."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import models, transaction
+from django.db.models.functions import Now
+
+from .announcements import inboxes_touched, messages_marked
+
+if TYPE_CHECKING:
+    from .models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
+
+MESSAGES_A_TRANSACTION = 500
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def between(self, user: Any, other: Any) -> "MessageQuerySet":
+        """The conversation of two users, both directions."""
+        return self.filter(models.Q(sender=user, receiver=other) | models.Q(sender=other, receiver=user))
+
+    def mark_read(self) -> int:
+        """Mark these messages read and tell their senders, as saving each would. Returns how many weren't read."""
+        return self._mark(is_read=True)
+
+    mark_read.alters_data = True  # type: ignore[attr-defined]
+
+    def mark_unread(self) -> int:
+        """Mark these messages, and the notifications of them, unread. Returns how many were read.
+
+        Their senders have been told that they were read, and aren't told again.
+        """
+        return self._mark(is_read=False)
+
+    mark_unread.alters_data = True  # type: ignore[attr-defined]
+
+    def _mark(self, *, is_read: bool) -> int:
+        ids = list(self.filter(is_read=not is_read).order_by("pk").values_list("pk", flat=True))
+        count = 0
+        for start in range(0, len(ids), MESSAGES_A_TRANSACTION):
+            # Locked in the order of ids, so that two of these at once never deadlock.
+            rows = type(self)(self.model, using=self.db).filter(
+                pk__in=ids[start : start + MESSAGES_A_TRANSACTION], is_read=not is_read
+            )
+            with transaction.atomic(using=self.db):
+                found = rows.order_by("pk").select_related("sender", "receiver")
+                messages = list(found.select_for_update(of=("self",), no_key=True))
+                if messages:
+                    rows.filter(pk__in=[message.pk for message in messages]).update(is_read=is_read)
+                    messages_marked.send(sender=self.model, messages=messages, is_read=is_read)
+            count += len(messages)
+        return count
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    """Living and removed notifications. What changes here is pending until `notifications.stamp` tells it."""
+
+    def living(self) -> "NotificationQuerySet":
+        return self.filter(removed_at=None)
+
+    def update(self, **changes: Any) -> int:
+        """Change rows, mark them pending and announce their owners after commit."""
+        with transaction.atomic(using=self.db):
+            owners = set(self.order_by().values_list("user_id", flat=True).distinct())
+            count = self.mark_pending(**changes)
+        announce_touched(owners, using=self.db)
+        return count
+
+    def mark_pending(self, **changes: Any) -> int:
+        """Change rows and mark them pending, for a writer that announces the owners itself."""
+        return super().update(pending_since=Now(), **changes)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Remove: the rows become tombstones, so that every device hears of it. Pruning deletes them later."""
+        count = self.living().update(removed_at=Now())
+        return count, {self.model._meta.label: count} if count else {}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def erase(self) -> int:
+        """Delete rows for good, without a trace or a word to anybody. Only pruning may."""
+        return super().delete()[0]
+
+    erase.alters_data = True  # type: ignore[attr-defined]
+    erase.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable["Notification"], *args: Any, **kwargs: Any) -> list["Notification"]:
+        rows = list(objs)
+        for row in rows:
+            row.begin()
+        if kwargs.get("update_fields"):
+            kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
+        created = super().bulk_create(rows, *args, **kwargs)
+        announce_touched({row.user_id for row in created}, using=self.db)
+        return created
+
+
+AllNotifications = models.Manager.from_queryset(NotificationQuerySet)
+
+
+class LivingNotifications(AllNotifications["Notification"]):
+    def get_queryset(self) -> NotificationQuerySet:
+        return NotificationQuerySet(self.model, using=self._db).living()
+
+
+def announce_touched(user_ids: set[int], using: str | None = None) -> None:
+    """Announce after commit that these users have pending notifications."""
+    if user_ids:
+        transaction.on_commit(lambda: _announce_touched(user_ids, using), using=using, robust=True)
+
+
+def _announce_touched(user_ids: set[int], using: str | None) -> None:
+    # Inside a transaction on-commit hooks run in tests only, and then nothing is committed to tell of.
+    if not transaction.get_connection(using).in_atomic_block:
+        inboxes_touched.send_robust(sender=apps.get_model("messaging", "Notification"), user_ids=user_ids)

@@ -1,0 +1,81 @@
+"""How a save and its receivers commit together, and how receivers are muted."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.db import models, router, transaction
+
+_savepoints: contextvars.ContextVar[bool] = contextvars.ContextVar("savepoints", default=True)
+_muted: contextvars.ContextVar[bool] = contextvars.ContextVar("receivers_muted", default=False)
+
+
+@contextlib.contextmanager
+def receivers_muted() -> Iterator[None]:
+    """Save without the domain's receivers: for imports, and for tests that make their own notifications."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
+
+def receivers_are_muted() -> bool:
+    return _muted.get()
+
+
+@contextlib.contextmanager
+def _without_savepoints() -> Iterator[None]:
+    token = _savepoints.set(False)
+    try:
+        yield
+    finally:
+        _savepoints.reset(token)
+
+
+def receivers_use_savepoints() -> bool:
+    """Must a receiver protect the transaction it runs in, or does the save itself try again without it?"""
+    return _savepoints.get()
+
+
+class ReceiverFailed(BaseException):
+    """A receiver failed in a transaction without savepoints. No Exception: nobody on the way may take it for theirs."""
+
+
+class CommitsWithReceivers(models.Model):
+    """A row that is committed together with what its receivers write (in autocommit, Django commits it before).
+
+    An instance that was read earlier never overwrites the columns named in BOOKKEEPING.
+    """
+
+    BOOKKEEPING: ClassVar[frozenset[str]] = frozenset()
+
+    class Meta:
+        abstract = True
+
+    def save(self, **kwargs: Any) -> None:
+        if self.BOOKKEEPING and not self._state.adding and kwargs.get("update_fields") is None:
+            deferred = self.get_deferred_fields()
+            kwargs["update_fields"] = {
+                field.name
+                for field in self._meta.concrete_fields
+                if not field.primary_key
+                and field.attname not in deferred
+                and field.name not in self.BOOKKEEPING
+            }
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        connection = transaction.get_connection(using)
+        if connection.in_atomic_block:
+            super().save(**kwargs)
+            return
+        adding, pk = self._state.adding, self.pk
+        try:
+            with transaction.atomic(using=using), _without_savepoints():
+                super().save(**kwargs)
+        except ReceiverFailed:
+            # It took the transaction with it. Once more, each receiver in a savepoint: this is rare, and
+            # savepoints every time would cost every save two round trips a receiver.
+            self._state.adding, self.pk = adding, pk
+            with transaction.atomic(using=using):
+                super().save(**kwargs)
