@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import functools
 import json
+import os
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.live.servers import Database, Server, base_environment, faults, manage
+from tests.live.servers import ROOT, Database, Server, base_environment, faults, manage
 from tools.services import PostgresServer, RedisServer
 
 from . import faults as chaos_faults
@@ -301,3 +304,29 @@ def theatre(folder: Path, people: int) -> Iterator[Theatre]:
         code = MORE_PEOPLE % people
         template.people += json.loads(manage(template.environment(environment), "shell", "-v0", "-c", code))
         yield Theatre(folder, template, environment, postgresql)
+
+
+async def run_python(*arguments: str, environment: dict[str, str]) -> tuple[int, list[str]]:
+    """Run a Python program of the project's; returns its exit code and the lines that it printed."""
+    return await run_program(sys.executable, *arguments, environment=environment)
+
+
+async def run_program(
+    *arguments: str, environment: dict[str, str], seconds: float = 400
+) -> tuple[int, list[str]]:
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    return process.returncode or 0, [line.strip() for line in out.decode().splitlines() if line.strip()]

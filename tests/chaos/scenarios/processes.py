@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import shlex
 import sys
 import time
 from typing import Any
@@ -9,14 +11,17 @@ from typing import Any
 import httpx
 import psycopg
 
+from tests.chaos.blackhole import blackhole
 from tests.chaos.clients import FIRST_RETRY_SECONDS, Reader, until
 from tests.chaos.faults import CRASHES
 from tests.chaos.scenario import Result, ms, scenario
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Stage, run_program
 from tests.live.client import CSRF
 from tests.live.servers import ROOT, Server
 
 SERVICE_RESTART = 1012
+# Set for a run that is alone in a network namespace.
+INSIDE = "CHAOS_INSIDE_A_NAMESPACE"
 
 
 def on(readers: list[Reader], server: Server) -> list[Reader]:
@@ -126,6 +131,46 @@ async def rolling_restart(stage: Stage) -> Result:
     )
     met = verdict.ok and share == 1 and max(peaks) <= 0.2 and not blinked and max(exits) <= 15
     return Result(figure, met)
+
+
+@scenario(
+    "T8",
+    how="50 clients' TCP flows die silently (network namespace); 50 others stay",
+    demand="50 of 50 cleaned up ≤ 45 s, and shown offline; the others don't notice",
+    needs_root=True,
+)
+async def half_open(stage: Stage) -> Result:
+    if INSIDE not in os.environ:
+        again = f"--only T8 --seed {stage.random.randrange(10**6)} --clients {stage.clients}"
+        command = f"ip link set lo up && exec {shlex.quote(sys.executable)} -m tests.chaos {again}"
+        _, lines = await run_program(
+            *("unshare", "--net", "sh", "-c", command), environment={**stage.theatre.environment, INSIDE: "1"}
+        )
+        told = next((line for line in lines if "] T8: " in line and "met: " in line), lines[-1])
+        return Result(told.split("met: ", 1)[-1], "] T8: met: " in told)
+    await stage.start()
+    dying, staying = stage.people(50), stage.people(50)
+    doomed = stage.read(dying)
+    stage.read(staying)
+    await until(lambda: all(reader.live for reader in stage.readers), 30, "live readers")
+    await stage.write_orm(staying, 20)
+    died = time.monotonic()
+    for reader in doomed:
+        assert reader.wire is not None
+        blackhole(reader.wire.transport.get_extra_info("sockname")[1])
+        # It knows as little of it as the server does, and doesn't come back.
+        reader.log.left = True
+    ids = {person["id"] for person in dying}
+    query = "SELECT DISTINCT user_id FROM realtime_connection"
+    await until(lambda: not ids & {user for (user,) in stage.database.read(query)}, 100, "the clean-up", 0.5)
+    cleaned = time.monotonic() - died
+    await until(lambda: not ids & stage.online(), 60, "offline", 0.5)
+    offline = time.monotonic() - died
+    verdict = await stage.verdict()
+    figure = (
+        f"50 of 50 cleaned up after {cleaned:.1f} s, offline after {offline:.1f} s; the others: {verdict}"
+    )
+    return Result(figure, verdict.ok and cleaned <= 45)
 
 
 @scenario(

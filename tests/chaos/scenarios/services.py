@@ -3,8 +3,6 @@
 import asyncio
 import itertools
 import json
-import os
-import sys
 import time
 from typing import Any
 
@@ -16,8 +14,7 @@ from tests.chaos.checker import percentile
 from tests.chaos.clients import until
 from tests.chaos.history import History
 from tests.chaos.scenario import Result, ms, scenario
-from tests.chaos.stage import Stage
-from tests.live.servers import ROOT
+from tests.chaos.stage import Stage, run_python
 
 
 def saves(history: History, since: float = 0.0, until: float = float("inf"), share: float = 0.99) -> float:
@@ -69,32 +66,8 @@ async def redis_restarts(stage: Stage) -> Result:
     needs_root=True,
 )
 async def redis_blackhole(stage: Stage) -> Result:
-    if not (ROOT / "tests" / "chaos" / "blackhole.py").exists():
-        return Result("tests/chaos/blackhole.py isn't there", False)
     code, lines = await run_python("-m", "tests.chaos.blackhole", environment=stage.theatre.environment)
-    return Result("; ".join(lines[-4:]), code == 0)
-
-
-async def run_python(
-    *arguments: str, environment: dict[str, str], seconds: float = 240
-) -> tuple[int, list[str]]:
-    """Run a Python program of the project's; returns its exit code and the lines that it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *arguments),
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        os.killpg(process.pid, 9)
-        await process.wait()
-        raise
-    return process.returncode or 0, [line.strip() for line in out.decode().splitlines() if line.strip()]
+    return Result("; ".join(lines[-2:]), code == 0)
 
 
 @scenario(
