@@ -11,15 +11,17 @@ from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.live.servers import Server, base_environment, faults, manage
 from tools import browser as chromium
 
-SignIn = Callable[..., Awaitable[Page]]
+HERE = Path(__file__).resolve().parent
 # A machine that is busy with other things takes its time; what never comes fails all the same.
 expect.set_options(timeout=30_000)
 
+SignIn = Callable[..., Awaitable[Page]]
 Pair = Callable[..., Awaitable[Page]]
 Publish = Callable[..., None]
 
@@ -56,7 +58,14 @@ def server(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     assert not faults([(log, 0)])
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for these tests, so that one Chromium can serve them all: each gets contexts of its own."""
+    for item in items:
+        if item.path.parent == HERE and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     chromium.fix_driver()
     async with async_playwright() as playwright:
@@ -65,7 +74,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sign_in(browser: Browser, server: Server) -> AsyncIterator[SignIn]:
     """Open a tab as somebody: `await sign_in("ada")`. With `beside=page`, another tab of that same browser.
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.live.servers import Database, Server
@@ -121,7 +122,7 @@ class Tabs:
         await until(as_many, f"{count} sockets")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tabs(browser: Browser, server: Server, environment: dict[str, str]) -> AsyncIterator[Tabs]:
     context = await browser.new_context()
     errors: list[str] = []
