@@ -1,5 +1,6 @@
 """docs/client.md: its ten lines for a page of one's own, as they stand."""
 
+import asyncio
 import re
 
 from playwright.async_api import Page, Route, expect
@@ -27,9 +28,18 @@ async def test_ten_lines_bring_a_toast_and_a_bell(tabs: Tabs) -> None:
     await tabs.context.route("**/static/notify.js", serve)
     page: Page = await tabs.context.new_page()
     await page.goto(f"{tabs.url}/admin/login/")  # some page of the server that is HTML
+    synced = asyncio.Event()
+
+    def heard(text: str | bytes) -> None:
+        if "synced" in str(text):
+            synced.set()
+
+    page.on("websocket", lambda socket: socket.on("framereceived", heard))
     await page.set_content(re.sub(r"\{% static '(.+?)' %\}", r"/static/\1", html))
     bell = page.locator("doorbell-bell button").first
     await expect(bell).to_have_accessible_name(re.compile(r"Notifications, .+ unread"), timeout=60_000)
+    # What is there before the list was read is old news, and no toast.
+    await asyncio.wait_for(synced.wait(), 60)
 
     await tabs.write("By ten lines")
     toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text="By ten lines")
