@@ -6,6 +6,7 @@ import types
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from sys import getsizeof
 from typing import Any
 
 from messaging import schemas
@@ -18,6 +19,7 @@ from .tasks import spawn
 logger = logging.getLogger(__name__)
 
 MOST_BACKLOG_FRAMES = 256
+# Of memory: one emoji makes each character of a text four bytes.
 MOST_BACKLOG_BYTES = 1024 * 1024
 # How long a socket that is to be closed may take for what it was handed before, and for the close frame.
 FLUSH_SECONDS = 1.0
@@ -132,7 +134,7 @@ class Connection:
         if self._overflowed and step is not None:
             return
         self._backlog.append((text, step))
-        self._backlog_bytes += len(text)
+        self._backlog_bytes += getsizeof(text)
         if self._backlog_is_full():
             self._overflow()
         elif step is not None:
@@ -150,7 +152,7 @@ class Connection:
         self.live = False
         counts.overflows += 1
         self._backlog = deque((text, step) for text, step in self._backlog if step is None)
-        self._backlog_bytes = sum(len(text) for text, _ in self._backlog)
+        self._backlog_bytes = sum(getsizeof(text) for text, _ in self._backlog)
         if self._backlog_is_full():
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")
 
@@ -159,7 +161,7 @@ class Connection:
             await self._patiently(sending)
             while self._backlog and not self.closing:
                 text, _ = self._backlog.popleft()
-                self._backlog_bytes -= len(text)
+                self._backlog_bytes -= getsizeof(text)
                 counts.frames += 1
                 await self._patiently(self._send({"type": "websocket.send", "text": text}))
         except TimeoutError:

@@ -109,11 +109,12 @@ def main() -> int:
             result = uvloop.run(play(one, on, chosen.clients, seed))
             played.append(Played(one, result, time.monotonic() - start))
             say(f"{one.name}: {result}: {result.figure} ({played[-1].seconds:.0f} s)")
+            if not chosen.only and not chosen.no_page:
+                # After each, so that a run that is cut off leaves what it found.
+                seconds = time.monotonic() - began
+                report.write(PAGE, report.table(played, clients=chosen.clients, seed=seed, seconds=seconds))
     seconds = time.monotonic() - began
     failed = [one.scenario.name for one in played if not one.result.met]
-    if not chosen.only and not chosen.no_page:
-        report.write(PAGE, report.table(played, clients=chosen.clients, seed=seed, seconds=seconds))
-        say(f"{PAGE.relative_to(ROOT)} is written")
     say(f"{len(played) - len(failed)} of {len(played)} met in {seconds:.0f} s; seed {seed}")
     if failed:
         say(f"not met: {', '.join(failed)}")
