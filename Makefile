@@ -30,7 +30,9 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-has
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run migrate test test-sqlite test-services test-browser test-js fuzz contract lint chaos bench growth lock clean
+# The lanes of `make test`, the longest first.
+LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint chaos bench growth lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -78,28 +80,45 @@ ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
 PYTEST := $(PY) -m pytest
 FUZZ_EXAMPLES ?= 200
 
+# Three lanes at a time: most of a live test's time is waiting for processes that it has killed.
+LIVE := tests/live tests/chaos
+UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
+# What no database has a part in runs once, on SQLite.
+ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_storage.py tests/test_compose.py \
+	tests/test_contract.py tests/test_services.py tests/chaos/test_checker.py tests/live/test_bad_bytes.py \
+	tests/live/test_extending.py tests/live/test_secrets.py)
+
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
-	@echo "════ 1/4 and 2/4 run side by side, a few minutes; each is shown when it has ended"
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sqlite test-services
-	@$(MAKE) --no-print-directory test-browser
-	@$(MAKE) --no-print-directory test-js
-	@echo "════ all four passed"
+	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"
+	@$(MAKE) --no-print-directory -j3 --output-sync=target $(LANES)
+	@echo "════ all six passed"
 
-test-sqlite: setup-dev  ## the Python suite on SQLite and the in-memory layer
-	@echo "════ 1/4 Python: SQLite, in-memory layer"
-	@$(ON_SQLITE) $(PYTEST) --ignore=tests/browser $(ARGS)
+test-sqlite: test-sqlite-units test-sqlite-live  ## the Python suite on SQLite and the in-memory layer
+test-services: test-services-units test-services-live  ## the Python suite on real PostgreSQL and real Redis
 
-test-services: setup-dev  ## the Python suite on real PostgreSQL and real Redis
-	@echo "════ 2/4 Python: PostgreSQL, Redis"
-	@$(ON_SERVICES) $(PYTEST) --ignore=tests/browser $(ARGS)
+test-sqlite-units: setup-dev
+	@echo "════ Python, SQLite and in-memory layer: units"
+	@$(ON_SQLITE) $(PYTEST) $(UNITS) $(ARGS)
+
+test-sqlite-live: setup-dev
+	@echo "════ Python, SQLite and in-memory layer: real processes"
+	@$(ON_SQLITE) $(PYTEST) $(LIVE) $(ARGS)
+
+test-services-units: setup-dev
+	@echo "════ Python, PostgreSQL and Redis: units"
+	@$(ON_SERVICES) $(PYTEST) $(UNITS) $(ONCE) $(ARGS)
+
+test-services-live: setup-dev
+	@echo "════ Python, PostgreSQL and Redis: real processes"
+	@$(ON_SERVICES) $(PYTEST) $(LIVE) $(ONCE) $(ARGS)
 
 test-browser: setup-dev  ## the page in Chromium, on PostgreSQL and Redis
-	@echo "════ 3/4 Browser: Chromium, PostgreSQL, Redis"
+	@echo "════ Browser: Chromium, PostgreSQL, Redis"
 	@$(TEST_ENV) $(PY) -m tools.browser --fetch
 	@$(ON_SERVICES) $(PYTEST) tests/browser $(ARGS)
 
 test-js: setup-dev  ## the JavaScript tests, by node's own runner
-	@echo "════ 4/4 JavaScript: node --test"
+	@echo "════ JavaScript: node --test"
 	@files=$$(find static tests -name node_modules -prune -o \( -name '*.test.js' -o -name '*.test.mjs' \) -print | sort); \
 	if [ -z "$$files" ]; then echo "no *.test.js under static/ or tests/" >&2; exit 1; fi; \
 	$(PY) -m tools.node --test $$files

@@ -38,10 +38,14 @@ async def test_the_numbers_tell_what_happens(town: World) -> None:
     tab, other = await ada.tab(), await grace.tab()
     await ada.write_to(grace, "Hello")
     await other.shows(messages=1)
-    told = await until(server, lambda told: told["doorbell_presence_waiting"] == 0)
+    least = {"frames_sent": 7, "revisions": 1, "sockets_opened": 2, "presence_events": 2}
+
+    def all_counted(told: Numbers) -> bool:
+        names = {f"doorbell_{name}_total": count for name, count in least.items()}
+        return all(told[name] - before[name] >= count for name, count in names.items())
+
+    told = await until(server, all_counted)
     assert told["doorbell_sockets"] == 2
-    for name, least in (("frames_sent", 7), ("revisions", 1), ("sockets_opened", 2), ("presence_events", 2)):
-        assert told[f"doorbell_{name}_total"] - before[f"doorbell_{name}_total"] >= least
     assert (told["doorbell_database_up"], told["doorbell_draining"], told["doorbell_presence_lease"]) == (
         1,
         0,

@@ -80,12 +80,16 @@ async def deaf(person: Person) -> Tab:
     return tab
 
 
+async def connections_are(world: World, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(await asyncio.to_thread(world.database.read, "SELECT 1 FROM realtime_connection")) != count:
+        assert time.monotonic() < deadline, f"there never were {count} connections"
+        await asyncio.sleep(0.1)
+
+
 async def read_on_when_closed(world: World, tab: Tab) -> int | None:
     """Wait until one connection is left, which isn't this one. Returns the close code."""
-    deadline = time.monotonic() + 120
-    while len(await asyncio.to_thread(world.database.read, "SELECT 1 FROM realtime_connection")) > 1:
-        assert time.monotonic() < deadline, "the server keeps those who take nothing"
-        await asyncio.sleep(0.1)
+    await connections_are(world, 1)
     tab.transport.resume_reading()
     tab.go_on()
     return await tab.closed(60)
@@ -98,6 +102,7 @@ async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport
     server = await world.start(kind, REALTIME_SLOW_SECONDS="1", REALTIME_HEARTBEAT_SECONDS="1")
     grace = world.person(server)
     quick, slow, gone = await grace.tab(), await deaf(grace), await deaf(grace)
+    await connections_are(world, 3)
     # One reads on: behind what was on its way stands why it was closed. Daphne waits a second for that, at most.
     closing = asyncio.create_task(read_on_when_closed(world, slow))
     rounds = 4  # until there is no room in the kernel either
