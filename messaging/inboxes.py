@@ -41,6 +41,8 @@ class MissedRow:
     id: int
     revision: int
     notification: schemas.Notification | None
+    # What its present state adds to the inbox's count: not 0 where a change waits for its revision.
+    uncounted: int = 0
 
 
 def state(user_id: int) -> Inbox:
@@ -94,7 +96,7 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
             f"""
             WITH b(user_id, cursor) AS (VALUES {", ".join(["(%s, %s)"] * len(cursors))})
             SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
-                n.revision, n.removed_at, a.{user.USERNAME_FIELD} AS actor_username, {columns}
+                n.revision, n.removed_at, n.counted, a.{user.USERNAME_FIELD} AS actor_username, {columns}
             FROM b JOIN {Inbox._meta.db_table} i ON i.user_id = b.user_id
             {join}
             LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = n.actor_id
@@ -117,4 +119,5 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
 
 def _row(row: Mapping[str, Any]) -> MissedRow:
     gone = row["removed_at"] is not None
-    return MissedRow(row["id"], row["revision"], None if gone else schemas.notification(row))
+    uncounted = int(not gone and not row["is_read"]) - int(row["counted"])
+    return MissedRow(row["id"], row["revision"], None if gone else schemas.notification(row), uncounted)

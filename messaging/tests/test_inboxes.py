@@ -7,7 +7,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from messaging import inboxes
+from messaging import inboxes, notifications
 from messaging.models import Inbox, Notification
 from messaging.notifications import mark_read, notify, notify_many, remove, stamp
 from messaging.tests.replica import Replica, fresh_read
@@ -50,6 +50,20 @@ def test_positions_are_read_for_many(ada, grace, linus):
     epochs = dict(Inbox.objects.values_list("user_id", "epoch"))
     assert found == {user.pk: (epochs[user.pk], n) for user, n in ((ada, 2), (grace, 1), (linus, 0))}
     assert inboxes.positions([]) == {}
+
+
+@pytest.mark.parametrize("change", ["mark_read", "remove", "mark_unread"])
+def test_a_missed_row_tells_what_its_state_adds_to_the_count(ada, change):
+    rows = [notify(ada, "announcement", f"Number {number}").pk for number in range(2)]
+    stamp([ada.pk])
+    notifications.mark_read(ada, rows[1:])
+    stamp([ada.pk])
+    getattr(notifications, change)(ada, rows)
+    found = missed(ada, 0)
+    unread = sum(row.notification is not None and not row.notification.is_read for row in found.rows)
+    assert found.unread_count == 1
+    assert found.unread_count + sum(row.uncounted for row in found.rows) == unread
+    assert unread == {"mark_read": 0, "remove": 0, "mark_unread": 2}[change]
 
 
 # --- What waits ------------------------------------------------------------------------------------------------

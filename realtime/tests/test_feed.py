@@ -164,6 +164,21 @@ async def test_what_is_kept_is_bounded_and_the_newest(reader):
     assert min(feed._kept) == 1001 - 256
 
 
+async def test_what_is_kept_is_bounded_in_bytes_of_memory_too(reader):
+    tab = Tab()
+    feed = feed_of(tab)
+    frame = "x" * 300_000
+    for revision in range(2, 10):
+        feed.push(revision, 0, frame, reader.fall_behind)
+    assert list(feed._kept) == [7, 8, 9]
+    # 1 byte a character, until one of them is an emoji: then it is 4.
+    feed.push(10, 0, frame + "\U0001f514", reader.fall_behind)
+    assert list(feed._kept) == [10]
+    await patience_ends(feed)
+    assert reader.behind == [tab]
+    assert (feed._kept, feed._kept_bytes) == ({}, 0)
+
+
 async def test_a_tab_that_needed_what_was_dropped_falls_behind(reader):
     tab = Tab(live=False)
     feed = feed_of(tab)
