@@ -20,10 +20,11 @@ from tests.live.servers import ROOT
 from . import report
 from .report import Played
 from .scenario import Result, Scenario, scenarios
-from .scenarios import controls, load, processes, services
-from .stage import Stage, Theatre, theatre
+from .scenarios import controls, load, processes, services, slow
+from .stage import Stage
+from .theatre import Theatre, theatre
 
-assert all((controls, load, processes, services))
+assert all((controls, load, processes, services, slow))
 PAGE = ROOT / "docs" / "reliability.md"
 SHORT_CLIENTS = 200
 # Whatever hangs is a fault, and not a reason to hang.

@@ -3,23 +3,21 @@
 import asyncio
 import contextlib
 import functools
-import json
 import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.live.servers import ROOT, Database, Server, base_environment, faults, manage
+from tests.live.servers import ROOT, Database, Server, faults, manage
 from tools.services import PostgresServer, RedisServer
 
-from . import faults as chaos_faults
 from .checker import Verdict, check
 from .clients import Reader, until
 from .history import History, Log, Row, Truth
+from .theatre import ChaosServer, Theatre
 from .writers import HttpWriter, OrmWriter
 
 T = TypeVar("T")
@@ -35,63 +33,6 @@ EXCUSED = (
     "django.request: Internal Server Error: /api/v1/",
     "realtime.hub: ignored a bad message from the channel layer",
 )
-
-# More people than the live tests' template has. Their sessions' keys are made like theirs.
-MORE_PEOPLE = """
-import json
-from django.conf import settings
-from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
-from django.utils import timezone
-password = User.objects.first().password
-User.objects.bulk_create([User(username=f"chaos{n:05}", password=password) for n in range(%d)], batch_size=2000)
-store, until, people, sessions = SessionStore(), timezone.now() + timezone.timedelta(days=1), [], []
-for user in User.objects.filter(username__startswith="chaos").order_by("pk"):
-    login = {"_auth_user_id": str(user.pk), "_auth_user_hash": user.get_session_auth_hash(),
-        "_auth_user_backend": settings.AUTHENTICATION_BACKENDS[0]}
-    key = f"session{user.pk:025}"
-    sessions.append(Session(session_key=key, session_data=store.encode(login), expire_date=until))
-    people.append({"id": user.pk, "username": user.username, "session": key})
-Session.objects.bulk_create(sessions, batch_size=2000)
-print(json.dumps(people))
-"""
-
-
-class ChaosServer(Server):
-    """Besides the live tests' servers: the tutorial's, and one whose clock is wrong."""
-
-    KINDS = {
-        **Server.KINDS,
-        "tutorial": [
-            *("-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "--lifespan", "off"),
-            "tests.chaos.tutorial:application",
-        ],
-        "skewed": ["-c", chaos_faults.SKEWED_SERVE, "{port}"],
-    }
-
-
-class Theatre:
-    """The template of the databases, and the PostgreSQL that a scenario may restart."""
-
-    def __init__(
-        self,
-        folder: Path,
-        template: Database,
-        environment: dict[str, str],
-        postgresql: PostgresServer | None = None,
-    ) -> None:
-        self.folder, self.template, self._postgresql = folder, template, postgresql
-        self.environment = {name: value for name, value in environment.items() if name != "REDIS_URL"}
-
-    @property
-    def postgresql(self) -> PostgresServer:
-        assert self._postgresql is not None, "this one isn't ours to restart"
-        return self._postgresql
-
-    @functools.cached_property
-    def sqlite_template(self) -> Database:
-        return Database.template(self.folder, "", self.environment)
 
 
 class Stage:
@@ -293,17 +234,6 @@ class Stage:
         self.redis.close()
         if "database" in vars(self):
             self.database.drop()
-
-
-@contextlib.contextmanager
-def theatre(folder: Path, people: int) -> Iterator[Theatre]:
-    """A theatre with a PostgreSQL of its own, and so many people."""
-    environment = base_environment(folder / "bytecode")
-    with PostgresServer() as postgresql:
-        template = Database.template(folder, postgresql.url, environment)
-        code = MORE_PEOPLE % people
-        template.people += json.loads(manage(template.environment(environment), "shell", "-v0", "-c", code))
-        yield Theatre(folder, template, environment, postgresql)
 
 
 async def run_python(*arguments: str, environment: dict[str, str]) -> tuple[int, list[str]]:

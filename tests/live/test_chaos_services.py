@@ -7,7 +7,8 @@ import pytest
 
 from tests.chaos.checker import check
 from tests.chaos.clients import until
-from tests.chaos.stage import Stage, Theatre
+from tests.chaos.stage import Stage
+from tests.chaos.theatre import Theatre
 
 from .conftest import Worlds
 

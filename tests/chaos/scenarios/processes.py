@@ -36,7 +36,7 @@ async def graces_over(stage: Stage, seconds: float = 60) -> None:
 
 @scenario(
     "T1",
-    how="2 nodes, 200 writes/s, kill -9 of one at 10 s, back at 20 s; a tenth of the people with tabs on both",
+    how="2 nodes, 200 writes/s, kill -9 of one at 10 s, back at 20 s",
     demand="0 missing, out of order, doubled, phantom; p99 from a client's first retry to synced ≤ 5 s",
 )
 async def kill_a_node(stage: Stage) -> Result:
