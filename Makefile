@@ -57,7 +57,7 @@ else
 endif
 
 $(VENV)/.setup: requirements.txt | $(PY)
-	@echo "── installing requirements.txt"
+	@echo "── installing requirements.txt (a minute or so, this once)"
 	@$(INSTALL) requirements.txt
 	@touch $@
 

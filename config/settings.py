@@ -134,7 +134,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "config.storage.ModuleManifestStorage"
+        else "realtime.storage.ModuleManifestStorage"
     },
 }
 SERVESTATIC_USE_FINDERS = DEBUG

@@ -1,11 +1,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from . import api, faults, views
+from realtime import http_api
+
+from . import faults, views
 
 admin.site.site_header = admin.site.site_title = "Doorbell"
 
-handler400, handler500 = api.bad_request, api.server_error
+handler400, handler500 = http_api.bad_request, http_api.server_error
 
 urlpatterns = [
     path("", views.demo, name="demo"),
@@ -13,7 +15,6 @@ urlpatterns = [
     path("demo/ring", faults.ring, name="demo-ring"),
     path("demo/lose-process", faults.lose_process, name="demo-lose-process"),
     path("demo/sign-out", faults.sign_out, name="demo-sign-out"),
-    *api.urls(),
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
 ]

@@ -186,12 +186,14 @@ class Server:
 
     KINDS: Mapping[str, list[str]] = {
         "serve": ["manage.py", "serve", "--port", "{port}"],
+        "runserver": ["manage.py", "runserver", "--noreload", "{port}"],
         "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "config.asgi:application"],
         "wsgi": ["-c", WSGI, "{port}"],
     }
 
-    def __init__(self, kind: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, kind: str, environment: Mapping[str, str], log: Path, folder: Path = ROOT) -> None:
         self.kind = kind
+        self.folder = folder
         self.environment = dict(environment)
         self.log = log
         self.port = 0
@@ -232,7 +234,7 @@ class Server:
         with self.log.open("ab") as log:
             self._process = process = subprocess.Popen(
                 [sys.executable, *command],
-                cwd=ROOT,
+                cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="also where DEMO is off (known passwords!)")
 
     def handle(self, *args: Any, force: bool, **options: Any) -> None:
-        if not settings.DEMO and not force:
+        if not getattr(settings, "DEMO", False) and not force:
             raise CommandError(
                 "DEMO is off, and this would make accounts with known passwords. Set DEMO=1, or use --force."
             )

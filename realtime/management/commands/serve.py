@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 import uvicorn
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from realtime import protocol
@@ -46,8 +47,11 @@ class Command(BaseCommand):
         for name, seconds in (("predrain", predrain_seconds), ("drain", drain_seconds)):
             if not 0 <= seconds <= 3600:
                 raise CommandError(f"--{name}-seconds {seconds:g}: give a number from 0 to 3600.")
+        if not getattr(settings, "ASGI_APPLICATION", None):
+            raise CommandError("ASGI_APPLICATION isn't set: see docs/install.md.")
+        module, _, name = settings.ASGI_APPLICATION.rpartition(".")
         config = uvicorn.Config(
-            "config.asgi:application",
+            f"{module}:{name}",
             host=host,
             port=port,
             loop="uvloop",

@@ -16,7 +16,8 @@ from ninja.operation import Operation
 
 from messaging import api as messaging
 from messaging import http, openapi
-from realtime import api as realtime
+
+from . import api as realtime
 
 View = Callable[..., HttpResponse]
 
