@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -27,6 +27,7 @@ GATHER_SECONDS = 0.05
 MOST_A_BATCH = 200
 REAP_SECONDS = 2.0
 RETRY_SECONDS = 0.5
+SETTLE_SECONDS = 0.5
 # The grace after a socket that the server closed: its client comes back, but by a backoff.
 SERVER_CLOSED_SECONDS = 20.0
 SERVER_CLOSES = {
@@ -51,7 +52,8 @@ class Presence:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._busy = False
+        # What the thread is writing now.
+        self._writing: list[Opened | Closed] = []
         self._ticked = time.monotonic()
         self._renewed = False
         self._healthy_since: float | None = None
@@ -95,7 +97,19 @@ class Presence:
     def flush(self, seconds: float) -> bool:
         """Wait until every connect and disconnect is written. Returns whether that was so in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._events or self._busy), seconds)
+            return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
+
+    def settle(self, user_ids: Collection[int]) -> None:
+        """Wait, but not for long, until connects of these users that came before are written.
+
+        Not while many come at once: they hear of each other a moment later.
+        """
+        with self._changed:
+            if len(self._events) < MOST_A_BATCH:
+                self._changed.wait_for(lambda: self._coming().isdisjoint(user_ids), SETTLE_SECONDS)
+
+    def _coming(self) -> set[int]:
+        return {event.user_id for event in (*self._writing, *self._events) if isinstance(event, Opened)}
 
     # --- The thread ---------------------------------------------------------------------------------------
 
@@ -196,12 +210,12 @@ class Presence:
     def _write_batch(self, process_id: uuid.UUID) -> None:
         with self._changed:
             batch = [self._events.popleft() for _ in range(min(MOST_A_BATCH, len(self._events)))]
-            self._busy = bool(batch)
+            self._writing = batch
         if not batch:
             return
         waiting = self._write(process_id, batch)
         with self._changed:
-            self._busy = False
+            self._writing = []
             self._events.extendleft(reversed(waiting))
             self._changed.notify_all()
         if waiting:

@@ -12,6 +12,7 @@ from .conf import conf
 from .connection import Connection
 from .db import in_thread
 from .feed import Feed
+from .presence import presence
 from .replay import plan
 from .tasks import spawn
 
@@ -171,6 +172,8 @@ def _read(
     if strangers:
         contacts = profiles.contacts_of_many(strangers)
         everyone = {contact for listed in contacts.values() for contact in listed}
+        # Who was greeted before is online, also when that isn't written yet.
+        presence.settle(everyone)
         present = profiles.presence(everyone, online_only=True) if everyone else {}
         online = {
             user_id: [present[contact] for contact in listed if contact in present]

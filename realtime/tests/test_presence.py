@@ -119,6 +119,38 @@ async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ad
     assert set(rows) == {"grace is online", "grace is offline"}
 
 
+@pytest.mark.parametrize("patient", [True, False])
+async def test_who_was_greeted_before_is_in_the_presence_state_of_who_comes_next(
+    server, ada, grace, monkeypatch, patient
+):
+    await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
+    release, write = threading.Event(), leases.record
+
+    def late(process_id, batch):
+        assert release.wait(PATIENCE)
+        return write(process_id, batch)
+
+    monkeypatch.setattr(leases, "record", late)
+    monkeypatch.setattr(presence_module, "SETTLE_SECONDS", PATIENCE if patient else 0)
+    await server.connect(ada)
+    if patient:
+        # Grace is there before Ada's connect is written.
+        wait_for_ada = presence.settle
+
+        def settle(user_ids):
+            assert ada.pk in presence._coming()
+            release.set()
+            wait_for_ada(user_ids)
+
+        monkeypatch.setattr(presence, "settle", settle)
+    socket = await server.connect(grace)
+    assert socket.presence.keys() == ({"ada"} if patient else set())
+    release.set()
+    # Who was missed comes a moment later.
+    while "ada" not in socket.presence:
+        await socket.next()
+
+
 @pytest.mark.parametrize(
     ("code", "least", "most"), [(4000, 15, 20), (4001, 15, 20), (4002, 15, 20), (1012, 15, 20), (4503, 2, 5)]
 )
@@ -367,7 +399,7 @@ def test_however_much_there_is_to_write_the_lease_is_renewed(other_process, monk
     own.closed(str(uuid.uuid4()), 0, None)
     wait_for(lambda: len(renewals) > 5)
     with own._changed:
-        assert own._events or own._busy
+        assert own._events or own._writing
     enough.set()
 
 
