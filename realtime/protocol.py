@@ -6,7 +6,7 @@ Its twin is static/client/protocol.js.
 import json
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
@@ -151,10 +151,14 @@ class BadCommand(Exception):
         self.frame = Error(code=code, detail=detail, ref=ref)
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
 def decode(text: str) -> Resume | Ping:
     """Read a command. Raises BadCommand."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_constant)
         # JSON can spell half of a surrogate pair, which no answer in UTF-8 could echo.
         json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
