@@ -1,6 +1,9 @@
 """What an administrator does beside running servers, in the admin or by a command, reaches every open page."""
 
+import socket
+
 import httpx
+import pytest
 
 from .client import CSRF, Person
 from .conftest import World
@@ -20,6 +23,17 @@ async def test_what_a_command_tells_has_been_sent_when_it_returns(town: World) -
     if town.with_redis:
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     await tab.agree()
+
+
+async def test_a_port_that_is_taken_is_said_in_plain_words(world: World) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            AssertionError, match=f"CommandError: Could not listen at 127.0.0.1:{port}; is some"
+        ):
+            await world.manage("serve", "--port", str(port))
 
 
 async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_open_page(town: World) -> None:

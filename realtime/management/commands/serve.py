@@ -70,6 +70,11 @@ class Command(BaseCommand):
             access_log=False,
         )
         server = Server(config, predrain_seconds, drain_seconds)
-        server.run()
+        try:
+            server.run()
+        except SystemExit:
+            # So uvicorn ends, having logged it, when it can't listen.
+            if server.started:
+                raise
         if not server.started:
             raise CommandError(f"Could not listen at {host}:{port}; is something else listening there?")
