@@ -33,8 +33,9 @@ REQUEST_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 4.0, 2.0
 # `make` passes a SIGTERM on that its whole process group got already: that is one, not two.
 SAME_SIGNAL_SECONDS = 0.3
 NO_LINGER = struct.pack("ii", 1, 0)
-# Made after start-up are mostly sockets, which stay, and frames, which no cycle holds.
-GC_THRESHOLD = (50_000, 20, 100)
+# Made after start-up are mostly sockets, which stay, and frames, which no cycle holds. But each socket leaves a few
+# objects in cycles behind: with a first threshold of 50,000 they grew to some 20 MB before anybody looked.
+GC_THRESHOLD = (10_000, 20, 20)
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

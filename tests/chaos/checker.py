@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from .history import Heard, History, Log, Row, Truth, Write
 
 MOST_EXAMPLES = 3
-# A mark that is committed between the reader's stamp and its reading is in the rows of a replay, and in the count with
-# the next revision only: so long a count may be wrong.
-FLICKER_SECONDS = 1.0
 
 
 @dataclass
@@ -27,8 +24,6 @@ class Verdict:
     # (when, seconds). From the first attempt after a backoff to `synced`.
     recoveries: list[tuple[float, float]] = field(default_factory=list)
     closes: Counter[int] = field(default_factory=Counter)
-    # Counts that the next frame set right.
-    flickers: int = 0
     expected: int = 0
 
     @property
@@ -62,10 +57,6 @@ class Verdict:
         return percentile((seconds for at, seconds in self.recoveries if at >= since), share)
 
     def __str__(self) -> str:
-        if self.ok and self.flickers:
-            return (
-                f"nothing missing, out of order, doubled or made up; {self.flickers} counts late by a frame"
-            )
         if self.ok:
             return "nothing missing, out of order, doubled or made up"
         return ", ".join(f"{count} {kind}" for kind, count in self.faults.most_common())
@@ -152,7 +143,6 @@ class _Reader:
         self._live_since: float | None = None
         self._attempt: float | None = None
         # Since when the count isn't that of the rows.
-        self._doubt: tuple[float, str] | None = None
         # Nothing is pushed before synced or reset.
         self._caught_up = False
         # After a reset the list is newer than its revision: until the next synced the count is not compared.
@@ -198,8 +188,6 @@ class _Reader:
             self._live_since = at
 
     def end(self) -> None:
-        if self._doubt is not None:
-            self._settle_doubt(float("inf"))
         self._pause(float("inf"))
 
     def _replayed(self, event: Heard) -> None:
@@ -243,19 +231,10 @@ class _Reader:
     def _check_badge(self, event: Heard) -> None:
         unread = sum(not is_read for is_read in self.items.values())
         wrong = self._exact and event.unread_count != unread
-        if self._doubt is not None and (not wrong or event.at - self._doubt[0] > FLICKER_SECONDS):
-            self._settle_doubt(event.at)
-        if wrong and self._doubt is None:
-            self._doubt = event.at, f"{event.unread_count} at revision {event.revision}, {unread} are unread"
-
-    def _settle_doubt(self, at: float) -> None:
-        assert self._doubt is not None
-        since, what = self._doubt
-        if at - since > FLICKER_SECONDS:
-            self.blame("wrong badge", what)
-        else:
-            self.verdict.flickers += 1
-        self._doubt = None
+        if wrong:
+            self.blame(
+                "wrong badge", f"{event.unread_count} at revision {event.revision}, {unread} are unread"
+            )
 
 
 def _check_end(reader: _Reader, living: Mapping[int, bool], truth: Truth, verdict: Verdict) -> None:
