@@ -142,7 +142,6 @@ class _Reader:
         self.live: list[tuple[float, float]] = []
         self._live_since: float | None = None
         self._attempt: float | None = None
-        # Since when the count isn't that of the rows.
         # Nothing is pushed before synced or reset.
         self._caught_up = False
         # After a reset the list is newer than its revision: until the next synced the count is not compared.
