@@ -287,10 +287,13 @@ def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_
     wait_for(lambda: shown(ada)[0])
     frozen = own.process_id
     loop.freeze()
-    wait_for(lambda: not ServerProcess.objects.filter(id=frozen, lease_until__gt=Now()).exists())
-    leases.reap()
-    wait_for(lambda: not ServerProcess.objects.filter(id=frozen).exists())
-    assert not Connection.objects.exists()
+
+    def buried():
+        leases.reap()
+        return not (ServerProcess.objects.exists() or Connection.objects.exists())
+
+    # Perhaps twice: on a starved machine its lease may end before it has noticed that its loop stands still.
+    wait_for(buried)
     assert shown(ada)[2] is not None
     loop.thawed.set()
     wait_for(lambda: Connection.objects.filter(user=ada, process__lease_until__gt=Now()).exists())
