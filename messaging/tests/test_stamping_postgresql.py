@@ -207,11 +207,10 @@ def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
     with held(lambda: mark_read(ada, [row.pk])) as thread:
         started = time.monotonic()
         while time.monotonic() - started < 2:
-            before = time.monotonic()
             mark_read(ada, [other.pk])
+            # One that waited for the open transaction would wait for ever: it ends with this block.
             for revision in stamp([ada.pk]):
                 replica.apply(revision)
-            assert time.monotonic() - before < 1, "a stamp waited for the open transaction"
             assert thread.is_alive()
             mark_unread(ada, [other.pk])
             time.sleep(0.1)
