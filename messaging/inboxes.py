@@ -36,13 +36,11 @@ class Missed:
 
 @dataclass(slots=True)
 class MissedRow:
-    """A notification in its present state; None when it has been removed."""
+    """A notification as it stood at the inbox's revision; None when it had been removed."""
 
     id: int
     revision: int
     notification: schemas.Notification | None
-    # What its present state adds to the inbox's count: not 0 where a change waits for its revision.
-    uncounted: int = 0
 
 
 def state(user_id: int) -> Inbox:
@@ -96,7 +94,8 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
             f"""
             WITH b(user_id, cursor) AS (VALUES {", ".join(["(%s, %s)"] * len(cursors))})
             SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
-                n.revision, n.removed_at, n.counted, a.{user.USERNAME_FIELD} AS actor_username, {columns}
+                n.revision, n.removed_at, n.counted, n.pending_since, {columns},
+                a.{user.USERNAME_FIELD} AS actor_username
             FROM b JOIN {Inbox._meta.db_table} i ON i.user_id = b.user_id
             {join}
             LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = n.actor_id
@@ -118,6 +117,9 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
 
 
 def _row(row: Mapping[str, Any]) -> MissedRow:
-    gone = row["removed_at"] is not None
-    uncounted = int(not gone and not row["is_read"]) - int(row["counted"])
-    return MissedRow(row["id"], row["revision"], None if gone else schemas.notification(row), uncounted)
+    # A change that came after the stamp has no revision yet. Shown now, it would be counted only later: the badge of
+    # every frame until then would be wrong.
+    if row["removed_at"] is not None and row["pending_since"] is None:
+        return MissedRow(row["id"], row["revision"], None)
+    shown = schemas.notification({**row, "is_read": not row["counted"]})
+    return MissedRow(row["id"], row["revision"], shown)

@@ -40,11 +40,8 @@ def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str 
     if reason:
         reset = protocol.Reset(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
         return Plan([], reset, resumed=False)
-    # The count of now: of the past, rows don't tell it. A row that was changed after the stamp is shown as it is, and
-    # so it must be counted.
-    unread_count = missed.unread_count + sum(row.uncounted for row in rows)
-    frames = [_frame(page, unread_count) for page in _pages(rows)]
-    synced = protocol.Synced(revision=missed.revision, unread_count=unread_count)
+    frames = [_frame(page, missed) for page in _pages(rows)]
+    synced = protocol.Synced(revision=missed.revision, unread_count=missed.unread_count)
     return Plan(frames, synced, resumed=request is not None)
 
 
@@ -61,10 +58,11 @@ def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
         yield page
 
 
-def _frame(rows: list[MissedRow], unread_count: int) -> protocol.Inbox:
+def _frame(rows: list[MissedRow], missed: Missed) -> protocol.Inbox:
     return protocol.Inbox.model_construct(
         revision=rows[-1].revision,
-        unread_count=unread_count,
+        # The count of now: of the past, rows don't tell it.
+        unread_count=missed.unread_count,
         replayed=True,
         added=[row.notification for row in rows if row.notification is not None],
         removed=[row.id for row in rows if row.notification is None],

@@ -54,18 +54,6 @@ def test_what_changed_after_since_is_replayed_in_rising_revision():
     assert planned.resumed
 
 
-def test_the_count_is_that_of_the_rows_as_they_are_shown():
-    """One became read, and one was removed, after the stamp: the inbox counts both until the next."""
-    missed = inbox([(4, 2), (5, 2, "removed"), (6, 3)], unread_count=3)
-    for row, uncounted in zip(missed.rows, (-1, -1, 0), strict=True):
-        row.uncounted = uncounted
-    planned = plan(missed, (1, "now"), 1, None)
-    assert [frame.unread_count for frame in planned.replay] == [1]
-    assert planned.end == protocol.Synced(revision=3, unread_count=1)
-    # Whoever holds revision 2 has both as they were, and isn't shown them yet.
-    assert plan(missed, (2, "now"), 2, None).end == protocol.Synced(revision=3, unread_count=3)
-
-
 def test_a_replayed_frame_says_that_it_is_one():
     [frame] = plan(inbox([(4, 2)]), (1, None), 1, None).replay
     assert (frame.replayed, frame.read, frame.unread) == (True, [], [])
