@@ -1,9 +1,12 @@
 """The HTTP side of `serve`, on a real socket; what its sockets do is in tests/live."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 import uvicorn
+import websockets
 from uvicorn.server import ServerState
 
 from realtime import server
@@ -12,6 +15,11 @@ from realtime.tests.client import eventually
 
 
 async def application(scope, receive, send):
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -99,6 +107,24 @@ async def test_a_kept_connection_has_no_timer_between_its_requests(port, protoco
     await eventually(lambda: protocols[0]._timer is not None)
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+async def test_a_socket_that_has_ended_leaves_nothing_to_the_collector(port, protocols, end):
+    """Some thousands of them would be megabytes, until it looks."""
+    gc.disable()
+    try:
+        socket = await websockets.connect(f"ws://127.0.0.1:{port}", compression=None)
+        [made] = protocols[0].connections
+        left = [weakref.ref(thing) for thing in (protocols.pop(), made, made.conn)]
+        del made
+        if end == "close":
+            await socket.close()
+        else:
+            socket.transport.abort()
+        await eventually(lambda: not any(reference() for reference in left))
+    finally:
+        gc.enable()
 
 
 class Transport(asyncio.Transport):
