@@ -7,7 +7,7 @@ was committed while the first one waited for its locks.
 import logging
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -104,11 +104,19 @@ class _Inbox:
 
 def _lock(user_ids: list[int]) -> dict[int, _Inbox]:
     """Lock the inboxes in the order of user ids: in any other order, two stamps deadlock."""
-    rows = Inbox.objects.filter(user_id__in=user_ids).order_by("user_id").select_for_update()
-    return {
-        user_id: _Inbox(revision, unread_count)
-        for user_id, revision, unread_count in rows.values_list("user_id", "revision", "unread_count")
-    }
+    rows: Iterable[tuple[int, int, int]]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT user_id, revision, unread_count FROM {Inbox._meta.db_table}"  # noqa: S608
+                " WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE",
+                [user_ids],
+            )
+            rows = cursor.fetchall()
+    else:
+        # The transaction began IMMEDIATE: it has the only lock there is.
+        rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision", "unread_count")
+    return {user_id: _Inbox(revision, unread_count) for user_id, revision, unread_count in rows}
 
 
 def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
@@ -147,7 +155,7 @@ def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
 
 
 def _number_sqlite(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
-    # The transaction began IMMEDIATE, so nobody else writes, and what is read is what is written.
+    # Nobody else writes (see _lock), and so what is read is what is written.
     rows = list(
         Notification.everything.filter(user_id__in=inboxes, pending_since__isnull=False)
         .order_by("user_id", "id")

@@ -46,6 +46,8 @@ class Relay:
     def _begin(self) -> None:
         self._waiting = threading.Condition()
         self._touched: set[int] = set()
+        # How often that was said: many changes of one user are many events, too.
+        self._touches = 0
         self._messages: deque[Message] = deque()
         self._late: dict[tuple[Any, ...], Message] = {}
         self._tried_at = 0.0
@@ -57,6 +59,7 @@ class Relay:
         """Have these users' pending notifications numbered and sent. Takes microseconds; never fails."""
         with self._waiting:
             self._touched.update(user_ids)
+            self._touches += 1
             self._wake()
 
     def send(self, messages: Iterable[Message]) -> None:
@@ -105,6 +108,7 @@ class Relay:
     def _batch(self, channel: "_Channel") -> int:
         with self._waiting:
             touched, self._touched = self._touched, set()
+            touches, self._touches = self._touches, 0
         if touched:
             self._stamp(touched)
         with self._waiting:
@@ -112,7 +116,7 @@ class Relay:
         unsent = self._try(channel, messages)
         self.dropped += len(unsent)
         self._keep(unsent)
-        return max(len(touched), len(messages))
+        return max(touches, len(touched), len(messages))
 
     def _try(self, channel: "_Channel", messages: Collection[Message]) -> Collection[Message]:
         """Send; returns what may be sent later. One line in the log when that begins, and one when it is over."""

@@ -33,8 +33,8 @@ REQUEST_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 4.0, 2.0
 # `make` passes a SIGTERM on that its whole process group got already: that is one, not two.
 SAME_SIGNAL_SECONDS = 0.3
 NO_LINGER = struct.pack("ii", 1, 0)
-# Made after start-up are mostly sockets, which stay, and frames, and neither leaves a cycle behind. Requests may: with a
-# first threshold of 50,000 what was left grew to some 20 MB before anybody looked.
+# Made after start-up are mostly sockets, which stay, and frames, and neither leaves a cycle behind. Requests may: with
+# a first threshold of 50,000 what was left grew to some 20 MB before anybody looked.
 GC_THRESHOLD = (10_000, 20, 20)
 
 

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -124,6 +125,29 @@ def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(heard, 
     last = heard.batches[-1]
     assert {group for group, _ in last} == {f"user.{user.pk}" for user in people}
     assert len(last) == 4, "five notifications of a user gathered to one revision"
+
+
+def test_only_after_a_batch_of_several_does_the_next_one_gather(heard, monkeypatch, ada):
+    """Several changes of one user are several, too: else each of a hot user's would be stamped by itself."""
+    paused = []
+    clock = SimpleNamespace(sleep=paused.append, monotonic=time.monotonic)
+    monkeypatch.setattr(relay_module, "time", clock)
+    # What a test before did may have been several.
+    for _ in range(2):
+        notify(ada, "announcement", "Alone")
+        assert receivers.flush(20)
+    paused[:1] = [0]
+    heard.asked.clear()
+    heard.open.clear()
+    notify(ada, "announcement", "Holds the layer")
+    assert heard.asked.wait(20)
+    for _ in range(5):
+        notify(ada, "announcement", "Many")
+    heard.open.set()
+    assert receivers.flush(20)
+    notify(ada, "announcement", "The next one")
+    assert receivers.flush(20)
+    assert [pause > 0 for pause in paused] == [False, False, False, False, True]
 
 
 def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(heard, ada, grace):
