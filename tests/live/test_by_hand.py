@@ -9,18 +9,18 @@ from .client import CSRF, Person
 from .conftest import World
 
 
-async def test_what_a_command_tells_has_been_sent_when_it_returns(town: World) -> None:
-    person = town.person(town.servers[0])
+async def test_what_a_command_tells_has_been_sent_when_it_returns(beside: World) -> None:
+    person = beside.person(beside.servers[0])
     tab = await person.tab()
-    printed = await town.manage("notify", person.username, "By a command", "Hello!", "--level=warning")
+    printed = await beside.manage("notify", person.username, "By a command", "Hello!", "--level=warning")
     assert printed.startswith(f"Notified {person.username}")
     # Numbered, which is what its process did last before it was pushed; nobody had to sweep.
     query = f"SELECT revision FROM messaging_notification WHERE user_id = {person.id}"
-    assert [revision for (revision,) in town.database.read(query)] == [1]
+    assert [revision for (revision,) in beside.database.read(query)] == [1]
     await tab.shows(messages=0, unread=1)
     [told] = tab.inbox.items.values()
     assert (told["title"], told["level"]) == ("By a command", "warning")
-    if town.with_redis:
+    if beside.with_redis:
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     await tab.agree()
 
@@ -36,10 +36,12 @@ async def test_a_port_that_is_taken_is_said_in_plain_words(world: World) -> None
             await world.manage("serve", "--port", str(port))
 
 
-async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_open_page(town: World) -> None:
-    server = town.servers[0]
-    ada, grace, root = town.people(server, 3)
-    town.database.write(f"UPDATE auth_user SET is_staff = TRUE, is_superuser = TRUE WHERE id = {root.id}")
+async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_open_page(
+    unswept: World,
+) -> None:
+    server = unswept.servers[0]
+    ada, grace, root = unswept.people(server, 3)
+    unswept.database.write(f"UPDATE auth_user SET is_staff = TRUE, is_superuser = TRUE WHERE id = {root.id}")
     messages = [await ada.write_to(grace, f"Number {number}") for number in range(3)]
     sender, receiver = await ada.tab(), await grace.tab()
     await receiver.shows(messages=3, unread=3)

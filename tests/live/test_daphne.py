@@ -4,25 +4,25 @@ import asyncio
 
 import pytest
 
-from .conftest import World
-from .test_commands import answer, send_invalid_utf8
+from .conftest import UNSWEPT, World
+from .test_commands import answer, say, send_invalid_utf8
 from .test_handshake import close_code, refused
 
 
 async def test_daphne_serves_the_whole_path(world: World) -> None:
-    server = await world.start("daphne")
+    server = await world.start("daphne", **UNSWEPT)
     ada, grace, linus = world.people(server, 3)
     one, other, sender = await grace.tab(), await grace.tab(), await ada.tab()
     message = await ada.write_to(grace, "Hello, Daphne!")
     for tab in (one, other):
-        await tab.shows(unread=1)
-        assert not tab.of_type("inbox")[-1]["replayed"]
+        await tab.shows(messages=1, unread=1)
+        assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     await grace.call("POST", f"messages/{message}/read")
     for tab in (one, other):
         await tab.shows(unread=0)
         await tab.agree()
-    await sender.until(lambda tab: tab.inbox.unread_count)
-    assert sender.sees_online(grace)
+    await sender.shows(unread=1)
+    await sender.until(lambda tab: tab.sees_online(grace), what="Grace online")
 
     await one.drop()
     await ada.write_to(grace, "While away")
@@ -34,8 +34,7 @@ async def test_daphne_serves_the_whole_path(world: World) -> None:
     # 1009 is a code that Daphne can't send.
     for text in ("x" * 4097, "x" * 60_000):
         tab = await linus.tab()
-        assert tab._socket is not None
-        await tab._socket.send(text)
+        await say(tab, text)
         assert await tab.closed() == 4501
     tab = await linus.tab()
     await send_invalid_utf8(tab)

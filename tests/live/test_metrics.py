@@ -42,19 +42,15 @@ async def test_the_numbers_tell_what_happens(town: World) -> None:
 
     def all_counted(told: Numbers) -> bool:
         names = {f"doorbell_{name}_total": count for name, count in least.items()}
-        return all(told[name] - before[name] >= count for name, count in names.items())
+        # (Of a Redis that answered the last two probes late it says for once that it isn't well.)
+        well = told["doorbell_database_up"] == 1 == told.get("doorbell_layer_healthy", 1)
+        return well and all(told[name] - before[name] >= count for name, count in names.items())
 
     told = await until(server, all_counted)
     assert told["doorbell_sockets"] == 2
-    assert (told["doorbell_database_up"], told["doorbell_draining"], told["doorbell_presence_lease"]) == (
-        1,
-        0,
-        1,
-    )
+    assert (told["doorbell_draining"], told["doorbell_presence_lease"]) == (0, 1)
     assert told["process_resident_memory_bytes"] > 10_000_000
     assert ("doorbell_layer_healthy" in told) == town.with_redis
-    if town.with_redis:
-        assert told["doorbell_layer_healthy"] == 1
     text = (await read(server)).text
     assert ada.username not in text
     assert grace.username not in text

@@ -1,6 +1,7 @@
 """Redis and PostgreSQL go away and come back under a server with sockets."""
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 
 from tools.services import PostgresServer, RedisServer
 
-from .client import Person
 from .conftest import World, Worlds
 from .servers import Database
 
@@ -59,14 +59,15 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
     here, there = await world.start_two()
     ada, grace = world.people(here, 2)
     tabs = [await grace.tab(), await world.elsewhere(grace, there).tab(), await grace.tab()]
-    total, slowest = 0, 0.0
+    total = 0
+    took: list[float] = []
 
     async def write(count: int) -> None:
-        nonlocal total, slowest
+        nonlocal total
         for _ in range(count):
             began = time.monotonic()
             await ada.write_to(grace, f"Number {total}")
-            slowest = max(slowest, time.monotonic() - began)
+            took.append(time.monotonic() - began)
             total += 1
             await asyncio.sleep(0.02)
 
@@ -80,8 +81,7 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
     await write(30)
     # Without any layer, by the sweep.
     await everywhere()
-    readyz = await ada.http.get(f"{here.url}/readyz")
-    assert (readyz.status_code, readyz.json()["layer"]) == (200, "down")
+    assert await ada.readyz("degraded", layer="down") == 200
     healthz = await ada.http.get(f"{here.url}/healthz")
     assert healthz.status_code == 200
     pouring = asyncio.create_task(write(60))
@@ -95,22 +95,25 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
         assert set(tab.told.values()) == {1}
     # Frozen is worse than dead: connections stay open, and nothing answers.
     redis.pause()
+    took.clear()
     try:
         await write(20)
+        # No save waits for Redis, whose time-outs are of a second. (One may be slow for other reasons.)
+        print(f"while Redis hung a save took {statistics.median(took):.2f} s, at most {max(took):.2f} s")
+        assert statistics.median(took) < 1
         await everywhere()
     finally:
         redis.resume()
     await write(5)
     await everywhere()
-    print(f"slowest save {slowest:.2f} s")
-    assert slowest < 3
     # And the pushes come back.
     pushed = len([frame for frame in tabs[1].of_type("inbox") if not frame["replayed"]])
     deadline = time.monotonic() + 30
     while len([frame for frame in tabs[1].of_type("inbox") if not frame["replayed"]]) == pushed:
         assert time.monotonic() < deadline, "no push any more"
         await write(1)
-    await everywhere()
+        # Pushed or swept: in between there is time enough for the limit on calls.
+        await everywhere()
     assert all(tab.is_open for tab in tabs)
     await world.check_inboxes()
 
@@ -126,10 +129,10 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
     for number in range(10):
         await ada.write_to(grace, f"Before {number}")
     await tabs[0].shows(messages=10)
+    await watcher.until(lambda tab: tab.sees_online(grace), what="Grace online")
 
     await asyncio.to_thread(postgresql.kill)
-    down = await ready(ada, server.url, 503)
-    assert down["database"] == "down"
+    assert await ada.readyz("down", database="down") == 503
     assert (await ada.http.get(f"{server.url}/healthz")).status_code == 200
     # The sockets answer, and the sweeps fail.
     for tab in tabs:
@@ -137,7 +140,7 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
         await tab.until(lambda tab: tab.of_type("pong"))
     await asyncio.sleep(2)
     await asyncio.to_thread(postgresql.start)
-    assert (await ready(ada, server.url, 200))["database"] == "ok"
+    assert await ada.readyz("ok") == 200
 
     for number in range(10):
         await ada.write_to(grace, f"After {number}")
@@ -149,15 +152,3 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
     assert watcher.is_open
     assert watcher.sees_online(grace)
     await world.check_inboxes()
-
-
-async def ready(person: Person, url: str, status: int, seconds: float = 30) -> dict[str, str]:
-    """Wait until /readyz has this status."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = await person.http.get(f"{url}/readyz")
-        if answer.status_code == status:
-            found: dict[str, str] = answer.json()
-            return found
-        assert time.monotonic() < deadline, f"/readyz says {answer.status_code}: {answer.text}"
-        await asyncio.sleep(0.2)
