@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from websockets.exceptions import InvalidHandshake
 
-from .client import Person, Tab
+from .client import Ended, Person, Tab
 from .conftest import World
 from .servers import Server
 
@@ -56,7 +56,7 @@ class Client:
             self.tab.person = random.choice(self.at)
             try:
                 await self.tab.open()
-            except (OSError, InvalidHandshake):
+            except (OSError, InvalidHandshake, Ended):
                 assert time.monotonic() < deadline, "nobody lets it in"
                 await asyncio.sleep(0.1)
             else:
