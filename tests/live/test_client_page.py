@@ -53,9 +53,12 @@ async def test_the_client_in_python_tells_everything_once_through_a_server_that_
     await watcher.until(lambda tab: tab.sees_online(grace), SECONDS, "the program connected")
 
     async def told() -> str:
+        """The next message. (That Ada comes and goes is told too, whenever it becomes known.)"""
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), SECONDS)
-        return line.decode().strip().removeprefix(f"new: New message from {ada.username} | ")
+        while line := await asyncio.wait_for(process.stdout.readline(), SECONDS):
+            if line.startswith(f"new: New message from {ada.username} | ".encode()):
+                return line.decode()
+        raise AssertionError("the program ended")
 
     await ada.write_to(grace, "live")
     assert "live" in await told()
