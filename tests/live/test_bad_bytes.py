@@ -297,7 +297,10 @@ LARGE = {
 async def test_a_handshake_that_is_too_large_is_answered(place: Place, what: str) -> None:
     raw = await place.raw()
     await raw.send(handshake(place.person, *LARGE[what]))
-    line = await asyncio.wait_for(raw.reader.readline(), 60)
+    line = b""
+    # What the server doesn't read any more may become a reset, which takes the answer along.
+    with contextlib.suppress(ConnectionError):
+        line = await asyncio.wait_for(raw.reader.readline(), 60)
     # Daphne drops it, or takes more.
     assert not line or int(line.split(b" ")[1]) in (101, 400, 431), line
 

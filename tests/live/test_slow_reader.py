@@ -28,7 +28,8 @@ SERVERS = pytest.mark.parametrize("kind", ["serve", "daphne"])
 
 @SERVERS
 async def test_clients_that_stop_reading_cost_little_and_delay_nobody(world: World, kind: str) -> None:
-    server = await world.start(kind)
+    # Nothing here tests how long a slow one is waited for, or the limit on calls: thousands of rows are read anew.
+    server = await world.start(kind, REALTIME_SLOW_SECONDS="600", API_RATE_LIMIT="False")
     ada, grace, linus = world.people(server, 3)
     quick, others = await grace.tab(), await linus.tab()
     slow = [await grace.tab() for _ in range(SLOW)]
@@ -99,7 +100,9 @@ async def read_on_when_closed(world: World, tab: Tab) -> int | None:
 async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport_ended(
     world: World, kind: str
 ) -> None:
-    server = await world.start(kind, REALTIME_SLOW_SECONDS="1", REALTIME_HEARTBEAT_SECONDS="1")
+    # Long enough for the quick one, also on a machine that is busy with other things.
+    settings = {"REALTIME_SLOW_SECONDS": "3", "REALTIME_HEARTBEAT_SECONDS": "1", "API_RATE_LIMIT": "False"}
+    server = await world.start(kind, **settings)
     grace = world.person(server)
     quick, slow, gone = await grace.tab(), await deaf(grace), await deaf(grace)
     await connections_are(world, 3)
