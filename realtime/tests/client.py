@@ -68,7 +68,11 @@ class Copy:
             assert self.synced, "nothing is live before synced"
             assert frame["revision"] == self.revision + 1, "live frames go one by one"
         for row in frame["added"]:
+            known = self.rows.get(row["id"])
             self.rows[row["id"]] = row["is_read"]
+            if frame["replayed"] and known is not None and known != row["is_read"]:
+                # Marked since it was told, and a replay tells rows, not changes: nothing new.
+                continue
             self.added[row["id"]] += 1
             self.titles.append(row["title"])
         self.rows.update({pk: True for pk in frame["read"] if pk in self.rows})
