@@ -327,11 +327,14 @@ async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
 
 async def test_a_feed_lingers_and_then_leaves_the_group(server, ada, settings, monkeypatch):
     settings.CHANNEL_LAYERS = layers.configured(layers.DoublingAndShuffling)
-    monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
     socket = await server.connect(ada)
     assert user_group(ada.pk) in get_channel_layer().groups
     await socket.leave()
     assert ada.pk in server.hub.feeds
+    assert user_group(ada.pk) in get_channel_layer().groups
+    monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
+    socket = await server.connect(ada)
+    await socket.leave()
     await eventually(lambda: ada.pk not in server.hub.feeds)
     assert user_group(ada.pk) not in get_channel_layer().groups
 

@@ -51,12 +51,21 @@ async def until(condition):
 
 async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
     settings.REALTIME_HEARTBEAT_SECONDS = 10**9
+    # On a busy machine it may bring what is pushed late, by a replay.
+    settings.REALTIME_SWEEP_SECONDS = 10**9
     before = await numbers()
     socket = await server.connect(ada)
     await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
     assert (await socket.next())["type"] == "inbox"
     events = "doorbell_presence_events_total"
-    told = await until(lambda told: told[events] > before[events] and told["doorbell_presence_lease"])
+
+    def written(told):
+        # (A busy machine's database may seem down for once.)
+        return (
+            told[events] > before[events] and told["doorbell_presence_lease"] and told["doorbell_database_up"]
+        )
+
+    told = await until(written)
 
     def rise(name):
         return told[name] - before.get(name, 0)
@@ -66,7 +75,7 @@ async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
     assert rise("doorbell_frames_sent_total") == 4  # hello, presence_state, synced, inbox
     assert (rise("doorbell_revisions_total"), rise("doorbell_stamped_rows_total")) == (1, 1)
     assert rise("doorbell_replays_total") == 0
-    assert (told["doorbell_database_up"], told["doorbell_oldest_pending_seconds"]) == (1, 0)
+    assert told["doorbell_oldest_pending_seconds"] == 0
     assert told["doorbell_draining"] == 0
     assert told["process_open_fds"] > 0
 

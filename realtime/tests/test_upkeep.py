@@ -122,8 +122,9 @@ async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_fol
     assert socket.titles == ["Again"]
 
 
-async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, monkeypatch):
+async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, settings, monkeypatch):
     """The cursor may be above what the sweep read before it."""
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
     socket = await server.connect(ada)
     read, told = inboxes.positions, threading.Event()
 
