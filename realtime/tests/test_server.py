@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from realtime import server
 from realtime.server import HttpProtocol, SocketProtocol
-from realtime.tests.client import eventually
+from realtime.tests.client import PATIENCE, eventually
 
 
 async def application(scope, receive, send):
@@ -54,13 +54,28 @@ async def port(protocol, protocols):
     await eventually(lambda: not any(known.connections or known.tasks for known in protocols))
 
 
-async def answer(port, *parts):
-    """Write these, and return what comes until the end of the connection."""
+@pytest.fixture
+async def pass_by(monkeypatch):
+    """To be called with seconds: the loop's clock goes forward by so many."""
+    loop, passed = asyncio.get_running_loop(), [0.0]
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + passed[0])
+
+    def forward(seconds):
+        passed[0] += seconds
+
+    return forward
+
+
+async def answer(port, *parts, then=None):
+    """Write these, and return what comes until the end of the connection. `then`: what happens in between."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for part in parts:
         writer.write(part)
         await writer.drain()
-    async with asyncio.timeout(20):
+    if then is not None:
+        await then()
+    async with asyncio.timeout(PATIENCE):
         try:
             return await reader.read()
         finally:
@@ -79,16 +94,28 @@ def test_a_request_has_ten_seconds_for_its_head_and_thirty_for_its_body():
 @pytest.mark.parametrize(
     "parts", [(), (b"\r\n",), (b"GE",), (HEAD,), (HEAD, b"X-Slow: "), (HEAD + b"\r\n" + HEAD,)]
 )
-async def test_a_head_that_never_ends_is_answered_with_408(port, monkeypatch, parts):
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
-    answered = await answer(port, *parts)
+async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass_by, monkeypatch, parts):
+    # Sooner than uvicorn ends a connection that is kept for the next request.
+    monkeypatch.setattr(server, "HEAD_SECONDS", 4)
+
+    async def too_long():
+        # All of it has come, and what could be answered has been.
+        await eventually(lambda: protocols and protocols[0]._head_bytes == len(b"".join(parts)))
+        cycle = protocols[0].cycle
+        await eventually(lambda: cycle is None or cycle.response_complete)
+        pass_by(server.HEAD_SECONDS)
+
+    answered = await answer(port, *parts, then=too_long)
     assert answered.split(b" ")[1] == (b"200" if HEAD + b"\r\n" in b"".join(parts) else b"408")
     assert answered.count(b"408 Request Timeout") == 1
 
 
-async def test_a_body_that_never_ends_is_the_end_of_the_connection(port, monkeypatch):
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.1)
-    assert await answer(port, POST, b"ab") == b""
+async def test_a_body_that_never_ends_is_the_end_of_the_connection(port, protocols, pass_by):
+    async def too_long():
+        await eventually(lambda: protocols and not protocols[0]._in_head)
+        pass_by(server.BODY_SECONDS)
+
+    assert await answer(port, POST + b"ab", then=too_long) == b""
 
 
 async def test_a_request_in_pieces_is_answered(port):

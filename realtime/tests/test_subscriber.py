@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import itertools
 import logging
 
 import pytest
@@ -43,6 +44,7 @@ class Connection:
     def __init__(self, read):
         self.said: asyncio.Queue[bytes] = asyncio.Queue()
         self.reads = 0
+        self.made_at = 0.0
         self.disconnected = False
         self._reader = self
         self._writer = Writer(self)
@@ -104,6 +106,7 @@ async def subscribed(made, monkeypatch):
 
         def make():
             made.append(Connection(read))
+            made[-1].made_at = asyncio.get_running_loop().time()
             return made[-1]
 
         subscriber._pool.make_connection = make
@@ -127,12 +130,10 @@ async def ticks(count):
 @pytest.mark.parametrize("read", [time_out, end_at_once, refuse, garble])
 async def test_a_connection_that_fails_at_once_is_replaced_without_spinning(subscribed, made, read):
     subscriber = subscribed(read)
-    turns = 0
-    while len(made) < 4:
-        turns += 1
-        await asyncio.sleep(0.001)
-    assert turns > 10
-    for connection in made[:3]:
+    await eventually(lambda: len(made) >= 4)
+    for connection, following in itertools.pairwise(made[:4]):
+        # (A sleep ends late, never early; but for the clock's own grain.)
+        assert following.made_at - connection.made_at > subscriber_module.SHORTEST_PAUSE * 0.9
         assert connection.reads == 1
         assert connection._writer.aborted
         assert connection.disconnected
