@@ -14,6 +14,7 @@ import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from messaging import announcements, inboxes, notifications, schemas
@@ -357,12 +358,15 @@ def test_list_and_frames_are_a_fresh_read_whatever_happens():
 
 # --- Controls: a defect in any of the parts is found -----------------------------------------------------------------
 
+# The loop's turns are real time: a defect that doesn't show again when its sequence is played once more was found, too.
+FOUND = (AssertionError, Flaky)
+
 
 def test_a_hub_that_does_not_sweep_is_found_out(monkeypatch):
     async def skip(self: Any) -> None: ...
 
     monkeypatch.setattr(upkeep.Upkeep, "sweep", skip)
-    with pytest.raises(AssertionError):
+    with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 
 
@@ -375,7 +379,7 @@ def test_a_replay_that_begins_one_too_late_is_found_out(monkeypatch):
         return plan(missed, request, cursor, epoch)
 
     monkeypatch.setattr(reader_module, "plan", late)
-    with pytest.raises(AssertionError):
+    with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 
 
@@ -386,7 +390,7 @@ def test_a_feed_that_sends_what_comes_as_it_comes_is_found_out(monkeypatch):
                 each.send(frame, (revision, unread_count))
 
     monkeypatch.setattr(feed_module.Feed, "push", push)
-    with pytest.raises(AssertionError):
+    with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 
 
