@@ -127,6 +127,18 @@ async def connected(page: Page, name: str) -> None:
     await seat.locator('[data-testid=connection-state][data-state="connected"]').wait_for()
 
 
+async def alone(page: Page) -> None:
+    """Wait until nobody else is shown online: whoever was in the test before goes seconds later, and that is news."""
+    await expect(page.locator("[data-testid^=person-][data-online=true]")).to_have_count(0)
+
+
+async def keep_toasts(page: Page) -> None:
+    """From now on a toast stays as long as the test takes to look for it."""
+    await page.locator("doorbell-toasts").evaluate_all(
+        "regions => regions.forEach(region => region.setAttribute('duration', '600000'))"
+    )
+
+
 async def kept(page: Page, *names: str) -> None:
     """Wait until the page itself finds every promise kept, for each of these people."""
     for name in names:

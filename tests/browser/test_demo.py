@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.live.servers import Server, manage
 
-from .conftest import SignIn
+from .conftest import SignIn, keep_toasts
 
 
 async def badge(page: Page, count: int) -> None:
@@ -31,6 +31,8 @@ async def test_a_message_rings_is_counted_is_read_and_its_receipt_comes_back(
 ) -> None:
     ada, grace = await sign_in("ada"), await sign_in("grace")
     second = await sign_in("grace", beside=grace)
+    for page in (ada, grace, second):
+        await keep_toasts(page)
     before = await unread(grace)
 
     await write(ada, "grace", "Shall we compile it?")
@@ -113,6 +115,7 @@ async def test_the_page_finds_the_server_again_after_a_restart(sign_in: SignIn, 
 
 async def test_a_message_made_in_a_shell_shows_a_toast(sign_in: SignIn, environment: dict[str, str]) -> None:
     grace = await sign_in("grace")
+    await keep_toasts(grace)
     code = (
         "from django.contrib.auth.models import User; from messaging.models import Message;"
         "get = lambda name: User.objects.get(username=name);"
@@ -130,6 +133,7 @@ async def test_what_people_write_is_text_and_nothing_else(sign_in: SignIn, text:
     ada, grace = await sign_in("ada"), await sign_in("grace")
     alerts: list[str] = []
     grace.on("dialog", lambda dialog: alerts.append(dialog.message))
+    await keep_toasts(grace)
     await write(ada, "grace", text)
     toast = grace.get_by_test_id("toast").filter(has_text=text[:20]).first
     await expect(toast).to_be_visible()
