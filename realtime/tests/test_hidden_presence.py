@@ -4,7 +4,7 @@ import pytest
 
 from messaging import profiles
 from realtime.db import in_thread
-from realtime.tests.client import tell
+from realtime.tests.client import eventually_in_database, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -14,6 +14,8 @@ async def watcher(server, ada, grace):
     """Ada's socket. Grace is a contact of hers, and online."""
     await in_thread(profiles.meet, ada.pk, grace.pk)
     socket = await server.connect(ada)
+    # Only who is online by then is notified.
+    await eventually_in_database(lambda: profiles.presence([ada.pk], online_only=True))
     await in_thread(profiles.set_online, [grace.pk])
     while not socket.presence.get("grace", {}).get("is_online") or "grace is online" not in socket.titles:
         await socket.next()
