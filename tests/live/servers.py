@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -55,6 +54,7 @@ print(json.dumps(people))
 """
 
 _numbers = itertools.count(1)
+_ports = itertools.count()
 
 
 class Database:
@@ -167,8 +167,13 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def free_port() -> int:
-    """Below the ephemeral range: a client that reconnects to a dead server there can meet itself."""
-    for port in random.sample(range(20000, 30000), 100):
+    """Below the ephemeral range: a client that reconnects to a dead server there can meet itself.
+
+    Each process has a hundred of its own, one after the other: what looks free may be that of a server which is about
+    to start in another run, or which a test starts again in a moment.
+    """
+    for _ in range(100):
+        port = 20000 + os.getpid() % 100 * 100 + next(_ports) % 100
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
