@@ -144,6 +144,7 @@ SERVESTATIC_AUTOREFRESH = DEBUG
 API_RATE_LIMIT = env_bool("API_RATE_LIMIT", default=True)
 # With a token, /metrics answers only to who brings it: Authorization: Bearer <token>.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=not DEBUG)

@@ -6,6 +6,7 @@ Every view is synchronous, and none runs in a transaction: what it answers has b
 from typing import Any
 
 from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
@@ -13,7 +14,7 @@ from ninja import Body, Path, Query, Router, Status
 
 from . import inboxes, logins, notifications, profiles, schemas
 from .exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
-from .http import Publisher, SignedIn, answers, require_csrf_token, require_json, require_own_origin
+from .http import Publisher, SignedIn, answers, bearer, require_csrf_token, require_json, require_own_origin
 from .models import Message, Notification
 from .publishing import publish as publish_items
 from .throttles import note_failure, refuse_guessing, sign_outs
@@ -45,9 +46,11 @@ def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
     return session_of(request)
 
 
-@session.get("/session", response=answers({200: schemas.Session}))
+@session.get("/session", response=answers({200: schemas.Session}, 401))
 def who_am_i(request: HttpRequest) -> schemas.Session:
-    """Tell who is signed in, and set the CSRF cookie."""
+    """Tell who is signed in, or whose API token this is, and set the CSRF cookie."""
+    if (token := bearer(request)) is not None:
+        request.user = token.user or AnonymousUser()
     return session_of(request)
 
 
@@ -206,14 +209,15 @@ def remove(request: SignedIn, notification_id: Path[schemas.RowId]) -> Status[No
     response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
 def publish(request: HttpRequest, data: Body[schemas.OneOrMany]) -> Status[schemas.Published]:
-    """Notify users from outside: one item, or up to 500 in at most 2.5 MB.
+    """Notify users from outside: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
 
     An item for an unknown user, of an unknown type, or with a text or url that can't be stored is reported with its
     index, and the others go through; with `atomic` none does then: 422. An item whose `idempotency_key` this token
     has used for this user before is a duplicate, and nothing happens. Needs an API token with the publish right.
     """
-    many = data if isinstance(data, schemas.NewNotifications) else schemas.NewNotifications(items=[data])
-    outcome = publish_items(request.api_token, many.items, atomic=many.atomic)  # type: ignore[attr-defined]
+    several = [data] if isinstance(data, schemas.NewNotification) else data
+    items, atomic = (several, False) if isinstance(several, list) else (several.items, several.atomic)
+    outcome = publish_items(request.api_token, items, atomic=atomic)  # type: ignore[attr-defined]
     published = schemas.Published(
         created=outcome.created, duplicates=outcome.duplicates, errors=outcome.errors
     )

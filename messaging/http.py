@@ -37,7 +37,7 @@ from .throttles import api_calls
 
 logger = logging.getLogger(__name__)
 
-OUR_NAMES = {"data", "query", "one", "many"}
+OUR_NAMES = {"data", "query", "one", "several", "many"}
 
 # The status of each code that an error can have. A code that isn't here is a mistake of ours: 500.
 STATUS = {

@@ -18,6 +18,8 @@ def _whole(number: Any) -> Any:
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+# With a pattern, whatever it is, pydantic refuses half a surrogate pair: JSON can say it, but nothing can hash it.
+Secret = Annotated[str, Field(pattern=r"^[\s\S]*$")]
 
 
 class Shape(BaseModel):
@@ -184,7 +186,7 @@ class Body(Shape):
 
 class Credentials(Body):
     username: Text
-    password: str
+    password: Secret
 
 
 class ProfileChange(Body):
@@ -257,20 +259,25 @@ class NewNotification(Body):
     idempotency_key: Annotated[Text, Field(min_length=1, max_length=150)] | None = None
 
 
+Several = Annotated[list[NewNotification], Field(min_length=1, max_length=500)]
+
+
 class NewNotifications(Body):
-    items: Annotated[list[NewNotification], Field(min_length=1, max_length=500)]
+    items: Several
     atomic: bool = False
 
 
-def _one_or_many(body: Any) -> str:
-    return (
-        "many"
-        if isinstance(body, NewNotifications) or (isinstance(body, dict) and "items" in body)
-        else "one"
-    )
+def _form(body: Any) -> str:
+    if isinstance(body, list):
+        return "several"
+    named = isinstance(body, NewNotifications) or (isinstance(body, dict) and "items" in body)
+    return "many" if named else "one"
 
 
+# One, or several, or several and what is to be done if one of them is wrong.
 OneOrMany = Annotated[
-    Annotated[NewNotification, Tag("one")] | Annotated[NewNotifications, Tag("many")],
-    Discriminator(_one_or_many),
+    Annotated[NewNotification, Tag("one")]
+    | Annotated[Several, Tag("several")]
+    | Annotated[NewNotifications, Tag("many")],
+    Discriminator(_form),
 ]

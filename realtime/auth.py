@@ -72,7 +72,8 @@ def _session_key(scope: dict[str, Any]) -> str | None:
     for header in _headers(scope, b"cookie"):
         # Django's own, which passes over other sites' cookies of whatever form.
         key = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
-        if key:
+        # No session has such a key, and PostgreSQL takes no such text.
+        if key and "\0" not in key:
             return key
     return None
 

@@ -51,7 +51,7 @@ class Connection:
         self.reading = False
         self.read_again = False
         self.greeted = False
-        # Presence that became known before the greeting.
+        # Presence that became known before the greeting, and answers to a client that didn't wait for it.
         self._early: list[str] = []
         self.beat_at: float | None = None
         self.request: Request | None = None if since is None else (since, epoch)
@@ -101,7 +101,7 @@ class Connection:
         self.send(frame.encode())
 
     def greet(self, hello: protocol.Hello, online: list[schemas.Presence]) -> None:
-        """Send what comes first on every connection, and then the presence that came before it."""
+        """Send what comes first on every connection, and then what would have come before it."""
         self.send_frame(hello)
         self.send_frame(protocol.PresenceState(online=online))
         self.greeted = True

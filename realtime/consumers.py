@@ -158,12 +158,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             command = protocol.decode(text)
         except protocol.BadCommand as error:
             self.invalid += 1
-            connection.send_frame(error.frame)
+            connection.send_when_greeted(error.frame.encode())
             if self.invalid >= protocol.MOST_INVALID_COMMANDS:
                 connection.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
             return
         if isinstance(command, protocol.Ping):
-            connection.send_frame(protocol.Pong(ref=command.ref))
+            connection.send_when_greeted(protocol.Pong(ref=command.ref).encode())
         else:
             self._resume(connection, command)
 
@@ -180,7 +180,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             connection.request = command.since, command.epoch
             running_hub().reader.fall_behind(connection)
             return
-        connection.send_frame(protocol.Error(code="not_allowed", detail=detail))
+        connection.send_when_greeted(protocol.Error(code="not_allowed", detail=detail).encode())
 
     def _within_rate(self) -> bool:
         now = time.monotonic()

@@ -342,7 +342,7 @@ class TestOpenApi:
         ("method", "path", "statuses"),
         [
             ("post", "session", {200, 400, 401, 403, 413, 422, 429, 500}),
-            ("get", "session", {200, 422, 500}),
+            ("get", "session", {200, 401, 422, 500}),
             ("delete", "session", {204, 403, 422, 500}),
             ("get", "users", {200, 401, 403, 422, 429, 500}),
             ("post", "messages", {201, 400, 401, 403, 404, 413, 422, 429, 500}),

@@ -91,7 +91,14 @@ def test_atomic_is_all_or_nothing(program, ada):
         {"items": []},
         {"items": [ITEM] * 501},
         {"items": [ITEM], "atomic": "yes"},
-        [ITEM],
+        [],
+        [ITEM] * 501,
+        [ITEM, {**ITEM, "title": ""}],
+        [[ITEM]],
+        [5],
+        "items",
+        5,
+        True,
     ],
 )
 def test_a_malformed_body_is_refused_whole(program, ada, body):
@@ -100,7 +107,17 @@ def test_a_malformed_body_is_refused_whole(program, ada, body):
 
 
 def test_the_refusal_names_the_field(program):
-    assert "items.0.title" in program({"items": [{"user": "ada", "notification_type": "x"}]}).json()["detail"]
+    nameless = {"user": "ada", "notification_type": "x"}
+    assert "items.0.title" in program({"items": [nameless]}).json()["detail"]
+    assert program([ITEM, nameless]).json()["detail"].startswith("1.title: ")
+    assert program(nameless).json()["detail"].startswith("title: ")
+
+
+def test_several_may_come_as_a_bare_list(program, ada, grace):
+    answer = program([ITEM, {**ITEM, "user": "grace"}, {**ITEM, "user": "nobody"}])
+    assert answer.status_code == 202
+    assert answer.json()["created"] == 2
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(2, "unknown_user")]
 
 
 def test_500_items_cost_a_constant_number_of_queries(program, ada, django_assert_max_num_queries):

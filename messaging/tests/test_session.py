@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import PASSWORD
-from messaging import throttles
+from messaging import throttles, tokens
 from messaging.models import LoginFailure
 from messaging.tests.caller import Caller, refusal
 
@@ -74,6 +74,7 @@ def test_signing_in_as_another_replaces_the_session(ada, grace, caller):
         {"username": "Ada", "password": PASSWORD},
         {"username": "", "password": ""},
         {"username": "x" * 300, "password": "x" * 10_000},
+        {"username": "ada", "password": PASSWORD + "\0"},
     ],
 )
 def test_bad_credentials(ada, caller, body):
@@ -96,6 +97,9 @@ def test_an_inactive_user_is_not_let_in_and_one_who_is_in_is_out(ada, caller):
         {"username": 5, "password": PASSWORD},
         {"username": "ada", "password": None},
         {"username": "ada\0", "password": PASSWORD},
+        # Half a surrogate pair: JSON can say it.
+        {"username": "ada", "password": "\ud800"},
+        {"username": "\ud800", "password": PASSWORD},
         RIGHT | {"remember": True},
         [],
         "ada",
@@ -104,6 +108,26 @@ def test_an_inactive_user_is_not_let_in_and_one_who_is_in_is_out(ada, caller):
 def test_malformed_credentials(ada, caller, body):
     assert refusal(caller("POST", "session", body)) == (422, "invalid")
     assert not LoginFailure.objects.exists()
+
+
+def test_an_api_token_says_whose_it_is(ada, grace, caller):
+    caller.sign_in("grace")
+    for user, answered in ((ada, {"id": ada.pk, "username": "ada"}), (None, None)):
+        _, secret = tokens.make("a program", user=user, can_publish=True)
+        response = caller("GET", "session", Authorization=f"Bearer {secret}")
+        assert (response.status_code, response.json()["user"]) == (200, answered)
+    assert refusal(caller("GET", "session", Authorization="Bearer nonsense")) == (401, "not_signed_in")
+    assert caller.get("session")["user"]["username"] == "grace"
+
+
+@pytest.mark.parametrize("key", ["", "x", "nobody's" * 4, r'"\000abcdefgh"', r'"a\"b\\cdefgh"', "é" * 32])
+def test_a_cookie_that_no_session_has_is_nobodys(db, caller, key):
+    name = project_settings.SESSION_COOKIE_NAME
+    caller.client.cookies[name] = "x"
+    caller.client.cookies[name].set(name, key, key)
+    assert refusal(caller("GET", "notifications")) == (401, "not_signed_in")
+    assert caller.get("session")["user"] is None
+    assert refusal(caller.sign_in("ada")) == (401, "bad_credentials")
 
 
 def test_signing_in_takes_json_only_so_that_no_form_of_another_site_can_do_it(ada):

@@ -19,6 +19,7 @@ from realtime.models import Ticket
 from realtime.tests.client import PATIENCE, handshake, sign_in
 
 OURS = "http://testserver"
+NUL = rb'sessionid="\000abcdefgh"'
 
 
 def scope_of(*origins, host="testserver", **scope):
@@ -158,7 +159,7 @@ async def test_a_cookie_cannot_name_somebodys_api_token(server, ada, key):
 
 
 async def test_a_bad_cookie_is_no_login_and_no_error(server, ada):
-    for cookie in (b"", b"sessionid", b"sessionid=", b"=;=;;", b"sessionid=\xff\xfe", b"a" * 9000):
+    for cookie in (b"", b"sessionid", b"sessionid=", b"=;=;;", b"sessionid=\xff\xfe", b"a" * 9000, NUL):
         headers = [(b"host", b"testserver"), (b"origin", OURS.encode()), (b"cookie", cookie)]
         socket = server.socket(headers=headers)
         await socket.open()
