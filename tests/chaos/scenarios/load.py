@@ -17,7 +17,7 @@ from tests.chaos.stage import Stage, run_python
 
 @scenario(
     "T9",
-    how="10,000 sockets at one node: opened, a broadcast to all, closed",
+    how="10,000 sockets at one node: opened, a broadcast to all, closed, and opened again",
     demand="100 % accepted, ≤ 40 KB RSS each, broadcast p99 ≤ 5 s, RSS after it within 15 % of before",
 )
 async def ten_thousand(stage: Stage) -> Result:
@@ -39,10 +39,15 @@ async def ten_thousand(stage: Stage) -> Result:
     await until(lambda: stage.database.read(query) == [(0,)], 60, "the end of all sockets", 0.5)
     await asyncio.sleep(12)  # feeds linger for 10 s
     after = node.rss()
+    # What isn't given back to the system is at least used again.
+    returned = stage.read([*first, *people])
+    await until(lambda: all(reader.live for reader in returned), 120, "everybody once more", 0.5)
+    again = node.rss()
     each = (open_rss - before) / count / 1024
     figure = (
         f"{count} opened in {opened:.0f} s, {refused} refused; {each:.0f} KB each; broadcast p99 {ms(stale)}"
-        f" after commit; RSS {mb(before)} before, {mb(open_rss)} open, {mb(after)} closed; {verdict}"
+        f" after commit; RSS {mb(before)} before, {mb(open_rss)} open, {mb(after)} closed, {mb(again)} open again;"
+        f" {verdict}"
     )
     met = verdict.ok and not refused and each <= 40 and stale <= 5 and after <= 1.15 * before
     return Result(figure, met)
