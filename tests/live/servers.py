@@ -1,6 +1,7 @@
 """Real server processes on free ports of 127.0.0.1, and databases of their own. Nothing here knows what they serve."""
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -166,18 +167,30 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    """Below the ephemeral range: a client that reconnects to a dead server there can meet itself.
+@functools.cache
+def _block() -> tuple[socket.socket, int]:
+    """A hundred ports of this process's own: who holds the first one has them, for as long as it lives."""
+    # Below the ephemeral range: a client that reconnects to a dead server there can meet itself.
+    for first in range(20000, 30000, 100):
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", first))
+        except OSError:
+            held.close()
+        else:
+            return held, first
+    raise RuntimeError("no ports between 20000 and 30000 are free")
 
-    Each process has a hundred of its own, one after the other: what looks free may be that of a server which is about
-    to start in another run, or which a test starts again in a moment.
-    """
-    for _ in range(100):
-        port = 20000 + os.getpid() % 100 * 100 + next(_ports) % 100
+
+def free_port() -> int:
+    """A port that no other run takes: what looks free may be that of a server which starts in a moment, or again."""
+    _, first = _block()
+    for _ in range(99):
+        port = first + 1 + next(_ports) % 99
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise OSError("no free port")
+    raise RuntimeError(f"no port between {first} and {first + 99} is free")
 
 
 WSGI = (
