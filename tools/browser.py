@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from tools import node
+from tools import debian, node
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,33 +145,18 @@ def fetch() -> Path:
     """Make sure there is a Chromium, and return it."""
     if found := _find():
         return found
-    if _is_root_on_debian() and _install_with_apt() and (found := _find()):
+    if debian.can_install() and _install_with_apt() and (found := _find()):
         return found
     _fetch_from_npm()
     return executable()
 
 
-def _is_root_on_debian() -> bool:
-    # Ubuntu's chromium package is only a door to a snap, which does nothing in a container.
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return False
-    return release.get("ID") == "debian" and os.geteuid() == 0 and shutil.which("apt-get") is not None
-
-
 def _install_with_apt() -> bool:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium", "libatomic1"]
-    _say(f"no Chromium yet: {' '.join(install)}")
-    said = b""
-    for command in (install, ["apt-get", "update"], install):
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode == 0 and command is install:
-            return True
-        said = done.stdout
-    _say("apt-get failed; trying npm instead. It said:\n" + said.decode(errors="replace")[-1000:])
-    return False
+    packages = ("chromium", "libatomic1")
+    _say(f"no Chromium yet: apt-get install {' '.join(packages)}")
+    if failure := debian.install(*packages):
+        _say(f"apt-get failed; trying npm instead. It said:\n{failure}")
+    return not failure
 
 
 def _fetch_from_npm() -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from tests.live.servers import ROOT
+from tools import debian
 
 from . import report
 from .report import Played
@@ -80,6 +82,16 @@ async def play(scenario: Scenario, on: Theatre, clients: int, seed: int) -> Resu
     return result
 
 
+def lacks_namespaces() -> str:
+    """Why nothing can be dropped in a network namespace here; "" if it can."""
+    if os.geteuid() != 0:
+        return "root"
+    if shutil.which("iptables") is None and debian.can_install():
+        say("apt-get install iptables, to drop packets in a network namespace")
+        debian.install("iptables")
+    return "" if shutil.which("iptables") else "iptables"
+
+
 def say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
@@ -102,8 +114,8 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-chaos-")))
         on = stack.enter_context(theatre(folder, 5 * chosen.clients))
         for one in picked:
-            if one.needs_root and os.geteuid() != 0:
-                say(f"{one.name} needs network namespaces, and so root: left out")
+            if one.needs_root and (lacking := lacks_namespaces()):
+                say(f"{one.name} drops packets in a network namespace, and so needs {lacking}: left out")
                 continue
             say(f"{one.name}: {one.how}")
             start = time.monotonic()
