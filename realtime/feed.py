@@ -7,7 +7,8 @@ from collections.abc import Callable
 from .connection import Connection
 
 MOST_KEPT_FRAMES = 256
-MOST_KEPT_BYTES = 1024 * 1024
+# They are of use to a connection that is just being caught up. One that is stuck reads all of it from the database.
+MOST_KEPT_BYTES = 256 * 1024
 # How long a frame that came too early is kept for the one before it. Processes' pushes may overtake each other.
 GAP_SECONDS = 0.1
 

@@ -167,7 +167,7 @@ async def test_what_is_kept_is_bounded_and_the_newest(reader):
 async def test_what_is_kept_is_bounded_in_bytes_of_memory_too(reader):
     tab = Tab()
     feed = feed_of(tab)
-    frame = "x" * 300_000
+    frame = "x" * 80_000
     for revision in range(2, 10):
         feed.push(revision, 0, frame, reader.fall_behind)
     assert list(feed._kept) == [7, 8, 9]
