@@ -100,9 +100,9 @@ class Presence:
             return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
 
     def settle(self, user_ids: Collection[int]) -> None:
-        """Wait, but not for long, until connects of these users that came before are written.
+        """Wait, but not for long, until connects of these users are written, and so seen by every process.
 
-        Not while many come at once: they hear of each other a moment later.
+        Not while many come at once: they are seen a moment later.
         """
         with self._changed:
             if len(self._events) < MOST_A_BATCH:
@@ -133,10 +133,7 @@ class Presence:
                     break
                 longest = 0 if reaping == now else 0.5
                 self._changed.wait_for(lambda: self._events or self._stopping, longest)
-                gather = not self._stopping and len(self._events) < MOST_A_BATCH
-            if gather:
-                # Let a few gather.
-                time.sleep(GATHER_SECONDS)
+                self._changed.wait_for(self._hurried, GATHER_SECONDS)
         self._attempt("give up the lease", self._release)
         connections.close_all()
         with self._changed:
@@ -154,6 +151,13 @@ class Presence:
             logger.exception("could not %s", what)
             return False
         return True
+
+    def _hurried(self) -> bool:
+        """A lone connect is written at once, for its greeting waits for that. Of many a few gather."""
+        if self._stopping or not self._events:
+            return True
+        hurried = len(self._coming()) == 1 or len(self._events) >= MOST_A_BATCH
+        return hurried and self.process_id is not None
 
     def _ask_for_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         def tick() -> None:

@@ -170,10 +170,10 @@ def _read(
     stamp(cursors)
     online: dict[int, list[schemas.Presence]] = {}
     if strangers:
+        # Whoever is greeted is online, whichever process is asked.
+        presence.settle(strangers)
         contacts = profiles.contacts_of_many(strangers)
         everyone = {contact for listed in contacts.values() for contact in listed}
-        # Who was greeted before is online, also when that isn't written yet.
-        presence.settle(everyone)
         present = profiles.presence(everyone, online_only=True) if everyone else {}
         online = {
             user_id: [present[contact] for contact in listed if contact in present]

@@ -125,35 +125,42 @@ async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ad
 
 
 @pytest.mark.parametrize("patient", [True, False])
-async def test_who_was_greeted_before_is_in_the_presence_state_of_who_comes_next(
-    server, ada, grace, monkeypatch, patient
-):
+async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, monkeypatch, patient):
     await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
-    release, write = threading.Event(), leases.record
+    release, write, wait = threading.Event(), leases.record, presence.settle
 
     def late(process_id, batch):
         assert release.wait(PATIENCE)
         return write(process_id, batch)
 
+    def settle(user_ids):
+        # She was read, but isn't written yet.
+        assert ada.pk in presence._coming()
+        if patient:
+            release.set()
+        wait(user_ids)
+
     monkeypatch.setattr(leases, "record", late)
     monkeypatch.setattr(presence_module, "SETTLE_SECONDS", PATIENCE if patient else 0)
-    await server.connect(ada)
-    if patient:
-        # Grace is there before Ada's connect is written.
-        wait_for_ada = presence.settle
-
-        def settle(user_ids):
-            assert ada.pk in presence._coming()
-            release.set()
-            wait_for_ada(user_ids)
-
-        monkeypatch.setattr(presence, "settle", settle)
+    with monkeypatch.context() as patched:
+        patched.setattr(presence, "settle", settle)
+        await server.connect(ada)
+    # The control doesn't wait, and finds her offline.
+    assert (await in_thread(shown, ada))[0] is patient
     socket = await server.connect(grace)
     assert socket.presence.keys() == ({"ada"} if patient else set())
     release.set()
     # Who was missed comes a moment later.
     while "ada" not in socket.presence:
         await socket.next()
+
+
+async def test_a_lone_connect_waits_for_no_other_to_be_written_with(server, ada, monkeypatch):
+    presence.start()
+    await eventually(lambda: presence.process_id is not None)
+    monkeypatch.setattr(presence_module, "GATHER_SECONDS", 3600)
+    await server.connect(ada)
+    assert (await in_thread(shown, ada))[0]
 
 
 @pytest.mark.parametrize(
