@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -260,8 +261,17 @@ def _failed(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem(500, "server_error", "Something went wrong on the server. It has been logged.")
 
 
+def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database is away. If it went during a COMMIT, nobody knows whether the call had its effect."""
+    logger.warning("%s %s failed, for the database is away: %s", request.method, request.path, error)
+    response = problem(503, "unavailable", "The database doesn't answer. Try again in a moment.")
+    response["Retry-After"] = "1"
+    return response
+
+
 HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Exception: _failed,
+    **dict.fromkeys((OperationalError, InterfaceError), _unavailable),
     MessagingError: _refused,
     ValidationError: _malformed,
     Http404: _missing,

@@ -44,8 +44,8 @@ def _complete_call(method: str, call: dict[str, Any]) -> None:
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    if HTTPStatus.TOO_MANY_REQUESTS in responses:
-        responses[429]["headers"] = {"Retry-After": RETRY_AFTER}
+    for status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} & responses.keys():
+        responses[status]["headers"] = {"Retry-After": RETRY_AFTER}
     call["responses"] = {str(status): responses[status] for status in sorted(responses)}
 
 
@@ -57,7 +57,7 @@ def _ways_in(method: str, *, publishing: bool) -> list[dict[str, list[str]]]:
 
 def _possible(*, reads_body: bool, with_login: bool) -> set[int]:
     """The refusals that any call of this kind can end in. What is one call's own stands at that call."""
-    refusals = {422, 500}
+    refusals = {422, 500, 503}
     if reads_body:
         refusals |= {400, 413}
     if with_login:

@@ -2,7 +2,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 
 from messaging import throttles
@@ -157,6 +157,21 @@ def test_a_failure_of_ours_is_logged_and_tells_the_client_nothing(
     assert b"secret" not in response.content
     (record,) = [record for record in caplog.records if record.name == "messaging.http"]
     assert record.exc_info[1].args == ("secret",)
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_a_503_and_no_traceback(ada, as_user, monkeypatch, caplog, error):
+    def fail(*args):
+        raise error("server closed the connection unexpectedly")
+
+    caller = as_user(ada)
+    monkeypatch.setattr("messaging.inboxes.state", fail)
+    response = caller("GET", "notifications")
+    assert refusal(response) == (503, "unavailable")
+    assert response["Retry-After"] == "1"
+    (record,) = [record for record in caplog.records if record.name == "messaging.http"]
+    assert record.levelname == "WARNING"
+    assert not record.exc_info
 
 
 def test_an_error_whose_code_has_no_status_is_a_failure_of_ours(ada, as_user, monkeypatch, caplog):
@@ -341,21 +356,21 @@ class TestOpenApi:
     @pytest.mark.parametrize(
         ("method", "path", "statuses"),
         [
-            ("post", "session", {200, 400, 401, 403, 413, 422, 429, 500}),
-            ("get", "session", {200, 401, 422, 500}),
-            ("delete", "session", {204, 403, 422, 500}),
-            ("get", "users", {200, 401, 403, 422, 429, 500}),
-            ("post", "messages", {201, 400, 401, 403, 404, 413, 422, 429, 500}),
-            ("delete", "notifications/{notification_id}", {204, 401, 403, 404, 422, 429, 500}),
-            ("post", "ticket", {200, 400, 401, 403, 413, 422, 429, 500}),
-            ("post", "publish", {202, 400, 401, 403, 413, 422, 429, 500}),
+            ("post", "session", {200, 400, 401, 403, 413, 422, 429, 500, 503}),
+            ("get", "session", {200, 401, 422, 500, 503}),
+            ("delete", "session", {204, 403, 422, 500, 503}),
+            ("get", "users", {200, 401, 403, 422, 429, 500, 503}),
+            ("post", "messages", {201, 400, 401, 403, 404, 413, 422, 429, 500, 503}),
+            ("delete", "notifications/{notification_id}", {204, 401, 403, 404, 422, 429, 500, 503}),
+            ("post", "ticket", {200, 400, 401, 403, 413, 422, 429, 500, 503}),
+            ("post", "publish", {202, 400, 401, 403, 413, 422, 429, 500, 503}),
         ],
     )
     def test_every_status_that_can_happen_is_named(self, schema, method, path, statuses):
         responses = schema["paths"][f"/api/v1/{path}"][method]["responses"]
         assert {int(status) for status in responses} == statuses
-        if 429 in statuses:
-            assert responses["429"]["headers"].keys() == {"Retry-After"}
+        for status in {429, 503} & statuses:
+            assert responses[str(status)]["headers"].keys() == {"Retry-After"}
 
     def test_the_page_needs_no_other_host_and_no_inline_script(self, client):
         response = client.get("/api/v1/docs")

@@ -29,8 +29,7 @@ SETTLE_SECONDS = 60
 # What stands in the log of a server to which things were done on purpose.
 EXCUSED = (
     "channels_redis.pubsub: Unexpected exception in receive task",
-    "django.request: Service Unavailable: /readyz",
-    "django.request: Internal Server Error: /api/v1/",
+    "django.request: Service Unavailable: /",
     "realtime.hub: ignored a bad message from the channel layer",
 )
 
