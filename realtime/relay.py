@@ -5,6 +5,7 @@ for a notification to arrive: what is lost here, the hubs' sweeps find in the da
 """
 
 import atexit
+import itertools
 import logging
 import os
 import threading
@@ -24,6 +25,8 @@ from .senders import Message, Sender, Unsent, sender
 logger = logging.getLogger(__name__)
 
 LONGEST_GATHERING = {"postgresql": 0.005, "sqlite": 0.010}
+# Of users: what the first of a broadcast are told shan't wait for the last to be numbered.
+MOST_A_BATCH = 500
 MOST_WAITING = 10_000
 MOST_LATE = 10_000
 # How long the thread sits idle before it gives its database connection back, and how often late messages are tried.
@@ -45,7 +48,8 @@ class Relay:
 
     def _begin(self) -> None:
         self._waiting = threading.Condition()
-        self._touched: set[int] = set()
+        # A dict for its order: first come, first served.
+        self._touched: dict[int, None] = {}
         # How often that was said: many changes of one user are many events, too.
         self._touches = 0
         self._messages: deque[Message] = deque()
@@ -58,12 +62,14 @@ class Relay:
     def touch(self, user_ids: Collection[int]) -> None:
         """Have these users' pending notifications numbered and sent. Takes microseconds; never fails."""
         with self._waiting:
-            self._touched.update(user_ids)
+            self._touched.update(dict.fromkeys(user_ids))
             self._touches += 1
             self._wake()
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Have (group, message) pairs sent, in order. Takes microseconds; never fails."""
+        """Have (group, message) pairs sent, in order. Waits for nothing."""
+        # Before the lock: a generator encodes, which takes time and may fail.
+        messages = list(messages)
         with self._waiting:
             self._messages.extend(messages)
             while len(self._messages) > MOST_WAITING:
@@ -107,7 +113,9 @@ class Relay:
 
     def _batch(self, channel: "_Channel") -> int:
         with self._waiting:
-            touched, self._touched = self._touched, set()
+            touched = list(itertools.islice(self._touched, MOST_A_BATCH))
+            for user_id in touched:
+                del self._touched[user_id]
             touches, self._touches = self._touches, 0
         if touched:
             self._stamp(touched)
@@ -149,7 +157,7 @@ class Relay:
             late, self._late = self._late, {}
             self._keep(self._try(channel, late.values()))
 
-    def _stamp(self, touched: set[int]) -> None:
+    def _stamp(self, touched: Collection[int]) -> None:
         # stamp() announces what it dealt, and the receiver of that calls send() of this relay.
         try:
             try:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from channels.layers import get_channel_layer
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
 from messaging import notifications
@@ -277,6 +278,33 @@ def test_too_much_that_waits_is_dropped_from_its_beginning(heard, monkeypatch):
     assert own.flush(20)
     assert own.dropped == 15
     assert [message["number"] for _, message in heard.messages] == [-1, *range(15, 25)]
+
+
+def test_a_broadcast_to_more_than_may_wait_reaches_everybody(heard, monkeypatch):
+    monkeypatch.setattr(relay_module, "MOST_A_BATCH", 10)
+    monkeypatch.setattr(relay_module, "MOST_WAITING", 15)
+    names = [f"user{number:02}" for number in range(40)]
+    users = User.objects.bulk_create([User(username=name, password="!") for name in names])
+    dropped = relay.dropped
+    notify_many(users, "announcement", "Hello, all of you")
+    assert receivers.flush(20)
+    assert [heard.revisions(user) for user in users] == [[1]] * 40
+    assert relay.dropped == dropped
+    # The first were told before the last were numbered.
+    assert len(heard.batches) >= 4
+
+
+def test_what_is_sent_is_made_before_the_lock_is_taken(heard, ada):
+    own = Relay()
+
+    def messages():
+        assert not own._waiting._is_owned()
+        yield "group", {"number": 1}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        own.send(messages())
+    assert not own._messages
 
 
 def test_flush_gives_up_when_its_time_is_over(heard, ada):
