@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import models
 
 
 @register(Tags.database)
@@ -21,3 +23,17 @@ def isolation_level(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return errors
+
+
+@register(Tags.models)
+def user_model(**kwargs: Any) -> list[CheckMessage]:
+    """Users are named by number, on the wire and in the groups' names."""
+    if isinstance(get_user_model()._meta.pk, models.IntegerField):
+        return []
+    return [
+        Error(
+            f"The primary key of {settings.AUTH_USER_MODEL} is no integer.",
+            hint="Doorbell serves projects whose users have integer keys, such as Django's own.",
+            id="messaging.E002",
+        )
+    ]

@@ -1,17 +1,16 @@
-"""The reading of inboxes for clients: what somebody missed, and the state of an inbox. It never writes."""
+"""The reading of inboxes for clients: what somebody missed, and the state of an inbox."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import Min
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import schemas
+from . import schemas, sql
 from .models import Inbox, Notification
 from .stamping import stamp
 
@@ -76,7 +75,6 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
     """
     if not cursors:
         return {}
-    user = get_user_model()
     rows = f"""
         SELECT id FROM {Notification._meta.db_table}
         WHERE user_id = b.user_id AND b.cursor >= 0 AND revision > b.cursor
@@ -95,10 +93,10 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
             WITH b(user_id, cursor) AS (VALUES {", ".join(["(%s, %s)"] * len(cursors))})
             SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
                 n.revision, n.removed_at, n.counted, n.pending_since, {columns},
-                a.{user.USERNAME_FIELD} AS actor_username
+                {sql.actor_name()} AS actor_username
             FROM b JOIN {Inbox._meta.db_table} i ON i.user_id = b.user_id
             {join}
-            LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = n.actor_id
+            {sql.join_actor("n")}
             ORDER BY i.user_id, n.revision, n.id
             """,  # noqa: S608
             [value for pair in cursors.items() for value in pair],

@@ -5,20 +5,19 @@ was committed while the first one waited for its locks.
 """
 
 import logging
-import random
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
-from . import schemas
+from . import schemas, sql
 from .announcements import inboxes_changed
 from .models import Inbox, Notification
+from .retrying import LOCK_NOT_AVAILABLE, retried, sqlstate
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +25,7 @@ USERS_A_TRANSACTION = 500
 # A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
 ROWS_A_TRANSACTION = 1_000
 ROWS_A_REVISION = 100
-TRIES = 3
-# PostgreSQL: serialization failure, deadlock; foreign key: a user was deleted while the inbox was made.
-PASSING_ERRORS = {"40001", "40P01", "23503"}
+LOCK_SECONDS = 1
 
 
 @dataclass(slots=True)
@@ -47,45 +44,55 @@ class Revision:
 def stamp(user_ids: Collection[int]) -> list[Revision]:
     """Deal the next revisions to these users' pending notifications and announce them (`inboxes_changed`).
 
-    To be called outside of transactions. Rows that an open transaction holds stay pending; whoever ends that
-    transaction, or the sweep, comes back for them. Makes missing inboxes; ids of nobody are ignored.
-    Returns the revisions dealt, in rising order for each user.
+    To be called outside of transactions. Rows that an open transaction holds stay pending, and so do those of an inbox
+    that one holds for longer than a second; whoever ends that transaction, or the sweep, comes back for them. Makes
+    missing inboxes; ids of nobody are ignored. Returns the revisions dealt, in rising order for each user.
     """
     revisions: list[Revision] = []
     ids = sorted(set(user_ids))
     for start in range(0, len(ids), USERS_A_TRANSACTION):
-        chunk = ids[start : start + USERS_A_TRANSACTION]
-        while True:
-            dealt, complete = _with_retries(chunk)
-            if dealt:
-                inboxes_changed.send_robust(sender=Inbox, revisions=dealt)
-            revisions += dealt
-            if complete:
-                break
+        left = _deal_all(ids[start : start + USERS_A_TRANSACTION], revisions, wait=False)
+        # By themselves: the locked inbox of somebody who is being deleted, say, holds nobody else's up.
+        if left and _deal_all(left, revisions, wait=True):
+            logger.warning("pending notifications of %d users wait: somebody holds an inbox", len(left))
     return revisions
 
 
-def _with_retries(user_ids: list[int]) -> tuple[list[Revision], bool]:
-    for attempt in range(1, TRIES + 1):
+def _deal_all(user_ids: list[int], revisions: list[Revision], *, wait: bool) -> list[int]:
+    """Deal until nothing of these users is pending. Returns those it wasn't done for."""
+
+    def deal() -> tuple[list[Revision], bool, list[int]]:
+        with transaction.atomic(durable=True):
+            return _deal(user_ids, wait=wait)
+
+    while True:
         try:
-            with transaction.atomic(durable=True):
-                return _deal(user_ids)
-        except DatabaseError as error:
-            if getattr(error.__cause__, "sqlstate", None) not in PASSING_ERRORS or attempt == TRIES:
+            dealt, complete, left = retried(deal)
+        except OperationalError as error:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise
-            logger.info("stamp is tried again after %s", error)
-            time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
-    raise AssertionError("unreachable")
+            return user_ids
+        if dealt:
+            inboxes_changed.send_robust(sender=Inbox, revisions=dealt)
+        revisions += dealt
+        if complete:
+            return left
 
 
-def _deal(user_ids: list[int]) -> tuple[list[Revision], bool]:
-    inboxes = _lock(user_ids)
-    if len(inboxes) < len(user_ids):
-        users = get_user_model().objects.filter(pk__in=set(user_ids) - inboxes.keys()).order_by("pk")
+def _deal(user_ids: list[int], *, wait: bool) -> tuple[list[Revision], bool, list[int]]:
+    """Deal to a thousand rows. Returns the revisions, whether these were all, and the users it passed over.
+
+    Without `wait` these are all whose inboxes aren't there, or are locked by somebody else.
+    """
+    inboxes = _lock(user_ids, wait=wait)
+    left = [user_id for user_id in user_ids if user_id not in inboxes]
+    if left and wait:
+        users = get_user_model().objects.filter(pk__in=left).order_by("pk")
         missing = [Inbox(user_id=pk) for pk in users.values_list("pk", flat=True)]
         if missing:
             Inbox.objects.bulk_create(missing, ignore_conflicts=True)
-            inboxes = _lock(user_ids)
+            inboxes = _lock(user_ids, wait=wait)
+        left = []
     number = _number_postgresql if connection.vendor == "postgresql" else _number_sqlite
     rows = number(inboxes)
     revisions = [
@@ -93,7 +100,7 @@ def _deal(user_ids: list[int]) -> tuple[list[Revision], bool]:
         for (user_id, revision), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"]))
     ]
     _store({user_id: inboxes[user_id] for user_id in {row["user_id"] for row in rows}})
-    return revisions, len(rows) < ROWS_A_TRANSACTION
+    return revisions, len(rows) < ROWS_A_TRANSACTION, left
 
 
 @dataclass(slots=True)
@@ -102,14 +109,20 @@ class _Inbox:
     unread_count: int
 
 
-def _lock(user_ids: list[int]) -> dict[int, _Inbox]:
-    """Lock the inboxes in the order of user ids: in any other order, two stamps deadlock."""
+def _lock(user_ids: list[int], *, wait: bool) -> dict[int, _Inbox]:
+    """Lock the inboxes in the order of user ids: in any other order, two stamps that wait deadlock.
+
+    Those that somebody else has locked are left out, or with `wait` waited for, for a second each at most: then
+    OperationalError.
+    """
     rows: Iterable[tuple[int, int, int]]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
+            if wait:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             cursor.execute(
                 f"SELECT user_id, revision, unread_count FROM {Inbox._meta.db_table}"  # noqa: S608
-                " WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE",
+                f" WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE{'' if wait else ' SKIP LOCKED'}",
                 [user_ids],
             )
             rows = cursor.fetchall()
@@ -120,7 +133,6 @@ def _lock(user_ids: list[int]) -> dict[int, _Inbox]:
 
 
 def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
-    user = get_user_model()
     columns = ["user_id", "revision", "counted", "removed_at", *schemas.NOTIFICATION_COLUMNS]
     # SKIP LOCKED is what makes it right, not only what makes it fast: a row held by an open transaction would
     # otherwise be waited for, numbered with the content seen before the wait, and its change never told.
@@ -134,11 +146,11 @@ def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
                 ORDER BY user_id, id LIMIT {ROWS_A_TRANSACTION}
                 FOR UPDATE SKIP LOCKED
             ), numbered AS (
-                SELECT p.*, a.{user.USERNAME_FIELD} AS actor_username, i.revision + 1
+                SELECT p.*, {sql.actor_name()} AS actor_username, i.revision + 1
                     + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {ROWS_A_REVISION} AS next
                 FROM picked p
                 JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
-                LEFT JOIN {user._meta.db_table} a ON a.{user._meta.pk.column} = p.actor_id
+                {sql.join_actor("p")}
             )
             UPDATE {Notification._meta.db_table} n
             SET revision = d.next, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL

@@ -6,7 +6,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from messaging import stamping
+from messaging import retrying, stamping
 from messaging.announcements import inboxes_changed
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
@@ -416,10 +416,10 @@ def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
     tries = []
     deal = stamping._deal
 
-    def unlucky(user_ids):
-        dealt = deal(user_ids)
+    def unlucky(user_ids, **options):
+        dealt = deal(user_ids, **options)
         tries.append(dealt)
-        if len(tries) < stamping.TRIES:
+        if len(tries) < retrying.TRIES:
             raise OperationalError("deadlock detected") from PassingError(state)
         return dealt
 
@@ -435,8 +435,8 @@ def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, mon
     announced.clear()
     deal = stamping._deal
 
-    def unlucky(user_ids):
-        deal(user_ids)
+    def unlucky(user_ids, **options):
+        deal(user_ids, **options)
         raise OperationalError("deadlock detected") from PassingError("40P01")
 
     monkeypatch.setattr(stamping, "_deal", unlucky)
@@ -450,7 +450,7 @@ def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, mon
 def test_another_database_error_is_not_tried_again(ada, monkeypatch):
     tries = []
 
-    def broken(user_ids):
+    def broken(user_ids, **options):
         tries.append(user_ids)
         raise OperationalError("the disk is full")
 

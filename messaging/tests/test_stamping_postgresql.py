@@ -14,7 +14,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
-from messaging import inboxes, profiles, stamping
+from messaging import inboxes, profiles, retrying, stamping
+from messaging.announcements import inboxes_changed
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
 from messaging.tests.replica import Replica, check_counts, fresh_read
@@ -312,11 +313,53 @@ def test_the_sweep_finds_what_a_killed_process_left(ada, held):
     assert inboxes.pending_users(older_than=timedelta(0)) == [ada.pk]
 
 
+# --- Somebody holds an inbox ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """A stamp waits for an inbox for as long as the test takes."""
+    monkeypatch.setattr(stamping, "LOCK_SECONDS", 60)
+
+
+def lock_inbox(user):
+    list(Inbox.objects.filter(user=user).select_for_update())
+
+
+def test_whose_inbox_is_held_holds_nobody_else_up(ada, grace, held, threads, caplog):
+    notify_many([ada, grace], "announcement", "Hello")
+    with held(lambda: lock_inbox(ada)):
+        # Ended while the inbox is held.
+        assert [(dealt.user_id, dealt.revision) for dealt in stamp([ada.pk, grace.pk])] == [(grace.pk, 1)]
+    assert "1 users wait" in caplog.text
+    assert [(dealt.user_id, dealt.revision) for dealt in stamp([ada.pk, grace.pk])] == [(ada.pk, 1)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_an_inbox_that_is_held_is_waited_for_and_others_are_told_meanwhile(ada, grace, held, threads):
+    notify_many([ada, grace], "announcement", "Hello")
+    dealt: list[tuple[int, int]] = []
+
+    def hear(sender, revisions, **kwargs):
+        dealt.extend((revision.user_id, revision.revision) for revision in revisions)
+
+    inboxes_changed.connect(hear)
+    try:
+        with held(lambda: lock_inbox(ada)):
+            threads.start(lambda: stamp([ada.pk, grace.pk]))
+            until(waits_for_a_lock)
+            assert dealt == [(grace.pk, 1)]
+        threads.join()
+    finally:
+        inboxes_changed.disconnect(hear)
+    assert dealt == [(grace.pk, 1), (ada.pk, 1)]
+
+
 # --- Locks and deadlocks ---------------------------------------------------------------------------------------------
 
 
 def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
-    monkeypatch.setattr(stamping, "TRIES", 1)
+    monkeypatch.setattr(retrying, "TRIES", 1)
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(30))
     ids = [user.pk for user in users]
     stamp(ids)
@@ -339,9 +382,10 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
         check_counts(pk)
 
 
-def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads, monkeypatch, caplog):
+@pytest.mark.usefixtures("patient")
+def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads, caplog):
     """Negative control of the order, and a real deadlock for the retry: the others lock backwards."""
-    caplog.set_level("INFO", "messaging.stamping")
+    caplog.set_level("INFO", "messaging.retrying")
     low, high = sorted([ada.pk, grace.pk])
     notify_many([ada, grace], "announcement", "Hello")
     holds_high = threading.Event()
@@ -361,7 +405,8 @@ def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads
 
     thread = threads.start(backwards)
     assert holds_high.wait(10)
-    revisions = stamp([low, high])
+    revisions: list[stamping.Revision] = []
+    assert stamping._deal_all([low, high], revisions, wait=True) == []
     thread.join(10)
     assert errors == []
     assert [(revision.user_id, revision.revision) for revision in revisions] == [(low, 1), (high, 1)]
@@ -383,6 +428,7 @@ def test_two_stamps_make_a_missing_inbox_once(threads):
         check_counts(pk)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
     """The users beside must not suffer for it: they share the transaction."""
     [leaving] = User.objects.bulk_create([User(username="leaving")])
@@ -397,6 +443,7 @@ def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
     check_counts(ada.pk)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_user_who_goes_while_a_stamp_runs_takes_everything_along(ada, grace, held, threads):
     notify_many([ada, grace], "announcement", "Hello")
     gone = grace.pk
@@ -481,7 +528,7 @@ def test_the_plan_of_a_stamp_uses_the_index_of_pending_rows(ada):
     notify(ada, "announcement", "Hello")
     with CaptureQueriesContext(connection) as captured:
         stamp([ada.pk])
-    [sql] = [query["sql"] for query in captured if "SKIP LOCKED" in query["sql"]]
+    [sql] = [query["sql"] for query in captured if "picked" in query["sql"]]
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)
         plan = "\n".join(row[0] for row in cursor.fetchall())

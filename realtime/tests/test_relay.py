@@ -298,7 +298,7 @@ def test_what_is_sent_is_made_before_the_lock_is_taken(heard, ada):
     own = Relay()
 
     def messages():
-        assert not own._waiting._is_owned()
+        assert not own._waiting._is_owned()  # type: ignore[attr-defined]
         yield "group", {"number": 1}
         raise ZeroDivisionError
 
