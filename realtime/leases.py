@@ -7,29 +7,27 @@ process, profiles by user id, connections. Without the profiles' locks, a reload
 import logging
 import os
 import socket
-import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Window
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, Window
 from django.db.models.functions import Now, RowNumber
 
 from messaging import profiles
+from messaging.models import UserProfile
+from messaging.retrying import retried
 
 from .conf import conf
 from .models import Connection, ServerProcess
 
 logger = logging.getLogger(__name__)
 
-R = TypeVar("R")
-
 # How long the users of a buried process have to come back elsewhere.
 BURIED_SECONDS = 10.0
-TRIES = 3
 # So long a batch waits for a profile that somebody else has locked: the process has its lease to renew.
 LOCK_SECONDS = 1
 USERS_A_TURN = 500
@@ -64,6 +62,13 @@ def register() -> uuid.UUID:
     ).id
 
 
+def doubt() -> None:
+    """Give those whom no connection ever showed online, but a restored backup, say, the grace of the buried."""
+    connections = Connection.objects.filter(user_id=OuterRef("user_id"))
+    online = UserProfile.objects.filter(~Exists(connections), is_online=True, offline_after=None)
+    profiles.set_leaving(list(online.values_list("user_id", flat=True)), timedelta(seconds=BURIED_SECONDS))
+
+
 def renew(process_id: uuid.UUID) -> None:
     """Prolong a lease. Raises Fenced if somebody has buried the process."""
     if not ServerProcess.objects.filter(id=process_id).update(lease_until=Now() + _lease()):
@@ -79,7 +84,7 @@ def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tu
 
     Returns (user id, connection id) of sockets over the limit, the oldest of their users. Raises Fenced.
     """
-    return _retried(lambda: _record(process_id, batch))
+    return retried(lambda: _record(process_id, batch))
 
 
 def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
@@ -112,7 +117,7 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
         graces: dict[int, float] = {}
         for event in closed.values():
             graces[event.user_id] = max(event.grace, graces.get(event.user_id, 0.0))
-        _settle(locked, graces)
+        _settle(locked, graces, writer=process_id)
         return _surplus(event.user_id for event in opened.values())
 
 
@@ -132,10 +137,15 @@ def _hold(process_id: uuid.UUID) -> None:
         raise Fenced
 
 
-def _settle(locked: dict[int, Any], graces: dict[int, float]) -> None:
-    """Bring locked profiles in line with their live connections. `graces`: seconds, of those who lost one."""
+def _settle(locked: dict[int, Any], graces: dict[int, float], *, writer: uuid.UUID | None = None) -> set[int]:
+    """Bring locked profiles in line with their live connections. `graces`: seconds, of those who lost one.
+
+    `writer`: the process that writes this. It lives, even if it has yet to renew its lease: after an outage it may
+    come to that later. Returns the users with live connections.
+    """
+    alive = Q(process__lease_until__gt=Now()) | Q(process=writer)
     live = set(
-        Connection.objects.filter(user_id__in=locked, process__lease_until__gt=Now())
+        Connection.objects.filter(alive, user_id__in=locked)
         .order_by()
         .values_list("user_id", flat=True)
         .distinct()
@@ -150,6 +160,7 @@ def _settle(locked: dict[int, Any], graces: dict[int, float]) -> None:
             leaving.setdefault(grace, []).append(user_id)
     for grace, user_ids in leaving.items():
         profiles.set_leaving(user_ids, timedelta(seconds=grace))
+    return live
 
 
 def _surplus(user_ids: Any) -> list[tuple[int, uuid.UUID]]:
@@ -179,8 +190,8 @@ def reap() -> Reaped:
             .select_for_update(skip_locked=True)
             .values_list("id", flat=True)
         )
-    buried = _retried(lambda: bury(dead, grace=BURIED_SECONDS, only_expired=True)) if dead else 0
-    offline, more = _retried(_turn_offline)
+    buried = retried(lambda: bury(dead, grace=BURIED_SECONDS, only_expired=True)) if dead else 0
+    offline, more = retried(_turn_offline)
     return Reaped(processes=buried, offline=offline, more=more)
 
 
@@ -216,12 +227,7 @@ def _turn_offline() -> tuple[int, bool]:
         gone: list[int] = []
         locked = {profile.user_id: profile for profile in profiles.lock(profiles.overdue(most=USERS_A_TURN))}
         if locked:
-            _settle(locked, {})
-            live = set(
-                Connection.objects.filter(user_id__in=locked, process__lease_until__gt=Now())
-                .order_by()
-                .values_list("user_id", flat=True)
-            )
+            live = _settle(locked, {})
             gone = [user_id for user_id in locked if user_id not in live]
             profiles.set_offline(gone)
     return len(gone), len(locked) == USERS_A_TURN
@@ -255,21 +261,3 @@ def record_each(
         except Exception:
             logger.exception("presence of user %s can't be written; %d events dropped", user_id, len(events))
     return surplus, waiting
-
-
-def _retried(work: Callable[[], R]) -> R:
-    """Do a transaction again that ended in a deadlock, up to three times."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return work()
-        except (OperationalError, IntegrityError) as error:
-            # A user or a process that is deleted meanwhile is an IntegrityError once.
-            if attempt == TRIES or connection.vendor == "sqlite" or _waited_for_a_lock(error):
-                raise
-            logger.info("presence is written again after %s", error)
-            time.sleep(0.01 * attempt)
-    raise AssertionError("unreachable")
-
-
-def _waited_for_a_lock(error: Exception) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == "55P03"

@@ -55,7 +55,7 @@ class Presence:
         # What the thread is writing now.
         self._writing: list[Opened | Closed] = []
         self._ticked = time.monotonic()
-        self._renewed = False
+        self._renewed_at: float | None = None
         self._healthy_since: float | None = None
         self._probation = 0.0
 
@@ -174,22 +174,29 @@ class Presence:
         return time.monotonic() - self._ticked < conf.lease_seconds
 
     def _may_bury(self) -> bool:
-        """After a failure of the database, everybody's lease has run out: give all the time to renew theirs."""
-        return self._healthy_since is not None and time.monotonic() - self._healthy_since >= self._probation
+        """After a failure or a halt of the database all leases have run out: give everybody the time to renew."""
+        if self._healthy_since is None or self._lapsed():
+            return False
+        return time.monotonic() - self._healthy_since >= self._probation
+
+    def _lapsed(self) -> bool:
+        """Has our own lease run out? The thread may have hung in a write for longer than that."""
+        return self._renewed_at is not None and time.monotonic() - self._renewed_at > conf.lease_seconds
 
     def _renew(self) -> None:
         try:
             if self.process_id is None:
                 self.process_id = leases.register()
+                leases.doubt()
             else:
                 leases.renew(self.process_id)
         except Fenced:
             self._register_anew()
-        if self._healthy_since is None:
+        if self._healthy_since is None or self._lapsed():
             self._healthy_since = time.monotonic()
             # At the first start there is nobody whom a failure could have hindered.
-            self._probation = conf.lease_seconds if self._renewed else 0.0
-        self._renewed = True
+            self._probation = 0.0 if self._renewed_at is None else conf.lease_seconds
+        self._renewed_at = time.monotonic()
 
     def _register_anew(self) -> None:
         """Somebody buried us by mistake: tell of all sockets again, under a new lease."""

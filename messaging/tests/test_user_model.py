@@ -33,8 +33,6 @@ def test_tables_and_columns_may_have_a_keywords_name(db, monkeypatch):
     with connection.cursor() as cursor:
         cursor.execute('CREATE TEMPORARY TABLE "user" ("group" integer, "order" varchar(20))')
         cursor.execute("""INSERT INTO "user" VALUES (7, 'ada')""")
-        cursor.execute(
-            f"SELECT {sql.actor_name()} FROM (SELECT 7 AS actor_id) n {sql.join_actor('n')}"
-        )
+        cursor.execute(f"SELECT {sql.actor_name()} FROM (SELECT 7 AS actor_id) n {sql.join_actor('n')}")
         assert cursor.fetchall() == [("ada",)]
         cursor.execute('DROP TABLE "user"')

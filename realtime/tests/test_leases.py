@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, OperationalError
 from django.db.models.functions import Now
 
 from messaging import profiles
@@ -227,6 +226,38 @@ def test_sockets_of_a_process_whose_lease_is_over_count_for_nothing(process, ada
     assert shown(ada)[2] is not None
 
 
+def test_who_comes_while_the_lease_has_run_out_is_online(process, ada, grace):
+    """After an outage: the lease is renewed only after what waited has been written."""
+    leases.record(process, [opened(grace)])
+    lease_is_over(process)
+    leases.record(process, [opened(ada)])
+    leases.renew(process)
+    leases.reap()
+    assert shown(ada) == shown(grace) == (True, 1, None)
+
+
+def test_whose_other_tab_stays_is_not_leaving_while_the_lease_has_run_out(process, ada):
+    first, second = opened(ada), opened(ada)
+    leases.record(process, [first, second])
+    lease_is_over(process)
+    leases.record(process, [closed(first)])
+    assert shown(ada) == (True, 1, None)
+
+
+def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace, linus):
+    """A restored backup, say, or an UPDATE by hand."""
+    leases.record(process, [opened(grace)])
+    profiles.set_many_by_hand([linus.pk], is_online=True)
+    UserProfile.objects.filter(user=ada).update(is_online=True)
+    leases.doubt()
+    assert shown(grace) == (True, 1, None)
+    assert 8 < shown(ada)[2] <= 10
+    assert shown(linus)[2] > 200
+    grace_is_over(ada)
+    leases.reap()
+    assert [shown(user)[0] for user in (ada, grace, linus)] == [False, True, True]
+
+
 def test_a_process_that_lives_is_not_buried(process, ada):
     leases.record(process, [opened(ada)])
     leases.reap()
@@ -270,32 +301,6 @@ def test_reaping_and_writing_take_a_constant_number_of_queries(process, django_a
     with django_assert_max_num_queries(14):
         leases.reap()
     assert not UserProfile.objects.filter(is_online=True).exists()
-
-
-# --- Tries -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("error", [OperationalError("deadlock detected"), IntegrityError("gone")])
-def test_what_may_pass_is_tried_three_times(monkeypatch, error):
-    monkeypatch.setattr(leases, "connection", SimpleNamespace(vendor="postgresql"))
-    calls = []
-
-    def work():
-        calls.append(1)
-        if len(calls) < 3:
-            raise error
-        return "done"
-
-    assert leases._retried(work) == "done"
-    calls.clear()
-
-    def never():
-        calls.append(1)
-        raise error
-
-    with pytest.raises(type(error)):
-        leases._retried(never)
-    assert len(calls) == 3
 
 
 # --- Races -------------------------------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a
     ada, short_lease, other_process, settings, monkeypatch
 ):
     _, own = other_process
-    wait_for(lambda: own._renewed)
+    wait_for(lambda: own._renewed_at is not None)
     renew, away = leases.renew, [True]
 
     def fail(process_id):
@@ -347,6 +347,44 @@ def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a
     assert not own._may_bury()
     own._healthy_since -= 15
     assert own._may_bury()
+
+
+def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_until_it_has_renewed_for_a_while(
+    ada, short_lease, other_process, settings, monkeypatch
+):
+    """A database that halts raises nothing: everybody's lease has run out, unseen."""
+    _, own = other_process
+    wait_for(own._may_bury)
+    settings.REALTIME_LEASE_SECONDS = 15
+    halted, goes_on = threading.Event(), threading.Event()
+    record = leases.record
+
+    def halt(process_id, batch):
+        halted.set()
+        assert goes_on.wait(PATIENCE)
+        return record(process_id, batch)
+
+    monkeypatch.setattr(leases, "record", halt)
+    reaped = []
+    reap = leases.reap
+
+    def note():
+        reaped.append(own._lapsed())
+        return reap()
+
+    monkeypatch.setattr(leases, "reap", note)
+    own.opened(str(uuid.uuid4()), ada.pk, "hash")
+    assert halted.wait(PATIENCE)
+    own._renewed_at -= settings.REALTIME_LEASE_SECONDS
+    reaped.clear()
+    renewed_at = own._renewed_at
+    goes_on.set()
+    wait_for(lambda: own._renewed_at > renewed_at)
+    assert not own._may_bury()
+    assert reaped == []
+    own._healthy_since -= settings.REALTIME_LEASE_SECONDS
+    wait_for(lambda: reaped)
+    assert reaped[0] is False
 
 
 def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(

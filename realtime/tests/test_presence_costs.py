@@ -64,7 +64,7 @@ def crowd(number, **profile):
 def renews_often(monkeypatch, settings):
     """To be asked for before `other_process`. Its lease is long all the same: nobody buries it on a busy machine."""
     monkeypatch.setattr(leases, "_lease", lambda: timedelta(hours=1))
-    settings.REALTIME_LEASE_SECONDS = 0.3
+    settings.REALTIME_LEASE_SECONDS = 1.5
 
 
 def test_a_steady_state_writes_one_row_each_time_a_lease_is_renewed(renews_often, other_process, monkeypatch):

@@ -1,0 +1,60 @@
+import pytest
+from django.db import IntegrityError, OperationalError
+
+from messaging.retrying import TRIES, retried
+
+
+class PostgresError(Exception):
+    """What psycopg raises, as far as the retry looks at it."""
+
+    def __init__(self, sqlstate):
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+class Work:
+    """A transaction that fails so many times."""
+
+    def __init__(self, failures, error, state):
+        self.calls, self.failures = 0, failures
+        self.error, self.state = error, state
+
+    def __call__(self):
+        self.calls += 1
+        if self.calls > self.failures:
+            return "done"
+        raise self.error from (self.state and PostgresError(self.state))
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (OperationalError("deadlock detected"), "40P01"),
+        (OperationalError("could not serialize access"), "40001"),
+        (IntegrityError("the user is gone"), "23503"),
+    ],
+)
+def test_what_passes_is_tried_three_times(error, state):
+    work = Work(TRIES - 1, error, state)
+    assert retried(work) == "done"
+    assert work.calls == 3
+    work = Work(TRIES, error, state)
+    with pytest.raises(type(error)):
+        retried(work)
+    assert work.calls == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (OperationalError("the connection is closed"), None),
+        (OperationalError("canceling statement due to lock timeout"), "55P03"),
+        (IntegrityError("there already"), "23505"),
+        (ValueError("ours"), None),
+    ],
+)
+def test_what_does_not_pass_is_raised_at_once(error, state):
+    work = Work(1, error, state)
+    with pytest.raises(type(error)):
+        retried(work)
+    assert work.calls == 1
