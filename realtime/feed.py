@@ -65,7 +65,8 @@ class Feed:
         """
         self._gap = None
         for connection in self.connections:
-            if connection.live and self._misses(connection):
+            # What is just being read for one that catches up may be from before the frames that are forgotten here.
+            if connection.reading or (connection.live and self._misses(connection)):
                 fall_behind(connection)
         self._forget_all()
 

@@ -25,6 +25,7 @@ class CloseCode(IntEnum):
     """4000 to 4499: the client reconnects with backoff and `since`. 4500 to 4999: it stops and tells the user."""
 
     TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
     SERVICE_RESTART = 1012
     MAX_AGE = 4000
     SLOW_CONSUMER = 4001

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
+from django.db import InterfaceError, OperationalError
+
 from messaging import inboxes, profiles, schemas
 from messaging.stamping import stamp
 
@@ -30,6 +32,8 @@ class Reader:
         # A dict for its order: first come, first served.
         self._behind: dict[Connection, None] = {}
         self._wake = asyncio.Event()
+        # How many are still to be read one user at a time, after a batch in which somebody couldn't be.
+        self._alone = 0
 
     def fall_behind(self, connection: Connection) -> None:
         """Have this connection brought up to date."""
@@ -51,23 +55,40 @@ class Reader:
                 batch = self._take()
                 try:
                     await self._catch_up(batch)
-                except Exception as error:
+                except (OperationalError, InterfaceError) as error:
                     logger.warning("%d connections wait for the database: %s", len(batch), error)
                     for connection in batch:
                         self._put_back(connection)
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception as error:
+                    self._isolate(batch, error)
+
+    def _isolate(self, batch: Collection[Connection], error: Exception) -> None:
+        """Somebody has what can't be read or told. It holds nobody else up: each is read by itself."""
+        if len({connection.user_id for connection in batch}) > 1:
+            for connection in batch:
+                self._put_back(connection)
+            self._alone = len(self._behind)
+        else:
+            for connection in batch:
+                self._fail(connection, error)
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        logger.error("user %d can't be brought up to date", connection.user_id, exc_info=error)
+        connection.close(protocol.CloseCode.INTERNAL_ERROR, "internal error")
 
     def _take(self) -> list[Connection]:
         batch: list[Connection] = []
         users: set[int] = set()
         for connection in self._behind:
             users.add(connection.user_id)
-            if len(users) > USERS_A_READ:
+            if len(users) > (1 if self._alone else USERS_A_READ):
                 break
             batch.append(connection)
         for connection in batch:
             del self._behind[connection]
             connection.reading = True
+        self._alone = max(0, self._alone - len(batch))
         return batch
 
     def _put_back(self, connection: Connection) -> None:
@@ -95,7 +116,10 @@ class Reader:
                 # Another tab's rows filled the page: this one is read by itself.
                 self._put_back(connection)
             else:
-                self._bring(connection, inbox, online.get(connection.user_id, []))
+                try:
+                    self._bring(connection, inbox, online.get(connection.user_id, []))
+                except Exception as error:
+                    self._fail(connection, error)
 
     def _bring(self, connection: Connection, inbox: inboxes.Missed, online: list[schemas.Presence]) -> None:
         request, connection.request = connection.request, None

@@ -10,8 +10,8 @@ from realtime.tests.client import eventually
 class Tab:
     """What a feed sees of a connection."""
 
-    def __init__(self, cursor=0, *, live=True):
-        self.cursor, self.live, self.closing, self.got = cursor, live, False, []
+    def __init__(self, cursor=0, *, live=True, reading=False):
+        self.cursor, self.live, self.reading, self.closing, self.got = cursor, live, reading, False, []
 
     def send(self, text, step):
         if self.closing:
@@ -54,6 +54,15 @@ def frames(*revisions):
 async def patience_ends(feed):
     """Let the time pass in which a missing frame is waited for."""
     await eventually(lambda: feed._gap is None)
+
+
+async def test_who_is_being_read_for_while_frames_are_forgotten_is_read_for_again(reader):
+    waits, reads, queued = Tab(8), Tab(10, live=False, reading=True), Tab(8, live=False)
+    feed = feed_of(waits, reads, queued)
+    # The 9th was lost. The 11th came after the reading.
+    push(feed, reader, 10, 11)
+    await patience_ends(feed)
+    assert set(reader.behind) == {waits, reads}
 
 
 async def test_frames_in_order_go_to_every_tab_at_once(reader):

@@ -149,6 +149,7 @@ def test_the_codes_and_reasons_are_the_contracts():
     )
     assert {int(code) for code in protocol.CloseCode} == {
         1009,
+        1011,
         1012,
         4000,
         4001,
@@ -277,8 +278,8 @@ def test_the_twin_knows_the_same_commands():
 
 
 def test_the_twin_knows_the_same_close_codes_by_the_same_names():
-    # These four no application sends; a client sees them all the same.
-    of_the_web = {"NORMAL": 1000, "GOING_AWAY": 1001, "ABNORMAL": 1006, "INTERNAL_ERROR": 1011}
+    # These three no application sends; a client sees them all the same.
+    of_the_web = {"NORMAL": 1000, "GOING_AWAY": 1001, "ABNORMAL": 1006}
     ours = {code.name: int(code) for code in protocol.CloseCode}
     assert table_of("CloseCode") == of_the_web | ours
 

@@ -66,6 +66,33 @@ async def test_a_resume_asked_while_the_database_is_away_is_answered_later(serve
     assert socket.titles == ["First"]
 
 
+@pytest.mark.parametrize("where", ["_read", "_hello"])
+async def test_who_cannot_be_served_holds_nobody_else_up(
+    server, ada, grace, linus, monkeypatch, caplog, where
+):
+    read, hello = reader_module._read, reader_module._hello
+
+    def fail_to_read(cursors, strangers):
+        if ada.pk in cursors:
+            raise ValueError("a row that makes no sense")
+        return read(cursors, strangers)
+
+    def fail_to_greet(connection, inbox, **options):
+        if connection.user_id == ada.pk:
+            raise ValueError("a row that makes no sense")
+        return hello(connection, inbox, **options)
+
+    monkeypatch.setattr(reader_module, where, fail_to_read if where == "_read" else fail_to_greet)
+    sockets = [await server.open(user) for user in (ada, grace, linus)]
+    assert await sockets[0].close_code() == 1011
+    for socket in sockets[1:]:
+        await socket.until("synced")
+    await in_thread(tell, grace, "Hello")
+    while not sockets[1].titles:
+        await sockets[1].next()
+    assert "can't be brought up to date" in caplog.text
+
+
 async def test_who_leaves_while_the_database_is_away_is_forgotten(server, ada, database_away):
     database_away[0] = 10**6
     socket = await server.open(ada)
