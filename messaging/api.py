@@ -247,7 +247,7 @@ def message_shape(message: Message) -> schemas.Message:
 
 
 def marked(request: SignedIn, ids: list[int]) -> schemas.Marked:
-    state = inboxes.state(request.user.pk)
+    state = inboxes.state(request.user.pk, including=ids)
     return schemas.Marked(revision=state.revision, unread_count=state.unread_count, ids=ids)
 
 

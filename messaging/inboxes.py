@@ -1,6 +1,7 @@
 """The reading of inboxes for clients: what somebody missed, and the state of an inbox."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from .stamping import stamp
 
 # More changed rows than this are not replayed: the client reads the list anew.
 MOST_REPLAYED_ROWS = 1_000
+HELD_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -42,10 +44,23 @@ class MissedRow:
     notification: schemas.Notification | None
 
 
-def state(user_id: int) -> Inbox:
-    """Return a user's inbox, with everything committed before this call in it."""
+def state(user_id: int, including: Collection[int] = ()) -> Inbox:
+    """Return a user's inbox, with everything committed before this call in it.
+
+    But not what an open transaction holds. For these notifications of `including` (ids) that is waited for, three
+    seconds at most: of two calls that change the same ones, the second holds them just when the first asks.
+    """
     stamp([user_id])
+    deadline = time.monotonic() + HELD_SECONDS
+    while including and not _pending(user_id).isdisjoint(including) and time.monotonic() < deadline:
+        time.sleep(0.005)
+        stamp([user_id])
     return Inbox.objects.get(user_id=user_id)
+
+
+def _pending(user_id: int) -> set[int]:
+    rows = Notification.everything.filter(user_id=user_id, pending_since__isnull=False)
+    return set(rows.order_by().values_list("id", flat=True))
 
 
 def positions(user_ids: Iterable[int]) -> dict[int, tuple[str, int]]:

@@ -244,6 +244,38 @@ def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
     assert replica == fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
 
 
+@pytest.mark.parametrize("including", [True, False])
+def test_the_state_after_a_change_includes_it_though_another_call_holds_the_row(
+    ada, held, monkeypatch, including
+):
+    """A second call for the same row waits for the first one's commit, and holds it just when that one stamps."""
+    row = notify(ada, "announcement", "Hello")
+    stamp([ada.pk])
+    stamps = []
+
+    def stamp_meanwhile(user_ids):
+        stamps.append(user_ids)
+        if len(stamps) == 1:
+            with held(lambda: list(Notification.objects.select_for_update().filter(pk=row.pk))):
+                return stamp(user_ids)
+        return stamp(user_ids)
+
+    monkeypatch.setattr(inboxes, "stamp", stamp_meanwhile)
+    ids = mark_read(ada, [row.pk])
+    found = inboxes.state(ada.pk, including=ids if including else ())
+    # Without asking for it, the control, it isn't there.
+    assert (found.revision, found.unread_count) == ((2, 0) if including else (1, 1))
+
+
+def test_a_row_that_is_held_for_long_is_not_waited_for_for_ever(ada, held, monkeypatch):
+    monkeypatch.setattr(inboxes, "HELD_SECONDS", 0.1)
+    row = notify(ada, "announcement", "Hello")
+    stamp([ada.pk])
+    ids = mark_read(ada, [row.pk])
+    with held(lambda: mark_unread(ada, [row.pk])):
+        assert inboxes.state(ada.pk, including=ids).revision == 1
+
+
 @pytest.fixture
 def without_skip_locked(monkeypatch):
     """Negative control: the same SQL, waiting for rows instead of leaving them."""
