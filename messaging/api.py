@@ -140,7 +140,7 @@ def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schem
 
 
 @messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 404))
-def read_message(request: SignedIn, message_id: Path[schemas.RowId]) -> schemas.Message:
+def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.Message:
     """Mark a message read that one has received. Its sender is notified, once."""
     received = Message.objects.filter(pk=message_id, receiver=request.user)
     message = received.select_related("sender", "receiver").first()
@@ -196,7 +196,7 @@ def mark_unread(request: SignedIn, data: schemas.Chosen) -> schemas.Marked:
 
 
 @inbox.delete("/notifications/{notification_id}", response=answers({204: None}, 404))
-def remove(request: SignedIn, notification_id: Path[schemas.RowId]) -> Status[None]:
+def remove(request: SignedIn, notification_id: Path[schemas.AnyId]) -> Status[None]:
     """Remove a notification from every device."""
     if not notifications.remove(request.user, [notification_id]):
         raise NotFound

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from .notification_types import Level
@@ -15,7 +24,13 @@ def _whole(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def _possible(number: int) -> int:
+    return number if 0 < number < 2**63 else 0
+
+
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
+# Where an unknown id is an answer and no mistake: 0, which is nobody's, stands for those that no row can have.
+AnyId = Annotated[int, BeforeValidator(_whole), AfterValidator(_possible)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 # With a pattern, whatever it is, pydantic refuses half a surrogate pair: JSON can say it, but nothing can hash it.
@@ -201,7 +216,7 @@ class NewMessage(Body):
 
 
 class Chosen(Body):
-    ids: Annotated[list[RowId], Field(max_length=1000)]
+    ids: Annotated[list[AnyId], Field(max_length=1000)]
 
 
 class ChosenOrAll(Body):
@@ -209,7 +224,7 @@ class ChosenOrAll(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    ids: Annotated[list[RowId], Field(max_length=1000)] = []
+    ids: Annotated[list[AnyId], Field(max_length=1000)] = []
     all: Annotated[bool, Field(json_schema_extra={"const": True})] = True
 
     @model_validator(mode="after")

@@ -180,7 +180,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             connection.request = command.since, command.epoch
             running_hub().reader.fall_behind(connection)
             return
-        connection.send_when_greeted(protocol.Error(code="not_allowed", detail=detail).encode())
+        connection.send_when_greeted(
+            protocol.Error(code="not_allowed", detail=detail, ref=command.ref).encode()
+        )
 
     def _within_rate(self) -> bool:
         now = time.monotonic()

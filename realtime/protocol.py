@@ -129,11 +129,12 @@ class Command(BaseModel):
 
 
 class Resume(Command):
-    """A `since` that is no revision is answered with a reset, not with an error."""
+    """A `since` that is no revision is answered with a reset, not with an error. The `ref` only an error echoes."""
 
     type: Literal["resume"]
     since: Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**63 - 1})]
     epoch: str | None = None
+    ref: Ref | None = None
 
 
 class Ping(Command):

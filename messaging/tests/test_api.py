@@ -286,7 +286,7 @@ class TestMarkingNotifications:
     def test_somebody_elses_are_left_out_silently(self, ada, grace, as_user, rows):
         own = notify(grace, "announcement", "One").pk
         caller = as_user(grace)
-        chosen = {"ids": [*rows, own, 2**63 - 1]}
+        chosen = {"ids": [*rows, own, 2**63 - 1, 2**63, 10**30, 0, -1]}
         assert caller("POST", "notifications/read", chosen).json()["ids"] == [own]
         assert caller("POST", "notifications/unread", chosen).json()["ids"] == [own]
         assert not Notification.objects.filter(user=ada, is_read=True).exists()
@@ -309,9 +309,6 @@ class TestMarkingNotifications:
             {"ids": [1.5]},
             {"ids": [True]},
             {"ids": [None]},
-            {"ids": [0]},
-            {"ids": [-1]},
-            {"ids": [2**63]},
             {"ids": list(range(1, 1002))},
             {"ids": [1], "until": 5},
         ],

@@ -114,12 +114,18 @@ def test_a_malformed_query_is_refused_and_the_field_named(ada, as_user, path, na
     assert names in response.json()["detail"]
 
 
-@pytest.mark.parametrize("number", ["0", "-1", str(2**63), "1e3", "x", "%00", "1.5"])
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [
+        *[(number, (404, "not_found")) for number in (2**63 - 1, 0, -1, 2**63, 10**30)],
+        *[(number, (422, "invalid")) for number in ("1e3", "x", "%00", "1.5")],
+    ],
+)
 @pytest.mark.parametrize(("method", "path"), [("POST", "messages/{}/read"), ("DELETE", "notifications/{}")])
-def test_an_id_is_a_number_from_1_to_the_largest_of_64_bits(ada, as_user, method, path, number):
-    caller = as_user(ada)
-    assert refusal(caller(method, path.format(number))) == (422, "invalid")
-    assert refusal(caller(method, path.format(2**63 - 1))) == (404, "not_found")
+def test_an_id_is_a_number_and_one_that_no_row_can_have_is_not_found(
+    ada, as_user, method, path, number, answer
+):
+    assert refusal(as_user(ada)(method, path.format(number))) == answer
 
 
 @pytest.mark.parametrize("debug", [True, False])
@@ -247,8 +253,8 @@ def test_a_refusal_names_a_way_to_sign_in(db, method, path, body):
 def test_a_whole_number_may_be_spelled_with_a_point(ada, as_user):
     """To JSON 7.0 is an integer, and some languages write every number so."""
     caller = as_user(ada)
-    assert caller("POST", "notifications/read", raw=b'{"ids": [7.0, 8e0]}').json()["ids"] == []
-    for number in ("7.5", "0.0", "1e400", "9223372036854775808.0"):
+    assert caller("POST", "notifications/read", raw=b'{"ids": [7.0, 8e0, 0.0, 1e30]}').json()["ids"] == []
+    for number in ("7.5", "1e400"):
         assert refusal(caller("POST", "notifications/read", raw=b'{"ids": [%s]}' % number.encode())) == (
             422,
             "invalid",

@@ -397,9 +397,9 @@ async def test_the_seventh_resume_in_a_minute_is_not_allowed(server, ada):
         await socket.say(type="resume", since=0)
         await socket.until("synced")
         await eventually(lambda: server.connection(ada).live)
-    await socket.say(type="resume", since=0)
+    await socket.say(type="resume", since=0, ref="seventh")
     error = await socket.next()
-    assert (error["type"], error["code"], error["ref"]) == ("error", "not_allowed", None)
+    assert (error["type"], error["code"], error["ref"]) == ("error", "not_allowed", "seventh")
     assert await socket.pending() == []
 
 

@@ -113,11 +113,12 @@ declare namespace Doorbell {
 
   // Client to server ---------------------------------------------------------------------------------------------------
 
-  /** A `since` that is no revision is answered with a reset, not with an error. */
+  /** A `since` that is no revision is answered with a reset, not with an error. The `ref` only an error echoes. */
   interface ResumeCommand {
     type: "resume";
     since: number;
     epoch?: string | null;
+    ref?: string | null;
   }
 
   interface PingCommand {
