@@ -3,27 +3,24 @@
 import functools
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth import logout
 from django.db import transaction
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging import http, notifications, tokens
 from messaging.exceptions import Invalid, MessagingError, NotJson
-from realtime import protocol, receivers
-from realtime.models import Connection, ServerProcess
+from messaging.notification_types import LEVELS
+from realtime import leases, protocol, receivers
 
 View = Callable[[HttpRequest], HttpResponse]
 
 MOST_RINGS = 500
 RINGS_A_COMMIT = 10
-LEVELS = ("info", "success", "warning", "error")
 
 _signed_in = http.Login()
 
@@ -59,7 +56,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
     """Return the body, empty if it is no object. Raises NotJson."""
     try:
         body = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotJson from None
     return body if isinstance(body, dict) else {}
 
@@ -92,10 +89,7 @@ def ring(request: http.SignedIn) -> HttpResponse:
 @fault
 def lose_process(request: http.SignedIn) -> HttpResponse:
     """Make one's connections those of a server process that was killed: its lease has run out, nobody said goodbye."""
-    mine = Connection.objects.filter(user_id=request.user.pk)
-    ids = list(mine.values_list("id", flat=True))
-    dead = ServerProcess.objects.create(name="killed by the demo", lease_until=Now() - timedelta(seconds=1))
-    mine.filter(id__in=ids).update(process=dead)
+    ids = leases.orphan(request.user.pk)
     for connection_id in ids:
         receivers.close_connection(request.user.pk, str(connection_id), protocol.CloseCode.MAX_AGE)
     return JsonResponse({"connections": len(ids)}, status=202)

@@ -25,6 +25,16 @@ def env_bool(name: str, *, default: bool) -> bool:
     return switches[value.lower()]
 
 
+def env_number(name: str, *, default: float) -> float:
+    """Read a number, whole if it is written so."""
+    value = env.str(name, default=str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"Unexpected value {name}={value!r}, use a number") from None
+    return int(number) if number.is_integer() else number
+
+
 DEBUG = env_bool("DEBUG", default=True)
 # The seeded people and the one-click sign-in of the demo page.
 DEMO = env_bool("DEMO", default=DEBUG)
@@ -100,7 +110,7 @@ def database(url: str) -> dict[str, Any]:
         settings["CONN_HEALTH_CHECKS"] = True
         settings.setdefault("OPTIONS", {})["pool"] = {
             "min_size": 2,
-            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "max_size": env_number("DATABASE_POOL_SIZE", default=20),
             "timeout": 10,
             # Its tries are further and further apart, and nobody else tries meanwhile: with the default of 300 s a
             # server stayed dark for 49 s after 70 s without PostgreSQL. After so long the next caller tries anew.
@@ -157,7 +167,7 @@ if TRUST_PROXY:
 # Only the proxy knows the way in over HTTPS; those who ask after the process's health come past it.
 SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=TRUST_PROXY and SESSION_COOKIE_SECURE)
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=0)
+SECURE_HSTS_SECONDS = env_number("HSTS_SECONDS", default=0)
 # Whether other names under this domain are for HTTPS only isn't Doorbell's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
@@ -224,7 +234,7 @@ else:
 for _name in (
     "REALTIME_SWEEP_SECONDS",
     "REALTIME_HEARTBEAT_SECONDS",
-    "REALTIME_RELAY",
+    "REALTIME_PENDING_SECONDS",
     "REALTIME_MAX_CONNECTIONS_PER_USER",
     "REALTIME_OFFLINE_GRACE_SECONDS",
     "REALTIME_LEASE_SECONDS",
@@ -236,5 +246,6 @@ for _name in (
     "REALTIME_PING_SECONDS",
 ):
     if _name in env.ENVIRON:
-        globals()[_name] = env.int(_name)
+        globals()[_name] = env_number(_name, default=0)
+REALTIME_RELAY = env_bool("REALTIME_RELAY", default=True)
 REALTIME_ORIGINS = env.list("REALTIME_ORIGINS", default=[])

@@ -63,7 +63,7 @@ UNREADABLE = (SuspiciousOperation, MultiPartParserError, RawPostDataException, U
 
 
 class SignedIn(HttpRequest):
-    """A request that SessionLogin has let pass."""
+    """A request that Login has let pass."""
 
     user: User
 

@@ -1,7 +1,7 @@
 """The rows: their columns, their constraints and their indexes."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .fields import SafeUrlField
+from .fields import LevelField, SafeUrlField
 from .querysets import AllNotifications, LivingNotifications, MessageQuerySet, announce_touched
 from .saving import CommitsWithReceivers
 
@@ -56,13 +56,13 @@ class Notification(CommitsWithReceivers):
     notification_type = models.CharField(max_length=50)
     title = models.CharField(max_length=200)
     description = models.CharField(max_length=500, blank=True)
-    level = models.CharField(max_length=10, default="info")
+    level = LevelField(max_length=10, default="info")
     url = SafeUrlField(max_length=500, null=True, blank=True)  # null on the wire too
     is_read = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)  # noqa: DJ001
 
-    # The inbox's book-keeping, written by notifications.stamp alone.
+    # The inbox's book-keeping: a writer makes a row pending, stamp numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
     pending_since = models.DateTimeField(null=True, db_default=Now(), editable=False)
     counted = models.BooleanField(db_default=False, editable=False)
@@ -220,6 +220,17 @@ class UserProfile(CommitsWithReceivers):
         profile = super().from_db(db, field_names, values, **options)
         profile._was_hidden = bool(profile.__dict__.get("is_hidden", False))
         return profile
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        fields = None if fields is None else list(fields)
+        super().refresh_from_db(using, fields, from_queryset)
+        if fields is None or "is_hidden" in fields:
+            self._was_hidden = self.is_hidden
 
 
 class LoginFailure(models.Model):

@@ -5,11 +5,12 @@ An app of your own declares its types in its AppConfig.ready() by `register(Noti
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .exceptions import DuplicateNotificationType, UnknownNotificationType
 
 Level = Literal["info", "success", "warning", "error"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from . import notification_types
 from .exceptions import InvalidNotification
-from .fields import safe_url
+from .fields import known_level, safe_url
 from .models import Message, Notification
 from .querysets import NotificationQuerySet, announce_touched
 from .stamping import Revision, stamp
@@ -148,7 +148,7 @@ def build(
         notification_type=declared.name,
         title=_text("title", title, 1, 200),
         description=_text("description", description, 0, 500),
-        level=_level(declared.level if level is None else level),
+        level=known_level(declared.level if level is None else level),
         url=safe_url(url),
         actor_id=_id(actor),
         message_id=_id(message),
@@ -272,12 +272,6 @@ def _text(name: str, text: Any, least: int, most: int) -> str:
     if CONTROL.search(text):
         raise InvalidNotification(f"The {name} must not contain control characters.")
     return text
-
-
-def _level(level: str) -> str:
-    if level not in ("info", "success", "warning", "error"):
-        raise InvalidNotification("The level must be info, success, warning or error.")
-    return level
 
 
 # All but tab and line breaks: they are of no use in a toast, and six bytes each in a frame.

@@ -33,7 +33,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class BadOrigin(Exception):
-    """The page that opened the socket isn't one of ours."""
+    """The page that opened the socket isn't one of ours. Says where it is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +80,31 @@ def _session_key(scope: dict[str, Any]) -> str | None:
 
 def check_origin(scope: dict[str, Any]) -> None:
     """Demand exactly one Origin, which is this server's own or listed in REALTIME_ORIGINS. Raises BadOrigin."""
-    origins, hosts = _headers(scope, b"origin"), _headers(scope, b"host")
-    if len(origins) != 1 or len(hosts) != 1:
-        raise BadOrigin
-    origin = _parsed(origins[0])
-    if origin is None:
-        raise BadOrigin
+    origins = _headers(scope, b"origin")
+    if len(origins) != 1 or not _is_ours(origins[0], scope):
+        raise BadOrigin(", ".join(origins) or "none")
+
+
+def _is_ours(given: str, scope: dict[str, Any]) -> bool:
+    origin, hosts = _parsed(given), _headers(scope, b"host")
+    if origin is None or len(hosts) != 1:
+        return False
     if origin in [_parsed(allowed) for allowed in conf.origins]:
-        return
+        return True
     domain, _ = split_domain_port(hosts[0])
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]):
-        raise BadOrigin
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
-    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and "https" in _headers(
-        scope, b"x-forwarded-proto"
-    ):
-        scheme = "https"
-    if origin != _parsed(f"{scheme}://{hosts[0]}"):
-        raise BadOrigin
+        return False
+    return origin == _parsed(f"{_scheme(scope)}://{hosts[0]}")
+
+
+def _scheme(scope: dict[str, Any]) -> str:
+    """As HttpRequest.scheme: the proxy's word, if there is one to be trusted, else the server's own."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        given = _headers(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+        if given:
+            return "https" if given[0].split(",")[0].strip() == secure else "http"
+    return {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
 
 
 def _parsed(origin: str) -> tuple[str, str, int] | None:

@@ -74,6 +74,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     async def _listen(self, connection: Connection, receive: Any) -> None:
         closed = asyncio.ensure_future(connection.closed.wait())
+        message: asyncio.Future[Any] | None = None
         try:
             while True:
                 message = asyncio.ensure_future(receive())
@@ -81,7 +82,6 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                 if not message.done():
                     # We closed it: what the client still says is of no interest, but its goodbye is.
                     await asyncio.wait({message}, timeout=GOODBYE_SECONDS)
-                    message.cancel()
                     return
                 if message.result()["type"] == "websocket.disconnect":
                     if message.result().get("code") == CloseCode.SERVICE_RESTART:
@@ -92,6 +92,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                     self._command(connection, message.result())
         finally:
             closed.cancel()
+            if message is not None:
+                message.cancel()
 
     # --- Entering and leaving -----------------------------------------------------------------------------------------
 
@@ -107,7 +109,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(ADMIT_SECONDS):
                 login = await in_thread(auth.authenticate, dict(self.scope), ticket)
-        except auth.BadOrigin:
+        except auth.BadOrigin as error:
+            logger.info("a handshake is refused, for its origin is not ours: %.200r", str(error))
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:

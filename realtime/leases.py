@@ -221,6 +221,16 @@ def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool
     return buried
 
 
+def orphan(user_id: int) -> list[uuid.UUID]:
+    """Make a user's connections those of a process that was killed: its lease has run out. Returns their ids."""
+    with transaction.atomic():
+        mine = Connection.objects.filter(user_id=user_id)
+        ids = list(mine.values_list("id", flat=True))
+        dead = ServerProcess.objects.create(name="(killed)", lease_until=Now() - _lease())
+        mine.filter(id__in=ids).update(process=dead)
+    return ids
+
+
 def _turn_offline() -> tuple[int, bool]:
     """Turn those offline whose grace is over and who have no live connection. Returns how many, and: are there more?"""
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Leases: which server processes are alive, and which sockets each of them has. Written by presence.py alone."""
+"""Leases, written by leases.py alone: which server processes live, with which sockets. And the tickets of auth.py."""
 
 import uuid
 from typing import ClassVar

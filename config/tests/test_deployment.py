@@ -148,3 +148,21 @@ def test_over_https_a_browser_is_told_to_stay_there(settings, db):
     settings.SECURE_HSTS_SECONDS = 3600
     assert Client().get("/", secure=True)["Strict-Transport-Security"] == "max-age=3600"
     assert "Strict-Transport-Security" not in Client().get("/").headers
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"REALTIME_SWEEP_SECONDS": "0.5", "REALTIME_PENDING_SECONDS": "7", "REALTIME_RELAY": "off"},
+            "0.5 7.0 False",
+        ),
+        ({"REALTIME_SWEEP_SECONDS": "soon"}, "Unexpected value REALTIME_SWEEP_SECONDS='soon', use a number"),
+        ({"DATABASE_POOL_SIZE": "many"}, "Unexpected value DATABASE_POOL_SIZE='many', use a number"),
+        ({"REALTIME_RELAY": "perhaps"}, "Unexpected value REALTIME_RELAY='perhaps', use True or False"),
+    ],
+)
+def test_what_the_environment_sets_counts_and_what_it_cannot_mean_is_named(variables, said):
+    show = "from realtime.conf import conf; print(conf.sweep_seconds, conf.pending_seconds, conf.relay)"
+    done = manage(production(**variables), "shell", "--no-imports", "-c", show)
+    assert said in done.stdout + done.stderr

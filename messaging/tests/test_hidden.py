@@ -113,6 +113,25 @@ def test_who_hides_still_hears_of_others(ada, grace, contacts):
     assert titles_of(ada) == ["grace is offline"]
 
 
+@pytest.mark.parametrize("fields", [None, ["is_hidden"]])
+def test_who_hides_is_not_shown_by_a_save_that_knew_nothing_of_it(ada, fields):
+    profiles.set_hidden(ada, is_hidden=True)
+    profile = UserProfile.objects.get(user=ada)
+    profiles.set_hidden(ada, is_hidden=False)
+    profile.refresh_from_db(fields=fields)
+    profiles.set_hidden(ada, is_hidden=True)
+    profile.save()
+    assert profiles.is_hidden(ada)
+
+
+def test_a_change_by_hand_outlasts_the_reading_of_other_fields(ada):
+    profile = UserProfile.objects.get(user=ada)
+    profile.is_hidden = True
+    profile.refresh_from_db(fields=["is_online"])
+    profile.save()
+    assert profiles.is_hidden(ada)
+
+
 def test_a_save_by_hand_hides_and_shows(ada, contacts, announced):
     profile = UserProfile.objects.get(user=ada)
     profile.is_hidden = True

@@ -254,6 +254,18 @@ def test_an_unsafe_url_is_refused_at_every_way_into_the_table(ada, url):
     assert [(known.title, known.url) for known in Notification.everything.all()] == [("Safe", "/safe/")]
 
 
+@pytest.mark.parametrize("level", ["danger", "", None, "INFO", 5])
+def test_a_level_that_no_client_knows_is_refused(ada, level):
+    row = Notification.objects.create(
+        user=ada, notification_type="announcement", title="Fine", level="warning"
+    )
+    with pytest.raises(InvalidNotification, match="info, success, warning or error"):
+        Notification.objects.create(user=ada, notification_type="announcement", title="Bad", level=level)
+    with pytest.raises(InvalidNotification):
+        Notification.objects.filter(pk=row.pk).update(level=level)
+    assert [(known.title, known.level) for known in Notification.everything.all()] == [("Fine", "warning")]
+
+
 @pytest.mark.parametrize(
     "url", [None, "/news/1/", "?page=2", "#top", "https://example.org/x", "HTTP://example.org"]
 )

@@ -150,6 +150,31 @@ def test_behind_a_trusted_proxy_the_scheme_is_the_proxys(settings):
     check_origin(scope)
 
 
+@pytest.mark.parametrize(
+    ("name", "secure", "given", "scheme"),
+    [
+        ("HTTP_X_FORWARDED_PROTO", "https", b"https,http", "https"),
+        ("HTTP_X_FORWARDED_PROTO", "https", b"http", "http"),
+        ("HTTP_X_FORWARDED_SSL", "on", b"on", "https"),
+        ("HTTP_X_FORWARDED_SSL", "on", b"https", "http"),
+    ],
+)
+def test_the_proxys_word_is_taken_as_django_takes_it(settings, rf, name, secure, given, scheme):
+    settings.SECURE_PROXY_SSL_HEADER = (name, secure)
+    assert rf.get("/", **{name: given.decode()}).scheme == scheme
+    header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+    for origin in ("https", "http"):
+        scope = scope_of(f"{origin}://testserver")
+        scope["headers"].append((header, given))
+        # Whatever the server itself was reached by.
+        scope["scheme"] = "wss"
+        if origin == scheme:
+            check_origin(scope)
+        else:
+            with pytest.raises(BadOrigin, match=f"{origin}://testserver"):
+                check_origin(scope)
+
+
 @pytest.mark.parametrize("key", ["token:{}", "token:x", "token:", "token:99999999999999999999"])
 async def test_a_cookie_cannot_name_somebodys_api_token(server, ada, key):
     token, _ = await in_thread(functools.partial(tokens.make, "A program", user=ada))

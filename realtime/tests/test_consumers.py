@@ -430,6 +430,9 @@ async def test_a_socket_that_is_cancelled_is_taken_out(server, ada):
     await asyncio.wait([socket.wire.future])
     assert not server.feed(ada).connections
     assert presence._open == {}
+    # Nobody listens to it any more.
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() if "Queue.get" in repr(task.get_coro())]
 
 
 async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(server, ada):
