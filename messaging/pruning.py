@@ -128,14 +128,14 @@ def _raise_floors(reached: list[tuple[int, int]]) -> None:
 
 def rotate_epochs() -> Iterator[int]:
     """Give every inbox a new epoch, so that no number from before is taken for one of now. Yields how many."""
-    epoch, last = new_epoch(), 0
+    last = 0
     while True:
         with transaction.atomic():
             following = Inbox.objects.filter(user_id__gt=last).order_by("user_id").select_for_update()
             ids = list(following.values_list("user_id", flat=True)[:ROWS_A_TRANSACTION])
             if not ids:
                 return
-            Inbox.objects.filter(user_id__in=ids).update(epoch=epoch)
+            Inbox.objects.bulk_update([Inbox(user_id=pk, epoch=new_epoch()) for pk in ids], ["epoch"])
         last = ids[-1]
         yield len(ids)
 

@@ -86,6 +86,8 @@ def test_every_inbox_gets_a_new_epoch_and_keeps_the_rest(ada, grace, linus, monk
             old.unread_count,
             old.floor,
         )
+    # No two alike: a client that takes one person's inbox for another's is told so.
+    assert Inbox.objects.values("epoch").distinct().count() == 3
 
 
 def test_without_inboxes_no_epoch_is_rotated(db):

@@ -77,4 +77,6 @@ class Command(BaseCommand):
             if server.started:
                 raise
         if not server.started:
-            raise CommandError(f"Could not listen at {host}:{port}; is something else listening there?")
+            raise CommandError(
+                f"Could not listen at {host}:{port}, for the reason above. Another port: --port, or make run PORT=8080."
+            )
