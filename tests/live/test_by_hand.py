@@ -31,7 +31,7 @@ async def test_a_port_that_is_taken_is_said_in_plain_words(world: World) -> None
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(
-            AssertionError, match=f"CommandError: Could not listen at 127.0.0.1:{port}; for the reason above"
+            AssertionError, match=f"CommandError: Could not listen at 127.0.0.1:{port}, for the reason above"
         ):
             await world.manage("serve", "--port", str(port))
 
