@@ -149,10 +149,15 @@ export class Http {
     try {
       return await this.#fetch(url, init);
     } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") throw error; // the caller's own wish
+      if (isAbort(error)) throw error;
       throw new ApiError(0, "network", "The server could not be reached.");
     }
   }
+}
+
+/** The caller's own wish. @param {unknown} error */
+function isAbort(error) {
+  return error instanceof DOMException && error.name === "AbortError";
 }
 
 /** @param {Response} response */
@@ -160,8 +165,11 @@ async function readJson(response) {
   if (response.status === 204) return null;
   try {
     return await response.json();
-  } catch {
-    return null; // an error page of a proxy in between: its status says enough
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    if (!response.ok) return null; // an error page of a proxy in between: its status says enough
+    // Cut off on the way, or the page of a captive portal: no answer of the server, whatever the status says.
+    throw new ApiError(0, "network", "The server's answer could not be read.");
   }
 }
 

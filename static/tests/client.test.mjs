@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DoorbellClient } from "../client/client.js";
-import { ApiError } from "../client/http.js";
+import { ApiError, Http } from "../client/http.js";
 import { FakeClock, settle } from "../client/testing/fake-clock.js";
 import { FakeServer } from "../client/testing/fake-server.js";
 import { random } from "./random.mjs";
@@ -83,6 +83,38 @@ for (const [reason, damage] of /** @type {[string, (server: FakeServer) => void]
     same();
   });
 }
+
+test("a list that breaks off on the way is read again: at the start and after a reset", async () => {
+  const { server, clock, client, same } = setUp();
+  server.cutting = 2;
+  const started = client.start();
+  await clock.advance(20_000);
+  await started;
+  await settle();
+  assert.equal(client.state, "connected");
+
+  server.cutting = 1;
+  server.rotateEpoch();
+  server.close(1012);
+  server.notify({ title: "meanwhile" });
+  await clock.advance(30_000);
+  server.notify({ title: "and on" });
+  await settle();
+  assert.deepEqual(client.inbox.items.map((row) => row.title), ["and on", "meanwhile"]);
+  same();
+});
+
+test("an answer that is no JSON is no answer, and one that isn't wanted any more stays an abort", async () => {
+  const portal = new Http({ fetch: async () => new Response("<h1>Welcome to our hotel</h1>") });
+  await assert.rejects(portal.get("notifications"), { status: 0, code: "network", isTemporary: true });
+  const proxy = new Http({ fetch: async () => new Response("<h1>Bad gateway</h1>", { status: 502 }) });
+  await assert.rejects(proxy.get("notifications"), { status: 502, code: "unknown" });
+  const empty = new Http({ token: "t", fetch: async () => new Response(null, { status: 204 }) });
+  assert.equal(await empty.delete("notifications/1"), null);
+  const left = new ReadableStream({ start: (body) => body.error(new DOMException("Left.", "AbortError")) });
+  const aborted = new Http({ fetch: async () => new Response(left) });
+  await assert.rejects(aborted.get("notifications"), { name: "AbortError" });
+});
 
 test("frames that come while the list is read again are kept for after it", async () => {
   const { server, clock, client, toasts, same } = setUp();

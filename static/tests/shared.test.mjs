@@ -233,6 +233,15 @@ test("a refused start rejects in each tab, and ends it", async () => {
   }
 });
 
+test("an answer that breaks off ends no tab: who is there is asked again", async () => {
+  const { server, clock, browser } = await setUp(0);
+  server.cutting = 1;
+  browser.open({ user: undefined });
+  await clock.advance(10_000);
+  assert.deepEqual(server.requests, ["GET session", "GET session", "GET notifications"]);
+  assertSame(browser);
+});
+
 test("two people in one browser don't share, and who shares nothing has a socket to himself", async () => {
   const { server, browser } = await setUp(1);
   browser.open({ user: { id: 2 }, base: "http://other.test" });

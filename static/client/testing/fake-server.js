@@ -21,6 +21,8 @@ export class FakeServer {
   refuse = null;
   /** The next HTTP requests get this status. @type {number | null} */
   failing = null;
+  /** So many of the next answers break off in the middle. */
+  cutting = 0;
   /** Called before an HTTP request is answered, so that a test can do something meanwhile. @type {() => Promise<void>} */
   pause = async () => {};
   /** Commands heard, in order. @type {Doorbell.Command[]} */
@@ -196,7 +198,7 @@ export class FakeServer {
     const result = this.#answer(call, url, body);
     await this.pause();
     init.signal?.throwIfAborted();
-    return result;
+    return this.cutting > 0 && this.cutting-- ? cutOff() : result;
   };
 
   /**
@@ -242,4 +244,15 @@ export class FakeServer {
 /** @param {unknown} body */
 function answer(body, status = 200) {
   return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+}
+
+/** A good status, and then the line breaks. */
+function cutOff() {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode('{"items": ['));
+      controller.error(new TypeError("network error"));
+    },
+  });
+  return new Response(body, { status: 200, headers: { "Content-Type": "application/json" } });
 }
