@@ -39,6 +39,7 @@ export class DoorbellToasts extends HTMLElement {
     if (!this.#list.isConnected) this.#build();
     document.addEventListener("keydown", this.#onKey);
     document.addEventListener("visibilitychange", this.#onVisibility);
+    this.#onVisibility(); // a tab opened in the background is hidden from the start
   }
 
   disconnectedCallback() {
@@ -121,11 +122,12 @@ export class DoorbellToasts extends HTMLElement {
    * @param {HTMLElement} item
    */
   #drop(id, item) {
-    const hadFocus = item.contains(document.activeElement);
+    // By keyboard only: after a click the focus would hold the others, as if somebody read them.
+    const wasFocused = item.querySelector(":focus-visible") !== null;
     const heir = item.nextElementSibling ?? item.previousElementSibling;
     this.#shown.delete(id);
     item.remove();
-    if (hadFocus) (heir?.querySelector("button") ?? this.#cameFrom)?.focus();
+    if (wasFocused) (heir?.querySelector("button") ?? this.#cameFrom)?.focus();
     this.#resumeUnlessRead();
   }
 

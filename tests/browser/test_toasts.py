@@ -106,6 +106,46 @@ async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
     await expect(page.get_by_test_id("toast").filter(has_text="Bad")).to_have_count(0)
 
 
+async def test_closing_one_by_the_mouse_doesnt_keep_the_others(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await page.clock.install()
+    await page.reload()
+    await page.get_by_test_id("bell").wait_for()
+    await page.locator("doorbell-toasts").evaluate(
+        "region => [1, 2, 3].forEach(id => region.show({id, title: `Clicked ${id}`}))"
+    )
+    toasts = page.get_by_test_id("toast").filter(has_text="Clicked")
+    await page.get_by_role("button", name="Dismiss: Clicked 2").click()
+    await expect(toasts).to_have_count(2)
+    await page.mouse.move(0, 0)
+    await page.clock.run_for(9_000)
+    await expect(toasts).to_have_count(0)
+
+
+async def test_in_a_tab_opened_in_the_background_a_toast_waits_to_be_seen(sign_in: SignIn) -> None:
+    page = await sign_in("linus")
+    await page.clock.install()
+    await page.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { value: true, configurable: true });
+            const region = document.createElement("doorbell-toasts");
+            document.querySelector("doorbell-toasts").replaceWith(region);
+            region.show({ id: 1, title: "Unseen" });
+        }"""
+    )
+    toast = page.get_by_test_id("toast").filter(has_text="Unseen")
+    await page.clock.run_for(60_000)
+    await expect(toast).to_be_visible()
+    await page.evaluate(
+        """() => {
+            delete document.hidden;
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    await page.clock.run_for(9_000)
+    await expect(toast).to_have_count(0)
+
+
 async def test_nothing_moves_for_those_who_want_no_motion(sign_in: SignIn) -> None:
     page = await sign_in("linus", reduced_motion="reduce")
     await show(page, *many(1))
