@@ -88,3 +88,33 @@ test("a page that is seen, a browser that refuses, or one that can't, shows none
   assert.deepEqual([refused.desktop.state, refused.asked.length], ["blocked", 1]);
   assert.equal(new Desktop({ Notification: null }).state, "unsupported");
 });
+
+test("where storage is blocked there is a bell without desktop notifications", (t) => {
+  const real = Object.getOwnPropertyDescriptor(globalThis, "localStorage");
+  t.after(() => (real ? Object.defineProperty(globalThis, "localStorage", real) : Reflect.deleteProperty(globalThis, "localStorage")));
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
+    get() {
+      throw new DOMException("The document is sandboxed.", "SecurityError");
+    },
+  });
+  const desktop = new Desktop({ Notification: class {} });
+  assert.equal(desktop.state, "unsupported");
+  desktop.show(ROW, () => assert.fail());
+});
+
+test("a browser that has the class but won't make one is found out once, and then left alone", () => {
+  let tried = 0;
+  class Android {
+    static permission = "granted";
+    constructor() {
+      tried++;
+      throw new TypeError("Illegal constructor.");
+    }
+  }
+  const storage = /** @type {Storage} */ ({ getItem: () => "on", setItem() {} });
+  const desktop = new Desktop({ Notification: Android, storage, isHidden: () => true });
+  desktop.show(ROW, () => {});
+  desktop.show(ROW, () => {});
+  assert.deepEqual([desktop.state, tried], ["unsupported", 1]);
+});
