@@ -11,6 +11,8 @@ export class Inbox {
   #rows = new Map();
   /** Frames applied while a page was being read, to be applied to that page too. @type {Set<Doorbell.InboxFrame[]>} */
   #journals = new Set();
+  /** The highest revision that an answer has told of; its count is newer than those of answers below. */
+  #answered = 0;
 
   revision = 0;
   /** Null until the first list. @type {string | null} */
@@ -55,6 +57,7 @@ export class Inbox {
   load(page) {
     this.#rows = new Map(page.items.map((row) => [row.id, row]));
     this.#journals.clear(); // pages still being read belong to the state that was
+    this.#answered = 0;
     this.revision = page.revision;
     this.epoch = page.epoch;
     this.unreadCount = page.unread_count;
@@ -102,6 +105,8 @@ export class Inbox {
   applyAnswer(answer, isRead) {
     if (answer.revision <= this.revision) return;
     setRead(this.#rows, answer.ids, isRead);
+    if (answer.revision < this.#answered) return; // overtaken by a later one, which counted this in
+    this.#answered = answer.revision;
     this.unreadCount = answer.unread_count;
   }
 

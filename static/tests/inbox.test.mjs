@@ -129,6 +129,23 @@ test("the answer of a call counts at once, unless frames have told more already"
   assertSame(inbox, server);
 });
 
+test("answers that overtake each other leave the newest count, and both rows read", () => {
+  const server = new FakeInbox();
+  server.add([{}, {}, {}]);
+  const inbox = loaded(server);
+  const [first, second] = [1, 2].map((id) => {
+    server.setRead([id], true);
+    return { revision: server.revision, unread_count: server.unreadCount, ids: [id] };
+  });
+  for (const answer of [second, first]) if (answer) inbox.applyAnswer(answer, true);
+  assert.equal(inbox.unreadCount, 1);
+  assert.deepEqual(inbox.items.map((row) => row.is_read), [false, true, true]);
+  // A new list begins anew, also with lower numbers.
+  inbox.load({ ...server.list(), epoch: "e2", revision: 1 });
+  inbox.applyAnswer({ revision: 2, unread_count: 7, ids: [] }, true);
+  assert.equal(inbox.unreadCount, 7);
+});
+
 test("list + frames == a fresh read, whatever is doubled, shuffled, lost or replayed", () => {
   for (let seed = 1; seed <= 400; seed++) {
     const { chance, below, pick, shuffle } = random(seed);
