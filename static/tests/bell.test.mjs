@@ -112,7 +112,7 @@ test("a browser that has the class but won't make one is found out once, and the
       throw new TypeError("Illegal constructor.");
     }
   }
-  const storage = /** @type {Storage} */ ({ getItem: () => "on", setItem() {} });
+  const storage = { getItem: () => "on", setItem() {} };
   const desktop = new Desktop({ Notification: Android, storage, isHidden: () => true });
   desktop.show(ROW, () => {});
   desktop.show(ROW, () => {});
