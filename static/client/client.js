@@ -21,11 +21,10 @@ export class DoorbellClient extends EventTarget {
   /** @type {Doorbell.StateChange} */
   #state = { state: "disconnected", code: null, reason: "", retryIn: null };
   #connection = "";
-  /** The user whose inbox this is, as soon as it is known. @type {number | null} */
-  #owner = null;
+  /** The user whose inbox this is, as soon as it is known, and then for good. @type {number | null} */
+  #owner;
   /** From start to stop. @type {ReturnType<typeof deferred> | null} */
   #started = null;
-  #user;
   /** @type {Doorbell.Line} */
   #line;
 
@@ -33,8 +32,12 @@ export class DoorbellClient extends EventTarget {
   constructor(options = {}) {
     super();
     this.http = options.http ?? new Http(options);
-    this.#user = options.user;
-    this.#line = chooseLine({ ...options, http: this.http }, () => this.inbox.position, () => this.#snapshot());
+    this.#owner = options.user?.id ?? null;
+    this.#line = chooseLine({ ...options, http: this.http }, {
+      position: () => this.inbox.position,
+      snapshot: () => this.#snapshot(),
+      recognise: (id) => this.#recognise(id),
+    });
     this.#listen();
   }
 
@@ -55,7 +58,6 @@ export class DoorbellClient extends EventTarget {
   start() {
     if (this.#started) return this.#started.promise;
     const started = (this.#started = deferred());
-    this.#owner = this.#user?.id ?? null;
     this.#line.start();
     if (this.inbox.position) started.resolve();
     return started.promise;
@@ -192,11 +194,21 @@ export class DoorbellClient extends EventTarget {
 
   /** @param {Doorbell.HelloFrame} frame */
   #greet(frame) {
-    this.#owner ??= frame.user.id;
-    // The cookie is somebody else's by now: this page's user has been signed out, and that inbox is not for it.
-    if (frame.user.id !== this.#owner) return this.#line.stop(CloseCode.SIGNED_OUT, "Somebody else is signed in.");
+    if (!this.#recognise(frame.user.id)) return;
     this.user = frame.user;
     this.#connection = frame.connection_id;
+  }
+
+  /**
+   * Is it still the one whose inbox this is? If the cookie is somebody else's by now, this page's user has been signed
+   * out, and neither may see what is the other's.
+   * @param {number} id
+   */
+  #recognise(id) {
+    this.#owner ??= id;
+    if (id === this.#owner) return true;
+    this.#line.stop(CloseCode.SIGNED_OUT, "Somebody else is signed in.");
+    return false;
   }
 
   /**

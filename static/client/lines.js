@@ -13,11 +13,13 @@ const WORDS_VERSION = 1;
 
 /**
  * @param {Doorbell.ClientOptions & {http: Http}} options
- * @param {() => Doorbell.Position | null} position where the client's inbox stands
- * @param {() => Doorbell.Snapshot | null} snapshot
+ * @param {object} client
+ * @param {() => Doorbell.Position | null} client.position where its inbox stands
+ * @param {() => Doorbell.Snapshot | null} client.snapshot
+ * @param {(id: number) => boolean} client.recognise is its inbox this user's? If not, it stops the line
  * @returns {Doorbell.Line}
  */
-export function chooseLine(options, position, snapshot) {
+export function chooseLine(options, { position, snapshot, recognise }) {
   const { http, token, user, share = "document" in globalThis, WebSocket, clock = systemClock, viewer } = options;
   const { locks = globalThis.navigator?.locks, BroadcastChannel = globalThis.BroadcastChannel } = options;
   const base = options.base || globalThis.location?.origin;
@@ -31,7 +33,7 @@ export function chooseLine(options, position, snapshot) {
     makeLine,
     name: async (signal) => {
       const id = user?.id ?? (await persist(() => whoIsThere(http), clock, signal));
-      return id === null ? null : `doorbell/${WORDS_VERSION} ${base} ${id}`;
+      return id === null || !recognise(id) ? null : `doorbell/${WORDS_VERSION} ${base} ${id}`;
     },
     position,
     snapshot,

@@ -249,6 +249,50 @@ test("signed out elsewhere: it stops and forgets who it was", async () => {
   assert.equal(client.user, null);
 });
 
+test("whoever signs in next doesn't get the inbox of the one before, also by connecting again", async () => {
+  const [ada, grace] = [new FakeServer(), new FakeServer({ user: { id: 2, username: "grace" } })];
+  let server = ada;
+  const client = new DoorbellClient({
+    base: ada.base,
+    fetch: (...call) => server.fetch(...call),
+    WebSocket: /** @type {any} */ (
+      class {
+        /** @param {[string, string[]]} call */
+        constructor(...call) {
+          return new server.WebSocket(...call);
+        }
+      }
+    ),
+    clock: new FakeClock(),
+  });
+  /** @type {Doorbell.StateChange[]} */
+  const states = [];
+  client.addEventListener("state", (event) => states.push(/** @type {CustomEvent} */ (event).detail));
+  ada.notify({ title: "for ada" });
+  await client.start();
+  await settle();
+  ada.close(4503);
+  await settle();
+
+  server = grace;
+  grace.notify({ title: "for grace" });
+  for (const epoch of [ada.inbox.epoch, "another"]) {
+    grace.inbox.epoch = epoch;
+    client.reconnect();
+    await settle();
+    grace.notify({ title: "for grace, live" });
+    await settle();
+    assert.deepEqual([states.at(-1)?.state, states.at(-1)?.code, client.user], ["disconnected", 4503, null]);
+    assert.deepEqual(client.inbox.items.map((row) => row.title), ["for ada"]);
+  }
+  assert.equal(grace.connections, 0);
+
+  server = ada;
+  client.reconnect();
+  await settle();
+  assert.equal(client.user?.username, "ada");
+});
+
 test("a console sees every frame, in and out", async () => {
   const { server, client } = setUp();
   /** @type {Doorbell.Crossing[]} */
