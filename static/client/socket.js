@@ -22,7 +22,9 @@ import { onWake } from "./wake.js";
 
 const HELLO_WITHIN_MS = 15_000;
 const PONG_WITHIN_MS = 5_000;
-const RESUME_SPACING_MS = 60_000 / RESUMES_PER_MINUTE;
+const RESUME_WITHIN_MS = 10_000;
+const MINUTE_MS = 60_000;
+const RESUMES_AT_MOST = RESUMES_PER_MINUTE - 1; // the server's minute isn't ours
 
 export class DoorbellSocket extends EventTarget {
   /** @type {Doorbell.State} */
@@ -36,7 +38,10 @@ export class DoorbellSocket extends EventTarget {
   #silenceMs = HELLO_WITHIN_MS;
   #lastHeard = 0;
   #resuming = false;
-  #lastResume = -Infinity;
+  /** When it asked for what was missing, within the last minute. @type {number[]} */
+  #resumes = [];
+  /** When it last reconnected because that didn't help. */
+  #lastRemedy = -Infinity;
   /** @type {unknown} */
   #retryTimer = null;
   /** @type {unknown} */
@@ -192,6 +197,7 @@ export class DoorbellSocket extends EventTarget {
     if (verdict === "gap") return this.#resume();
     if (verdict === "drop") return;
     if (frame.type === FrameType.HELLO) this.#greeted();
+    if (frame.type === FrameType.SYNCED) this.#backoff.synced();
     if (isAnswerToResume(frame)) this.#resuming = false;
     this.#emit("message", frame);
   }
@@ -201,13 +207,26 @@ export class DoorbellSocket extends EventTarget {
     this.#setState("connected");
   }
 
-  /** Ask for what is missing after the cursor: one at a time, and no oftener than the server takes it. */
+  /**
+   * Ask for what is missing after the cursor: one at a time, and no oftener than the server takes it. Beyond that a new
+   * connection brings it: at once, but should there be gap after gap on that one too, as after a broken line.
+   */
   #resume() {
-    const isEarly = this.#clock.now() - this.#lastResume < RESUME_SPACING_MS;
-    if (isEarly) return this.#resuming ? undefined : this.#giveUp("gap after gap");
+    const now = this.#clock.now();
+    this.#resumes = this.#resumes.filter((at) => now - at < MINUTE_MS);
+    if (this.#resuming && now - (this.#resumes.at(-1) ?? -Infinity) < RESUME_WITHIN_MS) return;
+    if (this.#resumes.length >= RESUMES_AT_MOST) return this.#remedy(now);
     this.#resuming = true;
-    this.#lastResume = this.#clock.now();
+    this.#resumes.push(now);
     if (this.#cursor.revision !== null) this.send(resume(this.#cursor.revision, this.#cursor.epoch));
+  }
+
+  /** @param {number} now */
+  #remedy(now) {
+    const isFirst = now - this.#lastRemedy >= MINUTE_MS;
+    this.#lastRemedy = now;
+    if (isFirst) this.reconnect();
+    else this.#giveUp("gap after gap");
   }
 
   /** Something must be heard within this time. @param {number} ms */

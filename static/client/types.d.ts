@@ -147,6 +147,7 @@ declare namespace Doorbell {
 
   interface Backoff {
     connected(): void;
+    synced(): void;
     next(code: number): number;
   }
 }

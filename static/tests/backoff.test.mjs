@@ -16,24 +16,37 @@ test("the jitter is full: any moment of the window is possible", () => {
   assert.ok(Math.min(...waits) < 500 && Math.max(...waits) > 2_500);
 });
 
-test("windows double up to a quarter of a minute and stay there", () => {
+test("windows grow to a quarter of a minute and stay there", () => {
   const backoff = new Backoff({ random: () => 1 });
-  assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next(1006)), [3_000, 6_000, 12_000, 15_000, 15_000]);
+  assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next(1006)), [3_000, 5_000, 10_000, 15_000, 15_000]);
 });
 
 test("a rate limit or a server error begins further up", () => {
-  assert.equal(new Backoff({ random: () => 1 }).next(4002), 6_000);
-  assert.equal(new Backoff({ random: () => 1 }).next(1011), 6_000);
+  assert.equal(new Backoff({ random: () => 1 }).next(4002), 5_000);
+  assert.equal(new Backoff({ random: () => 1 }).next(1011), 5_000);
 });
 
 test("a hello alone is no success; five seconds of life are", async () => {
   const clock = new FakeClock();
   const backoff = new Backoff({ random: () => 1, clock });
-  backoff.next(1006);
+  for (let i = 0; i < 4; i++) backoff.next(1006);
   backoff.connected();
   await clock.advance(4_900);
-  assert.equal(backoff.next(1006), 6_000);
+  assert.equal(backoff.next(1006), 15_000);
   backoff.connected();
   await clock.advance(5_000);
   assert.equal(backoff.next(1006), 3_000);
+});
+
+test("what was synced is tried again within 5 s, however often it is cut", () => {
+  const backoff = new Backoff({ random: longest, clock: new FakeClock() });
+  for (let i = 0; i < 4; i++) backoff.next(1006);
+  for (let i = 0; i < 5; i++) {
+    backoff.connected();
+    backoff.synced();
+    const wait = backoff.next(1006);
+    assert.ok(wait < 5_000, String(wait));
+    assert.ok(wait > 3_000, "a server that dies young isn't asked as soon as one that lived");
+  }
+  assert.ok(backoff.next(1006) > 5_000, "and one that doesn't come back is asked ever more rarely");
 });

@@ -87,13 +87,29 @@ for (const code of [4500, 4501, 4502, 4503, 4777]) {
   });
 }
 
-test("a server that greets and falls over is asked ever more rarely", async () => {
+test("a server that greets and falls over before it has told what was missed is asked ever more rarely", async () => {
   const { server, clock } = await connected();
-  for (let i = 0; i < 100; i++) {
+  const { accept } = server;
+  server.accept = (socket, ...call) => {
+    accept.call(server, socket, ...call);
+    const { deliver } = socket;
+    socket.deliver = (frame) => (frame.type === "synced" ? socket.end(1006, "") : deliver.call(socket, frame));
+  };
+  server.close(1006);
+  await clock.advance(300_000);
+  assert.ok(server.handshakes.length < 70, `${server.handshakes.length} handshakes in 300 s`);
+});
+
+test("a healthy line that is cut again and again is back within 5 s each time", async (t) => {
+  t.mock.method(Math, "random", () => 0.999_999);
+  const { server, clock, socket, same } = await connected();
+  for (let i = 0; i < 5; i++) {
     server.close(1006);
-    await clock.advance(3_000);
+    server.notify({});
+    await clock.advance(5_000);
+    assert.equal(socket.state, "connected");
+    same();
   }
-  assert.ok(server.handshakes.length < 60, `${server.handshakes.length} handshakes in 300 s`);
 });
 
 test("a lost frame is noticed at the next one, and fetched", async () => {
@@ -126,7 +142,48 @@ test("a doubled frame is dropped", async () => {
   same();
 });
 
-test("gap after gap: one resume, then a new connection, never a seventh resume a minute", async () => {
+test("five gaps in a minute are healed by resumes, the sixth by a new connection at once, the next with a pause", async () => {
+  const { server, clock, states, same } = await connected();
+  const gap = async () => {
+    server.lose(1);
+    server.notify({});
+    server.notify({});
+    await settle();
+  };
+  for (let i = 0; i < 5; i++) {
+    await gap();
+    same();
+    await clock.advance(3_000);
+  }
+  assert.deepEqual([server.commands.length, server.handshakes.length], [5, 1]);
+  await gap();
+  same();
+  assert.deepEqual([server.commands.length, server.handshakes.length], [5, 2]);
+  assert.deepEqual(states.slice(-2).map(({ state, retryIn }) => [state, retryIn]), [["connecting", null], ["connected", null]]);
+  await gap();
+  assert.equal(states.at(-1)?.reason, "gap after gap");
+  await clock.advance(60_000);
+  await gap();
+  same();
+  assert.equal(server.commands.length, 6, "a minute later it may ask again");
+});
+
+test("a resume that is never answered is asked once more, not at every frame", async () => {
+  const { server, clock } = await connected();
+  /** @type {string[]} */
+  const asked = [];
+  server.command = (_socket, text) => void asked.push(text);
+  server.lose(1);
+  for (let i = 0; i < 5; i++) server.notify({});
+  await clock.advance(9_000);
+  assert.equal(asked.length, 1);
+  await clock.advance(1_000);
+  server.notify({});
+  await settle();
+  assert.equal(asked.length, 2);
+});
+
+test("whatever is lost: never a seventh resume a minute, and in the end nothing is missing", async () => {
   const { server, clock, same } = await connected();
   for (let i = 0; i < 60; i++) {
     server.lose(1);
