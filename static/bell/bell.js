@@ -12,9 +12,10 @@
 //
 // Desktop notifications are offered at the foot of the list: asked for by that click, shown while the page is hidden.
 
+import { adopt } from "../toast/adopt.js";
 import { badgeText, spokenCount, titled } from "./arrange.js";
 import { Desktop } from "./desktop.js";
-import { DoorbellList, adopt, button, element } from "./list.js";
+import { DoorbellList, button, element } from "./list.js";
 
 const BELL = "M12 3a6 6 0 0 0-6 6v4.2L4.4 16a.8.8 0 0 0 .7 1.2h13.8a.8.8 0 0 0 .7-1.2L18 13.2V9a6 6 0 0 0-6-6Zm-2.4 15.6a2.5 2.5 0 0 0 4.8 0Z";
 const DESKTOP = {

@@ -8,6 +8,7 @@
 //
 // Text is only ever set as text.
 
+import { adopt } from "../toast/adopt.js";
 import { initials } from "../toast/person.js";
 import { safeUrl } from "../toast/safe-url.js";
 import { timeElement } from "../toast/time.js";
@@ -191,19 +192,6 @@ export class DoorbellList extends HTMLElement {
     const target = /** @type {HTMLElement} */ (same ?? item?.querySelector("button") ?? this.#empty);
     target.focus();
   }
-}
-
-/**
- * A property that was set before the element's class was there hides the class's own: take it over.
- * https://web.dev/articles/custom-elements-best-practices (make properties lazy)
- * @param {any} node
- * @param {string} name
- */
-export function adopt(node, name) {
-  if (!Object.hasOwn(node, name)) return;
-  const value = node[name];
-  delete node[name];
-  node[name] = value;
 }
 
 /**

@@ -133,6 +133,7 @@ export class Http {
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: this.#token ? "omit" : "same-origin",
+      keepalive: method !== "GET", // what is changed by following a link outlives the page
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     const answer = await readJson(response);

@@ -216,6 +216,15 @@ test("with the cookie a change carries the CSRF token, fetched anew when it went
   assert.deepEqual(server.requests.slice(2), ["POST notifications/read", "GET session"]);
 });
 
+test("a change outlives the page, for it may be made by following a link; a question doesn't", async () => {
+  const { server } = setUp();
+  /** @type {[string, boolean | undefined][]} */
+  const calls = [];
+  const http = new Http({ base: server.base, fetch: (url, init) => (calls.push([init?.method ?? "", init?.keepalive]), server.fetch(url, init)) });
+  await http.post("notifications/read", { ids: [1] });
+  assert.deepEqual(calls, [["GET", false], ["POST", true]]);
+});
+
 test("presence: the snapshot rules, a version that isn't higher is old", async () => {
   const { server, clock, client } = setUp();
   const grace = { id: 2, username: "grace" };

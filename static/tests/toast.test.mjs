@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FakeClock } from "../client/testing/fake-clock.js";
+import { FakeClock, settle } from "../client/testing/fake-clock.js";
+import { follow } from "../toast/follow.js";
 import { initials } from "../toast/person.js";
 import { safeUrl } from "../toast/safe-url.js";
 import { ToastStack } from "../toast/stack.js";
@@ -87,4 +88,32 @@ test("a person's initials, up to two, and times as people say them", () => {
   assert.equal(ago("2026-01-02T11:55:00Z", now), "5 min. ago");
   assert.equal(ago("2026-01-02T09:00:00Z", now), "3 hr. ago");
   assert.equal(ago("2026-01-01T11:00:00Z", now), "yesterday");
+});
+
+test("joined to a client: what is new is shown, what was read anywhere is closed, what is opened is marked read", async () => {
+  /** @type {any[][]} */
+  const [shown = [], dismissed = [], marked = [], errors = []] = [];
+  const toasts = /** @type {any} */ (Object.assign(new EventTarget(), {
+    show: (/** @type {{id: number}} */ { id }) => shown.push(id),
+    dismiss: (/** @type {number} */ id) => dismissed.push(id),
+  }));
+  toasts.addEventListener("notification-error", (/** @type {CustomEvent} */ { detail }) => errors.push(detail));
+  const client = Object.assign(new EventTarget(), {
+    inbox: { items: [{ id: 1, is_read: false }, { id: 2, is_read: true }] },
+    markRead: async (/** @type {number} */ id) => (marked.push(id), Promise.reject("no")),
+  });
+  const fire = (/** @type {EventTarget} */ target, /** @type {string} */ type, /** @type {unknown} */ detail) =>
+    target.dispatchEvent(new CustomEvent(type, { detail }));
+
+  const unfollow = follow(toasts, client);
+  fire(client, "toast", { id: 1, title: "x" });
+  fire(client, "change", { read: [2], removed: [3] });
+  for (const id of [1, 2, "the page's own"]) fire(toasts, "toast-open", { id, title: "x" });
+  await settle();
+  assert.deepEqual([shown, dismissed, marked, errors], [[1], [2, 3], [1], ["no"]]);
+
+  unfollow();
+  fire(client, "toast", { id: 4, title: "x" });
+  fire(toasts, "toast-open", { id: 1, title: "x" });
+  assert.deepEqual([shown, marked], [[1], [1]]);
 });

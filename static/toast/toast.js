@@ -1,14 +1,18 @@
-// <doorbell-toasts>: a region in the corner that shows what just happened. It knows no network: call `show(toast)`.
+// <doorbell-toasts>: a region in the corner that shows what just happened. It knows no network: set `client` (see
+// types.d.ts; static/client's DoorbellClient fits), or call `show(toast)`.
 //
 // Attribute duration: how long a toast stays, in milliseconds (8000; errors twice that)
 // Methods   show(toast), dismiss(id), clear()
-// Events    `toast-open` (detail: the toast) when its link is activated; preventDefault() keeps the page
+// Events    `toast-open` (detail: the toast) when its link is activated; preventDefault() keeps the page;
+//           `notification-error` (detail: the error) when the server said no to marking it read
 // Looks     toast.css, by link; themable by the --toast-* custom properties on the element
 // Keys      Escape closes the toast that has the focus, else the newest
 //
 // Text is only ever set as text, and the focus is never taken. Time stands still while the pointer or the focus is on
 // the region, and while the page is hidden: whoever comes back sees what happened.
 
+import { adopt } from "./adopt.js";
+import { follow } from "./follow.js";
 import { initials } from "./person.js";
 import { safeUrl } from "./safe-url.js";
 import { Speaker } from "./speaker.js";
@@ -21,6 +25,9 @@ const FEW = 2;
 const MANY = 5;
 
 export class DoorbellToasts extends HTMLElement {
+  /** @type {DoorbellToast.Client | null} */
+  #client = null;
+  #unfollow = () => {};
   #stack = new ToastStack({ changed: () => this.#render() });
   #list = document.createElement("ol");
   #more = element("div", "toast-more");
@@ -35,14 +42,26 @@ export class DoorbellToasts extends HTMLElement {
   #onKey = (/** @type {KeyboardEvent} */ event) => this.#escape(event);
   #onVisibility = () => (document.hidden ? this.#stack.pause() : this.#resumeUnlessRead());
 
+  get client() {
+    return this.#client;
+  }
+
+  set client(client) {
+    this.#client = client;
+    this.#follow();
+  }
+
   connectedCallback() {
     if (!this.#list.isConnected) this.#build();
+    adopt(this, "client");
+    this.#follow();
     document.addEventListener("keydown", this.#onKey);
     document.addEventListener("visibilitychange", this.#onVisibility);
     this.#onVisibility(); // a tab opened in the background is hidden from the start
   }
 
   disconnectedCallback() {
+    this.#unfollow();
     document.removeEventListener("keydown", this.#onKey);
     document.removeEventListener("visibilitychange", this.#onVisibility);
   }
@@ -80,6 +99,11 @@ export class DoorbellToasts extends HTMLElement {
     });
     for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#stack.pause());
     for (const type of ["pointerleave", "focusout"]) this.addEventListener(type, () => this.#resumeUnlessRead());
+  }
+
+  #follow() {
+    this.#unfollow();
+    if (this.#client && this.isConnected) this.#unfollow = follow(this, this.#client);
   }
 
   #resumeUnlessRead() {

@@ -15,4 +15,10 @@ declare namespace DoorbellToast {
     created_at?: string;
     actor?: { username: string } | null;
   }
+
+  /** Tells by the events `toast` (detail: a Toast) and `change` (detail: which ids were `read` and `removed`). */
+  interface Client extends EventTarget {
+    inbox: { readonly items: { id: number; is_read: boolean }[] };
+    markRead(...ids: number[]): Promise<unknown>;
+  }
 }
