@@ -104,10 +104,13 @@ export class DoorbellList extends HTMLElement {
     mark.setAttribute("aria-hidden", "true");
     const text = element("div", "bell-text");
     const title = element("strong", "bell-title");
-    if (!row.is_read) title.append(element("span", "bell-spoken", "Unread: "));
+    const spoken = element("span", "bell-spoken", "Unread: ");
+    spoken.dir = "ltr"; // ours, and not to be asked for the direction of what follows
+    if (!row.is_read) title.append(spoken);
     title.append(row.title);
     text.append(title);
     if (row.description) text.append(element("p", "bell-description", row.description));
+    for (const written of text.children) written.setAttribute("dir", "auto"); // people write from either side
     const foot = element("div", "bell-foot");
     foot.append(timeElement(row.created_at), this.#actions(row));
     text.append(foot);

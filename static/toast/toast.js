@@ -19,10 +19,7 @@ import { Speaker } from "./speaker.js";
 import { DURATION_MS, ToastStack } from "./stack.js";
 import { timeElement } from "./time.js";
 
-// On a phone five of them would be the whole screen.
-const NARROW = "(max-width: 40rem)";
-const FEW = 2;
-const MANY = 5;
+const MANY = 5; // without toast.css, which says how many where
 
 export class DoorbellToasts extends HTMLElement {
   /** @type {DoorbellToast.Client | null} */
@@ -68,9 +65,10 @@ export class DoorbellToasts extends HTMLElement {
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
-    this.#stack.visibleAtMost = matchMedia(NARROW).matches ? FEW : MANY;
+    this.#stack.visibleAtMost = Number(getComputedStyle(this).getPropertyValue("--_visible")) || MANY;
     this.#stack.duration = Number(this.getAttribute("duration")) || DURATION_MS;
     this.#stack.show(toast);
+    if (!this.matches(":hover")) this.#list.scrollTop = 0; // the newest is in sight, unless somebody reads further down
     this.#speaker.say(toast);
   }
 
@@ -168,6 +166,7 @@ export class DoorbellToasts extends HTMLElement {
     const text = element("div", "toast-text");
     text.append(element("strong", "toast-title", toast.title));
     if (toast.description) text.append(element("p", "toast-description", toast.description));
+    for (const written of text.children) written.setAttribute("dir", "auto"); // people write from either side
     const foot = element("p", "toast-foot");
     if (toast.created_at) foot.append(timeElement(toast.created_at));
     const href = safeUrl(toast.url, document.baseURI);

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from .conftest import Publish, SignIn
@@ -144,6 +145,55 @@ async def test_in_a_tab_opened_in_the_background_a_toast_waits_to_be_seen(sign_i
     )
     await page.clock.run_for(9_000)
     await expect(toast).to_have_count(0)
+
+
+LONG = {"title": "A long title. " * 14, "description": "A long description. " * 25, "url": "/"}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (360, 640)])
+async def test_however_long_they_are_the_newest_is_in_sight_and_the_others_can_be_scrolled_to(
+    sign_in: SignIn, width: int, height: int
+) -> None:
+    page = await sign_in("linus", viewport={"width": width, "height": height}, reduced_motion="reduce")
+    # A region of its own, where toast.css puts it: the demo's stand in a dock.
+    await page.evaluate(
+        """() => {
+            const region = document.createElement("doorbell-toasts");
+            document.querySelectorAll("doorbell-toasts").forEach(other => other.remove());
+            document.body.append(region);
+        }"""
+    )
+    await show(page, *[{"id": f"long-{number}", **LONG} for number in range(9)])
+    toasts = page.get_by_test_id("toast")
+    await expect(toasts.first).to_be_in_viewport(ratio=1)
+    await expect(page.get_by_test_id("toast-more")).to_be_in_viewport(ratio=1)
+    lines = "node => Math.round(node.clientHeight / parseFloat(getComputedStyle(node).lineHeight))"
+    assert await toasts.first.locator(".toast-title").evaluate(lines) == 2
+    assert await toasts.first.locator(".toast-description").evaluate(lines) == 4
+    await toasts.first.hover()
+    await page.mouse.wheel(0, 2000)
+    await expect(toasts.last).to_be_in_viewport(ratio=1)
+
+    # Whoever went down there and left is shown what comes.
+    await page.mouse.move(1, height / 2)
+    await page.locator("doorbell-toasts").evaluate(
+        "(region, long) => { delete region.show; region.show({ id: 'new', ...long, title: 'New' }); }", LONG
+    )
+    await expect(toasts.filter(has_text="New")).to_be_in_viewport(ratio=1)
+
+
+async def test_what_is_written_from_the_right_is_shown_from_the_right(
+    sign_in: SignIn, publish: Publish
+) -> None:
+    page = await sign_in("margaret")
+    title, description = "שלום, עולם!", "مرحبا بالعالم."
+    publish("margaret", title, description=description)
+    await page.get_by_test_id("bell").click()
+    direction = "node => getComputedStyle(node).direction"
+    for shown in (page.get_by_test_id("toast"), page.get_by_test_id("bell-panel")):
+        for text in (title, description):
+            assert await shown.get_by_text(text).evaluate(direction) == "rtl"
+    assert await page.get_by_test_id("toast").locator(".toast-foot").evaluate(direction) == "ltr"
 
 
 async def test_nothing_moves_for_those_who_want_no_motion(sign_in: SignIn) -> None:
