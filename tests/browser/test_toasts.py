@@ -196,6 +196,25 @@ async def test_what_is_written_from_the_right_is_shown_from_the_right(
     assert await page.get_by_test_id("toast").locator(".toast-foot").evaluate(direction) == "ltr"
 
 
+async def test_an_open_bell_lies_above_the_toasts(sign_in: SignIn) -> None:
+    page = await sign_in("margaret", reduced_motion="reduce")
+    await page.get_by_test_id("bell").click()
+    await expect(page.get_by_test_id("bell-panel")).to_be_visible()
+    covered = await page.evaluate(
+        """() => {
+            const panel = document.querySelector(".bell-panel");
+            const region = document.createElement("doorbell-toasts");
+            const { top, left } = panel.getBoundingClientRect();
+            region.style.setProperty("--toast-inset", `${top}px auto auto ${left}px`);
+            document.body.append(region);
+            region.show({ id: 1, title: "In the way" });
+            const box = region.querySelector("li").getBoundingClientRect();
+            return panel.contains(document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2));
+        }"""
+    )
+    assert covered
+
+
 async def test_nothing_moves_for_those_who_want_no_motion(sign_in: SignIn) -> None:
     page = await sign_in("linus", reduced_motion="reduce")
     await show(page, *many(1))
