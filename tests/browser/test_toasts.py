@@ -147,7 +147,11 @@ async def test_in_a_tab_opened_in_the_background_a_toast_waits_to_be_seen(sign_i
     await expect(toast).to_have_count(0)
 
 
-LONG = {"title": "A long title. " * 14, "description": "A long description. " * 25, "url": "/"}
+LONG: dict[str, object] = {
+    "title": "A long title. " * 14,
+    "description": "A long description. " * 25,
+    "url": "/",
+}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (360, 640)])
