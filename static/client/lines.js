@@ -31,8 +31,10 @@ export function chooseLine(options, { position, snapshot, recognise }) {
   if (!share || !locks || !BroadcastChannel || !isNameable) return makeLine(position);
   return new SharedLine({
     makeLine,
-    name: async (signal) => {
-      const id = user?.id ?? (await persist(() => whoIsThere(http), clock, signal));
+    name: async (signal, isBack) => {
+      // A page says rightly whom it was made for. Back from the browser's cache it may find another's cookie.
+      const given = isBack && !token ? undefined : user?.id;
+      const id = given ?? (await persist(() => whoIsThere(http), clock, signal));
       return id === null || !recognise(id) ? null : `doorbell/${WORDS_VERSION} ${base} ${id}`;
     },
     position,

@@ -53,7 +53,8 @@ export class SharedLine extends EventTarget {
   /**
    * @param {object} options
    * @param {(position: () => Doorbell.Position | null) => Doorbell.Line} options.makeLine
-   * @param {(signal: AbortSignal) => Promise<string | null>} options.name of lock and channel; null: not wanted any more
+   * @param {(signal: AbortSignal, isBack: boolean) => Promise<string | null>} options.name of lock and channel; null: not
+   *   wanted any more. `isBack`: the page was away
    * @param {() => Doorbell.Position | null} options.position
    * @param {() => Doorbell.Snapshot | null} options.snapshot of what this tab has applied; null: nothing yet
    * @param {Doorbell.Viewer} options.viewer
@@ -94,7 +95,7 @@ export class SharedLine extends EventTarget {
     this.#isAway = false;
     if (this.#place() === null) this.#emit("state", { state: "connecting", code: null, reason: "", retryIn: null });
     try {
-      const name = await this.#name(signal);
+      const name = await this.#name(signal, this.#isStale);
       if (name !== null && !signal.aborted) this.#join(name);
     } catch (error) {
       this.#emit("error", error);
