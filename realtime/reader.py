@@ -20,7 +20,8 @@ from .tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-USERS_A_READ = 200
+# With a thousand rows for each that is 100 MB at most. More in a query bring 5,000 sockets back no sooner.
+USERS_A_READ = 50
 RETRY_SECONDS = 1.0
 
 
