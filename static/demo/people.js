@@ -3,6 +3,7 @@
 import { DoorbellClient } from "../client/client.js";
 import { ago } from "../toast/time.js";
 import { avatar, el, part, spoken } from "./dom.js";
+import { UnreadMessages } from "./unread.js";
 
 const GATHER_MS = 30;
 
@@ -19,13 +20,16 @@ export class PeopleView extends EventTarget {
    * @param {HTMLElement} root
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
+   * @param {(action: () => Promise<unknown>) => void} attempt
    */
-  constructor(root, client, fullName) {
+  constructor(root, client, fullName, attempt) {
     super();
     this.client = client;
     this.fullName = fullName;
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
+    this.unread = new UnreadMessages(client, attempt);
+    this.unread.addEventListener("change", () => this.#soon());
     for (const type of ["presence", "change"]) client.addEventListener(type, () => this.#soon());
   }
 
@@ -52,19 +56,22 @@ export class PeopleView extends EventTarget {
     this.#timer = undefined;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.testid;
     const hadFocus = this.list.contains(document.activeElement);
-    this.list.replaceChildren(...this.#users.map((user) => this.#item(user)));
+    const unread = this.unread.count();
+    this.list.replaceChildren(...this.#users.map((user) => this.#item(user, unread.get(user.id) ?? 0)));
     this.empty.hidden = this.#users.length > 0;
     if (hadFocus && focused) {
       /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-testid="${CSS.escape(focused)}"]`))?.focus();
     }
   }
 
-  /** @param {Doorbell.User} user */
-  #item(user) {
+  /**
+   * @param {Doorbell.User} user
+   * @param {number} unread
+   */
+  #item(user, unread) {
     const { username } = user;
     const presence = this.client.presence.get(user.id);
     const isOnline = presence?.is_online ?? false;
-    const unread = this.#unreadFrom(user);
     const picture = el("span", { class: "portrait" }, avatar(username, this.fullName(username)), el("span", { class: "dot" }));
     const text = el(
       "span",
@@ -87,12 +94,6 @@ export class PeopleView extends EventTarget {
     );
     if (unread > 0) button.append(el("span", { class: "count" }, String(unread), spoken(" unread")));
     return el("li", {}, button);
-  }
-
-  /** @param {Doorbell.User} user */
-  #unreadFrom(user) {
-    const isTheirs = (/** @type {Doorbell.Notification} */ row) => row.actor?.id === user.id && row.message_id !== null;
-    return this.client.inbox.items.filter((row) => !row.is_read && isTheirs(row)).length;
   }
 }
 

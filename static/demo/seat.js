@@ -60,7 +60,7 @@ export class Seat extends EventTarget {
     bell.client = list.client = client;
     new ConnectionView(root, client);
     this.hiding = new HidingView(root, client, attempt);
-    this.people = new PeopleView(root, client, fullName);
+    this.people = new PeopleView(root, client, fullName, attempt);
     const conversation = new ConversationView(root, client, fullName, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));
 

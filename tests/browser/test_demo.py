@@ -19,6 +19,13 @@ async def unread(page: Page) -> int:
     return int(await page.get_by_test_id("badge").get_attribute("data-count") or 0)
 
 
+async def read_everything(page: Page) -> None:
+    await page.get_by_test_id("mark-all-read").press(
+        "Enter"
+    )  # a click would wait until there is something to read
+    await badge(page, 0)
+
+
 async def write(page: Page, to: str, text: str) -> None:
     await page.get_by_test_id(f"person-{to}").click()
     await page.get_by_test_id("message-input").fill(text)
@@ -55,6 +62,42 @@ async def test_a_message_rings_is_counted_is_read_and_its_receipt_comes_back(
     await expect(grace.get_by_test_id("message").filter(has_text="Shall we compile it?")).to_be_visible()
     receipt = ada.get_by_test_id("toast").filter(has_text="Message read by grace")
     await expect(receipt.filter(has_text="Shall we compile it?")).to_be_visible()
+
+
+async def test_the_number_beside_a_person_counts_their_unread_messages_and_no_receipts(
+    sign_in: SignIn,
+) -> None:
+    linus, margaret = await sign_in("linus"), await sign_in("margaret")
+    # Both have read what there was.
+    for page, other in ((linus, "margaret"), (margaret, "linus")):
+        await read_everything(page)
+        await expect(page.get_by_test_id(f"person-{other}").locator(".count")).to_have_count(0)
+
+    await write(linus, "margaret", "One for the count")
+    number = margaret.get_by_test_id("person-linus").locator(".count")
+    await expect(number).to_have_text("1 unread")
+    await margaret.get_by_test_id("person-linus").click()
+    await expect(number).to_have_count(0)
+    receipt = linus.get_by_test_id("notification-item").filter(has_text="One for the count")
+    await expect(receipt).to_have_attribute("data-read", "false")
+    await expect(linus.get_by_test_id("person-margaret").locator(".count")).to_have_count(0)
+
+
+async def test_the_number_beside_a_person_counts_what_the_list_does_not_show(sign_in: SignIn) -> None:
+    linus, margaret = await sign_in("linus"), await sign_in("margaret")
+    await read_everything(margaret)
+    await write(linus, "margaret", "Far below")
+    await margaret.get_by_test_id("fault-flood").click()
+    await badge(margaret, 501)
+    await margaret.reload()
+    number = margaret.get_by_test_id("person-linus").locator(".count")
+    await expect(number).to_have_text("1 unread")
+    await expect(margaret.get_by_test_id("notification-item").filter(has_text="Far below")).to_have_count(0)
+    # Read on another device.
+    other = await sign_in("margaret")
+    await other.get_by_test_id("person-linus").click()
+    await expect(number).to_have_count(0)
+    await read_everything(margaret)
 
 
 async def test_the_title_tells_the_count(sign_in: SignIn) -> None:
