@@ -51,10 +51,9 @@ export class LabView {
     const began = performance.now();
     const say = (/** @type {string} */ text) => this.#say(text, performance.now() - began);
     this.story.replaceChildren();
+    const obstacle = findObstacle(seat);
+    if (obstacle) return this.#finish("refused", obstacle);
     this.#finish("running", `${fault.title}: under way for ${seat.name}…`);
-    if (/** @type {any} */ (seat.client).role === "follower") {
-      return this.#finish("refused", `Another tab of this browser holds ${seat.name}'s line. Break it there, or close that tab.`);
-    }
     this.#setBusy(true);
     const stop = overhear(seat, say);
     try {
@@ -101,6 +100,14 @@ export class LabView {
     this.outcome.dataset.outcome = outcome;
     this.outcome.textContent = text;
   }
+}
+
+/** Why this person's line can't be broken here and now; empty if it can. @param {Seat} seat */
+function findObstacle({ name, client, isSignedOut }) {
+  if (isSignedOut) return `${name} is signed out: sign in again first.`;
+  if (client.state === "disconnected") return `${name} has no connection: connect again first.`;
+  if (client.role === "follower") return `Another tab of this browser holds ${name}'s line. Break it there, or close that tab.`;
+  return "";
 }
 
 /**

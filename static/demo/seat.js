@@ -77,6 +77,11 @@ export class Seat extends EventTarget {
     this.line.addEventListener("crossing", (event) => this.#tell(detail(event)));
   }
 
+  /** Is the login over? Then a veil covers the seat until somebody signs in again. */
+  get isSignedOut() {
+    return !part(this.root, "veil").hidden;
+  }
+
   async open() {
     await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.hiding.load()]));
   }
@@ -123,8 +128,8 @@ export class Seat extends EventTarget {
 
   /** @param {string} why */
   #ended(why) {
+    if (this.isSignedOut) return;
     const veil = part(this.root, "veil");
-    if (!veil.hidden) return;
     part(veil, "veil-text").textContent = why;
     veil.hidden = false;
     for (const covered of [...this.root.children]) /** @type {HTMLElement} */ (covered).inert = covered !== veil;
