@@ -5,6 +5,8 @@ import { DoorbellClient } from "../client/client.js";
 import { timeElement } from "../toast/time.js";
 import { avatar, el, part, spoken } from "./dom.js";
 
+const NEAR_PX = 16; // so near to the end is at the end
+
 export class ConversationView {
   /** @type {Doorbell.User | null} */
   #partner = null;
@@ -12,6 +14,8 @@ export class ConversationView {
   #messages = new Map();
   /** @type {number | null} */
   #next = null;
+  /** What was begun and not sent, by the id of the partner. @type {Map<number, string>} */
+  #drafts = new Map();
   #isStale = false;
   #isReading = false;
 
@@ -40,7 +44,9 @@ export class ConversationView {
 
   /** @param {Doorbell.User} partner */
   async open(partner) {
+    if (this.#partner) this.#drafts.set(this.#partner.id, this.input.value);
     this.#partner = partner;
+    this.input.value = this.#drafts.get(partner.id) ?? "";
     this.#messages.clear();
     this.#next = null;
     this.form.hidden = false;
@@ -48,7 +54,9 @@ export class ConversationView {
     this.render();
     this.input.focus({ preventScroll: true });
     await this.#readLatest();
-    if (this.#partner === partner) await this.#readAll();
+    if (this.#partner !== partner) return;
+    this.#toEnd();
+    await this.#readAll();
   }
 
   /** Something happened: does it belong to this conversation? @param {Doorbell.InboxChange} change */
@@ -79,8 +87,9 @@ export class ConversationView {
     const page = await this.client.messages(partner.username, { limit: 30 });
     if (partner !== this.#partner) return;
     if (this.#messages.size === 0) this.#next = page.next;
+    const wasAtEnd = this.#isAtEnd();
     this.#take(page.items);
-    this.log.scrollTop = this.log.scrollHeight;
+    if (wasAtEnd) this.#toEnd(); // who reads what was said before is left alone
   }
 
   async #loadEarlier() {
@@ -89,7 +98,19 @@ export class ConversationView {
     const page = await this.client.messages(partner.username, { before: this.#next, limit: 30 });
     if (partner !== this.#partner) return;
     this.#next = page.next;
+    const { scrollTop, scrollHeight } = this.log;
+    // The button goes with the last page, and the focus that is on it would go with it.
+    if (page.next === null && document.activeElement === this.earlier) this.log.focus({ preventScroll: true });
     this.#take(page.items);
+    this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
+  }
+
+  #isAtEnd() {
+    return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR_PX;
+  }
+
+  #toEnd() {
+    this.log.scrollTop = this.log.scrollHeight;
   }
 
   /** @param {Doorbell.Message[]} messages */
@@ -120,13 +141,23 @@ export class ConversationView {
         const message = await this.client.sendMessage(partner.username, content);
         if (partner !== this.#partner) return;
         this.#take([message]);
-        this.log.scrollTop = this.log.scrollHeight;
+        this.#toEnd();
         await this.#readAll(); // who answers has read
       } catch (error) {
-        if (partner === this.#partner && !this.input.value) this.input.value = content; // nothing typed is lost
+        this.#restore(partner, content);
         throw error;
       }
     });
+  }
+
+  /**
+   * Nothing typed is lost, unless something else has been typed since.
+   * @param {Doorbell.User} partner
+   * @param {string} content
+   */
+  #restore(partner, content) {
+    if (partner.id !== this.#partner?.id) this.#drafts.set(partner.id, this.#drafts.get(partner.id) || content);
+    else this.input.value ||= content;
   }
 
   /** @param {KeyboardEvent} event */
@@ -142,10 +173,19 @@ export class ConversationView {
     const name = this.fullName(partner.username);
     this.heading.replaceChildren(avatar(partner.username, name), name);
     const messages = [...this.#messages.values()].sort((a, b) => a.id - b.id);
+    const focused = this.log.contains(document.activeElement) ? document.activeElement?.closest(".message") : null;
     this.log.replaceChildren(...messages.map((message) => this.#item(message)));
+    if (focused) this.#refocus(Number(focused.getAttribute("data-id")));
     this.earlier.hidden = this.#next === null;
     this.empty.hidden = messages.length > 0;
     this.empty.textContent = `Nothing said yet. Write the first line to ${name}: the toast appears on their side.`;
+  }
+
+  /** The button that had the focus has been made anew, or is gone: then the next one, or the messages. @param {number} id */
+  #refocus(id) {
+    const buttons = /** @type {HTMLElement[]} */ ([...this.log.querySelectorAll(".message button")]);
+    const next = buttons.find((button) => Number(button.closest(".message")?.getAttribute("data-id")) >= id);
+    (next ?? this.log).focus({ preventScroll: true });
   }
 
   /** @param {Doorbell.Message} message */
@@ -157,7 +197,7 @@ export class ConversationView {
     else if (!message.is_read) foot.append(this.#readButton(message));
     return el(
       "li",
-      { class: "message", testid: "message", "data-mine": isMine, "data-read": message.is_read },
+      { class: "message", testid: "message", "data-id": message.id, "data-mine": isMine, "data-read": message.is_read },
       spoken(`${author}: `),
       el("p", {}, message.content),
       foot,

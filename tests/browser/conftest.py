@@ -132,6 +132,13 @@ async def alone(page: Page) -> None:
     await expect(page.locator("[data-testid^=person-][data-online=true]")).to_have_count(0)
 
 
+async def write(page: Page, to: str, text: str) -> None:
+    await page.get_by_test_id(f"person-{to}").click()
+    await page.get_by_test_id("message-input").fill(text)
+    await page.get_by_test_id("send").click()
+    await expect(page.get_by_test_id("message").filter(has_text=text)).to_be_visible()
+
+
 async def keep_toasts(page: Page) -> None:
     """From now on a toast stays as long as the test takes to look for it."""
     await page.locator("doorbell-toasts").evaluate_all(

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.live.servers import Server, manage
 
-from .conftest import SignIn, keep_toasts
+from .conftest import SignIn, keep_toasts, write
 
 
 async def badge(page: Page, count: int) -> None:
@@ -24,13 +24,6 @@ async def read_everything(page: Page) -> None:
         "Enter"
     )  # a click would wait until there is something to read
     await badge(page, 0)
-
-
-async def write(page: Page, to: str, text: str) -> None:
-    await page.get_by_test_id(f"person-{to}").click()
-    await page.get_by_test_id("message-input").fill(text)
-    await page.get_by_test_id("send").click()
-    await expect(page.get_by_test_id("message").filter(has_text=text)).to_be_visible()
 
 
 async def test_a_message_rings_is_counted_is_read_and_its_receipt_comes_back(
