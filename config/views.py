@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
@@ -19,6 +20,8 @@ from messaging.models import ApiToken
 
 from .faults import demo_only, json_body
 
+SECOND_PERSON = "demo page"  # what their tokens are called
+TOKENS_KEPT = 10
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
 
 
@@ -57,8 +60,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def demo_token(user: User) -> str:
-    """Make an API token for a person of the demo; yesterday's, which no window holds any more, go."""
-    name = "demo page"
-    ApiToken.objects.filter(name=name, user=user, created_at__lt=Now() - timedelta(days=1)).delete()
-    _, secret = tokens.make(name, user=user)
+    """Make an API token for a person of the demo. Those of an earlier day go, and all but the newest few.
+
+    Not every earlier one: another window may hold it, and its socket would be closed.
+    """
+    _, secret = tokens.make(SECOND_PERSON, user=user)
+    earlier = ApiToken.objects.filter(name=SECOND_PERSON, user=user).order_by("-pk")
+    newest = list(earlier.values_list("pk", flat=True)[:TOKENS_KEPT])
+    earlier.filter(Q(created_at__lt=Now() - timedelta(days=1)) | ~Q(pk__in=newest)).delete()
     return secret

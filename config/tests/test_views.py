@@ -99,6 +99,14 @@ class TestTheDemoSignIn:
         assert set(ApiToken.objects.filter(user=ada, created_at__lt=Now() - timedelta(days=1))) == {own}
         assert ApiToken.objects.filter(user=ada).count() == 2
 
+    def test_keeps_the_newest_ten_tokens_of_that_person(self, demo, browser, ada, grace):
+        sign_in(browser, {"username": "grace", "token": True})
+        own, _ = tokens.make("my phone", user=ada)
+        secrets = [sign_in(browser, {"username": "ada", "token": True}).json()["token"] for _ in range(12)]
+        assert [tokens.find(secret) is not None for secret in secrets] == [False] * 2 + [True] * 10
+        assert own in ApiToken.objects.filter(user=ada)
+        assert ApiToken.objects.filter(user=grace).count() == 1
+
     def test_needs_the_csrf_token(self, demo, browser, ada):
         response = browser.post("/demo/sign-in", {"username": "ada"}, content_type="application/json")
         assert response.status_code == 403
