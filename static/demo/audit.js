@@ -66,7 +66,8 @@ export class Audit extends EventTarget {
   #moved() {
     const { state } = this.client;
     if (state === "connected") return this.#changed();
-    this.#troubleAt ??= performance.now();
+    // The first connecting is no trouble: nothing has been broken yet.
+    if (this.looks > 0) this.#troubleAt ??= performance.now();
     this.#set("waiting");
   }
 

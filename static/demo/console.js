@@ -1,7 +1,7 @@
 // The console: everything that crosses anybody's line, newest on top, each to be opened and read.
 
 import { el, part } from "./dom.js";
-import { describeTime } from "./lab.js";
+import { describeTime } from "./words.js";
 
 const KEPT = 300;
 const WAITING = 2_000;

@@ -2,6 +2,7 @@
 // has passed; the lab then waits for the audit.
 
 import { Seat } from "./seat.js";
+import { counted, describeTime } from "./words.js";
 
 const OFFLINE_MS = 10_000;
 const PATIENCE_MS = 20_000;
@@ -58,7 +59,7 @@ export const FAULTS = [
     async run({ seat, say }) {
       const { connections } = await seat.http.post("/demo/lose-process", {});
       seat.audit.mark();
-      say(`${connections} connection${connections === 1 ? "" : "s"} of a dead process; the server will bury it.`);
+      say(`${counted(connections, "connection")} of a dead process; the server will bury it.`);
       await ring(seat, 3, say);
     },
   },
@@ -81,7 +82,7 @@ export const FAULTS = [
       const began = performance.now();
       seat.audit.mark();
       await seat.http.post("/demo/ring", { count: 500 });
-      say(`500 notifications in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+      say(`500 notifications in ${describeTime(performance.now() - began)}.`);
     },
   },
 ];
@@ -118,7 +119,7 @@ function spoiled(id, title, text, done, count = 2) {
  */
 async function ring(seat, count, say) {
   await seat.http.post("/demo/ring", { count });
-  say?.(`${count} rings for ${seat.name} on the server.`);
+  say?.(`${counted(count, "ring")} for ${seat.name} on the server.`);
 }
 
 /** @param {number} ms */

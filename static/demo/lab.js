@@ -3,6 +3,7 @@
 import { el, part } from "./dom.js";
 import { FAULTS } from "./faults.js";
 import { Seat } from "./seat.js";
+import { describeTime } from "./words.js";
 
 export class LabView {
   /** @type {Seat | null} */
@@ -129,10 +130,4 @@ function overhear(seat, say) {
   };
   seat.addEventListener("crossing", listen);
   return () => seat.removeEventListener("crossing", listen);
-}
-
-/** @param {number | null} ms */
-export function describeTime(ms) {
-  if (ms === null) return "–";
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

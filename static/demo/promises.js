@@ -1,8 +1,8 @@
 // The invariants panel: for each person what the audit found, and whether it may be so.
 
 import { el, part } from "./dom.js";
-import { describeTime } from "./lab.js";
 import { Seat } from "./seat.js";
+import { counted, describeTime } from "./words.js";
 
 /** @type {{id: string, title: string, tell: (found: Demo.Findings) => string, isKept: (found: Demo.Findings) => boolean}[]} */
 const PROMISES = [
@@ -12,15 +12,13 @@ const PROMISES = [
   {
     id: "badge",
     title: "Badge = server",
-   
     tell: ({ badge }) => (badge.shown === badge.server ? `${badge.shown} = ${badge.server}` : `${badge.shown} ≠ ${badge.server}`),
     isKept: ({ badge }) => badge.shown === badge.server,
   },
   {
     id: "state",
     title: "State = fresh read",
-   
-    tell: (found) => (found.differing === 0 ? `${found.rows} rows` : `${found.differing} differ`),
+    tell: (found) => (found.differing === 0 ? counted(found.rows, "row") : `${found.differing} differ`),
     isKept: (found) => found.differing === 0,
   },
 ];
@@ -70,7 +68,7 @@ export class PromisesView {
     const looks = this.#seats.reduce((sum, { audit }) => sum + audit.looks, 0);
     const isWell = this.#seats.every(({ audit }) => audit.verdict === "green");
     this.summary.dataset.verdict = isWell ? "green" : this.#seats.some(({ audit }) => audit.verdict === "red") ? "red" : "checking";
-    this.summary.textContent = `${looks} ${looks === 1 ? "look" : "looks"} at the server so far`;
+    this.summary.textContent = `${counted(looks, "look")} at the server so far`;
   }
 
   /**

@@ -31,6 +31,7 @@ async def break_it(page: Page, fault: str) -> None:
 async def test_a_fault_ends_with_every_promise_kept(pair: Pair, fault: str) -> None:
     page = await pair()
     await kept(page, "ada", "grace")
+    await expect(page.get_by_test_id("recovery-ada")).not_to_have_text(re.compile(r"\d"))
     await break_it(page, fault)
     await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green")
     await expect(page.locator(".story")).to_contain_text(FAULTS[fault])
