@@ -1,6 +1,6 @@
 // The console: everything that crosses anybody's line, newest on top, each to be opened and read.
 
-import { el, part } from "./dom.js";
+import { el, named, part } from "./dom.js";
 import { describeTime } from "./words.js";
 
 const KEPT = 300;
@@ -30,7 +30,7 @@ export class ConsoleView {
   show(people) {
     const chosen = this.who.value;
     const all = el("option", { value: "" }, people.length > 1 ? "Both people" : "One person");
-    this.who.replaceChildren(all, ...people.map(({ username, name }) => el("option", { value: username }, name)));
+    this.who.replaceChildren(all, ...people.map(({ username, name }) => el("option", { value: username, dir: "auto" }, name)));
     if (people.some(({ username }) => username === chosen)) this.who.value = chosen;
     this.#filter();
   }
@@ -90,7 +90,7 @@ function line({ who, crossing: { direction, frame, text, at, latency, note } }) 
   const revision = frame && "revision" in frame ? `rev ${frame.revision}` : "";
   const cells = [
     el("span", { class: "wire-time" }, time),
-    el("span", { class: "wire-who" }, who),
+    el("span", { class: "wire-who", title: who }, named(who)),
     el("span", { class: "wire-direction" }, DIRECTIONS[direction]),
     el("span", { class: "wire-type" }, frame?.type ?? (direction === "http" ? text : "—")),
     el("span", { class: "wire-revision" }, revision),

@@ -3,7 +3,7 @@
 
 import { DoorbellClient } from "../client/client.js";
 import { timeElement } from "../toast/time.js";
-import { avatar, el, part, spoken } from "./dom.js";
+import { avatar, el, named, part, spoken } from "./dom.js";
 
 const NEAR_PX = 16; // so near to the end is at the end
 
@@ -171,14 +171,14 @@ export class ConversationView {
     const partner = this.#partner;
     if (!partner) return;
     const name = this.fullName(partner.username);
-    this.heading.replaceChildren(avatar(partner.username, name), name);
+    this.heading.replaceChildren(avatar(partner.username, name), named(name));
     const messages = [...this.#messages.values()].sort((a, b) => a.id - b.id);
     const focused = this.log.contains(document.activeElement) ? document.activeElement?.closest(".message") : null;
     this.log.replaceChildren(...messages.map((message) => this.#item(message)));
     if (focused) this.#refocus(Number(focused.getAttribute("data-id")));
     this.earlier.hidden = this.#next === null;
     this.empty.hidden = messages.length > 0;
-    this.empty.textContent = `Nothing said yet. Write the first line to ${name}: the toast appears on their side.`;
+    this.empty.replaceChildren("Nothing said yet. Write the first line to ", named(name), ": the toast appears on their side.");
   }
 
   /** The button that had the focus has been made anew, or is gone: then the next one, or the messages. @param {number} id */
@@ -199,7 +199,7 @@ export class ConversationView {
       "li",
       { class: "message", testid: "message", "data-id": message.id, "data-mine": isMine, "data-read": message.is_read },
       spoken(`${author}: `),
-      el("p", {}, message.content),
+      el("p", { dir: "auto" }, message.content),
       foot,
     );
   }

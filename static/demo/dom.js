@@ -48,6 +48,11 @@ export function avatar(username, fullName = username) {
   );
 }
 
+/** A name, in whichever direction it is written, amid text that is written in another. @param {string} name */
+export function named(name) {
+  return el("bdi", {}, name);
+}
+
 /** Text for those who listen to the page. @param {string} text */
 export function spoken(text) {
   return el("span", { class: "spoken" }, text);

@@ -1,6 +1,6 @@
 // The fault panel: whose line, what to do to it, and the story of what came of it.
 
-import { el, part } from "./dom.js";
+import { el, named, part } from "./dom.js";
 import { FAULTS } from "./faults.js";
 import { Seat } from "./seat.js";
 import { describeTime } from "./words.js";
@@ -32,7 +32,7 @@ export class LabView {
   #choice(seat) {
     const input = el("input", { type: "radio", name: "whose", value: seat.user.username, checked: seat === this.#target });
     input.addEventListener("change", () => (this.#target = seat));
-    return el("label", { class: "choice" }, input, el("span", {}, seat.name));
+    return el("label", { class: "choice" }, input, el("span", {}, named(seat.name)));
   }
 
   /** @param {import("./faults.js").Fault} fault */

@@ -2,7 +2,7 @@
 
 import { DoorbellClient } from "../client/client.js";
 import { ago } from "../toast/time.js";
-import { avatar, el, part, spoken } from "./dom.js";
+import { avatar, el, named, part, spoken } from "./dom.js";
 import { UnreadMessages } from "./unread.js";
 
 const GATHER_MS = 30;
@@ -76,7 +76,7 @@ export class PeopleView extends EventTarget {
     const text = el(
       "span",
       { class: "person-text" },
-      el("strong", {}, this.fullName(username)),
+      el("strong", {}, named(this.fullName(username))),
       el("span", { class: "muted" }, describe(presence)),
     );
     const button = el(

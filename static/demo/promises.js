@@ -1,6 +1,6 @@
 // The invariants panel: for each person what the audit found, and whether it may be so.
 
-import { el, part } from "./dom.js";
+import { el, named, part } from "./dom.js";
 import { Seat } from "./seat.js";
 import { counted, describeTime } from "./words.js";
 
@@ -44,7 +44,7 @@ export class PromisesView {
   }
 
   render() {
-    const head = this.#seats.map((seat) => el("th", { scope: "col" }, seat.name.split(" ")[0] ?? ""));
+    const head = this.#seats.map((seat) => el("th", { scope: "col", title: seat.name }, named(seat.name.split(" ")[0] ?? "")));
     const rows = PROMISES.map((promise) =>
       el(
         "tr",

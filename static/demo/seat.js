@@ -9,7 +9,7 @@ import { DoorbellToasts } from "../toast/toast.js";
 import { Audit } from "./audit.js";
 import { ConnectionView } from "./connection.js";
 import { ConversationView } from "./conversation.js";
-import { avatar, part } from "./dom.js";
+import { avatar, named, part } from "./dom.js";
 import { HidingView } from "./hiding.js";
 import { Line } from "./line.js";
 import { PeopleView } from "./people.js";
@@ -44,7 +44,7 @@ export class Seat extends EventTarget {
     const { client } = this;
     const attempt = (/** @type {() => Promise<unknown>} */ action) => void this.attempt(action);
 
-    part(root, "me").textContent = this.name;
+    part(root, "me").replaceChildren(named(this.name));
     part(root, "me").parentElement?.before(avatar(user.username, this.name));
     root.dataset.testid = `seat-${user.username}`;
     root.setAttribute("aria-label", this.name);

@@ -3,7 +3,7 @@
 import { Http } from "../client/http.js";
 import { DoorbellToasts } from "../toast/toast.js";
 import { ConsoleView } from "./console.js";
-import { avatar, el, part } from "./dom.js";
+import { avatar, el, named, part } from "./dom.js";
 import { LabView } from "./lab.js";
 import { PromisesView } from "./promises.js";
 import { Seat } from "./seat.js";
@@ -143,7 +143,7 @@ export class Stage extends EventTarget {
   #invitation({ username }) {
     const name = this.#fullName(username);
     const onclick = () => this.#bring(username);
-    return el("li", {}, el("button", { type: "button", class: "quiet guest", testid: `beside-${username}`, onclick }, avatar(username, name), name));
+    return el("li", {}, el("button", { type: "button", class: "quiet guest", testid: `beside-${username}`, onclick }, avatar(username, name), named(name)));
   }
 
   /** @param {string} text */

@@ -98,3 +98,11 @@ async def test_what_was_begun_for_one_person_is_not_sent_to_another(sign_in: Sig
     await expect(line).to_have_value("Linus, and you")
     await page.get_by_test_id("person-grace").click()
     await expect(line).to_have_value("")
+
+
+async def test_each_line_runs_in_its_own_direction(sign_in: SignIn) -> None:
+    page = await sign_in("margaret")
+    for text, direction in (("שלום, Grace", "rtl"), ("And from left to right", "ltr")):
+        await write(page, "grace", text)
+        line = page.get_by_test_id("message").filter(has_text=text).locator("p")
+        await expect(line.last).to_have_css("direction", direction)
