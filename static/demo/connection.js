@@ -20,6 +20,7 @@ export class ConnectionView {
   constructor(root, client) {
     this.state = part(root, "connection-state");
     this.again = part(root, "connect-again");
+    this.me = part(root, "me");
     this.again.addEventListener("click", () => client.reconnect());
     client.addEventListener("state", (event) => this.show(/** @type {CustomEvent} */ (event).detail));
   }
@@ -28,8 +29,10 @@ export class ConnectionView {
   show({ state, code, retryIn }) {
     this.state.dataset.state = state;
     this.state.textContent = describe(state, code, retryIn);
+    const hadFocus = document.activeElement === this.again;
     this.again.hidden = retryIn === null && (state !== "disconnected" || code === CloseCode.NORMAL);
     this.again.textContent = retryIn === null ? "Connect again" : "Try now";
+    if (hadFocus && this.again.hidden) this.me.focus({ preventScroll: true });
   }
 }
 

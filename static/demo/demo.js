@@ -41,7 +41,7 @@ async function begin() {
 async function signIn(username, beside) {
   try {
     const { user } = await http.post("/demo/sign-in", { username });
-    open(user, beside ?? undefined);
+    open(user, beside ?? undefined).focus();
   } catch (error) {
     showWelcome(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
   }
@@ -60,8 +60,10 @@ function open(user, beside) {
   stage.addEventListener("leave", (event) => {
     stage.close();
     showWelcome(/** @type {CustomEvent} */ (event).detail);
+    part(welcome, "welcome-heading").focus({ preventScroll: true });
   });
   stage.open(user, beside);
+  return stage;
 }
 
 /** @param {string} why */

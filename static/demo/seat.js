@@ -9,7 +9,7 @@ import { DoorbellToasts } from "../toast/toast.js";
 import { Audit } from "./audit.js";
 import { ConnectionView } from "./connection.js";
 import { ConversationView } from "./conversation.js";
-import { avatar, named, part } from "./dom.js";
+import { avatar, el, named, part } from "./dom.js";
 import { HidingView } from "./hiding.js";
 import { Line } from "./line.js";
 import { PeopleView } from "./people.js";
@@ -45,6 +45,7 @@ export class Seat extends EventTarget {
     const attempt = (/** @type {() => Promise<unknown>} */ action) => void this.attempt(action);
 
     part(root, "me").replaceChildren(named(this.name));
+    part(root, "me").id = `seat-${user.id}`;
     part(root, "me").parentElement?.before(avatar(user.username, this.name));
     root.dataset.testid = `seat-${user.username}`;
     root.setAttribute("aria-label", this.name);
@@ -84,6 +85,19 @@ export class Seat extends EventTarget {
 
   async open() {
     await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.hiding.load()]));
+  }
+
+  focus() {
+    part(this.root, "me").focus({ preventScroll: true });
+  }
+
+  /** The way around the lists, for the keyboard, to whoever sits beside. @param {Seat} [next] */
+  leadTo(next) {
+    const skip = /** @type {HTMLAnchorElement} */ (part(this.root, "skip"));
+    skip.hidden = !next;
+    if (!next) return;
+    skip.href = `#seat-${next.user.id}`;
+    skip.replaceChildren(el("span", {}, "To ", named(next.name)));
   }
 
   close() {

@@ -31,7 +31,15 @@ export class Stage extends EventTarget {
     this.lab = new LabView(root);
     this.promises = new PromisesView(root);
     this.console = new ConsoleView(root);
-    part(root, "brief-close").addEventListener("click", () => (part(root, "brief").hidden = true));
+    part(root, "brief-close").addEventListener("click", () => {
+      part(root, "brief").hidden = true;
+      this.focus();
+    });
+  }
+
+  /** For whoever has pressed a button that is gone. */
+  focus() {
+    this.#seats[0]?.focus();
   }
 
   /**
@@ -91,8 +99,10 @@ export class Stage extends EventTarget {
   /** @param {Seat} seat */
   #remove(seat) {
     this.#seats = this.#seats.filter((other) => other !== seat);
+    const hadFocus = seat.root.contains(document.activeElement);
     seat.close();
     this.#arrange();
+    if (hadFocus) this.focus();
   }
 
   /** @param {Seat} seat */
@@ -118,8 +128,7 @@ export class Stage extends EventTarget {
     try {
       const { user, token } = await this.http.post("/demo/sign-in", seat.token ? { username, token: true } : { username });
       this.#remove(seat);
-      const { root } = this.#take(user, token);
-      part(root, "me").focus({ preventScroll: true });
+      this.#take(user, token).focus();
     } catch (error) {
       this.#say(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
     }
@@ -131,12 +140,15 @@ export class Stage extends EventTarget {
     this.lab.show(seats);
     this.promises.show(seats);
     this.console.show(seats.map(({ user, name }) => ({ username: user.username, name })));
+    seats.forEach((seat, index) => seat.leadTo(seats[index + 1]));
     const strip = part(this.root, "beside");
+    const hadFocus = strip.contains(document.activeElement);
     strip.hidden = seats.length !== 1;
     const taken = seats[0]?.user.username;
     part(strip, "beside-people").replaceChildren(
       ...this.people.filter(({ username }) => username !== taken).map((person) => this.#invitation(person)),
     );
+    if (hadFocus) seats.at(-1)?.focus();
   }
 
   /** @param {Demo.Person} person */

@@ -126,7 +126,23 @@ async def test_the_whole_demo_by_the_keyboard_alone(sign_in: SignIn, server: Ser
     await page.keyboard.press("Enter")
     for name in ("ada", "grace"):
         await connected(page, name)
+    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True)).to_be_focused()
 
+    # To the second person and back, past the first one's lists.
+    await press_until(page, "Shift+Tab", "skip-seat")
+    await expect(page.get_by_role("link", name="To Grace Hopper")).to_be_in_viewport(ratio=1)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True)).to_be_focused()
+    await press_until(page, "Tab", "sign-out")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True)).to_be_focused()
+    await expect(page.get_by_test_id("skip-seat")).to_be_hidden()
+    await press_until(page, "Tab", "beside-grace")
+    await page.keyboard.press("Enter")
+    await connected(page, "grace")
+    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True)).to_be_focused()
+
+    await page.get_by_role("heading", name="Ada Lovelace", exact=True).focus()
     await expect(page.get_by_test_id("seat-ada").get_by_test_id("person-grace")).to_be_visible()
     await press_until(page, "Tab", "person-grace")
     await page.keyboard.press("Enter")
