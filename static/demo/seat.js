@@ -69,7 +69,8 @@ export class Seat extends EventTarget {
     root.addEventListener("notification-open", (event) => this.#open(event));
     root.addEventListener("notification-error", (event) => this.#report(detail(event)));
     part(root, "read-all").addEventListener("click", () => attempt(() => client.markAllRead()));
-    client.addEventListener("toast", (event) => toasts.show(detail(event)));
+    client.addEventListener("toast", (event) => toasts.show(this.#addressed(detail(event))));
+    toasts.addEventListener("toast-open", (event) => this.#openToast(event));
     client.addEventListener("change", (event) => this.#changed(detail(event)));
     client.addEventListener("synced", () => attempt(() => client.readPresence()));
     client.addEventListener("error", (event) => this.#report(detail(event)));
@@ -123,6 +124,19 @@ export class Seat extends EventTarget {
     if (!actor || !message_id) return;
     event.preventDefault();
     this.people.choose(actor);
+    part(this.root, "conversation-heading").parentElement?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** A toast says "Open" if it has an address: where there is a conversation to go to, it gets one. @param {Doorbell.Notification} row */
+  #addressed(row) {
+    return row.url || !row.actor || !row.message_id ? row : { ...row, url: `#seat-${this.user.id}` };
+  }
+
+  /** What is opened has been read. @param {Event} event */
+  #openToast(event) {
+    const { id } = detail(event);
+    if (this.client.inbox.get(id)?.is_read === false) this.attempt(() => this.client.markRead(id));
+    this.#open(event);
   }
 
   /** @param {Doorbell.InboxChange} change */

@@ -17,9 +17,10 @@ async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pai
     await ada.get_by_test_id("message-input").fill("From one side to the other")
     await ada.get_by_test_id("send").click()
     hers = page.locator("doorbell-toasts[data-for='Grace Hopper']").get_by_test_id("toast")
-    await expect(hers.filter(has_text="From one side to the other")).to_be_visible()
-
-    await grace.get_by_test_id("person-ada").click()
+    toast = hers.filter(has_text="From one side to the other")
+    await toast.get_by_role("link", name="Open: New message from ada").click()
+    await expect(toast).to_have_count(0)
+    await expect(grace.get_by_test_id("message-input")).to_be_focused()
     sent = ada.get_by_test_id("message").filter(has_text="From one side to the other")
     await expect(sent.locator(".receipt")).to_have_text("Read")
     await kept(page, "ada", "grace")
