@@ -85,8 +85,13 @@ export class DoorbellList extends HTMLElement {
     this.#list.hidden = rows.length === 0;
     this.#empty.textContent = this.getAttribute("empty") ?? "Nothing yet.";
     this.#empty.hidden = rows.length > 0;
+    const wasAtMore = document.activeElement === this.#more;
     this.#more.hidden = all.length <= this.#atMost && (inbox?.next ?? null) === null;
     if (focus) this.#refocus(focus);
+    // The last of it was loaded by the keyboard: go on from there, and not from the page's beginning.
+    else if (wasAtMore && this.#more.hidden) {
+      /** @type {HTMLElement | null} */ (this.#list.querySelector("li:last-child button"))?.focus();
+    }
   }
 
   #loadMore() {

@@ -91,8 +91,12 @@ async def test_older_ones_are_loaded_on_demand(sign_in: SignIn) -> None:
     await expect(items).to_have_count(50)
     await panel.get_by_test_id("load-more").click()
     await expect(items).to_have_count(100)
-    await panel.get_by_test_id("load-more").click()
+    await panel.get_by_test_id("load-more").press("Enter")
     await expect(items.filter(has_text="Ring 1 of 120")).to_have_count(1)
+    # The button is gone, and the focus goes on from where it was.
+    await expect(panel.get_by_test_id("load-more")).to_be_hidden()
+    await expect(items.last.get_by_test_id("remove")).to_be_visible()
+    assert await page.evaluate("document.activeElement.closest('[data-testid=notification-item]') !== null")
 
 
 async def test_the_desktop_is_asked_for_on_a_click_and_told_only_behind_a_hidden_page(
