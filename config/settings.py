@@ -3,6 +3,7 @@
 Production sets DEBUG=False, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL and REDIS_URL; see .env.example.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,12 @@ def env_bool(name: str, *, default: bool) -> bool:
 
 
 def env_number(name: str, *, default: float) -> float:
-    """Read a number, whole if it is written so."""
+    """Read a number that is finite and not below zero."""
     value = env.str(name, default=str(default))
-    try:
-        number = float(value)
-    except ValueError:
-        raise ImproperlyConfigured(f"Unexpected value {name}={value!r}, use a number") from None
-    return int(number) if number.is_integer() else number
+    # No sign, no exponent, no "nan": of all that float() takes only this is meant in an environment.
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        raise ImproperlyConfigured(f"Unexpected value {name}={value!r}, use a number")
+    return float(value)
 
 
 DEBUG = env_bool("DEBUG", default=True)
@@ -110,7 +110,7 @@ def database(url: str) -> dict[str, Any]:
         settings["CONN_HEALTH_CHECKS"] = True
         settings.setdefault("OPTIONS", {})["pool"] = {
             "min_size": 2,
-            "max_size": env_number("DATABASE_POOL_SIZE", default=20),
+            "max_size": int(env_number("DATABASE_POOL_SIZE", default=20)),
             "timeout": 10,
             # Its tries are further and further apart, and nobody else tries meanwhile: with the default of 300 s a
             # server stayed dark for 49 s after 70 s without PostgreSQL. After so long the next caller tries anew.
@@ -167,7 +167,7 @@ if TRUST_PROXY:
 # Only the proxy knows the way in over HTTPS; those who ask after the process's health come past it.
 SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=TRUST_PROXY and SESSION_COOKIE_SECURE)
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
-SECURE_HSTS_SECONDS = env_number("HSTS_SECONDS", default=0)
+SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", default=0))
 # Whether other names under this domain are for HTTPS only isn't Doorbell's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"

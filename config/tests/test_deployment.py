@@ -159,6 +159,8 @@ def test_over_https_a_browser_is_told_to_stay_there(settings, db):
         ),
         ({"REALTIME_SWEEP_SECONDS": "soon"}, "Unexpected value REALTIME_SWEEP_SECONDS='soon', use a number"),
         ({"DATABASE_POOL_SIZE": "many"}, "Unexpected value DATABASE_POOL_SIZE='many', use a number"),
+        ({"REALTIME_LEASE_SECONDS": "nan"}, "Unexpected value REALTIME_LEASE_SECONDS='nan', use a number"),
+        ({"HSTS_SECONDS": "-1"}, "Unexpected value HSTS_SECONDS='-1', use a number"),
         ({"REALTIME_RELAY": "perhaps"}, "Unexpected value REALTIME_RELAY='perhaps', use True or False"),
     ],
 )
