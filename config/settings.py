@@ -204,7 +204,7 @@ LOGGING = {
 REDIS_URL = env.str("REDIS_URL", default="")
 REALTIME_PREFIX = env.str("REALTIME_PREFIX", default="doorbell")
 # Or channels_redis.pubsub.RedisPubSubChannelLayer, or channels_redis.core.RedisChannelLayer.
-REALTIME_LAYER = env.str("REALTIME_LAYER", default="realtime.layers.GuardedRedisLayer")
+REALTIME_LAYER = env.str("REALTIME_LAYER", default="realtime.channel_layer.GuardedRedisLayer")
 _core = REALTIME_LAYER.startswith("channels_redis.core.")
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:

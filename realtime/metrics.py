@@ -17,11 +17,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
+from realtime.channel_layer import GuardedRedisLayer
 
 from . import counts, hub, state
 from .connection import Connection
 from .db import in_thread
-from .layers import GuardedRedisLayer
 from .presence import presence
 from .relay import relay
 from .views import SECONDS, database_answers

@@ -188,7 +188,7 @@ async def test_with_a_redis_that_was_never_there_all_arrives_by_sweeps_and_the_l
 ):
     settings.CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "realtime.layers.GuardedRedisLayer",
+            "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
             "CONFIG": {"hosts": ["redis://127.0.0.1:1"], "prefix": "doorbell"},
         }
     }

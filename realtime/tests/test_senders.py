@@ -9,7 +9,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime import senders, tasks
-from realtime.layers import GuardedRedisLayer
+from realtime.channel_layer import GuardedRedisLayer
 from realtime.senders import LocalSender, LoopSender, RedisSender, Unsent, sender
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from realtime import subscriber as subscriber_module
-from realtime.subscriber import Subscriber
+from realtime.channel_layer import subscriber as subscriber_module
+from realtime.channel_layer.subscriber import Subscriber
 from realtime.tests.client import eventually
 
 # Nobody listens there.

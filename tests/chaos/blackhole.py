@@ -23,7 +23,7 @@ import redis
 import uvloop
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime.layers import GuardedRedisLayer
+from realtime.channel_layer import GuardedRedisLayer
 from tools.services import RedisServer
 
 LAYERS = {"stock": RedisPubSubChannelLayer, "guarded": GuardedRedisLayer}

@@ -9,7 +9,7 @@ import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis import Redis, RedisError
 
-from realtime.layers import GuardedRedisLayer
+from realtime.channel_layer import GuardedRedisLayer
 from realtime.senders import RedisSender
 from tools.services import RedisServer
 

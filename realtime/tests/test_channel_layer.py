@@ -3,9 +3,9 @@ import asyncio
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime import layers
-from realtime.layers import GuardedRedisLayer
-from realtime.subscriber import Subscriber
+from realtime.channel_layer import GuardedRedisLayer
+from realtime.channel_layer import layer as layer_module
+from realtime.channel_layer.subscriber import Subscriber
 
 # Nobody listens there: what a test needs of Redis it says itself.
 HOSTS = ["redis://127.0.0.1:1"]
@@ -68,7 +68,7 @@ async def test_a_message_that_cannot_be_read_is_counted_and_passed_over(layer, d
 
 @pytest.mark.parametrize(("bound", "value"), [("MOST_MESSAGES", 10), ("MOST_BYTES", 10 * 1000)])
 async def test_what_a_receiver_leaves_lying_is_bounded_and_becomes_a_gap(layer, monkeypatch, bound, value):
-    monkeypatch.setattr(layers, bound, value)
+    monkeypatch.setattr(layer_module, bound, value)
     gaps = []
     layer.on_gap(lambda: gaps.append(layer.dropped))
     channel = await joined(layer)
@@ -113,7 +113,7 @@ async def test_before_anybody_subscribed_nothing_is_known_of_redis():
 
 
 async def test_without_redis_a_channel_is_made_and_a_join_raises_and_is_remembered(monkeypatch):
-    monkeypatch.setattr("realtime.subscriber.CONFIRM_SECONDS", 0.05)
+    monkeypatch.setattr("realtime.channel_layer.subscriber.CONFIRM_SECONDS", 0.05)
     layer = GuardedRedisLayer(hosts=HOSTS)
     channel = await layer.new_channel()
     with pytest.raises(TimeoutError):
@@ -126,7 +126,7 @@ async def test_without_redis_a_channel_is_made_and_a_join_raises_and_is_remember
 
 
 def test_each_event_loop_has_connections_of_its_own_that_are_closed_with_it(monkeypatch):
-    monkeypatch.setattr("realtime.subscriber.CONFIRM_SECONDS", 0.01)
+    monkeypatch.setattr("realtime.channel_layer.subscriber.CONFIRM_SECONDS", 0.01)
     layer = GuardedRedisLayer(hosts=HOSTS)
     seen = []
 
