@@ -5,7 +5,8 @@ from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 
-from .presence import presence
+from realtime.presence.writer import presence
+
 from .routing import websocket_urlpatterns
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]

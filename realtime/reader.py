@@ -8,13 +8,13 @@ from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
 from messaging.stamping import stamp
+from realtime.presence.writer import presence
 
 from . import counts, protocol
 from .conf import conf
 from .connection import Connection
 from .db import in_thread
 from .feed import Feed
-from .presence import presence
 from .replay import plan
 from .tasks import spawn
 

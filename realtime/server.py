@@ -18,10 +18,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from realtime.presence.writer import presence
+
 from . import receivers, state
 from .drain import close_sockets
 from .hub import running_hub
-from .presence import presence
 
 # From the connection, or the first byte of a further request, to the end of its head; and then to that of its body.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0

@@ -9,7 +9,7 @@ from django.db import connections
 
 from realtime import hub, receivers, tasks
 from realtime.db import in_thread
-from realtime.presence import presence
+from realtime.presence.writer import presence
 from realtime.relay import relay
 from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
 from realtime.tests.processes import Process
@@ -104,7 +104,7 @@ async def stop_presence():
 @pytest.fixture
 async def server(transactional_db, monkeypatch):
     # It is slept through at each test's end.
-    monkeypatch.setattr("realtime.presence.GATHER_SECONDS", 0.005)
+    monkeypatch.setattr("realtime.presence.writer.GATHER_SECONDS", 0.005)
     # The first heartbeat comes at random: in between whatever a test listens to, if that takes a second or more.
     monkeypatch.setattr("realtime.upkeep.BEAT_SECONDS", 1_000_000)
     running = Server()

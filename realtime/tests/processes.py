@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from realtime.presence import Presence
+from realtime.presence.writer import Presence
 from realtime.tests.client import PATIENCE
 
 

@@ -17,7 +17,7 @@ from realtime import consumers, protocol, reader, state
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.hub import running_hub
-from realtime.presence import presence
+from realtime.presence.writer import presence
 from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,9 +9,9 @@ from django.db.models.functions import Now
 
 from messaging import profiles
 from messaging.models import UserProfile
-from realtime import leases
-from realtime.leases import Closed, Fenced, Opened
 from realtime.models import Connection, ServerProcess
+from realtime.presence import leases
+from realtime.presence.leases import Closed, Fenced, Opened
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from django.db import OperationalError, connection, transaction
 from conftest import size
 from messaging import profiles
 from messaging.models import UserProfile
-from realtime import leases
 from realtime.models import Connection, ServerProcess
+from realtime.presence import leases
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import closed, grace_is_over, lease_is_over, opened, shown

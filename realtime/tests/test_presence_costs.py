@@ -12,9 +12,10 @@ from django.test import Client
 from conftest import size
 from messaging import profiles
 from messaging.models import Contact, Notification, UserProfile
-from realtime import leases, upkeep
-from realtime import presence as presence_module
+from realtime import upkeep
 from realtime.models import Connection
+from realtime.presence import leases
+from realtime.presence import writer as presence_module
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import opened, shown

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 
 from conftest import size
 from messaging.models import UserProfile
-from realtime import leases
-from realtime import presence as presence_module
 from realtime.models import Connection
+from realtime.presence import leases
+from realtime.presence import writer as presence_module
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import Process, wait_for
 

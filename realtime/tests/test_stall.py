@@ -11,10 +11,10 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from messaging.models import UserProfile
-from realtime import leases
 from realtime.auth import issue_ticket, use_ticket, valid_logins
 from realtime.db import THREADS, in_thread
 from realtime.models import Connection, ServerProcess
+from realtime.presence import leases
 from realtime.tests.client import PATIENCE, sign_in, tell
 from realtime.tests.test_leases import closed, grace_is_over, opened, shown
 

@@ -8,9 +8,9 @@ from django.core.management import call_command
 from django.db.models.functions import Now
 
 from messaging.models import UserProfile
-from realtime import leases
-from realtime.leases import Opened
 from realtime.models import Connection, ServerProcess
+from realtime.presence import leases
+from realtime.presence.leases import Opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

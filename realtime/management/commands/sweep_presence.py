@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from realtime import leases
+from realtime.presence import leases
 
 
 class Command(BaseCommand):

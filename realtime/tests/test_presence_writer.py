@@ -8,11 +8,11 @@ from django.db import DataError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from messaging.models import Message, Notification, UserProfile
-from realtime import leases
-from realtime import presence as presence_module
 from realtime.db import in_thread
 from realtime.models import Connection, ServerProcess
-from realtime.presence import presence
+from realtime.presence import leases
+from realtime.presence import writer as presence_module
+from realtime.presence.writer import presence
 from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell
 from realtime.tests.conftest import stop_presence
 from realtime.tests.processes import wait_for

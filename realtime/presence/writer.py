@@ -17,8 +17,10 @@ from collections.abc import Callable, Collection
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from . import counts, leases, protocol, receivers
-from .conf import conf
+from realtime import counts, protocol, receivers
+from realtime.conf import conf
+
+from . import leases
 from .leases import Closed, Fenced, Opened
 
 logger = logging.getLogger(__name__)

@@ -20,9 +20,8 @@ from django.db.models.functions import Now, RowNumber
 from messaging import profiles
 from messaging.models import UserProfile
 from messaging.retrying import retried
-
-from .conf import conf
-from .models import Connection, ServerProcess
+from realtime.conf import conf
+from realtime.models import Connection, ServerProcess
 
 logger = logging.getLogger(__name__)
 
