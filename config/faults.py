@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST
 from messaging import http, notifications, tokens
 from messaging.exceptions import Invalid, MessagingError, NotJson
 from messaging.notification_types import LEVELS
-from realtime import protocol, receivers
+from realtime import protocol
+from realtime.outbound import receivers
 from realtime.presence import leases
 
 View = Callable[[HttpRequest], HttpResponse]

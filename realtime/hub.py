@@ -12,12 +12,12 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 from realtime.channel_layer import GuardedRedisLayer
+from realtime.outbound.receivers import ENVELOPE, PRESENCE_GROUP, user_group
 
 from . import counts, tasks
 from .connection import Connection
 from .feed import Feed
 from .reader import Reader
-from .receivers import ENVELOPE, PRESENCE_GROUP, user_group
 from .tasks import end, spawn
 from .upkeep import Upkeep
 

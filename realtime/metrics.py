@@ -18,12 +18,12 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
 from realtime.channel_layer import GuardedRedisLayer
+from realtime.outbound.relay import relay
 from realtime.presence.writer import presence
 
 from . import counts, hub, state
 from .connection import Connection
 from .db import in_thread
-from .relay import relay
 from .views import SECONDS, database_answers
 
 LAG_EVERY_SECONDS = 0.25

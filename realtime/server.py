@@ -20,9 +20,10 @@ from websockets.protocol import State
 
 from realtime.presence.writer import presence
 
-from . import receivers, state
+from . import state
 from .drain import close_sockets
 from .hub import running_hub
+from .outbound import receivers
 
 # From the connection, or the first byte of a further request, to the end of its head; and then to that of its body.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0

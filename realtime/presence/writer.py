@@ -17,8 +17,9 @@ from collections.abc import Callable, Collection
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from realtime import counts, protocol, receivers
+from realtime import counts, protocol
 from realtime.conf import conf
+from realtime.outbound import receivers
 
 from . import leases
 from .leases import Closed, Fenced, Opened

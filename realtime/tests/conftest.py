@@ -7,10 +7,11 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import hub, receivers, tasks
+from realtime import hub, tasks
 from realtime.db import in_thread
+from realtime.outbound import receivers
+from realtime.outbound.relay import relay
 from realtime.presence.writer import presence
-from realtime.relay import relay
 from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
 from realtime.tests.processes import Process
 

@@ -12,7 +12,7 @@ from messaging.notifications import mark_read
 from messaging.tests.replica import fresh_read
 from realtime import hub as hub_module
 from realtime.db import in_thread
-from realtime.receivers import ENVELOPE, envelope, flush, user_group
+from realtime.outbound.receivers import ENVELOPE, envelope, flush, user_group
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, eventually, tell, tell_one_by_one
 

@@ -26,7 +26,7 @@ from realtime import replay, tasks, upkeep
 from realtime.auth import Login
 from realtime.connection import Connection
 from realtime.hub import Hub
-from realtime.receivers import envelope, frame_of
+from realtime.outbound.receivers import envelope, frame_of
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, Copy, tell
 

@@ -8,7 +8,7 @@ from messaging.stamping import stamp
 from realtime import connection as connection_module
 from realtime import reader as reader_module
 from realtime.db import in_thread
-from realtime.receivers import envelope
+from realtime.outbound.receivers import envelope
 from realtime.tests.client import eventually, tell, tell_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)

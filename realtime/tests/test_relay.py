@@ -15,10 +15,10 @@ from django.db import OperationalError, connection, transaction
 from messaging import notifications
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import notify, notify_many
-from realtime import receivers
-from realtime import relay as relay_module
-from realtime.relay import Relay, relay
-from realtime.senders import Unsent
+from realtime.outbound import receivers
+from realtime.outbound import relay as relay_module
+from realtime.outbound.publishers import Unsent
+from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
 
 pytestmark = pytest.mark.django_db(transaction=True)

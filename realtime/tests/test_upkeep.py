@@ -17,7 +17,7 @@ from messaging.notifications import notify
 from messaging.stamping import stamp
 from realtime import auth, upkeep
 from realtime.db import in_thread
-from realtime.relay import relay
+from realtime.outbound.relay import relay
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell, tell_one_by_one
 

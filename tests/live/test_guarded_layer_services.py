@@ -10,7 +10,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis import Redis, RedisError
 
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.senders import RedisSender
+from realtime.outbound.publishers import RedisSender
 from tools.services import RedisServer
 
 PATIENCE = 60

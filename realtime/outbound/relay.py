@@ -18,9 +18,9 @@ from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from messaging import notifications
+from realtime import db
 
-from . import db
-from .senders import Message, Sender, Unsent, sender
+from .publishers import Message, Sender, Unsent, sender
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from django.db.models.signals import post_delete, post_save
 from messaging import signals
 from messaging.models import ApiToken
 from messaging.notifications import Revision
+from realtime import counts, protocol
+from realtime.conf import conf
 
-from . import counts, protocol
-from .conf import conf
 from .relay import relay
 
 # The version of the envelope in which a hub gets things. A hub ignores what it doesn't know.

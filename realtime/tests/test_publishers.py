@@ -8,9 +8,10 @@ import redis
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime import senders, tasks
+from realtime import tasks
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.senders import LocalSender, LoopSender, RedisSender, Unsent, sender
+from realtime.outbound import publishers
+from realtime.outbound.publishers import LocalSender, LoopSender, RedisSender, Unsent, sender
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
@@ -47,7 +48,7 @@ class Client:
 def clock(monkeypatch):
     """The time by which the breaker goes: a list with one number."""
     now = [1000.0]
-    monkeypatch.setattr(senders, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(publishers, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -63,7 +64,7 @@ def to_redis(client, monkeypatch):
         client.closed = False
         return client
 
-    monkeypatch.setattr(senders, "_client", make)
+    monkeypatch.setattr(publishers, "_client", make)
     return RedisSender(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
 
 
@@ -92,7 +93,7 @@ def test_a_batch_leaves_in_one_pipeline_as_the_layer_would_send_it(to_redis, cli
 @pytest.mark.parametrize("kind", [RedisPubSubChannelLayer, GuardedRedisLayer])
 def test_with_several_hosts_a_group_goes_where_the_layer_listens(monkeypatch, kind):
     clients = [Client(), Client(), Client()]
-    monkeypatch.setattr(senders, "_client", lambda options: clients[options["number"]])
+    monkeypatch.setattr(publishers, "_client", lambda options: clients[options["number"]])
     layer = kind(hosts=[{**HOSTS[0], "number": number} for number in range(3)], prefix="doorbell")
     to_redis = RedisSender(layer)
     groups = [f"user.{number}" for number in range(60)]
@@ -154,7 +155,7 @@ def test_a_host_that_is_away_keeps_nothing_from_the_others(monkeypatch):
     away, well = Client(), Client()
     away.error = redis.ConnectionError("away")
     clients = [away, well]
-    monkeypatch.setattr(senders, "_client", lambda options: clients[options["number"]])
+    monkeypatch.setattr(publishers, "_client", lambda options: clients[options["number"]])
     hosts = [{**HOSTS[0], "number": number} for number in range(2)]
     to_redis = RedisSender(RedisPubSubChannelLayer(hosts=hosts, prefix="doorbell"))
     messages = [(f"user.{number}", {"number": number}) for number in range(40)]
@@ -178,7 +179,7 @@ def test_a_name_that_leads_nowhere_opens_the_breaker_like_any_failure(monkeypatc
 
 
 def test_a_client_has_its_address_resolved_and_short_timeouts():
-    client = senders._client({"address": "redis://:secret@localhost:6399/2"})
+    client = publishers._client({"address": "redis://:secret@localhost:6399/2"})
     options = client.connection_pool.connection_kwargs
     assert options["host"] in ("127.0.0.1", "::1")
     assert (options["port"], options["db"], options["password"]) == (6399, 2, "secret")
@@ -189,11 +190,11 @@ def test_a_client_has_its_address_resolved_and_short_timeouts():
 
 
 def test_a_client_takes_every_form_of_host_that_the_layer_takes():
-    by_port = senders._client({"host": "127.0.0.1", "port": 6399})
+    by_port = publishers._client({"host": "127.0.0.1", "port": 6399})
     assert by_port.connection_pool.connection_kwargs["port"] == 6399
-    by_options = senders._client({"address": "redis://127.0.0.1:6399", "password": "secret"})
+    by_options = publishers._client({"address": "redis://127.0.0.1:6399", "password": "secret"})
     assert by_options.connection_pool.connection_kwargs["password"] == "secret"
-    by_sentinel = senders._client({"sentinels": [("127.0.0.1", 26399)], "master_name": "main"})
+    by_sentinel = publishers._client({"sentinels": [("127.0.0.1", 26399)], "master_name": "main"})
     assert isinstance(by_sentinel.connection_pool, redis.sentinel.SentinelConnectionPool)
     assert by_sentinel.connection_pool.service_name == "main"
     for client in (by_port, by_options, by_sentinel):
@@ -201,7 +202,7 @@ def test_a_client_takes_every_form_of_host_that_the_layer_takes():
 
 
 def test_a_host_that_is_encrypted_keeps_its_name():
-    client = senders._client({"address": "rediss://localhost:6399"})
+    client = publishers._client({"address": "rediss://localhost:6399"})
     assert client.connection_pool.connection_kwargs["host"] == "localhost"
     client.close()
 

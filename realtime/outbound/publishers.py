@@ -17,8 +17,8 @@ from channels_redis.utils import _consistent_hash, decode_hosts
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from . import tasks
-from .tasks import spawn
+from realtime import tasks
+from realtime.tasks import spawn
 
 Message = tuple[str, dict[str, Any]]
 
