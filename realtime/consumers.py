@@ -11,13 +11,13 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
+from realtime.delivery.client_socket import Connection, Send
+from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence
 
 from . import auth, counts, protocol, state
 from .conf import conf
-from .connection import Connection, Send
 from .db import in_thread
-from .hub import running_hub
 from .pacing import paced
 from .protocol import CloseCode
 

@@ -18,12 +18,13 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
 from realtime.channel_layer import GuardedRedisLayer
+from realtime.delivery.client_socket import Connection
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence
 
-from . import counts, hub, state
-from .connection import Connection
+from . import counts, state
 from .db import in_thread
+from .delivery import hub
 from .views import SECONDS, database_answers
 
 LAG_EVERY_SECONDS = 0.25

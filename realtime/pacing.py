@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from .connection import Send
+from realtime.delivery.client_socket import Send
 
 
 def paced(send: Send) -> Send:

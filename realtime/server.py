@@ -18,11 +18,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from realtime.delivery.drain import close_sockets
+from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence
 
 from . import state
-from .drain import close_sockets
-from .hub import running_hub
 from .outbound import receivers
 
 # From the connection, or the first byte of a further request, to the end of its head; and then to that of its body.

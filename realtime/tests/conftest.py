@@ -7,8 +7,9 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import hub, tasks
+from realtime import tasks
 from realtime.db import in_thread
+from realtime.delivery import hub
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence
@@ -107,7 +108,7 @@ async def server(transactional_db, monkeypatch):
     # It is slept through at each test's end.
     monkeypatch.setattr("realtime.presence.writer.GATHER_SECONDS", 0.005)
     # The first heartbeat comes at random: in between whatever a test listens to, if that takes a second or more.
-    monkeypatch.setattr("realtime.upkeep.BEAT_SECONDS", 1_000_000)
+    monkeypatch.setattr("realtime.delivery.sweeps.BEAT_SECONDS", 1_000_000)
     running = Server()
     yield running
     await running.stop()

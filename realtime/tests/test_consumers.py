@@ -13,10 +13,11 @@ from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
 from messaging.stamping import stamp
-from realtime import consumers, protocol, reader, state
+from realtime import consumers, protocol, state
 from realtime.conf import conf
 from realtime.db import in_thread
-from realtime.hub import running_hub
+from realtime.delivery import recovery
+from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence
 from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
 
@@ -101,7 +102,7 @@ async def test_the_contacts_who_are_online_come_second(server, ada, grace, linus
 
 async def test_who_talks_at_once_is_greeted_before_it_is_answered(server, ada, monkeypatch):
     """The reader takes its time: a client that doesn't wait for hello gets it first all the same."""
-    asked, go_on, read = asyncio.Event(), threading.Event(), reader._read
+    asked, go_on, read = asyncio.Event(), threading.Event(), recovery._read
     loop = asyncio.get_running_loop()
 
     def patient(*arguments):
@@ -109,7 +110,7 @@ async def test_who_talks_at_once_is_greeted_before_it_is_answered(server, ada, m
         assert go_on.wait(PATIENCE)
         return read(*arguments)
 
-    monkeypatch.setattr(reader, "_read", patient)
+    monkeypatch.setattr(recovery, "_read", patient)
     socket = await server.open(ada, since=0)
     await asked.wait()
     for command in ({"type": "ping", "ref": "a"}, {"type": "resume", "since": 0}, {"type": "nonsense"}):

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from realtime import drain
-from realtime.drain import close_sockets
+from realtime.delivery import drain
+from realtime.delivery.drain import close_sockets
 
 
 class Hub:

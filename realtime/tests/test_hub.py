@@ -10,8 +10,8 @@ from messaging import inboxes
 from messaging.models import Notification
 from messaging.notifications import mark_read
 from messaging.tests.replica import fresh_read
-from realtime import hub as hub_module
 from realtime.db import in_thread
+from realtime.delivery import hub as hub_module
 from realtime.outbound.receivers import ENVELOPE, envelope, flush, user_group
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, eventually, tell, tell_one_by_one
@@ -172,7 +172,7 @@ async def test_a_group_that_cannot_be_joined_delays_and_loses_nothing(server, ad
     # Where a group isn't joined the sweep comes every second, whatever is set.
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     monkeypatch.setattr(
-        "realtime.upkeep.Upkeep._sweep_seconds", lambda upkeep: 0.05 if upkeep._sick() else 60
+        "realtime.delivery.sweeps.Upkeep._sweep_seconds", lambda upkeep: 0.05 if upkeep._sick() else 60
     )
     socket = await server.connect(ada)
     assert not server.feed(ada).joined

@@ -19,13 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from messaging import announcements, inboxes, notifications, schemas
 from messaging.tests.replica import check_counts, fresh_read
-from realtime import connection as connection_module
-from realtime import feed as feed_module
-from realtime import reader as reader_module
-from realtime import replay, tasks, upkeep
+from realtime import tasks
 from realtime.auth import Login
-from realtime.connection import Connection
-from realtime.hub import Hub
+from realtime.delivery import client_socket as connection_module
+from realtime.delivery import recovery as reader_module
+from realtime.delivery import replay, sweeps
+from realtime.delivery import subscription as feed_module
+from realtime.delivery.client_socket import Connection
+from realtime.delivery.hub import Hub
 from realtime.outbound.receivers import envelope, frame_of
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, Copy, tell
@@ -345,8 +346,8 @@ def machine(ada, grace, settings, monkeypatch):
     settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = -1
-    monkeypatch.setattr(upkeep.Upkeep, "works", lambda self: [])
-    monkeypatch.setattr(upkeep, "ON_ITS_WAY_SECONDS", 0)
+    monkeypatch.setattr(sweeps.Upkeep, "works", lambda self: [])
+    monkeypatch.setattr(sweeps, "ON_ITS_WAY_SECONDS", 0)
     monkeypatch.setattr(feed_module, "GAP_SECONDS", 0.0005)
     monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 3)
     Inboxes.cast = {user.username: schemas.User(id=user.pk, username=user.username) for user in (ada, grace)}
@@ -365,7 +366,7 @@ FOUND = (AssertionError, Flaky)
 def test_a_hub_that_does_not_sweep_is_found_out(monkeypatch):
     async def skip(self: Any) -> None: ...
 
-    monkeypatch.setattr(upkeep.Upkeep, "sweep", skip)
+    monkeypatch.setattr(sweeps.Upkeep, "sweep", skip)
     with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 

@@ -12,7 +12,7 @@ from django.test import Client
 from conftest import size
 from messaging import profiles
 from messaging.models import Contact, Notification, UserProfile
-from realtime import upkeep
+from realtime.delivery import sweeps
 from realtime.models import Connection
 from realtime.presence import leases
 from realtime.presence import writer as presence_module
@@ -114,7 +114,7 @@ def coming_online_costs(user):
     with batch.counted():
         leases.record(process, [opened(user)])
     with reading.counted():
-        upkeep._read_presence([user.pk])
+        sweeps._read_presence([user.pk])
     client = Client()
     client.force_login(user)
     with answer.counted():

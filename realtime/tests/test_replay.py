@@ -5,7 +5,7 @@ import pytest
 from messaging import schemas
 from messaging.inboxes import Missed, MissedRow
 from realtime import protocol
-from realtime.replay import plan
+from realtime.delivery.replay import plan
 
 
 def shape(pk):

@@ -11,15 +11,15 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
+from realtime import counts, tasks
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound.receivers import ENVELOPE, PRESENCE_GROUP, user_group
+from realtime.tasks import end, spawn
 
-from . import counts, tasks
-from .connection import Connection
-from .feed import Feed
-from .reader import Reader
-from .tasks import end, spawn
-from .upkeep import Upkeep
+from .client_socket import Connection
+from .recovery import Reader
+from .subscription import Feed
+from .sweeps import Upkeep
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from messaging import inboxes, profiles, pruning
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import notify
 from messaging.stamping import stamp
-from realtime import auth, upkeep
+from realtime import auth
 from realtime.db import in_thread
+from realtime.delivery import sweeps
 from realtime.outbound.relay import relay
 from realtime.tests import layers
 from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell, tell_one_by_one
@@ -155,14 +156,14 @@ async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(serve
 async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, settings, monkeypatch, work):
     settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 0.02
     settings.REALTIME_RECHECK_SECONDS = settings.REALTIME_HEARTBEAT_SECONDS = 0.02
-    monkeypatch.setattr(upkeep, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(sweeps, "BEAT_SECONDS", 0.02)
     calls = []
 
     async def fail(self):
         calls.append(work)
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(upkeep.Upkeep, work, fail)
+    monkeypatch.setattr(sweeps.Upkeep, work, fail)
     fail.__name__ = work
     socket = await server.connect(ada)
     await eventually(lambda: len(calls) >= 2)
@@ -194,7 +195,7 @@ async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ad
 
 
 async def test_heartbeats_come_by_themselves(server, ada, settings, monkeypatch):
-    monkeypatch.setattr(upkeep, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(sweeps, "BEAT_SECONDS", 0.02)
     settings.REALTIME_HEARTBEAT_SECONDS = 1
     socket = await server.open(ada)
     frames = await socket.until("heartbeat")
@@ -210,7 +211,7 @@ async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
 
 
 async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(server, ada, monkeypatch):
-    monkeypatch.setattr("realtime.connection.MOST_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr("realtime.delivery.client_socket.MOST_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, room=1)
     await in_thread(tell_one_by_one, ada, *"1234")
     await eventually(lambda: server.connection(ada).cursor == 4)
@@ -372,15 +373,15 @@ async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
     await eventually(lambda: server.hub.upkeep._swept_presence is not None)
     await server.hub.upkeep.sweep_presence()
     await in_thread(show, grace, is_online=True)
-    read = upkeep._read_presence
+    read = sweeps._read_presence
 
     def fail(users):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(upkeep, "_read_presence", fail)
+    monkeypatch.setattr(sweeps, "_read_presence", fail)
     with pytest.raises(OperationalError):
         await server.hub.upkeep.sweep_presence()
-    monkeypatch.setattr(upkeep, "_read_presence", read)
+    monkeypatch.setattr(sweeps, "_read_presence", read)
     await server.hub.upkeep.sweep_presence()
     await presence_of(socket, "grace", is_online=True)
 
@@ -414,7 +415,7 @@ async def test_status_notifications_toast_and_never_count(server, ada, grace):
 
 async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server, ada, grace, monkeypatch):
     monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
-    monkeypatch.setattr(upkeep, "PASSING_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(sweeps, "PASSING_PAUSE_SECONDS", 0)
 
     def prepare():
         for number in range(5):

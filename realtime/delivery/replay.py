@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from messaging.inboxes import MOST_REPLAYED_ROWS, Missed, MissedRow
+from realtime import protocol
 
-from . import protocol
-from .connection import Request
+from .client_socket import Request
 
 ROWS_A_FRAME = 100
 

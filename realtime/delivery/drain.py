@@ -4,9 +4,10 @@ import asyncio
 import math
 import random
 
-from .connection import Connection
+from realtime.protocol import CloseCode
+
+from .client_socket import Connection
 from .hub import Hub
-from .protocol import CloseCode
 
 STEP_SECONDS = 0.1
 # A few sockets are not worth the whole time.

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from .connection import Connection
+from .client_socket import Connection
 
 MOST_KEPT_FRAMES = 256
 # They are of use to a connection that is just being caught up. One that is stuck reads all of it from the database.

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from realtime import feed as feed_module
-from realtime.feed import MOST_KEPT_FRAMES, Feed
+from realtime.delivery import subscription as feed_module
+from realtime.delivery.subscription import MOST_KEPT_FRAMES, Feed
 from realtime.tests.client import eventually
 
 

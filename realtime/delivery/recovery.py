@@ -8,15 +8,15 @@ from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
 from messaging.stamping import stamp
+from realtime import counts, protocol
+from realtime.conf import conf
+from realtime.db import in_thread
 from realtime.presence.writer import presence
+from realtime.tasks import spawn
 
-from . import counts, protocol
-from .conf import conf
-from .connection import Connection
-from .db import in_thread
-from .feed import Feed
+from .client_socket import Connection
 from .replay import plan
-from .tasks import spawn
+from .subscription import Feed
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
 from messaging.stamping import stamp
+from realtime import auth, counts, protocol
+from realtime.conf import conf
+from realtime.db import in_thread
 
-from . import auth, counts, protocol
-from .conf import conf
-from .connection import Connection
-from .db import in_thread
-from .feed import Feed
+from .client_socket import Connection
+from .subscription import Feed
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,10 @@ from sys import getsizeof
 from typing import Any
 
 from messaging import schemas
-
-from . import counts, protocol
-from .auth import Login
-from .conf import conf
-from .tasks import spawn
+from realtime import counts, protocol
+from realtime.auth import Login
+from realtime.conf import conf
+from realtime.tasks import spawn
 
 logger = logging.getLogger(__name__)
 

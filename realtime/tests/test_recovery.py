@@ -5,9 +5,9 @@ from django.db import OperationalError, transaction
 
 from messaging import inboxes
 from messaging.stamping import stamp
-from realtime import connection as connection_module
-from realtime import reader as reader_module
 from realtime.db import in_thread
+from realtime.delivery import client_socket as connection_module
+from realtime.delivery import recovery as reader_module
 from realtime.outbound.receivers import envelope
 from realtime.tests.client import eventually, tell, tell_one_by_one
 

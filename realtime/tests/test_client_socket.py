@@ -3,11 +3,11 @@ import asyncio
 import pytest
 
 from messaging import schemas
-from realtime import connection as connection_module
 from realtime import protocol
 from realtime.auth import Login
 from realtime.conf import conf
-from realtime.connection import Connection
+from realtime.delivery import client_socket as connection_module
+from realtime.delivery.client_socket import Connection
 
 LOGIN = Login(schemas.User(id=1, username="ada"), "session")
 
