@@ -6,8 +6,7 @@ from typing import Any
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 from realtime.presence.writer import presence
-
-from .routing import websocket_urlpatterns
+from realtime.sockets.routing import websocket_urlpatterns
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 

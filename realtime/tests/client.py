@@ -14,7 +14,7 @@ from django.test import Client
 from messaging.notifications import notify
 from messaging.stamping import stamp
 from realtime.db import in_thread
-from realtime.routing import websocket_urlpatterns
+from realtime.sockets.routing import websocket_urlpatterns
 
 PATH = "/ws/notifications/"
 # Long enough for a busy machine: only a test that fails waits so long.

@@ -13,12 +13,13 @@ from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
 from messaging.stamping import stamp
-from realtime import consumers, protocol, state
+from realtime import protocol, state
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery import recovery
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence
+from realtime.sockets import consumers
 from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)

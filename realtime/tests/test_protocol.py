@@ -285,7 +285,7 @@ def test_the_twin_knows_the_same_close_codes_by_the_same_names():
 
 
 def test_the_twin_knows_the_same_words_of_the_handshake_and_the_same_limits():
-    from realtime import consumers
+    from realtime.sockets import consumers
 
     assert constant_of("SUBPROTOCOL") == protocol.SUBPROTOCOL
     assert constant_of("TICKET_PREFIX") == protocol.TICKET_PREFIX

@@ -11,15 +11,15 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
+from realtime import auth, counts, protocol, state
+from realtime.conf import conf
+from realtime.db import in_thread
 from realtime.delivery.client_socket import Connection, Send
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence
+from realtime.protocol import CloseCode
 
-from . import auth, counts, protocol, state
-from .conf import conf
-from .db import in_thread
-from .pacing import paced
-from .protocol import CloseCode
+from .backpressure import paced
 
 logger = logging.getLogger(__name__)
 
