@@ -9,8 +9,8 @@ import uvicorn
 import websockets
 from uvicorn.server import ServerState
 
-from realtime import server
-from realtime.server import HttpProtocol, SocketProtocol
+from realtime.server import server
+from realtime.server.server import HttpProtocol, SocketProtocol
 from realtime.tests.client import PATIENCE, eventually
 
 

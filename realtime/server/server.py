@@ -18,12 +18,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from realtime import state
 from realtime.delivery.drain import close_sockets
 from realtime.delivery.hub import running_hub
+from realtime.outbound import receivers
 from realtime.presence.writer import presence
-
-from . import state
-from .outbound import receivers
 
 # From the connection, or the first byte of a further request, to the end of its head; and then to that of its body.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0
