@@ -1,13 +1,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from realtime import http_api
+from realtime.http import api
 
 from . import faults, views
 
 admin.site.site_header = admin.site.site_title = "Doorbell"
 
-handler400, handler500 = http_api.bad_request, http_api.server_error
+handler400, handler500 = api.bad_request, api.server_error
 
 urlpatterns = [
     path("", views.demo, name="demo"),

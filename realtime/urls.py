@@ -1,10 +1,10 @@
 from django.urls import path
 
-from . import http_api, metrics, views
+from .http import api, health, metrics
 
 urlpatterns = [
-    path("healthz", views.healthz, name="healthz"),
-    path("readyz", views.readyz, name="readyz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
-    *http_api.urls(),
+    *api.urls(),
 ]

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 
 from messaging import schemas
-from realtime import asyncapi, protocol
+from realtime import protocol
+from realtime.http import asyncapi
 from realtime.protocol import CloseCode
 from tools import contract
 

@@ -31,8 +31,8 @@ def types() -> str:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    from realtime import asyncapi
-    from realtime.http_api import api
+    from realtime.http import asyncapi
+    from realtime.http.api import api
     from realtime.protocol import CloseCode
 
     wire = asyncapi.document("", secure=False)["components"]["schemas"]

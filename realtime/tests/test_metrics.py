@@ -11,8 +11,8 @@ from django.test import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from messaging import notifications
-from realtime import metrics, views
 from realtime.db import in_thread
+from realtime.http import health, metrics
 from realtime.tests.client import PATIENCE
 
 LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"reason"}}
@@ -20,7 +20,7 @@ LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch):
-    monkeypatch.setattr(views, "_asking", None)
+    monkeypatch.setattr(health, "_asking", None)
 
 
 async def read(**headers):
@@ -153,7 +153,7 @@ class TestTheToken:
 
 async def test_a_database_that_hangs_holds_nothing_up(monkeypatch):
     over = threading.Event()
-    monkeypatch.setattr(views, "_ask", lambda answer: over.wait(60) and answer.set_result(True))
+    monkeypatch.setattr(health, "_ask", lambda answer: over.wait(60) and answer.set_result(True))
     try:
         told = await numbers()
     finally:

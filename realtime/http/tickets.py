@@ -4,8 +4,9 @@ from django.http import HttpRequest, JsonResponse
 from ninja import Router
 
 from messaging import http, schemas
+from realtime import auth
 
-from . import asyncapi, auth
+from . import asyncapi
 
 router = Router(tags=["socket"])
 

@@ -9,9 +9,8 @@ from channels.layers import BaseChannelLayer, get_channel_layer
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from realtime import state
 from realtime.channel_layer import GuardedRedisLayer
-
-from . import state
 
 SECONDS = 1.0
 # This process's own, and always the same one: layers keep every channel that they have heard of.

@@ -17,7 +17,7 @@ from ninja.operation import Operation
 from messaging import api as messaging
 from messaging import http, openapi
 
-from . import api as realtime
+from . import tickets as realtime
 
 View = Callable[..., HttpResponse]
 

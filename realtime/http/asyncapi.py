@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from . import protocol
-from .protocol import CloseCode
+from realtime import protocol
+from realtime.protocol import CloseCode
 
 ADDRESS = "/ws/notifications/"
 LARGEST_FRAME_BYTES = 512 * 1024

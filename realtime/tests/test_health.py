@@ -6,13 +6,14 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import state, views
+from realtime import state
+from realtime.http import health
 from realtime.tests.client import PATIENCE
 
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch):
-    monkeypatch.setattr(views, "_asking", None)
+    monkeypatch.setattr(health, "_asking", None)
 
 
 def ask(client):
@@ -26,8 +27,8 @@ def ask(client):
 @pytest.fixture
 def patient(monkeypatch):
     """Where everything answers that is asked, it may take its time for it on a busy machine."""
-    assert views.SECONDS == 1
-    monkeypatch.setattr(views, "SECONDS", PATIENCE)
+    assert health.SECONDS == 1
+    monkeypatch.setattr(health, "SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def hanging_database(monkeypatch):
         over.wait(60)
         answer.set_result(True)
 
-    monkeypatch.setattr(views, "_ask", hang)
+    monkeypatch.setattr(health, "_ask", hang)
     yield asked
     over.set()
 
@@ -97,12 +98,12 @@ def test_readyz_names_a_layer_that_does_not_answer_and_stays_200(client, monkeyp
 
 @pytest.mark.django_db(transaction=True)
 def test_readyz_is_degraded_without_a_layer(client, patient, monkeypatch):
-    monkeypatch.setattr(views, "get_channel_layer", lambda: None)
+    monkeypatch.setattr(health, "get_channel_layer", lambda: None)
     assert ask(client) == (200, {"status": "degraded", "database": "ok", "layer": "down"})
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_readyz_takes_no_old_message_for_an_answer(patient):
     layer = get_channel_layer()
-    await layer.send(views.CHANNEL, {"type": "readyz", "nonce": "old"})
-    assert await views.layer_answers()
+    await layer.send(health.CHANNEL, {"type": "readyz", "nonce": "old"})
+    assert await health.layer_answers()

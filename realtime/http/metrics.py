@@ -17,15 +17,15 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
+from realtime import counts, state
 from realtime.channel_layer import GuardedRedisLayer
+from realtime.db import in_thread
+from realtime.delivery import hub
 from realtime.delivery.client_socket import Connection
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence
 
-from . import counts, state
-from .db import in_thread
-from .delivery import hub
-from .views import SECONDS, database_answers
+from .health import SECONDS, database_answers
 
 LAG_EVERY_SECONDS = 0.25
 LAG_WINDOW_SECONDS = 60.0
