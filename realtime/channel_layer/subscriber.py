@@ -18,7 +18,7 @@ import hiredis
 from channels_redis.utils import _close_redis, create_pool
 from redis import asyncio as aioredis
 
-from realtime.tasks import end
+from realtime.background import end
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from sys import getsizeof
 from typing import Any
 
 from messaging import schemas
-from realtime import counts, protocol
+from realtime import counters, protocol
 from realtime.auth import Login
+from realtime.background import spawn
 from realtime.conf import conf
-from realtime.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Connection:
             return
         if step is not None:
             self.cursor, self.unread_count = step
-        counts.frames += 1
+        counters.frames += 1
         coroutine = self._send({"type": "websocket.send", "text": text})
         try:
             # Run it here: a socket that takes data never suspends, and a task for each frame would cost more
@@ -149,7 +149,7 @@ class Connection:
             self.cursor = min(revisions) - 1
         self._overflowed = True
         self.live = False
-        counts.overflows += 1
+        counters.overflows += 1
         self._backlog = deque((text, step) for text, step in self._backlog if step is None)
         self._backlog_bytes = sum(getsizeof(text) for text, _ in self._backlog)
         if self._backlog_is_full():
@@ -161,7 +161,7 @@ class Connection:
             while self._backlog and not self.closing:
                 text, _ = self._backlog.popleft()
                 self._backlog_bytes -= getsizeof(text)
-                counts.frames += 1
+                counters.frames += 1
                 await self._patiently(self._send({"type": "websocket.send", "text": text}))
         except TimeoutError:
             self._writer = None

@@ -11,10 +11,10 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from realtime import counts, tasks
+from realtime import background, counters
+from realtime.background import end, spawn
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound.receivers import ENVELOPE, PRESENCE_GROUP, user_group
-from realtime.tasks import end, spawn
 
 from .client_socket import Connection
 from .recovery import Reader
@@ -47,7 +47,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        tasks.server_loops.add(asyncio.get_running_loop())
+        background.server_loops.add(asyncio.get_running_loop())
         if isinstance(self._layer, GuardedRedisLayer):
             self._layer.on_gap(self._gap.set)
         work = [self._receive(), self._close_gaps(), self.reader.run(), *self.upkeep.works()]
@@ -55,7 +55,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End the hub's tasks. Sockets are left as they are."""
-        tasks.server_loops.discard(asyncio.get_running_loop())
+        background.server_loops.discard(asyncio.get_running_loop())
         await end(self._tasks)
 
     async def attach(self, connection: Connection) -> None:
@@ -64,7 +64,7 @@ class Hub:
         if feed is None:
             feed = self.feeds[connection.user_id] = Feed(connection.user_id)
         feed.connections.add(connection)
-        counts.sockets_opened += 1
+        counters.sockets_opened += 1
         connection.when_moving = self.reader.fall_behind
         if not feed.joined:
             # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.
@@ -213,7 +213,7 @@ def running_hub() -> Hub:
     if hub is None:
         for closed in [known for known in _hubs if known.is_closed()]:
             del _hubs[closed]
-            tasks.server_loops.discard(closed)
+            background.server_loops.discard(closed)
         hub = _hubs[loop] = Hub()
         hub.start()
     return hub

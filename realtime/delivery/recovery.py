@@ -8,11 +8,11 @@ from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
 from messaging.stamping import stamp
-from realtime import counts, protocol
+from realtime import counters, protocol
+from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.presence.writer import presence
-from realtime.tasks import spawn
 
 from .client_socket import Connection
 from .replay import plan
@@ -130,9 +130,9 @@ class Reader:
         if request is not None and planned.resumed:
             connection.cursor = protocol.revision(request[0]) or 0
         connection.epoch = inbox.epoch
-        counts.replays += bool(planned.replay)
+        counters.replays += bool(planned.replay)
         if isinstance(planned.end, protocol.Reset):
-            counts.resets[planned.end.reason] += 1
+            counters.resets[planned.end.reason] += 1
         if not connection.greeted:
             connection.greet(_hello(connection, inbox, resumed=planned.resumed), online)
         if planned.replay or connection.blocked:

@@ -9,7 +9,7 @@ from typing import Any
 
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
 from messaging.stamping import stamp
-from realtime import auth, counts, protocol
+from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
 
@@ -88,7 +88,7 @@ class Upkeep:
                     if connection.live and (
                         connection.cursor < revision or cursor > present or connection.epoch != epoch
                     ):
-                        counts.swept_sockets += 1
+                        counters.swept_sockets += 1
                         self._fall_behind(connection)
 
     async def sweep_pending(self) -> None:
@@ -96,7 +96,7 @@ class Upkeep:
 
         def overdue() -> None:
             users = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
-            counts.swept_revisions += len(stamp(users))
+            counters.swept_revisions += len(stamp(users))
 
         await in_thread(overdue)
 

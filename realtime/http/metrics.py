@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import http, inboxes
-from realtime import counts, state
+from realtime import counters, state
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.db import in_thread
 from realtime.delivery import hub
@@ -142,25 +142,25 @@ class _Sockets(Collector):
         blocked = sum(connection.blocked for connection in connections)
         yield gauge("sockets_blocked", "Sockets that don't take what was sent.", blocked)
         yield gauge("draining", "1 while the process is ending.", state.draining)
-        yield counter("sockets_opened", "Sockets let in.", counts.sockets_opened)
-        yield counter_by("sockets_closed", "Sockets ended.", "code", counts.sockets_closed)
-        yield counter("frames_sent", "Frames handed to sockets.", counts.frames)
-        yield counter("backlog_overflows", "Backlogs of slow sockets that were dropped.", counts.overflows)
-        yield counter("replays", "Catch-ups from the database that sent frames.", counts.replays)
-        yield counter_by("resets", "Clients told to read the list anew.", "reason", counts.resets)
+        yield counter("sockets_opened", "Sockets let in.", counters.sockets_opened)
+        yield counter_by("sockets_closed", "Sockets ended.", "code", counters.sockets_closed)
+        yield counter("frames_sent", "Frames handed to sockets.", counters.frames)
+        yield counter("backlog_overflows", "Backlogs of slow sockets that were dropped.", counters.overflows)
+        yield counter("replays", "Catch-ups from the database that sent frames.", counters.replays)
+        yield counter_by("resets", "Clients told to read the list anew.", "reason", counters.resets)
 
 
 class _Delivery(Collector):
     def collect(self) -> Iterable[Metric]:
-        yield counter("revisions", "Revisions dealt by this process.", counts.revisions)
-        yield counter("stamped_rows", "Notifications that they changed.", counts.stamped_rows)
+        yield counter("revisions", "Revisions dealt by this process.", counters.revisions)
+        yield counter("stamped_rows", "Notifications that they changed.", counters.stamped_rows)
         yield gauge("relay_waiting", "Pushes on their way to the channel layer.", len(relay._messages))
         yield gauge("relay_touched", "Users whose notifications wait for a revision.", len(relay._touched))
         yield counter("relay_dropped", "Pushes that the layer didn't get in time.", relay.dropped)
         ignored = sum(known.ignored for known in list(hub._hubs.values()))
         yield counter("layer_ignored", "Messages of the layer that made no sense.", ignored)
-        yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counts.swept_sockets)
-        yield counter("swept_revisions", "Revisions that only the sweep dealt.", counts.swept_revisions)
+        yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counters.swept_sockets)
+        yield counter("swept_revisions", "Revisions that only the sweep dealt.", counters.swept_revisions)
         yield from _layer()
 
 
@@ -180,8 +180,8 @@ class _Presence(Collector):
     def collect(self) -> Iterable[Metric]:
         yield gauge("presence_waiting", "Connects and disconnects not written yet.", len(presence._events))
         yield gauge("presence_lease", "1 while this process holds a lease.", presence.process_id is not None)
-        yield counter("presence_batches", "Transactions that wrote them.", counts.presence_batches)
-        yield counter("presence_events", "Connects and disconnects written.", counts.presence_events)
+        yield counter("presence_batches", "Transactions that wrote them.", counters.presence_batches)
+        yield counter("presence_events", "Connects and disconnects written.", counters.presence_events)
 
 
 # Prometheus' own put themselves into a registry; this one nobody reads.

@@ -17,8 +17,8 @@ from channels_redis.utils import _consistent_hash, decode_hosts
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from realtime import tasks
-from realtime.tasks import spawn
+from realtime import background
+from realtime.background import spawn
 
 Message = tuple[str, dict[str, Any]]
 
@@ -51,7 +51,7 @@ class LocalSender:
         self.layer = layer
 
     def send(self, messages: Sequence[Message]) -> None:
-        for loop in list(tasks.server_loops):
+        for loop in list(background.server_loops):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._send_here, list(messages))
 

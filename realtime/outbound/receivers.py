@@ -11,7 +11,7 @@ from django.db.models.signals import post_delete, post_save
 from messaging import signals
 from messaging.models import ApiToken
 from messaging.notifications import Revision
-from realtime import counts, protocol
+from realtime import counters, protocol
 from realtime.conf import conf
 
 from .relay import relay
@@ -41,8 +41,8 @@ def relay_touched(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
 
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
-    counts.revisions += len(revisions)
-    counts.stamped_rows += sum(
+    counters.revisions += len(revisions)
+    counters.stamped_rows += sum(
         len(dealt.added) + len(dealt.read) + len(dealt.unread) + len(dealt.removed) for dealt in revisions
     )
     if conf.relay:

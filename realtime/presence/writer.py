@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from realtime import counts, protocol
+from realtime import counters, protocol
 from realtime.conf import conf
 from realtime.outbound import receivers
 
@@ -255,8 +255,8 @@ class Presence:
             connections.close_all()
             logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
             return batch
-        counts.presence_batches += 1
-        counts.presence_events += len(batch) - len(waiting)
+        counters.presence_batches += 1
+        counters.presence_events += len(batch) - len(waiting)
         for user_id, connection_id in surplus:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
         return waiting

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from realtime import auth, counts, protocol, state
+from realtime import auth, counters, protocol, state
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery.client_socket import Connection, Send
@@ -140,7 +140,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             self.end_of_life.cancel()
         # Nothing here waits: under cancellation a wait would be the end of it.
         if self.connection is not None:
-            counts.sockets_closed[str(self.connection.close_code or "client")] += 1
+            counters.sockets_closed[str(self.connection.close_code or "client")] += 1
             presence.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
             self.connection.abandon()
             running_hub().detach(self.connection)

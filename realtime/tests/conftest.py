@@ -7,7 +7,7 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import tasks
+from realtime import background
 from realtime.db import in_thread
 from realtime.delivery import hub
 from realtime.outbound import receivers
@@ -91,9 +91,9 @@ class Server:
         if running is not None:
             await running.stop()
         await stop_presence()
-        for task in list(tasks._tasks):
+        for task in list(background._tasks):
             task.cancel()
-        await asyncio.gather(*tasks._tasks, return_exceptions=True)
+        await asyncio.gather(*background._tasks, return_exceptions=True)
         await get_channel_layer().flush()
 
 

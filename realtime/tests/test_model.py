@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from messaging import announcements, inboxes, notifications, schemas
 from messaging.tests.replica import check_counts, fresh_read
-from realtime import tasks
+from realtime import background
 from realtime.auth import Login
 from realtime.delivery import client_socket as connection_module
 from realtime.delivery import recovery as reader_module
@@ -129,8 +129,8 @@ class Inboxes(RuleBasedStateMachine):
 
     async def end(self) -> None:
         await self.hub.stop()
-        mine = [task for task in tasks._tasks if task.get_loop() is self.loop]
-        await tasks.end(mine)
+        mine = [task for task in background._tasks if task.get_loop() is self.loop]
+        await background.end(mine)
 
     def send(self, sender: Any, *, revisions: list[notifications.Revision], **kwargs: Any) -> None:
         """What the relay does with the revisions dealt, by whomever."""

@@ -8,7 +8,7 @@ import redis
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime import tasks
+from realtime import background
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound import publishers
 from realtime.outbound.publishers import LocalSender, LoopSender, RedisSender, Unsent, sender
@@ -216,7 +216,7 @@ def test_closing_closes_the_connections(to_redis, client):
 
 async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
     layer = InMemoryChannelLayer()
-    monkeypatch.setattr(tasks, "server_loops", {asyncio.get_running_loop()})
+    monkeypatch.setattr(background, "server_loops", {asyncio.get_running_loop()})
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
     messages = [("group", {"number": number}) for number in range(20)]
@@ -228,7 +228,7 @@ async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
 def test_without_a_server_in_this_process_a_local_layer_gets_nothing(monkeypatch):
     closed = asyncio.new_event_loop()
     closed.close()
-    monkeypatch.setattr(tasks, "server_loops", {closed})
+    monkeypatch.setattr(background, "server_loops", {closed})
     LocalSender(InMemoryChannelLayer()).send([("group", {})])
 
 
@@ -260,7 +260,7 @@ def test_a_layer_that_hangs_is_given_up(monkeypatch):
 
 
 async def test_what_the_relay_sends_is_heard_through_the_configured_layer(transactional_db, monkeypatch):
-    monkeypatch.setattr(tasks, "server_loops", {asyncio.get_running_loop()})
+    monkeypatch.setattr(background, "server_loops", {asyncio.get_running_loop()})
     layer = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
