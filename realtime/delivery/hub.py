@@ -18,8 +18,8 @@ from realtime.outbound.receivers import ENVELOPE, PRESENCE_GROUP, user_group
 
 from .client_socket import Connection
 from .recovery import Reader
-from .subscription import Feed
 from .sweeps import Upkeep
+from .user_sockets import Feed
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from realtime.presence.writer import presence
 
 from .client_socket import Connection
 from .replay import plan
-from .subscription import Feed
+from .user_sockets import Feed
 
 logger = logging.getLogger(__name__)
 

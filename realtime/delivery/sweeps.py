@@ -14,7 +14,7 @@ from realtime.conf import conf
 from realtime.db import in_thread
 
 from .client_socket import Connection
-from .subscription import Feed
+from .user_sockets import Feed
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from realtime.auth import Login
 from realtime.delivery import client_socket as connection_module
 from realtime.delivery import recovery as reader_module
 from realtime.delivery import replay, sweeps
-from realtime.delivery import subscription as feed_module
+from realtime.delivery import user_sockets as feed_module
 from realtime.delivery.client_socket import Connection
 from realtime.delivery.hub import Hub
 from realtime.outbound.receivers import envelope, frame_of

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from realtime.delivery import subscription as feed_module
-from realtime.delivery.subscription import MOST_KEPT_FRAMES, Feed
+from realtime.delivery import user_sockets as feed_module
+from realtime.delivery.user_sockets import MOST_KEPT_FRAMES, Feed
 from realtime.tests.client import eventually
 
 
