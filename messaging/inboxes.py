@@ -11,8 +11,9 @@ from django.db.models import Min
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import schemas, sql
+from . import schemas
 from .models import Inbox, Notification
+from .orm import sql
 from .stamping import stamp
 
 # More changed rows than this are not replayed: the client reads the list anew.

@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .fields import LevelField, SafeUrlField
-from .querysets import AllNotifications, LivingNotifications, MessageQuerySet, announce_touched
-from .saving import CommitsWithReceivers
+from messaging.orm.atomic_save import CommitsWithReceivers
+from messaging.orm.fields import LevelField, SafeUrlField
+from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, announce_touched
 
 
 def new_epoch() -> str:

@@ -12,11 +12,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from messaging.orm.fields import known_level, safe_url
+from messaging.orm.querysets import NotificationQuerySet, announce_touched
+
 from . import notification_types
 from .exceptions import InvalidNotification
-from .fields import known_level, safe_url
 from .models import Message, Notification
-from .querysets import NotificationQuerySet, announce_touched
 from .stamping import Revision, stamp
 
 __all__ = [

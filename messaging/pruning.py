@@ -11,9 +11,10 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Now
 
+from messaging.orm.querysets import NotificationQuerySet
+
 from . import notification_types
 from .models import Inbox, Notification, new_epoch
-from .querysets import NotificationQuerySet
 from .stamping import stamp
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.

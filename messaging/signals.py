@@ -11,6 +11,14 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models.signals import post_save, pre_save
 
+from messaging.orm.atomic_save import (
+    ReceiverFailed,
+    receivers_are_muted,
+    receivers_muted,
+    receivers_use_savepoints,
+)
+from messaging.orm.querysets import NotificationQuerySet, announce_touched
+
 from . import notification_types, notifications, profiles
 from .announcements import (
     inboxes_changed,
@@ -20,8 +28,6 @@ from .announcements import (
     status_changed,
 )
 from .models import Inbox, Message, Notification, UserProfile
-from .querysets import NotificationQuerySet, announce_touched
-from .saving import ReceiverFailed, receivers_are_muted, receivers_muted, receivers_use_savepoints
 
 __all__ = [
     "create_message_notification",

@@ -14,10 +14,12 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
-from . import schemas, sql
+from messaging.orm.retry import LOCK_NOT_AVAILABLE, retried, sqlstate
+
+from . import schemas
 from .announcements import inboxes_changed
 from .models import Inbox, Notification
-from .retrying import LOCK_NOT_AVAILABLE, retried, sqlstate
+from .orm import sql
 
 logger = logging.getLogger(__name__)
 

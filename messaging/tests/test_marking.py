@@ -3,8 +3,9 @@
 import pytest
 from django.db import transaction
 
-from messaging import notifications, querysets, signals
+from messaging import notifications, signals
 from messaging.models import Message, Notification
+from messaging.orm import querysets
 from messaging.signals import receivers_muted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,10 +6,11 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from messaging import retrying, stamping
+from messaging import stamping
 from messaging.announcements import inboxes_changed
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
+from messaging.orm import retry
 from messaging.tests.replica import Replica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -419,7 +420,7 @@ def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
     def unlucky(user_ids, **options):
         dealt = deal(user_ids, **options)
         tries.append(dealt)
-        if len(tries) < retrying.TRIES:
+        if len(tries) < retry.TRIES:
             raise OperationalError("deadlock detected") from PassingError(state)
         return dealt
 

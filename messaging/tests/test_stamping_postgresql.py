@@ -14,10 +14,11 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
-from messaging import inboxes, profiles, retrying, stamping
+from messaging import inboxes, profiles, stamping
 from messaging.announcements import inboxes_changed
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
+from messaging.orm import retry
 from messaging.tests.replica import Replica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -391,7 +392,7 @@ def test_an_inbox_that_is_held_is_waited_for_and_others_are_told_meanwhile(ada, 
 
 
 def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
-    monkeypatch.setattr(retrying, "TRIES", 1)
+    monkeypatch.setattr(retry, "TRIES", 1)
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(30))
     ids = [user.pk for user in users]
     stamp(ids)
@@ -417,7 +418,7 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
 @pytest.mark.usefixtures("patient")
 def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads, caplog):
     """Negative control of the order, and a real deadlock for the retry: the others lock backwards."""
-    caplog.set_level("INFO", "messaging.retrying")
+    caplog.set_level("INFO", "messaging.orm.retry")
     low, high = sorted([ada.pk, grace.pk])
     notify_many([ada, grace], "announcement", "Hello")
     holds_high = threading.Event()

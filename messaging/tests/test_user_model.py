@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection, models
 
-from messaging import checks, sql
+from messaging import checks
+from messaging.orm import sql
 
 
 def user_model(key, **names):

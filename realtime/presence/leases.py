@@ -19,7 +19,7 @@ from django.db.models.functions import Now, RowNumber
 
 from messaging import profiles
 from messaging.models import UserProfile
-from messaging.retrying import retried
+from messaging.orm.retry import retried
 from realtime.conf import conf
 from realtime.models import Connection, ServerProcess
 

@@ -1,7 +1,7 @@
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from messaging.retrying import TRIES, retried
+from messaging.orm.retry import TRIES, retried
 
 
 class PostgresError(Exception):

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import models
 
-from .exceptions import InvalidNotification
-from .notification_types import LEVELS
+from messaging.exceptions import InvalidNotification
+from messaging.notification_types import LEVELS
 
 # No backslash: browsers read it as a slash, and "/\host" would be another site.
 SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)

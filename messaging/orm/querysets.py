@@ -7,10 +7,10 @@ from django.apps import apps
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from .announcements import inboxes_touched, messages_marked
+from messaging.announcements import inboxes_touched, messages_marked
 
 if TYPE_CHECKING:
-    from .models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
+    from messaging.models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
 
 MESSAGES_A_TRANSACTION = 500
 
