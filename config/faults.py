@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging import http, notifications, tokens
+from messaging import notifications, tokens
+from messaging.api import errors
 from messaging.exceptions import Invalid, MessagingError, NotJson
 from messaging.notification_types import LEVELS
 from realtime import protocol
@@ -24,7 +25,7 @@ View = Callable[[HttpRequest], HttpResponse]
 MOST_RINGS = 500
 RINGS_A_COMMIT = 10
 
-_signed_in = http.Login()
+_signed_in = errors.Login()
 
 
 def demo_only(view: View) -> View:
@@ -33,23 +34,23 @@ def demo_only(view: View) -> View:
     @functools.wraps(view)
     def answer(request: HttpRequest) -> HttpResponse:
         if not settings.DEMO:
-            return http.problem(404, "not_found", "There is nothing at this address.")
+            return errors.problem(404, "not_found", "There is nothing at this address.")
         return view(request)
 
     return csrf_exempt(transaction.non_atomic_requests(answer))
 
 
-def fault(view: Callable[[http.SignedIn], HttpResponse]) -> View:
+def fault(view: Callable[[errors.SignedIn], HttpResponse]) -> View:
     """A POST by somebody who is signed in: by an API token, or by a session with its CSRF token."""
 
     @functools.wraps(view)
     def answer(request: HttpRequest) -> HttpResponse:
         try:
             _signed_in(request)
-            http.require_own_origin(request)
-            return view(cast("http.SignedIn", request))
+            errors.require_own_origin(request)
+            return view(cast("errors.SignedIn", request))
         except MessagingError as error:
-            return http.HANDLERS[MessagingError](request, error)
+            return errors.HANDLERS[MessagingError](request, error)
 
     return demo_only(require_POST(answer))
 
@@ -64,7 +65,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
 
 
 @fault
-def ring(request: http.SignedIn) -> HttpResponse:
+def ring(request: errors.SignedIn) -> HttpResponse:
     """Notify oneself `count` times, 1 to 500, in small commits, as a busy day would."""
     count = json_body(request).get("count")
     if type(count) is not int or not 1 <= count <= MOST_RINGS:
@@ -89,7 +90,7 @@ def ring(request: http.SignedIn) -> HttpResponse:
 
 
 @fault
-def lose_process(request: http.SignedIn) -> HttpResponse:
+def lose_process(request: errors.SignedIn) -> HttpResponse:
     """Make one's connections those of a server process that was killed: its lease has run out, nobody said goodbye."""
     ids = leases.orphan(request.user.pk)
     for connection_id in ids:
@@ -98,7 +99,7 @@ def lose_process(request: http.SignedIn) -> HttpResponse:
 
 
 @fault
-def sign_out(request: http.SignedIn) -> HttpResponse:
+def sign_out(request: errors.SignedIn) -> HttpResponse:
     """End the login that asks, as another window would: its sockets are closed with 4503."""
     token = getattr(request, "api_token", None)
     if token is None:

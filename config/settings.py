@@ -153,7 +153,7 @@ STORAGES = {
 SERVESTATIC_USE_FINDERS = DEBUG
 SERVESTATIC_AUTOREFRESH = DEBUG
 
-# API calls are limited to 20 a second a user, in bursts of 200: messaging/throttles.py.
+# API calls are limited to 20 a second a user, in bursts of 200: messaging/api/throttles.py.
 API_RATE_LIMIT = env_bool("API_RATE_LIMIT", default=True)
 # With a token, /metrics answers only to who brings it: Authorization: Bearer <token>.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -13,7 +13,8 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from messaging import http, tokens
+from messaging import tokens
+from messaging.api import errors
 from messaging.demo import PEOPLE, people
 from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
@@ -47,11 +48,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     try:
         body = json_body(request)
     except MessagingError as error:
-        return http.HANDLERS[MessagingError](request, error)
+        return errors.HANDLERS[MessagingError](request, error)
     username = body.get("username")
     user = people().filter(username=username).first() if username in tuple(PEOPLE) else None
     if user is None:
-        return http.problem(404, "unknown_user", "Nobody of that name takes part in the demo.")
+        return errors.problem(404, "unknown_user", "Nobody of that name takes part in the demo.")
     known = {"id": user.pk, "username": user.get_username()}
     if body.get("token") is True:
         return JsonResponse({"user": known, "token": demo_token(user)})

@@ -234,7 +234,7 @@ class UserProfile(CommitsWithReceivers):
 
 
 class LoginFailure(models.Model):
-    """A sign-in over HTTP that failed. messaging/throttles.py counts them and deletes the old ones."""
+    """A sign-in over HTTP that failed. messaging/api/throttles.py counts them and deletes the old ones."""
 
     username = models.CharField(max_length=150)
     address = models.CharField(max_length=45)

@@ -6,9 +6,9 @@ from django.contrib.auth.models import Permission, User
 from conftest import PASSWORD
 from messaging import announcements, notifications
 from messaging.announcements import inboxes_changed, inboxes_touched, presence_changed, status_changed
+from messaging.api.throttles import api_calls
 from messaging.tests.caller import Caller
 from messaging.tests.desk import Admin
-from messaging.throttles import api_calls
 
 
 @pytest.fixture(autouse=True)

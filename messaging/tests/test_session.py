@@ -7,7 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import PASSWORD
-from messaging import throttles, tokens
+from messaging import tokens
+from messaging.api import throttles
 from messaging.models import LoginFailure
 from messaging.tests.caller import Caller, refusal
 

@@ -6,9 +6,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from messaging import logins, tokens
+from messaging.api.throttles import SIGN_OUTS_A_BURST, sign_outs
 from messaging.models import ApiToken
 from messaging.tests.caller import refusal
-from messaging.throttles import SIGN_OUTS_A_BURST, sign_outs
 
 pytestmark = pytest.mark.django_db
 

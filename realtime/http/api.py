@@ -14,8 +14,8 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from messaging import api as messaging
-from messaging import http, openapi
+from messaging.api import errors, openapi
+from messaging.api import routes as messaging
 
 from . import tickets as realtime
 
@@ -43,11 +43,11 @@ api = Api(
     version="1",
     description=DESCRIPTION,
     urls_namespace="api",
-    auth=http.Login(),
-    parser=http.StrictParser(),
-    renderer=http.PydanticRenderer(),
+    auth=errors.Login(),
+    parser=errors.StrictParser(),
+    renderer=errors.PydanticRenderer(),
 )
-http.install(api)
+errors.install(api)
 for router in (
     messaging.session,
     messaging.account,
@@ -69,7 +69,7 @@ def edge(view: View) -> View:
         except Http404:
             return missing(request)
         if isinstance(response, HttpResponseNotAllowed):
-            refused = http.problem(405, "method_not_allowed", f"{request.method} isn't possible here.")
+            refused = errors.problem(405, "method_not_allowed", f"{request.method} isn't possible here.")
             refused["Allow"] = response["Allow"]
             return refused
         response.headers.setdefault("Cache-Control", "no-store")
@@ -82,20 +82,20 @@ def edge(view: View) -> View:
 @transaction.non_atomic_requests
 @csrf_exempt
 def missing(request: HttpRequest) -> HttpResponse:
-    return http.problem(404, "not_found", "There is nothing at this address.")
+    return errors.problem(404, "not_found", "There is nothing at this address.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400, for what goes wrong before a call is reached: a `Host` that isn't ours, say."""
     if request.path_info.startswith("/api/"):
-        return http.problem(400, "bad_request", "The request can't be served as it is.")
+        return errors.problem(400, "bad_request", "The request can't be served as it is.")
     return defaults.bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, for what fails outside of a call. Django has logged it."""
     if request.path_info.startswith("/api/"):
-        return http.problem(500, "server_error", "Something went wrong on the server. It has been logged.")
+        return errors.problem(500, "server_error", "Something went wrong on the server. It has been logged.")
     return defaults.server_error(request)
 
 

@@ -16,7 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from messaging import http, inboxes
+from messaging import inboxes
+from messaging.api import errors
 from realtime import counters, state
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.db import in_thread
@@ -35,7 +36,7 @@ LAG_WINDOW_SECONDS = 60.0
 async def metrics(request: HttpRequest) -> HttpResponse:
     """Answer to Prometheus. With METRICS_TOKEN set, only to who brings it: `Authorization: Bearer <token>`."""
     if not _may_read(request.headers.get("Authorization", "")):
-        refused = http.problem(401, "not_signed_in", "These numbers need the token METRICS_TOKEN.")
+        refused = errors.problem(401, "not_signed_in", "These numbers need the token METRICS_TOKEN.")
         refused["WWW-Authenticate"] = "Bearer"
         return refused
     asked_for = CollectorRegistry(auto_describe=False)

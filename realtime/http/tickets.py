@@ -3,7 +3,8 @@
 from django.http import HttpRequest, JsonResponse
 from ninja import Router
 
-from messaging import http, schemas
+from messaging import schemas
+from messaging.api import errors
 from realtime import auth
 
 from . import asyncapi
@@ -16,7 +17,7 @@ class Ticket(schemas.Shape):
     expires_in: int
 
 
-@router.post("ticket", response=http.answers({200: Ticket}))
+@router.post("ticket", response=errors.answers({200: Ticket}))
 def ticket(request: HttpRequest) -> Ticket:
     """Get a ticket: good for one handshake within 30 seconds, offered as the subprotocol `ticket.<ticket>`."""
     made = auth.issue_ticket(request.user, auth.login_key(request))

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from messaging import logins, tokens
-from messaging.throttles import sign_outs
+from messaging.api.throttles import sign_outs
 from realtime.auth import TOKEN_LOGIN, issue_ticket
 from realtime.db import in_thread
 from realtime.tests import layers

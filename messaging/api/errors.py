@@ -21,8 +21,8 @@ from ninja.renderers import BaseRenderer
 from ninja.security import APIKeyCookie, HttpBearer
 from pydantic_core import to_json
 
-from . import schemas, tokens
-from .exceptions import (
+from messaging import schemas, tokens
+from messaging.exceptions import (
     CsrfFailed,
     Invalid,
     MessagingError,
@@ -33,7 +33,8 @@ from .exceptions import (
     NotSignedIn,
     TooOften,
 )
-from .models import ApiToken
+from messaging.models import ApiToken
+
 from .throttles import api_calls
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,11 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
-from . import inboxes, logins, notifications, profiles, schemas
-from .exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
-from .http import Publisher, SignedIn, answers, bearer, require_csrf_token, require_json, require_own_origin
-from .models import Message, Notification
+from messaging import inboxes, logins, notifications, profiles, schemas
+from messaging.exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
+from messaging.models import Message, Notification
+
+from .errors import Publisher, SignedIn, answers, bearer, require_csrf_token, require_json, require_own_origin
 from .publishing import publish as publish_items
 from .throttles import note_failure, refuse_guessing, sign_outs
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .exceptions import TooManyAttempts, TooOften
-from .models import LoginFailure
+from messaging.exceptions import TooManyAttempts, TooOften
+from messaging.models import LoginFailure
 
 FAILURES_WINDOW = timedelta(minutes=5)
 FAILURES_A_USERNAME = 5

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from django.contrib.auth import get_user_model
 
-from . import notifications, schemas
-from .exceptions import MessagingError, NothingPublished, UnknownUser
-from .models import ApiToken, Notification
+from messaging import notifications, schemas
+from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
+from messaging.models import ApiToken, Notification
 
 
 @dataclass(slots=True)
