@@ -14,7 +14,7 @@ from django.utils import timezone
 from . import schemas
 from .models import Inbox, Notification
 from .orm import sql
-from .stamping import stamp
+from .sequencing import stamp
 
 # More changed rows than this are not replayed: the client reads the list anew.
 MOST_REPLAYED_ROWS = 1_000

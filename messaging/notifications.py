@@ -18,7 +18,7 @@ from messaging.orm.querysets import NotificationQuerySet, announce_touched
 from . import notification_types
 from .exceptions import InvalidNotification
 from .models import Message, Notification
-from .stamping import Revision, stamp
+from .sequencing import Revision, stamp
 
 __all__ = [
     "Revision",

@@ -10,7 +10,7 @@ from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from . import schemas
-from .announcements import presence_changed, status_changed
+from .events import presence_changed, status_changed
 from .models import Contact, UserProfile
 
 # How long somebody set online by hand stays so without a connection.

@@ -15,7 +15,7 @@ from messaging.orm.querysets import NotificationQuerySet
 
 from . import notification_types
 from .models import Inbox, Notification, new_epoch
-from .stamping import stamp
+from .sequencing import stamp
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
 TOMBSTONE_AGE = timedelta(days=30)

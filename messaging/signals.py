@@ -20,13 +20,7 @@ from messaging.orm.atomic_save import (
 from messaging.orm.querysets import NotificationQuerySet, announce_touched
 
 from . import notification_types, notifications, profiles
-from .announcements import (
-    inboxes_changed,
-    inboxes_touched,
-    messages_marked,
-    presence_changed,
-    status_changed,
-)
+from .events import inboxes_changed, inboxes_touched, messages_marked, presence_changed, status_changed
 from .models import Inbox, Message, Notification, UserProfile
 
 __all__ = [

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
-from messaging import inboxes, logins, notifications, profiles, schemas
+from messaging import inboxes, notifications, profiles, schemas, sessions
 from messaging.exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 
@@ -71,7 +71,7 @@ def sign_out_everywhere(request: SignedIn) -> Status[None]:
     All of one's sockets are closed.
     """
     sign_outs.take(request.user.pk)
-    logins.end_all(request.user)
+    sessions.end_all(request.user)
     logout(request)
     return Status(204, None)
 

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from messaging.announcements import inboxes_touched, messages_marked
+from messaging.events import inboxes_touched, messages_marked
 
 if TYPE_CHECKING:
     from messaging.models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class

@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from conftest import PASSWORD
-from messaging import announcements, notifications
-from messaging.announcements import inboxes_changed, inboxes_touched, presence_changed, status_changed
+from messaging import events, notifications
 from messaging.api.throttles import api_calls
+from messaging.events import inboxes_changed, inboxes_touched, presence_changed, status_changed
 from messaging.tests.caller import Caller
 from messaging.tests.desk import Admin
 
@@ -27,7 +27,7 @@ def announced():
         def listen(sender, signal, name=name, **carried):
             heard.append((name, carried))
 
-        getattr(announcements, name).connect(listen, weak=False)
+        getattr(events, name).connect(listen, weak=False)
     return heard
 
 

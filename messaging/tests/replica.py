@@ -4,7 +4,7 @@ from django.db.models import Q
 
 from messaging import inboxes
 from messaging.models import Inbox, Notification
-from messaging.stamping import ROWS_A_REVISION
+from messaging.sequencing import ROWS_A_REVISION
 
 
 class Replica:

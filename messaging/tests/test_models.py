@@ -129,7 +129,7 @@ def test_a_key_is_unique_for_its_user(ada, grace):
 
 
 def test_a_listener_that_fails_does_not_fail_the_save(ada, caplog):
-    from messaging.announcements import inboxes_touched
+    from messaging.events import inboxes_touched
 
     def listener(**kwargs):
         raise RuntimeError("deaf")

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from messaging import presence_changes, profiles
-from messaging.announcements import presence_changed
+from messaging.events import presence_changed
 from messaging.models import Contact, Notification, UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from messaging import logins, tokens
+from messaging import sessions, tokens
 from messaging.api.throttles import SIGN_OUTS_A_BURST, sign_outs
 from messaging.models import ApiToken
 from messaging.tests.caller import refusal
@@ -67,7 +67,7 @@ def test_sessions_in_the_database_with_a_cache_in_front_end_too(ada, settings):
     client = Client()
     client.force_login(ada)
     assert client.get("/api/v1/session").json()["user"] is not None
-    assert logins.end_all(ada) == 1
+    assert sessions.end_all(ada) == 1
     assert client.get("/api/v1/session").json()["user"] is None
 
 
@@ -75,7 +75,7 @@ def test_where_sessions_cannot_be_listed_it_is_no_silent_success(ada, settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     tokens.make("Mine", user=ada)
     with pytest.raises(ImproperlyConfigured):
-        logins.end_all(ada)
+        sessions.end_all(ada)
     assert ApiToken.objects.filter(revoked_at=None).exists()
 
 
@@ -84,9 +84,9 @@ def test_it_takes_as_many_queries_however_many_sessions_others_have(
 ):
     as_user(ada)
     with django_assert_num_queries(4):
-        logins.end_all(ada)
+        sessions.end_all(ada)
     for _ in range(10):
         Client().force_login(grace)
     as_user(ada)
     with django_assert_num_queries(4):
-        logins.end_all(ada)
+        sessions.end_all(ada)

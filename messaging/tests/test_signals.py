@@ -9,7 +9,7 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 
 from messaging import notifications, profiles, signals
-from messaging.announcements import status_changed
+from messaging.events import status_changed
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile
 from messaging.signals import guarded, receivers_muted
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime import counters, protocol
 from realtime.background import spawn
 from realtime.conf import conf

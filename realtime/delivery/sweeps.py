@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 
 from messaging.notifications import notify
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime.db import in_thread
 from realtime.sockets.routing import websocket_urlpatterns
 

@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from messaging import logins, tokens
+from messaging import sessions, tokens
 from messaging.api.throttles import sign_outs
 from realtime.auth import TOKEN_LOGIN, issue_ticket
 from realtime.db import in_thread
@@ -111,7 +111,7 @@ async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_oth
     await third.open()
     await third.until("synced")
     other = await server.connect(grace)
-    assert await in_thread(logins.end_all, ada) == 3
+    assert await in_thread(sessions.end_all, ada) == 3
     for socket in (first, second, third):
         assert await socket.close_code() == 4503
     assert await other.pending() == []
@@ -119,7 +119,7 @@ async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_oth
 
 async def test_a_ticket_asked_for_before_signing_out_everywhere_opens_nothing(server, ada):
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
-    await in_thread(logins.end_all, ada)
+    await in_thread(sessions.end_all, ada)
     socket = server.socket(subprotocols=["notifications.v1", f"ticket.{ticket}"])
     accepted, _ = await socket.wire.connect(timeout=PATIENCE)
     assert accepted

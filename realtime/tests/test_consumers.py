@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime import protocol, state
 from realtime.conf import conf
 from realtime.db import in_thread

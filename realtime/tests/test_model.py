@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from messaging import announcements, inboxes, notifications, schemas
+from messaging import events, inboxes, notifications, schemas
 from messaging.tests.replica import check_counts, fresh_read
 from realtime import background
 from realtime.auth import Login
@@ -105,7 +105,7 @@ class Inboxes(RuleBasedStateMachine):
         self.tabs: dict[str, list[Tab]] = {name: [] for name in self.cast}
         self.network: list[dict[str, Any]] = []
         self.loop = asyncio.new_event_loop()
-        announcements.inboxes_changed.connect(self.send)
+        events.inboxes_changed.connect(self.send)
         self.hub = self.run(self.begin())
 
     def run(self, work: Any) -> Any:
@@ -120,7 +120,7 @@ class Inboxes(RuleBasedStateMachine):
         try:
             self.settle()
         finally:
-            announcements.inboxes_changed.disconnect(self.send)
+            events.inboxes_changed.disconnect(self.send)
             self.run(self.end())
             self.loop.close()
             with connection.cursor() as cursor:

@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, transaction
 
 from messaging import inboxes
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime.db import in_thread
 from realtime.delivery import client_socket as connection_module
 from realtime.delivery import recovery as reader_module

@@ -14,7 +14,7 @@ from django.test import Client
 from messaging import inboxes, profiles, pruning
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import notify
-from messaging.stamping import stamp
+from messaging.sequencing import stamp
 from realtime import auth
 from realtime.db import in_thread
 from realtime.delivery import sweeps

@@ -14,8 +14,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
-from messaging import inboxes, profiles, stamping
-from messaging.announcements import inboxes_changed
+from messaging import inboxes, profiles, sequencing
+from messaging.events import inboxes_changed
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
 from messaging.orm import retry
@@ -352,7 +352,7 @@ def test_the_sweep_finds_what_a_killed_process_left(ada, held):
 @pytest.fixture
 def patient(monkeypatch):
     """A stamp waits for an inbox for as long as the test takes."""
-    monkeypatch.setattr(stamping, "LOCK_SECONDS", 60)
+    monkeypatch.setattr(sequencing, "LOCK_SECONDS", 60)
 
 
 def lock_inbox(user):
@@ -438,8 +438,8 @@ def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads
 
     thread = threads.start(backwards)
     assert holds_high.wait(10)
-    revisions: list[stamping.Revision] = []
-    assert stamping._deal_all([low, high], revisions, wait=True) == []
+    revisions: list[sequencing.Revision] = []
+    assert sequencing._deal_all([low, high], revisions, wait=True) == []
     thread.join(10)
     assert errors == []
     assert [(revision.user_id, revision.revision) for revision in revisions] == [(low, 1), (high, 1)]

@@ -17,7 +17,7 @@ from django.db.models import F
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retried, sqlstate
 
 from . import schemas
-from .announcements import inboxes_changed
+from .events import inboxes_changed
 from .models import Inbox, Notification
 from .orm import sql
 

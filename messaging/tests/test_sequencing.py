@@ -6,8 +6,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from messaging import stamping
-from messaging.announcements import inboxes_changed
+from messaging import sequencing
+from messaging.events import inboxes_changed
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
 from messaging.orm import retry
@@ -174,7 +174,7 @@ def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, told)
 
 
 def test_exactly_as_many_rows_as_a_transaction_takes_are_dealt_and_the_stamp_ends(ada, monkeypatch):
-    monkeypatch.setattr(stamping, "ROWS_A_TRANSACTION", 10)
+    monkeypatch.setattr(sequencing, "ROWS_A_TRANSACTION", 10)
     notify_many([ada] * 10, "announcement", "Hello")
     assert sum(len(revision.added) for revision in stamp([ada.pk])) == 10
     check_counts(ada.pk)
@@ -415,7 +415,7 @@ def test_a_rolled_back_change_is_not_told(ada, told, announced):
 def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
     notify(ada, "announcement", "Hello")
     tries = []
-    deal = stamping._deal
+    deal = sequencing._deal
 
     def unlucky(user_ids, **options):
         dealt = deal(user_ids, **options)
@@ -424,7 +424,7 @@ def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
             raise OperationalError("deadlock detected") from PassingError(state)
         return dealt
 
-    monkeypatch.setattr(stamping, "_deal", unlucky)
+    monkeypatch.setattr(sequencing, "_deal", unlucky)
     [revision] = told(ada)
     assert len(tries) == 3
     assert revision.revision == 1
@@ -434,13 +434,13 @@ def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
 def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, monkeypatch, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
-    deal = stamping._deal
+    deal = sequencing._deal
 
     def unlucky(user_ids, **options):
         deal(user_ids, **options)
         raise OperationalError("deadlock detected") from PassingError("40P01")
 
-    monkeypatch.setattr(stamping, "_deal", unlucky)
+    monkeypatch.setattr(sequencing, "_deal", unlucky)
     with pytest.raises(OperationalError):
         stamp([ada.pk])
     assert announced == []
@@ -455,7 +455,7 @@ def test_another_database_error_is_not_tried_again(ada, monkeypatch):
         tries.append(user_ids)
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr(stamping, "_deal", broken)
+    monkeypatch.setattr(sequencing, "_deal", broken)
     with pytest.raises(OperationalError, match="disk"):
         stamp([ada.pk])
     assert len(tries) == 1
