@@ -161,7 +161,7 @@ def test_a_failure_of_ours_is_logged_and_tells_the_client_nothing(
     response = caller("GET", "notifications")
     assert refusal(response) == (500, "server_error")
     assert b"secret" not in response.content
-    (record,) = [record for record in caplog.records if record.name == "messaging.api.routes.errors"]
+    (record,) = [record for record in caplog.records if record.name == "messaging.api.errors"]
     assert record.exc_info[1].args == ("secret",)
 
 
@@ -175,7 +175,7 @@ def test_a_database_that_is_away_is_a_503_and_no_traceback(ada, as_user, monkeyp
     response = caller("GET", "notifications")
     assert refusal(response) == (503, "unavailable")
     assert response["Retry-After"] == "1"
-    (record,) = [record for record in caplog.records if record.name == "messaging.api.routes.errors"]
+    (record,) = [record for record in caplog.records if record.name == "messaging.api.errors"]
     assert record.levelname == "WARNING"
     assert not record.exc_info
 
@@ -265,7 +265,7 @@ class TestTheRateLimit:
     def test_a_user_has_a_burst_and_then_must_slow_down(self, ada, grace, as_user, monkeypatch):
         # However long the calls take.
         monkeypatch.setattr(throttles, "time", SimpleNamespace(monotonic=lambda: 100.0))
-        monkeypatch.setattr("messaging.api.routes.errors.api_calls", TokenBuckets(rate=0.1, burst=3))
+        monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=3))
         caller, other = as_user(ada), as_user(grace)
         for _ in range(3):
             caller.get("presence")
@@ -276,7 +276,7 @@ class TestTheRateLimit:
 
     def test_it_can_be_switched_off(self, ada, as_user, monkeypatch, settings):
         settings.API_RATE_LIMIT = False
-        monkeypatch.setattr("messaging.api.routes.errors.api_calls", TokenBuckets(rate=0.1, burst=1))
+        monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=1))
         caller = as_user(ada)
         for _ in range(3):
             caller.get("presence")
@@ -286,7 +286,7 @@ class TestTheRateLimit:
 
     def test_a_bucket_fills_again(self, monkeypatch):
         now = [100.0]
-        monkeypatch.setattr("messaging.api.routes.throttles.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("messaging.api.throttles.time.monotonic", lambda: now[0])
         buckets = TokenBuckets(rate=20, burst=2)
         for _ in range(2):
             buckets.take("ada")

@@ -328,8 +328,8 @@ django.setup()
 from django.contrib.auth.models import User
 from django.db import connection
 from messaging.notifications import notify
-from realtime import relay as relay_module
-from realtime.relay import relay
+from realtime.outbound import relay as relay_module
+from realtime.outbound.relay import relay
 
 revisions = []
 class Sender:
