@@ -45,7 +45,7 @@ class Frame(BaseModel):
         return self.model_dump_json()
 
 
-class Hello(Frame):
+class HelloFrame(Frame):
     type: Literal["hello"] = "hello"
     protocol: Literal[1] = 1
     connection_id: str
@@ -58,12 +58,12 @@ class Hello(Frame):
     server_time: datetime
 
 
-class PresenceState(Frame):
+class PresenceStateFrame(Frame):
     type: Literal["presence_state"] = "presence_state"
     online: list[schemas.Presence]
 
 
-class Inbox(Frame):
+class InboxFrame(Frame):
     type: Literal["inbox"] = "inbox"
     revision: int
     unread_count: int
@@ -74,20 +74,20 @@ class Inbox(Frame):
     removed: list[int] = []
 
 
-class Synced(Frame):
+class SyncedFrame(Frame):
     type: Literal["synced"] = "synced"
     revision: int
     unread_count: int
 
 
-class Reset(Frame):
+class ResetFrame(Frame):
     type: Literal["reset"] = "reset"
     revision: int
     unread_count: int
     reason: ResetReason
 
 
-class Presence(Frame):
+class PresenceFrame(Frame):
     type: Literal["presence"] = "presence"
     user: schemas.User
     is_online: bool
@@ -95,19 +95,19 @@ class Presence(Frame):
     version: int
 
 
-class Heartbeat(Frame):
+class HeartbeatFrame(Frame):
     type: Literal["heartbeat"] = "heartbeat"
     revision: int
     unread_count: int
     server_time: datetime
 
 
-class Pong(Frame):
+class PongFrame(Frame):
     type: Literal["pong"] = "pong"
     ref: str
 
 
-class Error(Frame):
+class ErrorFrame(Frame):
     type: Literal["error"] = "error"
     code: ErrorCode
     detail: str
@@ -115,7 +115,15 @@ class Error(Frame):
 
 
 ServerFrame = Annotated[
-    Hello | PresenceState | Inbox | Synced | Reset | Presence | Heartbeat | Pong | Error,
+    HelloFrame
+    | PresenceStateFrame
+    | InboxFrame
+    | SyncedFrame
+    | ResetFrame
+    | PresenceFrame
+    | HeartbeatFrame
+    | PongFrame
+    | ErrorFrame,
     Field(discriminator="type"),
 ]
 
@@ -128,7 +136,7 @@ class Command(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Resume(Command):
+class ResumeCommand(Command):
     """A `since` that is no revision is answered with a reset, not with an error. The `ref` only an error echoes."""
 
     type: Literal["resume"]
@@ -137,12 +145,12 @@ class Resume(Command):
     ref: Ref | None = None
 
 
-class Ping(Command):
+class PingCommand(Command):
     type: Literal["ping"]
     ref: Ref
 
 
-COMMANDS: dict[str, type[Resume] | type[Ping]] = {"resume": Resume, "ping": Ping}
+COMMANDS: dict[str, type[ResumeCommand] | type[PingCommand]] = {"resume": ResumeCommand, "ping": PingCommand}
 
 
 class BadCommand(Exception):
@@ -150,14 +158,14 @@ class BadCommand(Exception):
 
     def __init__(self, code: ErrorCode, detail: str, ref: str | None = None) -> None:
         super().__init__(detail)
-        self.frame = Error(code=code, detail=detail, ref=ref)
+        self.frame = ErrorFrame(code=code, detail=detail, ref=ref)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def decode(text: str) -> Resume | Ping:
+def decode(text: str) -> ResumeCommand | PingCommand:
     """Read a command. Raises BadCommand."""
     try:
         data = json.loads(text, parse_constant=_no_constant)

@@ -30,7 +30,7 @@ ROW = schemas.Notification(
     url=None,
 )
 FRAMES: list[protocol.Frame] = [
-    protocol.Hello(
+    protocol.HelloFrame(
         connection_id="c",
         user=ADA,
         epoch="e",
@@ -40,16 +40,16 @@ FRAMES: list[protocol.Frame] = [
         heartbeat_seconds=25,
         server_time=protocol.now(),
     ),
-    protocol.PresenceState(
+    protocol.PresenceStateFrame(
         online=[schemas.Presence(user=ADA, is_online=True, last_seen=protocol.now(), version=1)]
     ),
-    protocol.Inbox(revision=1, unread_count=1, replayed=False, added=[ROW], read=[1], removed=[2]),
-    protocol.Synced(revision=1, unread_count=1),
-    protocol.Reset(revision=1, unread_count=1, reason="new_epoch"),
-    protocol.Presence(user=ADA, is_online=False, last_seen=None, version=2),
-    protocol.Heartbeat(revision=1, unread_count=1, server_time=protocol.now()),
-    protocol.Pong(ref="a"),
-    protocol.Error(code="bad_json", detail="This is not JSON."),
+    protocol.InboxFrame(revision=1, unread_count=1, replayed=False, added=[ROW], read=[1], removed=[2]),
+    protocol.SyncedFrame(revision=1, unread_count=1),
+    protocol.ResetFrame(revision=1, unread_count=1, reason="new_epoch"),
+    protocol.PresenceFrame(user=ADA, is_online=False, last_seen=None, version=2),
+    protocol.HeartbeatFrame(revision=1, unread_count=1, server_time=protocol.now()),
+    protocol.PongFrame(ref="a"),
+    protocol.ErrorFrame(code="bad_json", detail="This is not JSON."),
 ]
 
 

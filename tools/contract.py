@@ -37,8 +37,8 @@ def types() -> str:
 
     wire = asyncapi.document("", secure=False)["components"]["schemas"]
     http = api.get_openapi_schema()["components"]["schemas"]
-    frames = [f"{model.__name__}Frame" for model in asyncapi.FRAMES]
-    commands = [f"{model.__name__}Command" for model in asyncapi.COMMANDS]
+    frames = [model.__name__ for model in asyncapi.FRAMES]
+    commands = [model.__name__ for model in asyncapi.COMMANDS]
     shared = sorted(wire.keys() - {*frames, *commands})
     for name in shared:
         if name in http and interface(name, http[name]) != interface(name, wire[name]):

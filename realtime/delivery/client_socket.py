@@ -99,10 +99,10 @@ class Connection:
     def send_frame(self, frame: protocol.Frame) -> None:
         self.send(frame.encode())
 
-    def greet(self, hello: protocol.Hello, online: list[schemas.Presence]) -> None:
+    def greet(self, hello: protocol.HelloFrame, online: list[schemas.Presence]) -> None:
         """Send what comes first on every connection, and then what would have come before it."""
         self.send_frame(hello)
-        self.send_frame(protocol.PresenceState(online=online))
+        self.send_frame(protocol.PresenceStateFrame(online=online))
         self.greeted = True
         for text in self._early:
             self.send(text)

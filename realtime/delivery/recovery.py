@@ -131,7 +131,7 @@ class Reader:
             connection.cursor = protocol.revision(request[0]) or 0
         connection.epoch = inbox.epoch
         counters.replays += bool(planned.replay)
-        if isinstance(planned.end, protocol.Reset):
+        if isinstance(planned.end, protocol.ResetFrame):
             counters.resets[planned.end.reason] += 1
         if not connection.greeted:
             connection.greet(_hello(connection, inbox, resumed=planned.resumed), online)
@@ -144,8 +144,8 @@ class Reader:
     async def _replay(
         self,
         connection: Connection,
-        frames: Iterable[protocol.Inbox],
-        end: protocol.Synced | protocol.Reset,
+        frames: Iterable[protocol.InboxFrame],
+        end: protocol.SyncedFrame | protocol.ResetFrame,
     ) -> None:
         for frame in frames:
             await connection.drained()
@@ -153,7 +153,7 @@ class Reader:
         await connection.drained()
         self._end(connection, end)
 
-    def _end(self, connection: Connection, end: protocol.Synced | protocol.Reset) -> None:
+    def _end(self, connection: Connection, end: protocol.SyncedFrame | protocol.ResetFrame) -> None:
         """In one step of the loop: the closing frame, what was kept meanwhile, and live."""
         connection.reading = False
         feed = self._feeds.get(connection.user_id)
@@ -175,8 +175,8 @@ def _since(connection: Connection) -> int:
     return connection.cursor if connection.greeted else -1
 
 
-def _hello(connection: Connection, inbox: inboxes.Missed, *, resumed: bool) -> protocol.Hello:
-    return protocol.Hello(
+def _hello(connection: Connection, inbox: inboxes.Missed, *, resumed: bool) -> protocol.HelloFrame:
+    return protocol.HelloFrame(
         connection_id=connection.id,
         user=connection.login.user,
         epoch=inbox.epoch,

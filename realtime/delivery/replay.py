@@ -16,8 +16,8 @@ ROWS_A_FRAME = 100
 class Plan:
     """Frames to replay, each with the revision that is complete with it, and the frame that closes the run."""
 
-    replay: Sequence[protocol.Inbox]
-    end: protocol.Synced | protocol.Reset
+    replay: Sequence[protocol.InboxFrame]
+    end: protocol.SyncedFrame | protocol.ResetFrame
     resumed: bool
 
 
@@ -38,10 +38,10 @@ def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str 
     if len(rows) > MOST_REPLAYED_ROWS:
         reason = "too_far_behind"
     if reason:
-        reset = protocol.Reset(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
+        reset = protocol.ResetFrame(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
         return Plan([], reset, resumed=False)
     frames = [_frame(page, missed) for page in _pages(rows)]
-    synced = protocol.Synced(revision=missed.revision, unread_count=missed.unread_count)
+    synced = protocol.SyncedFrame(revision=missed.revision, unread_count=missed.unread_count)
     return Plan(frames, synced, resumed=request is not None)
 
 
@@ -58,8 +58,8 @@ def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
         yield page
 
 
-def _frame(rows: list[MissedRow], missed: Missed) -> protocol.Inbox:
-    return protocol.Inbox.model_construct(
+def _frame(rows: list[MissedRow], missed: Missed) -> protocol.InboxFrame:
+    return protocol.InboxFrame.model_construct(
         revision=rows[-1].revision,
         # The count of now: of the past, rows don't tell it.
         unread_count=missed.unread_count,

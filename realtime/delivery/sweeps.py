@@ -138,7 +138,7 @@ class Upkeep:
                         self._send_presence(seen[user], [contact])
 
     def _send_presence(self, presence: schemas.Presence, contacts: Iterable[int]) -> None:
-        text = protocol.Presence(**dict(presence)).encode()
+        text = protocol.PresenceFrame(**dict(presence)).encode()
         for contact in contacts:
             feed = self._feeds.get(contact)
             for connection in list(feed.connections) if feed else []:
@@ -175,7 +175,7 @@ class Upkeep:
                 # (In the backlog it would tell of revisions that an overflow drops.)
                 connection.beat_at = now + conf.heartbeat_seconds
                 connection.send_frame(
-                    protocol.Heartbeat(
+                    protocol.HeartbeatFrame(
                         revision=connection.cursor,
                         unread_count=connection.unread_count,
                         server_time=protocol.now(),

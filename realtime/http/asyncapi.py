@@ -93,7 +93,7 @@ def name_of(model: type[BaseModel]) -> str:
 def _components() -> tuple[dict[str, Any], dict[str, Any]]:
     messages: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    for models, mode, kind in ((FRAMES, "serialization", "Frame"), (COMMANDS, "validation", "Command")):
+    for models, mode in ((FRAMES, "serialization"), (COMMANDS, "validation")):
         for model in models:
             shape = model.model_json_schema(
                 mode=mode,  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def _components() -> tuple[dict[str, Any], dict[str, Any]]:
                 ref_template="#/components/schemas/{model}",
             )
             schemas |= shape.pop("$defs", {})
-            title = shape["title"] = f"{model.__name__}{kind}"
+            title = shape["title"] = model.__name__
             schemas[title] = shape
             messages[name_of(model)] = {
                 "name": name_of(model),

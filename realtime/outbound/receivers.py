@@ -63,7 +63,7 @@ def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) ->
 
 def frame_of(dealt: Revision) -> str:
     """Encode a revision, once for all sockets and processes."""
-    return protocol.Inbox.model_construct(
+    return protocol.InboxFrame.model_construct(
         revision=dealt.revision,
         unread_count=dealt.unread_count,
         replayed=False,

@@ -166,12 +166,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             if self.invalid >= protocol.MOST_INVALID_COMMANDS:
                 connection.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
             return
-        if isinstance(command, protocol.Ping):
-            connection.send_when_greeted(protocol.Pong(ref=command.ref).encode())
+        if isinstance(command, protocol.PingCommand):
+            connection.send_when_greeted(protocol.PongFrame(ref=command.ref).encode())
         else:
             self._resume(connection, command)
 
-    def _resume(self, connection: Connection, command: protocol.Resume) -> None:
+    def _resume(self, connection: Connection, command: protocol.ResumeCommand) -> None:
         now = time.monotonic()
         while self.resumed and now - self.resumed[0] > 60:
             self.resumed.popleft()
@@ -185,7 +185,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             running_hub().reader.fall_behind(connection)
             return
         connection.send_when_greeted(
-            protocol.Error(code="not_allowed", detail=detail, ref=command.ref).encode()
+            protocol.ErrorFrame(code="not_allowed", detail=detail, ref=command.ref).encode()
         )
 
     def _within_rate(self) -> bool:

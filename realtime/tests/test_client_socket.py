@@ -249,7 +249,7 @@ async def test_presence_that_is_known_before_the_greeting_waits_for_it(wire):
     connection = Connection(LOGIN, wire.send, None, None)
     connection.send_when_greeted("grace came")
     assert wire.taken == []
-    hello = protocol.Hello(
+    hello = protocol.HelloFrame(
         connection_id=connection.id,
         user=LOGIN.user,
         epoch="e",

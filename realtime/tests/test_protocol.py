@@ -42,7 +42,7 @@ WIRE_ROW = {
 }
 FRAMES = [
     (
-        protocol.Hello(
+        protocol.HelloFrame(
             connection_id="c",
             user=ADA,
             epoch="e",
@@ -65,10 +65,10 @@ FRAMES = [
             "server_time": "2026-11-23T20:15:30.123456Z",
         },
     ),
-    (protocol.PresenceState(online=[]), {"type": "presence_state", "online": []}),
-    (protocol.PresenceState(online=[ONLINE]), {"type": "presence_state", "online": [WIRE_ONLINE]}),
+    (protocol.PresenceStateFrame(online=[]), {"type": "presence_state", "online": []}),
+    (protocol.PresenceStateFrame(online=[ONLINE]), {"type": "presence_state", "online": [WIRE_ONLINE]}),
     (
-        protocol.Inbox(
+        protocol.InboxFrame(
             revision=5, unread_count=3, replayed=False, added=[ROW], read=[1], unread=[2], removed=[3]
         ),
         {
@@ -82,27 +82,27 @@ FRAMES = [
             "removed": [3],
         },
     ),
-    (protocol.Synced(revision=5, unread_count=3), {"type": "synced", "revision": 5, "unread_count": 3}),
+    (protocol.SyncedFrame(revision=5, unread_count=3), {"type": "synced", "revision": 5, "unread_count": 3}),
     (
-        protocol.Reset(revision=5, unread_count=3, reason="new_epoch"),
+        protocol.ResetFrame(revision=5, unread_count=3, reason="new_epoch"),
         {"type": "reset", "revision": 5, "unread_count": 3, "reason": "new_epoch"},
     ),
-    (protocol.Presence(**dict(ONLINE)), {"type": "presence", **WIRE_ONLINE}),
+    (protocol.PresenceFrame(**dict(ONLINE)), {"type": "presence", **WIRE_ONLINE}),
     (
-        protocol.Presence(user=ADA, is_online=False, last_seen=None, version=0),
+        protocol.PresenceFrame(user=ADA, is_online=False, last_seen=None, version=0),
         {"type": "presence", "user": WIRE_ADA, "is_online": False, "last_seen": None, "version": 0},
     ),
     (
-        protocol.Heartbeat(revision=5, unread_count=3, server_time=MOMENT),
+        protocol.HeartbeatFrame(revision=5, unread_count=3, server_time=MOMENT),
         {"type": "heartbeat", "revision": 5, "unread_count": 3, "server_time": "2026-11-23T20:15:30.123456Z"},
     ),
-    (protocol.Pong(ref="r"), {"type": "pong", "ref": "r"}),
+    (protocol.PongFrame(ref="r"), {"type": "pong", "ref": "r"}),
     (
-        protocol.Error(code="bad_json", detail="d"),
+        protocol.ErrorFrame(code="bad_json", detail="d"),
         {"type": "error", "code": "bad_json", "detail": "d", "ref": None},
     ),
     (
-        protocol.Error(code="not_allowed", detail="d", ref="r"),
+        protocol.ErrorFrame(code="not_allowed", detail="d", ref="r"),
         {"type": "error", "code": "not_allowed", "detail": "d", "ref": "r"},
     ),
 ]
@@ -164,19 +164,19 @@ def test_the_codes_and_reasons_are_the_contracts():
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ('{"type": "ping", "ref": "r"}', protocol.Ping(type="ping", ref="r")),
-        ('{"type": "ping", "ref": ""}', protocol.Ping(type="ping", ref="")),
-        (json.dumps({"type": "ping", "ref": "é" * 64}), protocol.Ping(type="ping", ref="é" * 64)),
-        ('{"type": "resume", "since": 5}', protocol.Resume(type="resume", since=5)),
-        ('{"type": "resume", "since": null}', protocol.Resume(type="resume", since=None)),
-        ('{"type": "resume", "since": "x"}', protocol.Resume(type="resume", since="x")),
+        ('{"type": "ping", "ref": "r"}', protocol.PingCommand(type="ping", ref="r")),
+        ('{"type": "ping", "ref": ""}', protocol.PingCommand(type="ping", ref="")),
+        (json.dumps({"type": "ping", "ref": "é" * 64}), protocol.PingCommand(type="ping", ref="é" * 64)),
+        ('{"type": "resume", "since": 5}', protocol.ResumeCommand(type="resume", since=5)),
+        ('{"type": "resume", "since": null}', protocol.ResumeCommand(type="resume", since=None)),
+        ('{"type": "resume", "since": "x"}', protocol.ResumeCommand(type="resume", since="x")),
         (
             '{"type": "resume", "since": 5, "epoch": "e"}',
-            protocol.Resume(type="resume", since=5, epoch="e"),
+            protocol.ResumeCommand(type="resume", since=5, epoch="e"),
         ),
         (
             '{"type": "resume", "since": 5, "epoch": null}',
-            protocol.Resume(type="resume", since=5, epoch=None),
+            protocol.ResumeCommand(type="resume", since=5, epoch=None),
         ),
     ],
 )

@@ -44,13 +44,13 @@ def summary(planned):
 def test_without_since_nothing_is_replayed_and_nothing_resumed():
     planned = plan(inbox(revision=5), None, 5, None)
     assert (planned.replay, planned.resumed) == ([], False)
-    assert planned.end == protocol.Synced(revision=5, unread_count=7)
+    assert planned.end == protocol.SyncedFrame(revision=5, unread_count=7)
 
 
 def test_what_changed_after_since_is_replayed_in_rising_revision():
     planned = plan(inbox([(4, 2), (9, 3), (5, 7)]), (1, "now"), 1, None)
     assert summary(planned) == [(7, [4, 9, 5], [])]
-    assert planned.end == protocol.Synced(revision=7, unread_count=7)
+    assert planned.end == protocol.SyncedFrame(revision=7, unread_count=7)
     assert planned.resumed
 
 
@@ -70,7 +70,7 @@ def test_rows_another_tab_asked_for_are_left_out():
 def test_a_client_that_has_everything_gets_synced_alone():
     planned = plan(inbox(revision=5), (5, "now"), 5, None)
     assert (planned.replay, planned.resumed) == ([], True)
-    assert planned.end == protocol.Synced(revision=5, unread_count=7)
+    assert planned.end == protocol.SyncedFrame(revision=5, unread_count=7)
 
 
 def test_the_count_of_a_replay_is_the_present_one():
@@ -113,13 +113,13 @@ def test_a_revision_of_more_than_a_page_is_one_frame():
 def test_a_thousand_rows_are_replayed():
     planned = plan(inbox(numbered(1000)), (0, "now"), 0, None)
     assert sum(len(frame.added) for frame in planned.replay) == 1000
-    assert planned.end == protocol.Synced(revision=1000, unread_count=7)
+    assert planned.end == protocol.SyncedFrame(revision=1000, unread_count=7)
 
 
 def test_a_thousand_and_one_rows_are_too_many():
     planned = plan(inbox(numbered(1001)), (0, "now"), 0, None)
     assert (planned.replay, planned.resumed) == ([], False)
-    assert planned.end == protocol.Reset(revision=1001, unread_count=7, reason="too_far_behind")
+    assert planned.end == protocol.ResetFrame(revision=1001, unread_count=7, reason="too_far_behind")
 
 
 def test_a_tab_that_needs_fewer_of_many_rows_is_served():
@@ -144,7 +144,7 @@ def test_the_reasons_for_a_reset_are_tried_in_the_contracts_order(since, epoch, 
     state = inbox(numbered(rows, from_revision=1000), revision=2000, floor=floor)
     planned = plan(state, (since, epoch), 0, "now")
     assert (planned.replay, planned.resumed) == ([], False)
-    assert planned.end == protocol.Reset(revision=2000, unread_count=7, reason=reason)
+    assert planned.end == protocol.ResetFrame(revision=2000, unread_count=7, reason=reason)
 
 
 def test_since_may_be_the_floor_and_the_present_revision():
