@@ -5,7 +5,7 @@ from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 from realtime.sockets.routing import websocket_urlpatterns
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -17,7 +17,7 @@ def with_sockets(http: Any) -> Application:
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         # With the first request, so that a process that only answers HTTP reaps too. (Not every server has a lifespan.)
-        presence.start()
+        presence_writer.start()
         await router(scope, receive, send)
 
     return application

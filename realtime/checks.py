@@ -17,7 +17,7 @@ CORE_WAITS = 5
 DEFAULT_PREFIX = "doorbell"
 DEVELOPMENT_KEY = "insecure-development-key"
 
-# Of other modules, which a check must not import: presence.SERVER_CLOSED_SECONDS and the promises of docs/protocol.md.
+# Of modules that a check must not import: writer.SERVER_CLOSED_GRACE_SECONDS and the promises of docs/protocol.md.
 SERVER_CLOSED_GRACE = 20
 LONGEST_LEASE = 18
 SHORTEST_LEASE = 3
@@ -184,7 +184,7 @@ def timeouts(**kwargs: Any) -> list[CheckMessage]:
     contradictions = [
         (
             conf.lease_seconds < SHORTEST_LEASE,
-            f"REALTIME_LEASE_SECONDS is under {SHORTEST_LEASE}: one slow renewal would bury a living process.",
+            f"REALTIME_LEASE_SECONDS is under {SHORTEST_LEASE}: one slow renewal would expire a live process.",
             "Give 15. A lease is renewed three times in its length.",
             "realtime.W006",
         ),

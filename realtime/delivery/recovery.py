@@ -12,7 +12,7 @@ from realtime import counters, protocol
 from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db import in_thread
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 
 from .client_socket import Connection
 from .replay import plan
@@ -196,7 +196,7 @@ def _read(
     online: dict[int, list[schemas.Presence]] = {}
     if strangers:
         # Whoever is greeted is online, whichever process is asked.
-        presence.settle(strangers)
+        presence_writer.wait_for_connects(strangers)
         contacts = profiles.contacts_of_many(strangers)
         everyone = {contact for listed in contacts.values() for contact in listed}
         present = profiles.presence(everyone, online_only=True) if everyone else {}

@@ -24,7 +24,7 @@ from realtime.db import in_thread
 from realtime.delivery import hub
 from realtime.delivery.client_socket import Connection
 from realtime.outbound.relay import relay
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 
 from .health import SECONDS, database_answers
 
@@ -179,8 +179,8 @@ def _layer() -> Iterable[Metric]:
 
 class _Presence(Collector):
     def collect(self) -> Iterable[Metric]:
-        yield gauge("presence_waiting", "Connects and disconnects not written yet.", len(presence._events))
-        yield gauge("presence_lease", "1 while this process holds a lease.", presence.process_id is not None)
+        yield gauge("presence_waiting", "Connects and disconnects not written yet.", presence_writer.queued)
+        yield gauge("presence_lease", "1 while this process holds a lease.", presence_writer.has_lease)
         yield counter("presence_batches", "Transactions that wrote them.", counters.presence_batches)
         yield counter("presence_events", "Connects and disconnects written.", counters.presence_events)
 

@@ -26,12 +26,12 @@ from realtime.models import Connection, ServerProcess
 logger = logging.getLogger(__name__)
 
 # How long the users of a buried process have to come back elsewhere.
-BURIED_SECONDS = 10.0
+EXPIRED_GRACE_SECONDS = 10.0
 # So long a batch waits for a profile that somebody else has locked: the process has its lease to renew.
-LOCK_SECONDS = 1
-USERS_A_TURN = 500
+LOCK_TIMEOUT_SECONDS = 1
+OFFLINE_BATCH_SIZE = 500
 # The name of what isn't a process, but holds the connections of dead ones until they can be deleted.
-GRAVE = "(buried)"
+ORPHANAGE = "(expired)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,13 @@ def register() -> uuid.UUID:
     ).id
 
 
-def doubt() -> None:
+def mark_unconnected_leaving() -> None:
     """Give those whom no connection ever showed online, but a restored backup, say, the grace of the buried."""
     connections = Connection.objects.filter(user_id=OuterRef("user_id"))
     online = UserProfile.objects.filter(~Exists(connections), is_online=True, offline_after=None)
-    profiles.set_leaving(list(online.values_list("user_id", flat=True)), timedelta(seconds=BURIED_SECONDS))
+    profiles.set_leaving(
+        list(online.values_list("user_id", flat=True)), timedelta(seconds=EXPIRED_GRACE_SECONDS)
+    )
 
 
 def renew(process_id: uuid.UUID) -> None:
@@ -92,7 +94,7 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
     opened = {e.id: e for e in batch if isinstance(e, Opened) and e.id not in closed}
     user_ids = {event.user_id for event in batch}
     with transaction.atomic():
-        _hold(process_id)
+        lock_process_or_fence(process_id)
         locked = {profile.user_id: profile for profile in profiles.lock(user_ids)}
         Connection.objects.bulk_create(
             [
@@ -117,14 +119,14 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
         for event in closed.values():
             graces[event.user_id] = max(event.grace, graces.get(event.user_id, 0.0))
         _settle(locked, graces, writer=process_id)
-        return _surplus(event.user_id for event in opened.values())
+        return _over_limit(event.user_id for event in opened.values())
 
 
-def _hold(process_id: uuid.UUID) -> None:
+def lock_process_or_fence(process_id: uuid.UUID) -> None:
     """Keep the process from being buried during this transaction. Raises Fenced if it has been."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
             cursor.execute(
                 f"SELECT 1 FROM {ServerProcess._meta.db_table} WHERE id = %s FOR KEY SHARE",  # noqa: S608
                 [process_id],
@@ -162,7 +164,7 @@ def _settle(locked: dict[int, Any], graces: dict[int, float], *, writer: uuid.UU
     return live
 
 
-def _surplus(user_ids: Any) -> list[tuple[int, uuid.UUID]]:
+def _over_limit(user_ids: Any) -> list[tuple[int, uuid.UUID]]:
     most = conf.max_connections_per_user
     newest_first = Window(
         RowNumber(), partition_by=F("user_id"), order_by=[F("opened_at").desc(), F("id").desc()]
@@ -189,12 +191,14 @@ def reap() -> Reaped:
             .select_for_update(skip_locked=True)
             .values_list("id", flat=True)
         )
-    buried = retried(lambda: bury(dead, grace=BURIED_SECONDS, only_expired=True)) if dead else 0
+    expired = (
+        retried(lambda: expire_processes(dead, grace=EXPIRED_GRACE_SECONDS, only_expired=True)) if dead else 0
+    )
     offline, more = retried(_turn_offline)
-    return Reaped(processes=buried, offline=offline, more=more)
+    return Reaped(processes=expired, offline=offline, more=more)
 
 
-def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool = False) -> int:
+def expire_processes(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool = False) -> int:
     """Delete these processes with their connections; their users have the grace to come back elsewhere.
 
     Connections of users whose profiles somebody else has locked are left for the next time, as those of a grave: the
@@ -210,14 +214,14 @@ def bury(process_ids: Collection[uuid.UUID], *, grace: float, only_expired: bool
         locked = {profile.user_id: profile for profile in profiles.lock(user_ids, skip_locked=True)}
         orphans.filter(user_id__in=locked).delete()
         if user_ids - locked.keys():
-            grave = ServerProcess.objects.create(name=GRAVE, lease_until=Now() - _lease())
-            orphans.update(process=grave)
+            orphanage = ServerProcess.objects.create(name=ORPHANAGE, lease_until=Now() - _lease())
+            orphans.update(process=orphanage)
         ServerProcess.objects.filter(id__in=dead).delete()
         _settle(locked, dict.fromkeys(locked, grace))
-    buried = sum(name != GRAVE for name in dead.values())
-    if only_expired and buried:
-        logger.warning("buried %d server processes whose lease had run out", buried)
-    return buried
+    expired = sum(name != ORPHANAGE for name in dead.values())
+    if only_expired and expired:
+        logger.warning("buried %d server processes whose lease had run out", expired)
+    return expired
 
 
 def orphan(user_id: int) -> list[uuid.UUID]:
@@ -234,12 +238,14 @@ def _turn_offline() -> tuple[int, bool]:
     """Turn those offline whose grace is over and who have no live connection. Returns how many, and: are there more?"""
     with transaction.atomic():
         gone: list[int] = []
-        locked = {profile.user_id: profile for profile in profiles.lock(profiles.overdue(most=USERS_A_TURN))}
+        locked = {
+            profile.user_id: profile for profile in profiles.lock(profiles.overdue(most=OFFLINE_BATCH_SIZE))
+        }
         if locked:
             live = _settle(locked, {})
             gone = [user_id for user_id in locked if user_id not in live]
             profiles.set_offline(gone)
-    return len(gone), len(locked) == USERS_A_TURN
+    return len(gone), len(locked) == OFFLINE_BATCH_SIZE
 
 
 def record_each(
@@ -253,11 +259,11 @@ def record_each(
     by_user: dict[int, list[Opened | Closed]] = {}
     for event in batch:
         by_user.setdefault(event.user_id, []).append(event)
-    surplus: list[tuple[int, uuid.UUID]] = []
+    over_limit: list[tuple[int, uuid.UUID]] = []
     waiting: list[Opened | Closed] = []
     for user_id, events in by_user.items():
         try:
-            surplus += record(process_id, events)
+            over_limit += record(process_id, events)
         except Fenced:
             raise
         except (OperationalError, InterfaceError) as error:
@@ -269,4 +275,4 @@ def record_each(
             waiting += events
         except Exception:
             logger.exception("presence of user %s can't be written; %d events dropped", user_id, len(events))
-    return surplus, waiting
+    return over_limit, waiting

@@ -27,12 +27,12 @@ from .leases import Closed, Fenced, Opened
 logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.05
-MOST_A_BATCH = 200
+BATCH_SIZE = 200
 REAP_SECONDS = 2.0
 RETRY_SECONDS = 0.5
-SETTLE_SECONDS = 0.5
+CONNECT_WAIT_SECONDS = 0.5
 # The grace after a socket that the server closed: its client comes back, but by a backoff.
-SERVER_CLOSED_SECONDS = 20.0
+SERVER_CLOSED_GRACE_SECONDS = 20.0
 SERVER_CLOSES = {
     protocol.CloseCode.SERVICE_RESTART,
     protocol.CloseCode.MAX_AGE,
@@ -42,13 +42,13 @@ SERVER_CLOSES = {
 EXIT_SECONDS = 2.0
 
 
-class Presence:
+class PresenceWriter:
     """The sockets of this process, as the database is told of them."""
 
     def __init__(self) -> None:
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self.process_id: uuid.UUID | None = None
         self._open: dict[str, Opened] = {}
         self._events: deque[Opened | Closed] = deque()
@@ -61,6 +61,15 @@ class Presence:
         self._renewed_at: float | None = None
         self._healthy_since: float | None = None
         self._probation = 0.0
+
+    @property
+    def queued(self) -> int:
+        """How many connects and disconnects are not written yet."""
+        return len(self._events)
+
+    @property
+    def has_lease(self) -> bool:
+        return self.process_id is not None
 
     # --- From the event loop ------------------------------------------------------------------------------
 
@@ -81,7 +90,7 @@ class Presence:
 
     def closed(self, connection_id: str, user_id: int, close_code: int | None) -> None:
         """`close_code`: the server's, None if the client closed."""
-        grace = SERVER_CLOSED_SECONDS if close_code in SERVER_CLOSES else conf.offline_grace_seconds
+        grace = SERVER_CLOSED_GRACE_SECONDS if close_code in SERVER_CLOSES else conf.offline_grace_seconds
         with self._changed:
             self._open.pop(connection_id, None)
             self._events.append(Closed(connection_id, user_id, grace))
@@ -102,16 +111,16 @@ class Presence:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
 
-    def settle(self, user_ids: Collection[int]) -> None:
+    def wait_for_connects(self, user_ids: Collection[int]) -> None:
         """Wait, but not for long, until connects of these users are written, and so seen by every process.
 
         Not while many come at once: they are seen a moment later.
         """
         with self._changed:
-            if len(self._events) < MOST_A_BATCH:
-                self._changed.wait_for(lambda: self._coming().isdisjoint(user_ids), SETTLE_SECONDS)
+            if len(self._events) < BATCH_SIZE:
+                self._changed.wait_for(lambda: self._connecting().isdisjoint(user_ids), CONNECT_WAIT_SECONDS)
 
-    def _coming(self) -> set[int]:
+    def _connecting(self) -> set[int]:
         return {event.user_id for event in (*self._writing, *self._events) if isinstance(event, Opened)}
 
     # --- The thread ---------------------------------------------------------------------------------------
@@ -122,13 +131,13 @@ class Presence:
         while True:
             now = time.monotonic()
             if not self._stopping:
-                self._ask_for_tick(loop)
-            if now >= renewal and self._loop_turns():
+                self._request_tick(loop)
+            if now >= renewal and self._loop_is_responsive():
                 renewed = self._attempt("renew the lease", self._renew)
                 renewal = now + (conf.lease_seconds / 3 if renewed else 1)
             if self.process_id is not None:
                 self._write_batch(self.process_id)
-            if now >= reaping and self._may_bury():
+            if now >= reaping and self._may_expire_others():
                 reaping = now if self._reap() else now + REAP_SECONDS
             connections.close_all()
             with self._changed:
@@ -136,7 +145,7 @@ class Presence:
                     break
                 longest = 0 if reaping == now else 0.5
                 self._changed.wait_for(lambda: self._events or self._stopping, longest)
-                self._changed.wait_for(self._hurried, GATHER_SECONDS)
+                self._changed.wait_for(self._batch_is_due, GATHER_SECONDS)
         self._attempt("give up the lease", self._release)
         connections.close_all()
         with self._changed:
@@ -155,14 +164,14 @@ class Presence:
             return False
         return True
 
-    def _hurried(self) -> bool:
+    def _batch_is_due(self) -> bool:
         """A lone connect is written at once, for its greeting waits for that. Of many a few gather."""
         if self._stopping or not self._events:
             return True
-        hurried = len(self._coming()) == 1 or len(self._events) >= MOST_A_BATCH
+        hurried = len(self._connecting()) == 1 or len(self._events) >= BATCH_SIZE
         return hurried and self.process_id is not None
 
-    def _ask_for_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _request_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         def tick() -> None:
             self._ticked = time.monotonic()
 
@@ -172,17 +181,17 @@ class Presence:
             # The loop is closed: so are its sockets.
             self._stopping = True
 
-    def _loop_turns(self) -> bool:
+    def _loop_is_responsive(self) -> bool:
         """A process whose event loop is frozen serves nobody, and must lose its lease."""
         return time.monotonic() - self._ticked < conf.lease_seconds
 
-    def _may_bury(self) -> bool:
+    def _may_expire_others(self) -> bool:
         """After a failure or a halt of the database all leases have run out: give everybody the time to renew."""
-        if self._healthy_since is None or self._lapsed():
+        if self._healthy_since is None or self._lease_has_lapsed():
             return False
         return time.monotonic() - self._healthy_since >= self._probation
 
-    def _lapsed(self) -> bool:
+    def _lease_has_lapsed(self) -> bool:
         """Has our own lease run out? The thread may have hung in a write for longer than that."""
         return self._renewed_at is not None and time.monotonic() - self._renewed_at > conf.lease_seconds
 
@@ -190,18 +199,18 @@ class Presence:
         try:
             if self.process_id is None:
                 self.process_id = leases.register()
-                leases.doubt()
+                leases.mark_unconnected_leaving()
             else:
                 leases.renew(self.process_id)
         except Fenced:
-            self._register_anew()
-        if self._healthy_since is None or self._lapsed():
+            self._reregister()
+        if self._healthy_since is None or self._lease_has_lapsed():
             self._healthy_since = time.monotonic()
             # At the first start there is nobody whom a failure could have hindered.
             self._probation = 0.0 if self._renewed_at is None else conf.lease_seconds
         self._renewed_at = time.monotonic()
 
-    def _register_anew(self) -> None:
+    def _reregister(self) -> None:
         """Somebody buried us by mistake: tell of all sockets again, under a new lease."""
         self.process_id = leases.register()
         with self._changed:
@@ -212,7 +221,7 @@ class Presence:
 
     def _release(self) -> None:
         if self.process_id is not None:
-            leases.bury([self.process_id], grace=SERVER_CLOSED_SECONDS)
+            leases.expire_processes([self.process_id], grace=SERVER_CLOSED_GRACE_SECONDS)
             self.process_id = None
 
     def _reap(self) -> bool:
@@ -223,7 +232,7 @@ class Presence:
 
     def _write_batch(self, process_id: uuid.UUID) -> None:
         with self._changed:
-            batch = [self._events.popleft() for _ in range(min(MOST_A_BATCH, len(self._events)))]
+            batch = [self._events.popleft() for _ in range(min(BATCH_SIZE, len(self._events)))]
             self._writing = batch
         if not batch:
             return
@@ -240,15 +249,15 @@ class Presence:
         waiting: list[Opened | Closed] = []
         try:
             try:
-                surplus = leases.record(process_id, batch)
+                over_limit = leases.record(process_id, batch)
             except Fenced:
                 raise
             except Exception as error:
                 logger.warning("presence of %d sockets is written one by one: %s", len(batch), error)
                 connections.close_all()
-                surplus, waiting = leases.record_each(process_id, batch)
+                over_limit, waiting = leases.record_each(process_id, batch)
         except Fenced:
-            self._attempt("register anew", self._register_anew)
+            self._attempt("register anew", self._reregister)
             return batch
         except DatabaseError as error:
             self._healthy_since = None
@@ -257,11 +266,11 @@ class Presence:
             return batch
         counters.presence_batches += 1
         counters.presence_events += len(batch) - len(waiting)
-        for user_id, connection_id in surplus:
+        for user_id, connection_id in over_limit:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
         return waiting
 
 
-presence = Presence()
-os.register_at_fork(after_in_child=presence._begin)
-atexit.register(presence.stop)
+presence_writer = PresenceWriter()
+os.register_at_fork(after_in_child=presence_writer._reset)
+atexit.register(presence_writer.stop)

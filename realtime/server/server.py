@@ -22,7 +22,7 @@ from realtime import state
 from realtime.delivery.drain import close_sockets
 from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 
 # From the connection, or the first byte of a further request, to the end of its head; and then to that of its body.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0
@@ -211,7 +211,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
         await super().shutdown(sockets=sockets)
-        await asyncio.to_thread(presence.stop, PRESENCE_SECONDS)
+        await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
 
     async def _drain(self) -> None:

@@ -16,7 +16,7 @@ from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery.client_socket import Connection, Send
 from realtime.delivery.hub import running_hub
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
 from .backpressure import paced
@@ -68,8 +68,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         age = conf.max_age_seconds * random.uniform(0.9, 1)  # noqa: S311
         loop = asyncio.get_running_loop()
         self.end_of_life = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
-        presence.start()
-        presence.opened(connection.id, connection.user_id, login.hash)
+        presence_writer.start()
+        presence_writer.opened(connection.id, connection.user_id, login.hash)
         await running_hub().attach(connection)
         await self._listen(connection, receive)
 
@@ -141,7 +141,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         # Nothing here waits: under cancellation a wait would be the end of it.
         if self.connection is not None:
             counters.sockets_closed[str(self.connection.close_code or "client")] += 1
-            presence.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
+            presence_writer.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
             self.connection.abandon()
             running_hub().detach(self.connection)
 

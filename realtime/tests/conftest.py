@@ -12,7 +12,7 @@ from realtime.db import in_thread
 from realtime.delivery import hub
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
 from realtime.tests.processes import Process
 
@@ -98,9 +98,9 @@ class Server:
 
 
 async def stop_presence():
-    if presence._thread is not None:
-        await asyncio.to_thread(presence.stop, PATIENCE)
-        assert presence._thread is None
+    if presence_writer._thread is not None:
+        await asyncio.to_thread(presence_writer.stop, PATIENCE)
+        assert presence_writer._thread is None
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from realtime.presence.writer import Presence
+from realtime.presence.writer import PresenceWriter
 from realtime.tests.client import PATIENCE
 
 
@@ -38,7 +38,7 @@ class Process:
     """The presence of another server process: its loop and its thread."""
 
     def __init__(self):
-        self.loop, self.presence = Loop(), Presence()
+        self.loop, self.presence = Loop(), PresenceWriter()
         self.loop.run(self.presence.start)
 
     def stop(self):

@@ -97,7 +97,7 @@ def test_an_impossible_number_is_an_error(production, name, value):
 
 
 def test_what_the_checks_know_of_other_modules_is_true():
-    assert checks.SERVER_CLOSED_GRACE == writer.SERVER_CLOSED_SECONDS
+    assert checks.SERVER_CLOSED_GRACE == writer.SERVER_CLOSED_GRACE_SECONDS
     if project_settings.DEBUG:
         assert project_settings.SECRET_KEY.startswith(checks.DEVELOPMENT_KEY)
 

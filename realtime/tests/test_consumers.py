@@ -18,7 +18,7 @@ from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery import recovery
 from realtime.delivery.hub import running_hub
-from realtime.presence.writer import presence
+from realtime.presence.writer import presence_writer
 from realtime.sockets import consumers
 from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
 
@@ -420,10 +420,10 @@ async def test_a_minute_later_resume_is_allowed_again(server, ada, monkeypatch):
 
 async def test_a_client_that_leaves_is_taken_out(server, ada):
     socket = await server.connect(ada)
-    assert len(presence._open) == 1
+    assert len(presence_writer._open) == 1
     await socket.leave()
     assert not server.feed(ada).connections
-    assert presence._open == {}
+    assert presence_writer._open == {}
 
 
 async def test_a_socket_that_is_cancelled_is_taken_out(server, ada):
@@ -431,7 +431,7 @@ async def test_a_socket_that_is_cancelled_is_taken_out(server, ada):
     socket.wire.future.cancel()
     await asyncio.wait([socket.wire.future])
     assert not server.feed(ada).connections
-    assert presence._open == {}
+    assert presence_writer._open == {}
     # Nobody listens to it any more.
     await asyncio.sleep(0)
     assert not [task for task in asyncio.all_tasks() if "Queue.get" in repr(task.get_coro())]
@@ -448,7 +448,7 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
     await eventually(lambda: server.connection(ada).closing)
     await socket.leave(code=1006)
     assert not server.feed(ada).connections
-    assert presence._open == {}
+    assert presence_writer._open == {}
 
 
 async def test_a_client_that_answers_no_close_is_let_go(server, ada, monkeypatch):

@@ -176,8 +176,8 @@ def test_the_oldest_socket_over_the_limit_is_named(process, ada, grace, settings
 def test_within_a_batch_the_oldest_is_the_first(process, ada, settings):
     settings.REALTIME_MAX_CONNECTIONS_PER_USER = 3
     events = [opened(ada) for _ in range(5)]
-    surplus = leases.record(process, events)
-    assert set(surplus) == {(ada.pk, uuid.UUID(event.id)) for event in events[:2]}
+    over_limit = leases.record(process, events)
+    assert set(over_limit) == {(ada.pk, uuid.UUID(event.id)) for event in events[:2]}
 
 
 def test_the_limit_is_over_all_processes(process, ada, settings):
@@ -249,7 +249,7 @@ def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace
     leases.record(process, [opened(grace)])
     profiles.set_many_by_hand([linus.pk], is_online=True)
     UserProfile.objects.filter(user=ada).update(is_online=True)
-    leases.doubt()
+    leases.mark_unconnected_leaving()
     assert shown(grace) == (True, 1, None)
     assert 8 < shown(ada)[2] <= 10
     assert shown(linus)[2] > 200
@@ -261,7 +261,7 @@ def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace
 def test_a_process_that_lives_is_not_buried(process, ada):
     leases.record(process, [opened(ada)])
     leases.reap()
-    leases.bury([process], grace=1, only_expired=True)
+    leases.expire_processes([process], grace=1, only_expired=True)
     leases.renew(process)
     assert shown(ada) == (True, 1, None)
 
@@ -278,7 +278,7 @@ def test_a_buried_process_is_told_when_it_renews_or_writes(process, ada):
 
 def test_a_process_that_ends_leaves_its_people_a_grace(process, ada):
     leases.record(process, [opened(ada)])
-    leases.bury([process], grace=20)
+    leases.expire_processes([process], grace=20)
     assert not ServerProcess.objects.exists()
     assert 15 < shown(ada)[2] <= 20
 

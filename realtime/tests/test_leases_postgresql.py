@@ -67,7 +67,7 @@ def somebody_waits_for_a_lock():
 
 def test_with_the_lock_no_reload_is_lost(ada, threads, monkeypatch):
     # However long this machine takes, nobody gives up waiting.
-    monkeypatch.setattr(leases, "LOCK_SECONDS", 60)
+    monkeypatch.setattr(leases, "LOCK_TIMEOUT_SECONDS", 60)
     assert lost_reloads(ada, threads, monkeypatch) == 0
 
 

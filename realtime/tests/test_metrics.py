@@ -111,7 +111,7 @@ async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
 async def test_what_waits_is_told(server, monkeypatch):
     relay = SimpleNamespace(_touched={1, 2, 3}, _messages=[None], dropped=7)
     monkeypatch.setattr(metrics, "relay", relay)
-    monkeypatch.setattr(metrics, "presence", SimpleNamespace(_events=[None, None], process_id=None))
+    monkeypatch.setattr(metrics, "presence_writer", SimpleNamespace(queued=2, has_lease=False))
     server.hub.ignored = 5
     told = await numbers()
     assert told["doorbell_relay_waiting"] == 1

@@ -14,8 +14,7 @@ from messaging import profiles
 from messaging.models import Contact, Notification, UserProfile
 from realtime.delivery import sweeps
 from realtime.models import Connection
-from realtime.presence import leases
-from realtime.presence import writer as presence_module
+from realtime.presence import leases, writer
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import opened, shown
@@ -94,7 +93,7 @@ def test_a_steady_state_writes_one_row_each_time_a_lease_is_renewed(renews_often
     monkeypatch.setattr(leases, "renew", noted(leases.renew, renewals))
     monkeypatch.setattr(leases, "reap", noted(leases.reap, reaps))
     monkeypatch.setattr(leases, "record", None)  # nothing else is written
-    monkeypatch.setattr(presence_module, "REAP_SECONDS", 0.02)
+    monkeypatch.setattr(writer, "REAP_SECONDS", 0.02)
     wait_for(lambda: len(renewals) > 2 and len(reaps) > 2)
     # The first may be from before.
     for statements in renewals[1:]:
@@ -156,7 +155,7 @@ def test_many_sockets_that_come_at_once_are_written_in_few_transactions(other_pr
             own.opened(str(uuid.uuid4()), user.pk, "hash")
     assert own.flush(PATIENCE * 3)
     assert UserProfile.objects.filter(is_online=True).count() == RECONNECTING
-    assert batches == [presence_module.MOST_A_BATCH] * (RECONNECTING // presence_module.MOST_A_BATCH)
+    assert batches == [writer.BATCH_SIZE] * (RECONNECTING // writer.BATCH_SIZE)
     assert len(statements) <= 14 * len(batches)
     print(f"{RECONNECTING} sockets: {len(batches)} transactions, {len(statements)} statements")
 

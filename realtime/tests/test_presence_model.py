@@ -9,8 +9,7 @@ from django.contrib.auth.models import User
 from conftest import size
 from messaging.models import UserProfile
 from realtime.models import Connection
-from realtime.presence import leases
-from realtime.presence import writer as presence_module
+from realtime.presence import leases, writer
 from realtime.tests.client import PATIENCE
 from realtime.tests.processes import Process, wait_for
 
@@ -25,10 +24,10 @@ PEOPLE = 50
 def without_grace(settings, monkeypatch):
     """Whoever has gone is offline at once, so that the end of a schedule can be compared."""
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
-    monkeypatch.setattr(presence_module, "SERVER_CLOSED_SECONDS", 0.0)
-    monkeypatch.setattr(presence_module, "GATHER_SECONDS", 0.002)
-    monkeypatch.setattr(presence_module, "REAP_SECONDS", 0.02)
-    monkeypatch.setattr(leases, "BURIED_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "SERVER_CLOSED_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 0.002)
+    monkeypatch.setattr(writer, "REAP_SECONDS", 0.02)
+    monkeypatch.setattr(leases, "EXPIRED_GRACE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ class Model:
         if self.random.random() < 0.1:
             # Somebody takes a living process for dead.
             mistaken = self.random.choice(self.processes)
-            leases.bury([mistaken.process_id], grace=0)
+            leases.expire_processes([mistaken.process_id], grace=0)
             # It learns of it when it writes next.
             mistaken.closed(str(uuid.uuid4()), 0, None)
 

@@ -10,9 +10,8 @@ from django.db.models.functions import Now
 from messaging.models import Message, Notification, UserProfile
 from realtime.db import in_thread
 from realtime.models import Connection, ServerProcess
-from realtime.presence import leases
-from realtime.presence import writer as presence_module
-from realtime.presence.writer import presence
+from realtime.presence import leases, writer
+from realtime.presence.writer import presence_writer
 from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell
 from realtime.tests.conftest import stop_presence
 from realtime.tests.processes import wait_for
@@ -23,13 +22,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def reaps_often(monkeypatch):
-    monkeypatch.setattr(presence_module, "REAP_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "REAP_SECONDS", 0.05)
 
 
 async def written():
     """Everything that happened so far is in the database."""
-    await eventually(lambda: presence.process_id is not None)
-    assert await asyncio.to_thread(presence.flush, PATIENCE)
+    await eventually(lambda: presence_writer.process_id is not None)
+    assert await asyncio.to_thread(presence_writer.flush, PATIENCE)
 
 
 async def shown_now(user):
@@ -38,8 +37,8 @@ async def shown_now(user):
 
 
 def own_process():
-    assert presence.process_id is not None
-    return presence.process_id
+    assert presence_writer.process_id is not None
+    return presence_writer.process_id
 
 
 async def until_offline(user):
@@ -57,7 +56,7 @@ async def test_a_socket_shows_its_user_online_and_its_end_offline_after_the_grac
     assert (str(row.id), row.user_id, row.process_id) == (
         server.connection(ada).id,
         ada.pk,
-        presence.process_id,
+        presence_writer.process_id,
     )
     assert row.login_hash == server.connection(ada).login.hash
     await socket.leave()
@@ -127,23 +126,23 @@ async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ad
 @pytest.mark.parametrize("patient", [True, False])
 async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, monkeypatch, patient):
     await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
-    release, write, wait = threading.Event(), leases.record, presence.settle
+    release, write, wait = threading.Event(), leases.record, presence_writer.wait_for_connects
 
     def late(process_id, batch):
         assert release.wait(PATIENCE)
         return write(process_id, batch)
 
-    def settle(user_ids):
+    def wait_for_connects(user_ids):
         # She was read, but isn't written yet.
-        assert ada.pk in presence._coming()
+        assert ada.pk in presence_writer._connecting()
         if patient:
             release.set()
         wait(user_ids)
 
     monkeypatch.setattr(leases, "record", late)
-    monkeypatch.setattr(presence_module, "SETTLE_SECONDS", PATIENCE if patient else 0)
+    monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", PATIENCE if patient else 0)
     with monkeypatch.context() as patched:
-        patched.setattr(presence, "settle", settle)
+        patched.setattr(presence_writer, "wait_for_connects", wait_for_connects)
         await server.connect(ada)
     # The control doesn't wait, and finds her offline.
     assert (await in_thread(shown, ada))[0] is patient
@@ -156,9 +155,9 @@ async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, mo
 
 
 async def test_a_lone_connect_waits_for_no_other_to_be_written_with(server, ada, monkeypatch):
-    presence.start()
-    await eventually(lambda: presence.process_id is not None)
-    monkeypatch.setattr(presence_module, "GATHER_SECONDS", 3600)
+    presence_writer.start()
+    await eventually(lambda: presence_writer.process_id is not None)
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 3600)
     await server.connect(ada)
     assert (await in_thread(shown, ada))[0]
 
@@ -174,7 +173,7 @@ async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_bac
     server.connection(ada).close(code)
     assert await socket.close_code() == code
     await socket.leave()
-    await eventually(lambda: not presence._open)
+    await eventually(lambda: not presence_writer._open)
     online, _, left = await shown_now(ada)
     assert online
     assert least < left <= most
@@ -225,11 +224,11 @@ async def test_a_process_that_ends_writes_what_waits_and_gives_up_its_lease(serv
 
 
 async def test_to_stop_what_never_started_is_harmless(server, ada):
-    await asyncio.to_thread(presence.stop)
-    assert not presence._stopping
+    await asyncio.to_thread(presence_writer.stop)
+    assert not presence_writer._stopping
     await server.connect(ada)
     assert (await shown_now(ada))[0]
-    assert presence._thread is not None
+    assert presence_writer._thread is not None
 
 
 async def test_the_dead_processes_of_others_are_reaped(server, ada, grace):
@@ -266,17 +265,17 @@ async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(
     monkeypatch.setattr(leases, "_lease", lambda: timedelta(hours=1))
     sockets = [await server.connect(user) for user in (ada, ada, grace)]
     await written()
-    buried = own_process()
+    expired = own_process()
 
-    def bury():
+    def expire():
         with transaction.atomic():
-            leases.bury([buried], grace=10)
+            leases.expire_processes([expired], grace=10)
             # Before it can notice.
             return shown(ada)
 
-    assert (await in_thread(bury))[2] is not None
-    await eventually_in_database(lambda: Connection.objects.exclude(process=buried).count() == 3)
-    assert presence.process_id != buried
+    assert (await in_thread(expire))[2] is not None
+    await eventually_in_database(lambda: Connection.objects.exclude(process=expired).count() == 3)
+    assert presence_writer.process_id != expired
     assert await shown_now(ada) == (True, 1, None)
     assert await shown_now(grace) == (True, 1, None)
     for socket in sockets:
@@ -287,10 +286,10 @@ async def test_a_buried_process_that_writes_before_it_renews_registers_anew(serv
     settings.REALTIME_LEASE_SECONDS = 1_000
     await server.connect(ada)
     await written()
-    buried = own_process()
-    await in_thread(lambda: leases.bury([buried], grace=10))
+    expired = own_process()
+    await in_thread(lambda: leases.expire_processes([expired], grace=10))
     await server.connect(grace)
-    await eventually_in_database(lambda: Connection.objects.exclude(process=buried).count() == 2)
+    await eventually_in_database(lambda: Connection.objects.exclude(process=expired).count() == 2)
     assert await shown_now(ada) == (True, 1, None)
     assert await shown_now(grace) == (True, 1, None)
 
@@ -310,7 +309,7 @@ def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_
     frozen = own.process_id
     loop.freeze()
     # On a starved machine its lease may end before, and then it registers anew at once.
-    wait_for(lambda: not own._loop_turns())
+    wait_for(lambda: not own._loop_is_responsive())
 
     def buried():
         leases.reap()
@@ -340,13 +339,13 @@ def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a
 
     monkeypatch.setattr(leases, "renew", fail)
     wait_for(lambda: own._healthy_since is None)
-    assert not own._may_bury()
+    assert not own._may_expire_others()
     settings.REALTIME_LEASE_SECONDS = 15
     away[0] = False
     wait_for(lambda: own._healthy_since is not None)
-    assert not own._may_bury()
+    assert not own._may_expire_others()
     own._healthy_since -= 15
-    assert own._may_bury()
+    assert own._may_expire_others()
 
 
 def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_until_it_has_renewed_for_a_while(
@@ -354,7 +353,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
 ):
     """A database that halts raises nothing: everybody's lease has run out, unseen."""
     _, own = other_process
-    wait_for(own._may_bury)
+    wait_for(own._may_expire_others)
     settings.REALTIME_LEASE_SECONDS = 15
     halted, goes_on = threading.Event(), threading.Event()
     record = leases.record
@@ -369,7 +368,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
     reap = leases.reap
 
     def note():
-        reaped.append(own._lapsed())
+        reaped.append(own._lease_has_lapsed())
         return reap()
 
     monkeypatch.setattr(leases, "reap", note)
@@ -380,7 +379,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
     renewed_at = own._renewed_at
     goes_on.set()
     wait_for(lambda: own._renewed_at > renewed_at)
-    assert not own._may_bury()
+    assert not own._may_expire_others()
     assert reaped == []
     own._healthy_since -= settings.REALTIME_LEASE_SECONDS
     wait_for(lambda: reaped)
@@ -460,7 +459,7 @@ def test_however_much_there_is_to_write_the_lease_is_renewed(other_process, monk
         return write(process_id, batch)
 
     monkeypatch.setattr(own, "_write", endless)
-    monkeypatch.setattr(own, "_loop_turns", lambda: True)
+    monkeypatch.setattr(own, "_loop_is_responsive", lambda: True)
     monkeypatch.setattr(leases, "renew", lambda process_id: (renewals.append(1), renew(process_id)))
     own.closed(str(uuid.uuid4()), 0, None)
     wait_for(lambda: len(renewals) > 5)

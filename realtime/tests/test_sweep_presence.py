@@ -31,20 +31,20 @@ def connected(ada):
 
 
 def test_who_is_connected_stays_online(connected, ada):
-    assert sweep() == "0 dead server processes buried, 0 users turned offline.\n"
+    assert sweep() == "Expired 0 server processes; marked 0 users offline.\n"
     assert UserProfile.objects.get(user=ada).is_online
     assert Connection.objects.count() == 1
 
 
-def test_a_dead_process_is_buried_and_its_users_are_offline_after_the_grace(connected, ada):
+def test_a_dead_process_is_expired_and_its_users_are_offline_after_the_grace(connected, ada):
     connected.update(lease_until=Now() - timedelta(seconds=1))
     printed = sweep()
-    assert printed.startswith("1 dead server processes buried, 0 users turned offline.\n")
-    assert "offline in 10 seconds" in printed
+    assert printed.startswith("Expired 1 server processes; marked 0 users offline.\n")
+    assert "offline in 10 seconds unless they reconnect" in printed
     assert not Connection.objects.exists()
     assert UserProfile.objects.get(user=ada).is_online
     UserProfile.objects.filter(user=ada).update(offline_after=Now() - timedelta(seconds=1))
-    assert sweep() == "0 dead server processes buried, 1 users turned offline.\n"
+    assert sweep() == "Expired 0 server processes; marked 1 users offline.\n"
     assert not UserProfile.objects.get(user=ada).is_online
 
 
@@ -53,5 +53,5 @@ def test_who_has_come_back_elsewhere_is_not_turned_offline(connected, ada):
     sweep()
     leases.record(leases.register(), [Opened(f"{2:032x}", ada.pk, "x")])
     UserProfile.objects.filter(user=ada).update(offline_after=Now() - timedelta(seconds=1))
-    assert sweep() == "0 dead server processes buried, 0 users turned offline.\n"
+    assert sweep() == "Expired 0 server processes; marked 0 users offline.\n"
     assert UserProfile.objects.get(user=ada).is_online

@@ -7,8 +7,8 @@ from realtime.presence import leases
 
 class Command(BaseCommand):
     help = (
-        "Look for server processes whose lease has run out, and for users whose grace is over. Every server process "
-        "does this every two seconds; by hand it is needed only when none runs."
+        "Expire server processes whose lease has run out, and mark users offline whose grace period is over. Every "
+        "server process does this every two seconds; run it by hand only while no server process runs."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -18,9 +18,9 @@ class Command(BaseCommand):
             reaped = leases.reap()
             processes, offline = processes + reaped.processes, offline + reaped.offline
             more = reaped.more
-        self.stdout.write(f"{processes} dead server processes buried, {offline} users turned offline.")
+        self.stdout.write(f"Expired {processes} server processes; marked {offline} users offline.")
         if processes:
             self.stdout.write(
-                f"Whoever was connected there is offline in {leases.BURIED_SECONDS:.0f} seconds, unless they come back:"
-                " run this again then."
+                f"Users of the expired processes go offline in {leases.EXPIRED_GRACE_SECONDS:.0f} seconds unless they "
+                "reconnect: run this command again then."
             )
