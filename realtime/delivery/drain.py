@@ -17,6 +17,9 @@ MOST_SHARE = 0.1
 # How much longer those get that are being caught up.
 REPLAY_SECONDS = 2.0
 
+# True once this process has been asked to stop: /readyz answers 503 and handshakes are refused. Set by `serve`.
+draining = False
+
 
 async def close_sockets(hub: Hub, seconds: float) -> None:
     """Close every socket with 1012 within `seconds`, those that are being caught up last."""

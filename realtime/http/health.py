@@ -9,8 +9,8 @@ from channels.layers import BaseChannelLayer, get_channel_layer
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from realtime import state
 from realtime.channel_layer import GuardedRedisLayer
+from realtime.delivery import drain
 
 SECONDS = 1.0
 # This process's own, and always the same one: layers keep every channel that they have heard of.
@@ -27,7 +27,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 async def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 503 while draining or without a database. Without the layer pushes are late, but none is lost: 200."""
     database, layer = await asyncio.gather(database_answers(), layer_answers())
-    if state.draining:
+    if drain.draining:
         status = "draining"
     elif not database:
         status = "down"

@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import inboxes
 from messaging.api import errors
-from realtime import counters, state
+from realtime import counters
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.db import in_thread
-from realtime.delivery import hub
+from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import Connection
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
@@ -142,7 +142,7 @@ class _Sockets(Collector):
         yield gauge("sockets_behind", "Sockets that wait to be brought up to date.", behind)
         blocked = sum(connection.blocked for connection in connections)
         yield gauge("sockets_blocked", "Sockets that don't take what was sent.", blocked)
-        yield gauge("draining", "1 while the process is ending.", state.draining)
+        yield gauge("draining", "1 while the process is ending.", drain.draining)
         yield counter("sockets_opened", "Sockets let in.", counters.sockets_opened)
         yield counter_by("sockets_closed", "Sockets ended.", "code", counters.sockets_closed)
         yield counter("frames_sent", "Frames handed to sockets.", counters.frames)

@@ -11,9 +11,10 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from realtime import auth, counters, protocol, state
+from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
+from realtime.delivery import drain
 from realtime.delivery.client_socket import Connection, Send
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence_writer
@@ -100,7 +101,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     async def _admit(self) -> auth.Login | None:
         """Accept or refuse the handshake."""
-        if state.draining:
+        if drain.draining:
             await self._turn_away()
             return None
         offered = self.scope.get("subprotocols", [])

@@ -13,10 +13,10 @@ from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
 from messaging.sequencing import stamp
-from realtime import protocol, state
+from realtime import protocol
 from realtime.conf import conf
 from realtime.db import in_thread
-from realtime.delivery import recovery
+from realtime.delivery import drain, recovery
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence_writer
 from realtime.sockets import consumers
@@ -484,14 +484,14 @@ def test_the_maximum_age_is_twelve_hours():
 
 
 async def test_a_handshake_that_comes_while_draining_is_refused(server, ada, monkeypatch):
-    monkeypatch.setattr(state, "draining", True)
+    monkeypatch.setattr(drain, "draining", True)
     socket = server.socket("", handshake(await server.session(ada)))
     accepted, _ = await socket.wire.connect(timeout=PATIENCE)
     assert not accepted
 
 
 async def test_a_server_that_can_answers_503_while_draining(server, ada, monkeypatch):
-    monkeypatch.setattr(state, "draining", True)
+    monkeypatch.setattr(drain, "draining", True)
     socket = server.socket("", handshake(await server.session(ada)))
     socket.wire.scope["extensions"] = {"websocket.http.response": {}}
     await socket.wire.send_input({"type": "websocket.connect"})

@@ -6,7 +6,7 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
-from realtime import state
+from realtime.delivery import drain
 from realtime.http import health
 from realtime.tests.client import PATIENCE
 
@@ -59,7 +59,7 @@ def test_readyz_is_ok_when_database_and_layer_answer(client, patient):
 
 @pytest.mark.django_db(transaction=True)
 def test_readyz_is_503_while_draining(client, patient, monkeypatch):
-    monkeypatch.setattr(state, "draining", True)
+    monkeypatch.setattr(drain, "draining", True)
     assert ask(client) == (503, {"status": "draining", "database": "ok", "layer": "ok"})
 
 

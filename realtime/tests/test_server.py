@@ -9,8 +9,8 @@ import uvicorn
 import websockets
 from uvicorn.server import ServerState
 
-from realtime.server import server
-from realtime.server.server import HttpProtocol, SocketProtocol
+from realtime.server import protocols as limits
+from realtime.server.protocols import HttpProtocol, SocketProtocol
 from realtime.tests.client import PATIENCE, eventually
 
 
@@ -88,7 +88,7 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\
 
 
 def test_a_request_has_ten_seconds_for_its_head_and_thirty_for_its_body():
-    assert (server.HEAD_SECONDS, server.BODY_SECONDS) == (10, 30)
+    assert (limits.HEAD_SECONDS, limits.BODY_SECONDS) == (10, 30)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_request_has_ten_seconds_for_its_head_and_thirty_for_its_body():
 )
 async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass_by, monkeypatch, parts):
     # Sooner than uvicorn ends a connection that is kept for the next request.
-    monkeypatch.setattr(server, "HEAD_SECONDS", 4)
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 4)
 
     async def too_long():
         # All of it has come, and what could be answered has been.
         await eventually(lambda: protocols and protocols[0]._head_bytes == len(b"".join(parts)))
         cycle = protocols[0].cycle
         await eventually(lambda: cycle is None or cycle.response_complete)
-        pass_by(server.HEAD_SECONDS)
+        pass_by(limits.HEAD_SECONDS)
 
     answered = await answer(port, *parts, then=too_long)
     assert answered.split(b" ")[1] == (b"200" if HEAD + b"\r\n" in b"".join(parts) else b"408")
@@ -113,7 +113,7 @@ async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass
 async def test_a_body_that_never_ends_is_the_end_of_the_connection(port, protocols, pass_by):
     async def too_long():
         await eventually(lambda: protocols and not protocols[0]._in_head)
-        pass_by(server.BODY_SECONDS)
+        pass_by(limits.BODY_SECONDS)
 
     assert await answer(port, POST + b"ab", then=too_long) == b""
 

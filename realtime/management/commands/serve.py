@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from realtime import protocol
 from realtime.conf import conf
-from realtime.server.server import REQUEST_SECONDS, HttpProtocol, Server, SocketProtocol
+from realtime.server.protocols import HttpProtocol, SocketProtocol
+from realtime.server.server import REQUEST_SECONDS, Server
 
 
 class Command(BaseCommand):

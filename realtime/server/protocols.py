@@ -1,0 +1,175 @@
+"""uvicorn's two connection protocols, with limits on time and size, for clients that stall or send malformed bytes.
+
+Written against the internals of uvicorn 0.54: each override names the upstream behaviour that it works around, so that
+it can be deleted when upstream has changed. What the process does as a whole (signals, drain) is in server.py.
+"""
+
+import asyncio
+import socket
+import struct
+from asyncio import TimerHandle
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
+
+# HEAD: from the connection, or the first byte of a further request, to the end of its head. BODY: from there on.
+HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0
+MAX_HEAD_BYTES = 64 * 1024
+NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol: a client's bytes cause no traceback, and closing doesn't wait for the client."""
+
+    _abort_timer: TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Upstream: websockets answers 400 to two Origin headers, before the application is asked. realtime/auth.py
+        # answers them with 403, and ignores the Origin of a handshake with a ticket.
+        self.conn.process_origin = lambda headers: None  # type: ignore[method-assign]
+
+    def data_received(self, data: bytes) -> None:
+        """Upstream: a head that httptools accepts and websockets rejects stays unanswered, and the connection open."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.handshake_initiated = True
+            self.transport.write(_response(431, "Request Header Fields Too Large"))
+            self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        """Upstream: text that isn't UTF-8 is logged with a traceback, and raises if the client has closed already."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                # Not open any more if the client's close frame came in the same read, and has been answered.
+                if self.conn.state is State.OPEN:
+                    self.conn.send_close(1007)
+                    self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    async def send(self, message: Any) -> None:
+        """Upstream, twice: a close frame waits until the client has read what was sent before it; and a handshake
+        refused with an HTTP response is logged as incomplete (https://github.com/Kludex/uvicorn/pull/3138).
+        """
+        if message["type"] == "websocket.close":
+            self.writable.set()
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
+    def keepalive_timeout(self) -> None:
+        """Upstream: a client that reads slowly is closed as dead, while the ping is still in the server's buffer.
+
+        REALTIME_SLOW_SECONDS is the limit for that, with a close code of its own.
+        """
+        if not self.writable.is_set():
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
+        super().keepalive_timeout()
+        self._abort_later()
+
+    def handle_parser_exception(self) -> None:
+        """Upstream: see `_abort_later`."""
+        super().handle_parser_exception()
+        self._abort_later()
+
+    async def run_asgi(self) -> None:
+        """Upstream: see `_abort_later`."""
+        await super().run_asgi()
+        self._abort_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Upstream: websockets' parser is a generator that refers to its connection, a reference cycle per socket."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        super().connection_lost(exc)
+        self.conn.parser.close()
+
+    def _abort_later(self) -> None:
+        """Upstream: `transport.close()` waits without limit until the client has read everything. Abort it in time."""
+        if self._abort_timer is None and not self.disconnected:
+            self._abort_timer = self.loop.call_later(self.close_timeout, self.abort)
+
+    def abort(self) -> None:
+        """Close at once, with a TCP reset: without it the kernel keeps what the client hasn't read for minutes."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.transport.abort()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with limits for a request's head and body.
+
+    Upstream: no timeout covers the receipt of a request, so a client that sends a byte now and then holds a connection
+    for ever (https://github.com/Kludex/uvicorn/issues/157), and a head may have any size. A proxy in front usually has
+    such limits; these are for processes that are reached without one.
+    """
+
+    _timer: TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_within(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_within(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        head_began_before = self._in_head
+        super().data_received(data)
+        if head_began_before and self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, "Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._expect_within(HEAD_SECONDS)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._expect_within(BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._expect_within(None)
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Upstream: parser and protocol refer to each other, and to the transport: 30 objects in cycles per socket."""
+        self._expect_within(None)
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]
+
+    def _expect_within(self, seconds: float | None) -> None:
+        """Start the timer of the next part of the request anew; None: no part is awaited."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._time_out)
+
+    def _time_out(self) -> None:
+        self._refuse(408, "Request Timeout")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            # No other response is being written.
+            self.transport.write(_response(status, reason))
+        self.transport.close()
+
+
+def _response(status: int, text: str) -> bytes:
+    head = (
+        f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[status] + head.encode() + text.encode()
