@@ -85,11 +85,11 @@ class Waiters:
     def _work(self, name: str, user_id: int) -> None:
         from django.db import connections
 
-        from messaging.notifications import notify, stamp
+        from messaging.notifications import assign_revisions, notify
 
         while not self._over.is_set():
             notify(user_id, "announcement", "Meanwhile")
-            self.waits[name].append(timed(lambda: stamp([user_id]))[0])
+            self.waits[name].append(timed(lambda: assign_revisions([user_id]))[0])
             self._over.wait(0.005)
         connections.close_all()
 
@@ -153,12 +153,12 @@ def measure_writing(heavy: int) -> None:
 
     def mark_one() -> None:
         notifications.mark_read(heavy, [next(ids)])
-        notifications.stamp([heavy])
+        notifications.assign_revisions([heavy])
 
     def tell(number: int) -> Callable[[], None]:
         def call() -> None:
             notifications.notify_many([heavy] * number, "announcement", "Hello")
-            notifications.stamp([heavy])
+            notifications.assign_revisions([heavy])
 
         return call
 
@@ -173,7 +173,7 @@ def measure_writing(heavy: int) -> None:
 
     def tell_everybody() -> None:
         notifications.notify_many(everybody, "announcement", "Hello")
-        notifications.stamp(everybody)
+        notifications.assign_revisions(everybody)
 
     show("notify 500 users", tell_everybody, 5)
     show("unread count", lambda: inboxes.state(heavy))
@@ -184,12 +184,12 @@ def measure_mark_all(heavy: int, other: int) -> None:
     from messaging.models import Notification
 
     notifications.mark_read(heavy)
-    notifications.stamp([heavy])
+    notifications.assign_revisions([heavy])
     rows = (
         Notification.objects.filter(user_id=heavy, is_read=True).order_by("-id").values_list("id", flat=True)
     )
     notifications.mark_unread(heavy, list(rows[:10_000]))
-    notifications.stamp([heavy])
+    notifications.assign_revisions([heavy])
     say("\n### Mark all read, 10,000 unread")
     with Waiters(the_same_user=heavy, another_user=other) as waiters:
         took, changed = timed(lambda: (notifications.mark_read(heavy), inboxes.state(heavy))[0])

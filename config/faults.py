@@ -85,7 +85,7 @@ def ring(request: errors.SignedIn) -> HttpResponse:
         )
         if a_commit == 1:
             # Now, or the relay would gather them: a revision each, so that frames can go missing between them.
-            notifications.stamp([request.user.pk])
+            notifications.assign_revisions([request.user.pk])
     return JsonResponse({"created": count}, status=202)
 
 

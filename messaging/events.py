@@ -1,17 +1,32 @@
-"""The facts that the domain announces, as Django signals. Whoever delivers them listens; the domain doesn't know who.
+"""The domain's events, as Django signals. The domain doesn't know who listens.
 
-All but the first are sent after commit, so what they announce is true.
+All but `messages_marked` are sent after commit, so what they say is committed.
 """
 
+from django.apps import apps
+from django.db import transaction
 from django.dispatch import Signal
 
-# messages: list[Message], is_read: bool. These were marked in one go, in the transaction that still runs.
+# messages: list[Message], is_read: bool. Marked in one call, in the transaction that is still open.
 messages_marked = Signal()
-# user_ids: set[int]. Notifications of these users have changed and wait for their revision.
-inboxes_touched = Signal()
-# revisions: list[notifications.Revision]. These were dealt just now, in rising order for each user.
-inboxes_changed = Signal()
-# users: list[int]. These people's presence has changed, or who may see it.
+# user_ids: set[int]. Users with pending notifications: changed rows that have no revision for the change yet.
+notifications_pending = Signal()
+# revisions: list[notifications.Revision]. Just assigned, in rising order for each user.
+revisions_assigned = Signal()
+# users: list[int]. Users whose presence has changed, or who may see it.
 presence_changed = Signal()
-# online, offline: list[int]. The people among them who came or went.
+# online, offline: list[int]. Those of them who came online or went offline.
 status_changed = Signal()
+
+
+def announce_pending(user_ids: set[int], using: str | None = None) -> None:
+    """Send `notifications_pending` for these users after commit."""
+    if user_ids:
+        transaction.on_commit(lambda: _send_pending(user_ids, using), using=using, robust=True)
+
+
+def _send_pending(user_ids: set[int], using: str | None) -> None:
+    # on-commit hooks run inside a transaction in tests only, and then nothing has been committed.
+    if not transaction.get_connection(using).in_atomic_block:
+        sender = apps.get_model("messaging", "Notification")
+        notifications_pending.send_robust(sender=sender, user_ids=user_ids)

@@ -14,10 +14,10 @@ from django.utils import timezone
 from . import schemas
 from .models import Inbox, Notification
 from .orm import sql
-from .sequencing import stamp
+from .sequencing import assign_revisions
 
 # More changed rows than this are not replayed: the client reads the list anew.
-MOST_REPLAYED_ROWS = 1_000
+MAX_REPLAYED_ROWS = 1_000
 HELD_SECONDS = 3.0
 
 
@@ -33,7 +33,7 @@ class Missed:
 
     @property
     def too_many(self) -> bool:
-        return len(self.rows) > MOST_REPLAYED_ROWS
+        return len(self.rows) > MAX_REPLAYED_ROWS
 
 
 @dataclass(slots=True)
@@ -51,11 +51,11 @@ def state(user_id: int, including: Collection[int] = ()) -> Inbox:
     But not what an open transaction holds. For these notifications of `including` (ids) that is waited for, three
     seconds at most: of two calls that change the same ones, the second holds them just when the first asks.
     """
-    stamp([user_id])
+    assign_revisions([user_id])
     deadline = time.monotonic() + HELD_SECONDS
     while including and not _pending(user_id).isdisjoint(including) and time.monotonic() < deadline:
         time.sleep(0.005)
-        stamp([user_id])
+        assign_revisions([user_id])
     return Inbox.objects.get(user_id=user_id)
 
 
@@ -87,14 +87,14 @@ def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
     """Read the inboxes of these users (user id: the client's revision) and what changed after.
 
     All in one statement and so from one snapshot: were the rows read after the inbox, a row that changed in between
-    would be in neither. A cursor of -1 asks for the inbox alone. Call `stamp` before.
+    would be in neither. A cursor of -1 asks for the inbox alone. Call `assign_revisions` before.
     """
     if not cursors:
         return {}
     rows = f"""
         SELECT id FROM {Notification._meta.db_table}
         WHERE user_id = b.user_id AND b.cursor >= 0 AND revision > b.cursor
-        ORDER BY revision, id LIMIT {MOST_REPLAYED_ROWS + 1}
+        ORDER BY revision, id LIMIT {MAX_REPLAYED_ROWS + 1}
     """  # noqa: S608
     columns = ", ".join(f"n.{column}" for column in schemas.NOTIFICATION_COLUMNS)
     if connection.vendor == "postgresql":

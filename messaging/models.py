@@ -10,16 +10,17 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from messaging.orm.atomic_save import CommitsWithReceivers
+from messaging.events import announce_pending
+from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.fields import LevelField, SafeUrlField
-from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, announce_touched
+from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet
 
 
 def new_epoch() -> str:
     return secrets.token_urlsafe(9)
 
 
-class Message(CommitsWithReceivers):
+class Message(AtomicSaveModel):
     sender = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sent_messages"
     )
@@ -45,7 +46,7 @@ class Message(CommitsWithReceivers):
         return f"{self.sender} to {self.receiver}: {self.content[:50]}"
 
 
-class Notification(CommitsWithReceivers):
+class Notification(AtomicSaveModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     message = models.ForeignKey(
         Message, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
@@ -62,7 +63,7 @@ class Notification(CommitsWithReceivers):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)  # noqa: DJ001
 
-    # The inbox's book-keeping: a writer makes a row pending, stamp numbers and counts it.
+    # The inbox's book-keeping: a writer makes a row pending, assign_revisions numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
     pending_since = models.DateTimeField(null=True, db_default=Now(), editable=False)
     counted = models.BooleanField(db_default=False, editable=False)
@@ -131,7 +132,7 @@ class Notification(CommitsWithReceivers):
         if not isinstance(self.pending_since, datetime):
             # The database has given it a value: read it when somebody asks.
             del self.pending_since
-        announce_touched({self.user_id}, using=self._state.db)
+        announce_pending({self.user_id}, using=self._state.db)
 
     def begin(self) -> None:
         """Be unnumbered and pending, as a new row must be, even one that was copied from another."""
@@ -181,7 +182,7 @@ class Contact(models.Model):
         return f"{self.low} and {self.high}"
 
 
-class UserProfile(CommitsWithReceivers):
+class UserProfile(AtomicSaveModel):
     """What others see of a user. `version` rises with each change of it."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")

@@ -1,7 +1,7 @@
 """The only writers of notifications and inboxes.
 
-A writer marks rows pending inside the caller's transaction; `stamp` numbers them after commit. Why so, and not by
-a counter in the writer or by the rows' ids: docs/architecture.md, "Revisions are dealt after commit".
+A writer marks rows pending inside the caller's transaction; `assign_revisions` numbers them after commit.
+Why not by a counter in the writer or by the rows' ids: docs/architecture.md, "Revisions are assigned after commit".
 """
 
 import re
@@ -13,15 +13,17 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from messaging.orm.fields import known_level, safe_url
-from messaging.orm.querysets import NotificationQuerySet, announce_touched
+from messaging.orm.querysets import NotificationQuerySet
 
 from . import notification_types
+from .events import announce_pending
 from .exceptions import InvalidNotification
 from .models import Message, Notification
-from .sequencing import Revision, stamp
+from .sequencing import Revision, assign_revisions
 
 __all__ = [
     "Revision",
+    "assign_revisions",
     "create",
     "mark_read",
     "mark_rows_read",
@@ -31,7 +33,6 @@ __all__ = [
     "notify_many",
     "remove",
     "remove_rows",
-    "stamp",
 ]
 
 type_of = notification_types.get
@@ -50,8 +51,8 @@ INSERTED_COLUMNS = (
     "dedupe_key",
 )
 # SQLite takes 32,766 values in a statement.
-ROWS_AN_INSERT = 2_000
-ROWS_A_CHANGE = 1_000
+ROWS_PER_INSERT = 2_000
+ROWS_PER_UPDATE = 1_000
 
 
 def notify(
@@ -163,9 +164,9 @@ def create(rows: Iterable[Notification]) -> list[Notification]:
     rows = list(rows)
     created: list[Notification] = []
     with transaction.atomic(savepoint=False):
-        for start in range(0, len(rows), ROWS_AN_INSERT):
-            created += _insert(rows[start : start + ROWS_AN_INSERT])
-    announce_touched({row.user_id for row in created})
+        for start in range(0, len(rows), ROWS_PER_INSERT):
+            created += _insert(rows[start : start + ROWS_PER_INSERT])
+    announce_pending({row.user_id for row in created})
     return created
 
 
@@ -250,15 +251,15 @@ def _change_rows(rows: NotificationQuerySet, now: dict[str, Any], then: dict[str
 def _change(rows: NotificationQuerySet, ids: Iterable[int], then: dict[str, Any]) -> list[int]:
     """Change those of these living rows that have one of these ids. Returns their ids."""
     ordered, changed = sorted(set(ids)), list[int]()
-    for start in range(0, len(ordered), ROWS_A_CHANGE):
-        chosen = rows.filter(id__in=ordered[start : start + ROWS_A_CHANGE])
+    for start in range(0, len(ordered), ROWS_PER_UPDATE):
+        chosen = rows.filter(id__in=ordered[start : start + ROWS_PER_UPDATE])
         with transaction.atomic():
             # In the order of ids, so that two of these at once never deadlock.
             locked = chosen.order_by("id").select_for_update(no_key=True)
             owners = dict(locked.values_list("id", "user_id"))
             if owners:
                 Notification.everything.filter(id__in=owners).mark_pending(**then)
-                announce_touched(set(owners.values()))
+                announce_pending(set(owners.values()))
         changed += owners
     return changed
 

@@ -15,23 +15,23 @@ from messaging.orm.querysets import NotificationQuerySet
 
 from . import notification_types
 from .models import Inbox, Notification, new_epoch
-from .sequencing import stamp
+from .sequencing import assign_revisions
 
 # As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
 TOMBSTONE_AGE = timedelta(days=30)
 # "Ada is online" is of no interest tomorrow.
 PRESENCE_AGE = timedelta(days=1)
-ROWS_A_TRANSACTION = 500
+ROWS_PER_TRANSACTION = 500
 
 
 def outdated(age: timedelta) -> Iterator[NotificationQuerySet]:
     """Living notifications older than that, and those about somebody's presence older than a day: type by type."""
     for name in _stored_types():
-        ended = Now() - (PRESENCE_AGE if name in _passing_types() else age)
+        ended = Now() - (PRESENCE_AGE if name in _ephemeral_types() else age)
         yield Notification.objects.filter(notification_type=name, created_at__lt=ended)
 
 
-def _passing_types() -> list[str]:
+def _ephemeral_types() -> list[str]:
     return [declared.name for declared in notification_types.all_types() if declared.presence_like]
 
 
@@ -61,24 +61,24 @@ def remove_outdated(age: timedelta) -> Iterator[int]:
                 removed = dict(locked.values_list("id", "user_id"))
                 Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
             # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
-            stamp(set(removed.values()))
+            assign_revisions(set(removed.values()))
             yield len(removed)
 
 
-def remove_passing() -> int:
+def remove_ephemeral() -> int:
     """Remove what was said of somebody's presence more than a day ago, at most a batch. Returns how many it removed.
 
     Every server process calls this now and then. What one is at, the others pass over.
     """
     old = Notification.objects.filter(
-        notification_type__in=_passing_types(), created_at__lt=Now() - PRESENCE_AGE
+        notification_type__in=_ephemeral_types(), created_at__lt=Now() - PRESENCE_AGE
     )
     with transaction.atomic():
         locked = old.select_for_update(skip_locked=True, no_key=True).order_by()
-        removed = dict(locked.values_list("id", "user_id")[:ROWS_A_TRANSACTION])
+        removed = dict(locked.values_list("id", "user_id")[:ROWS_PER_TRANSACTION])
         if removed:
             Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
-    stamp(set(removed.values()))
+    assign_revisions(set(removed.values()))
     return len(removed)
 
 
@@ -104,7 +104,7 @@ def delete_forgotten() -> Iterator[int]:
             rows = forgotten().filter(id__in=ids).select_for_update(skip_locked=True)
             chosen = list(rows.values_list("id", "user_id", "revision"))
             _raise_floors([(user_id, revision or 0) for _, user_id, revision in chosen])
-            deleted = Notification.everything.filter(id__in=[pk for pk, _, _ in chosen]).erase()
+            deleted = Notification.everything.filter(id__in=[pk for pk, _, _ in chosen]).hard_delete()
         yield deleted
 
 
@@ -133,7 +133,7 @@ def rotate_epochs() -> Iterator[int]:
     while True:
         with transaction.atomic():
             following = Inbox.objects.filter(user_id__gt=last).order_by("user_id").select_for_update()
-            ids = list(following.values_list("user_id", flat=True)[:ROWS_A_TRANSACTION])
+            ids = list(following.values_list("user_id", flat=True)[:ROWS_PER_TRANSACTION])
             if not ids:
                 return
             Inbox.objects.bulk_update([Inbox(user_id=pk, epoch=new_epoch()) for pk in ids], ["epoch"])
@@ -143,11 +143,11 @@ def rotate_epochs() -> Iterator[int]:
 
 def _batches(rows: NotificationQuerySet, moment: str) -> Iterator[list[int]]:
     """Walk through rows in the order of (moment, id), once: an index of the two leads from each batch to the next."""
-    found = list(rows.order_by(moment, "id").values_list(moment, "id")[:ROWS_A_TRANSACTION])
+    found = list(rows.order_by(moment, "id").values_list(moment, "id")[:ROWS_PER_TRANSACTION])
     while found:
         yield [pk for _, pk in found]
         following = rows.filter(_after(moment, *found[-1])).order_by(moment, "id")
-        found = list(following.values_list(moment, "id")[:ROWS_A_TRANSACTION])
+        found = list(following.values_list(moment, "id")[:ROWS_PER_TRANSACTION])
 
 
 def _after(moment: str, last: datetime, pk: int) -> Func:

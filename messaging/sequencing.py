@@ -14,19 +14,19 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
-from messaging.orm.retry import LOCK_NOT_AVAILABLE, retried, sqlstate
+from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
 from . import schemas
-from .events import inboxes_changed
+from .events import revisions_assigned
 from .models import Inbox, Notification
 from .orm import sql
 
 logger = logging.getLogger(__name__)
 
-USERS_A_TRANSACTION = 500
+USERS_PER_TRANSACTION = 500
 # A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
-ROWS_A_TRANSACTION = 1_000
-ROWS_A_REVISION = 100
+ROWS_PER_TRANSACTION = 1_000
+ROWS_PER_REVISION = 100
 LOCK_SECONDS = 1
 
 
@@ -43,45 +43,45 @@ class Revision:
     removed: list[int] = field(default_factory=list)
 
 
-def stamp(user_ids: Collection[int]) -> list[Revision]:
-    """Deal the next revisions to these users' pending notifications and announce them (`inboxes_changed`).
+def assign_revisions(user_ids: Collection[int]) -> list[Revision]:
+    """Deal the next revisions to these users' pending notifications and announce them (`revisions_assigned`).
 
     To be called outside of transactions. Rows that an open transaction holds stay pending, and so do those of an inbox
     that one holds for longer than a second; whoever ends that transaction, or the sweep, comes back for them. Makes
-    missing inboxes; ids of nobody are ignored. Returns the revisions dealt, in rising order for each user.
+    missing inboxes; ids of nobody are ignored. Returns the revisions assigned, in rising order for each user.
     """
     revisions: list[Revision] = []
     ids = sorted(set(user_ids))
-    for start in range(0, len(ids), USERS_A_TRANSACTION):
-        left = _deal_all(ids[start : start + USERS_A_TRANSACTION], revisions, wait=False)
+    for start in range(0, len(ids), USERS_PER_TRANSACTION):
+        left = _assign_all(ids[start : start + USERS_PER_TRANSACTION], revisions, wait=False)
         # By themselves: the locked inbox of somebody who is being deleted, say, holds nobody else's up.
-        if left and _deal_all(left, revisions, wait=True):
+        if left and _assign_all(left, revisions, wait=True):
             logger.warning("pending notifications of %d users wait: somebody holds an inbox", len(left))
     return revisions
 
 
-def _deal_all(user_ids: list[int], revisions: list[Revision], *, wait: bool) -> list[int]:
+def _assign_all(user_ids: list[int], revisions: list[Revision], *, wait: bool) -> list[int]:
     """Deal until nothing of these users is pending. Returns those it wasn't done for."""
 
-    def deal() -> tuple[list[Revision], bool, list[int]]:
+    def assign_batch() -> tuple[list[Revision], bool, list[int]]:
         with transaction.atomic(durable=True):
-            return _deal(user_ids, wait=wait)
+            return _assign_batch(user_ids, wait=wait)
 
     while True:
         try:
-            dealt, complete, left = retried(deal)
+            assigned, complete, left = retry_on_transient(assign_batch)
         except OperationalError as error:
             if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise
             return user_ids
-        if dealt:
-            inboxes_changed.send_robust(sender=Inbox, revisions=dealt)
-        revisions += dealt
+        if assigned:
+            revisions_assigned.send_robust(sender=Inbox, revisions=assigned)
+        revisions += assigned
         if complete:
             return left
 
 
-def _deal(user_ids: list[int], *, wait: bool) -> tuple[list[Revision], bool, list[int]]:
+def _assign_batch(user_ids: list[int], *, wait: bool) -> tuple[list[Revision], bool, list[int]]:
     """Deal to a thousand rows. Returns the revisions, whether these were all, and the users it passed over.
 
     Without `wait` these are all whose inboxes aren't there, or are locked by somebody else.
@@ -102,7 +102,7 @@ def _deal(user_ids: list[int], *, wait: bool) -> tuple[list[Revision], bool, lis
         for (user_id, revision), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"]))
     ]
     _store({user_id: inboxes[user_id] for user_id in {row["user_id"] for row in rows}})
-    return revisions, len(rows) < ROWS_A_TRANSACTION, left
+    return revisions, len(rows) < ROWS_PER_TRANSACTION, left
 
 
 @dataclass(slots=True)
@@ -145,11 +145,11 @@ def _number_postgresql(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
                 SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision
                 FROM {Notification._meta.db_table}
                 WHERE user_id = ANY(%s) AND pending_since IS NOT NULL
-                ORDER BY user_id, id LIMIT {ROWS_A_TRANSACTION}
+                ORDER BY user_id, id LIMIT {ROWS_PER_TRANSACTION}
                 FOR UPDATE SKIP LOCKED
             ), numbered AS (
                 SELECT p.*, {sql.actor_name()} AS actor_username, i.revision + 1
-                    + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {ROWS_A_REVISION} AS next
+                    + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {ROWS_PER_REVISION} AS next
                 FROM picked p
                 JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
                 {sql.join_actor("p")}
@@ -180,11 +180,11 @@ def _number_sqlite(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
             was_counted=F("counted"),
             was_revision=F("revision"),
             actor_username=F(f"actor__{get_user_model().USERNAME_FIELD}"),
-        )[:ROWS_A_TRANSACTION]
+        )[:ROWS_PER_TRANSACTION]
     )
     for user_id, group in groupby(rows, key=lambda row: row["user_id"]):
         for place, row in enumerate(group):
-            row["revision"] = inboxes[user_id].revision + 1 + place // ROWS_A_REVISION
+            row["revision"] = inboxes[user_id].revision + 1 + place // ROWS_PER_REVISION
             row["counted"] = not row["is_read"] and row["removed_at"] is None
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -198,17 +198,17 @@ def _number_sqlite(inboxes: Mapping[int, _Inbox]) -> list[dict[str, Any]]:
 def _revision(inbox: _Inbox, user_id: int, revision: int, rows: list[dict[str, Any]]) -> Revision:
     inbox.revision = revision
     inbox.unread_count += sum(row["counted"] - row["was_counted"] for row in rows)
-    dealt = Revision(user_id, revision, inbox.unread_count)
+    assigned = Revision(user_id, revision, inbox.unread_count)
     for row in rows:
         if row["removed_at"] is not None:
-            dealt.removed.append(row["id"])
+            assigned.removed.append(row["id"])
         elif row["was_revision"] is None:
-            dealt.added.append(schemas.notification(row))
+            assigned.added.append(schemas.notification(row))
         elif row["is_read"]:
-            dealt.read.append(row["id"])
+            assigned.read.append(row["id"])
         else:
-            dealt.unread.append(row["id"])
-    return dealt
+            assigned.unread.append(row["id"])
+    return assigned
 
 
 def _store(inboxes: Mapping[int, _Inbox]) -> None:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from . import tokens
 from .models import ApiToken
 
-SESSIONS_A_READ = 2_000
+SESSIONS_PER_READ = 2_000
 
 
 def end_all(user: Any) -> int:
@@ -26,7 +26,7 @@ def end_all(user: Any) -> int:
     rows = store.get_model_class().objects.filter(expire_date__gt=Now()).order_by()
     own = [
         row.session_key
-        for row in rows.iterator(chunk_size=SESSIONS_A_READ)
+        for row in rows.iterator(chunk_size=SESSIONS_PER_READ)
         if str(row.get_decoded().get(SESSION_KEY)) == str(user.pk)
     ]
     for key in own:

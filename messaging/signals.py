@@ -17,23 +17,30 @@ from messaging.orm.atomic_save import (
     receivers_muted,
     receivers_use_savepoints,
 )
-from messaging.orm.querysets import NotificationQuerySet, announce_touched
+from messaging.orm.querysets import NotificationQuerySet
 
 from . import notification_types, notifications, profiles
-from .events import inboxes_changed, inboxes_touched, messages_marked, presence_changed, status_changed
+from .events import (
+    announce_pending,
+    messages_marked,
+    notifications_pending,
+    presence_changed,
+    revisions_assigned,
+    status_changed,
+)
 from .models import Inbox, Message, Notification, UserProfile
 
 __all__ = [
     "create_message_notification",
     "create_user_profile",
     "guarded",
-    "inboxes_changed",
-    "inboxes_touched",
     "message_read_notification",
     "messages_marked",
     "messages_marked_notification",
+    "notifications_pending",
     "presence_changed",
     "receivers_muted",
+    "revisions_assigned",
     "status_changed",
     "user_status_notification",
 ]
@@ -44,7 +51,7 @@ PREVIEW = 50
 # A pair of people hears of each other's coming, and of their going, at most once in this many seconds.
 STATUS_WINDOW = 600
 # After an outage all come at once, and each has contacts: so many are told by a notification, all by their dots.
-MOST_STATUSES = 2_000
+MAX_STATUS_NOTIFICATIONS = 2_000
 
 Receiver = Callable[..., None]
 
@@ -111,7 +118,7 @@ def message_read_notification(sender: Any, *, instance: Message, **kwargs: Any) 
 def announce_reading(messages: list[Message]) -> None:
     """Tell the senders that these messages were read, and mark the messages' own notifications read."""
     if notifications_of(messages).filter(is_read=False).mark_pending(is_read=True):
-        announce_touched({message.receiver_id for message in messages})
+        announce_pending({message.receiver_id for message in messages})
     send_receipts(messages)
 
 
@@ -194,7 +201,7 @@ def user_status_notification(sender: Any, *, online: list[int], offline: list[in
         (online, notification_types.USER_ONLINE, "online"),
         (offline, notification_types.USER_OFFLINE, "offline"),
     ):
-        pairs = profiles.online_contacts(user_ids, most=MOST_STATUSES) if user_ids else []
+        pairs = profiles.online_contacts(user_ids, most=MAX_STATUS_NOTIFICATIONS) if user_ids else []
         if not pairs:
             continue
         names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})

@@ -12,7 +12,7 @@ frames = 0
 overflows = 0
 replays = 0
 resets: Counter[str] = Counter()
-# Live connections that a sweep found behind, and revisions that only the sweep dealt.
+# Live connections that a sweep found behind, and revisions that only the sweep assigned.
 swept_sockets = 0
 swept_revisions = 0
 revisions = 0

@@ -64,7 +64,7 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
         return by(call)
 
     def stamp() -> set[str]:
-        return by(lambda: notifications.stamp([heavy.pk]))
+        return by(lambda: notifications.assign_revisions([heavy.pk]))
 
     assert "notification_living" in page("")
     assert page(f"&before={mine[1_000].pk}") & {"notification_living", PKEY}
@@ -84,7 +84,7 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
     stamp()
 
     # Batches as small beside this table as real ones are beside a large one.
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 20)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)
     for walk, index in (
         (lambda: pruning.remove_outdated(HALF_A_YEAR), "notification_age"),
         (pruning.delete_forgotten, "notification_tombstone"),

@@ -15,7 +15,7 @@ from .parts import counted, link
 
 LISTED = 50
 # Each is a field of the form that confirms, and Django takes a thousand: DATA_UPLOAD_MAX_NUMBER_FIELDS.
-MOST_SELECTED = 900
+MAX_SELECTED = 900
 
 Lookups = dict[type[Model], list[str]]
 
@@ -54,8 +54,8 @@ class BoundedDeletion(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         number = queryset.count()
-        if number > MOST_SELECTED:
-            text = f"{counted(number, 'row')} selected: at most {MOST_SELECTED} can be deleted at once."
+        if number > MAX_SELECTED:
+            text = f"{counted(number, 'row')} selected: at most {MAX_SELECTED} can be deleted at once."
             self.message_user(request, text, messages.ERROR)
             return None
         return delete_selected(self, request, queryset)

@@ -25,7 +25,7 @@ from messaging.models import Notification
 from .parts import NAME, counted
 
 # Everybody at once is a matter for a program: notify_many.
-MOST_PEOPLE = 10_000
+MAX_RECEIVERS = 10_000
 LISTED = 50
 PERMISSION = "messaging.send_notification"
 
@@ -104,8 +104,8 @@ class SendForm(forms.Form):
         chosen |= self._named(cleaned.get("usernames", ""))
         if not chosen and not self.errors:
             self.add_error(None, "Choose at least one person.")
-        if len(chosen) > MOST_PEOPLE:
-            self.add_error(None, f"{len(chosen)} people are too many: {MOST_PEOPLE} at once.")
+        if len(chosen) > MAX_RECEIVERS:
+            self.add_error(None, f"{len(chosen)} people are too many: {MAX_RECEIVERS} at once.")
         cleaned["receivers"] = dict(sorted(chosen.items(), key=lambda item: str(item[1])))
         # Where a text is missing or too long that has been said already.
         if {"title", "description", "level", "notification_type", "url"} <= cleaned.keys():
@@ -151,11 +151,11 @@ class SendsNotifications(admin.ModelAdmin):  # type: ignore[type-arg]
     def send_notification(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         users = self.users_of(queryset)
         names = list(
-            users.filter(is_active=True).order_by(NAME).values_list(NAME, flat=True)[: MOST_PEOPLE + 1]
+            users.filter(is_active=True).order_by(NAME).values_list(NAME, flat=True)[: MAX_RECEIVERS + 1]
         )
-        if not names or len(names) > MOST_PEOPLE:
+        if not names or len(names) > MAX_RECEIVERS:
             text = (
-                f"More than {MOST_PEOPLE} people are too many at once."
+                f"More than {MAX_RECEIVERS} people are too many at once."
                 if names
                 else "None of them is active."
             )

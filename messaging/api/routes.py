@@ -201,7 +201,7 @@ def remove(request: SignedIn, notification_id: Path[schemas.AnyId]) -> Status[No
     """Remove a notification from every device."""
     if not notifications.remove(request.user, [notification_id]):
         raise NotFound
-    notifications.stamp([request.user.pk])
+    notifications.assign_revisions([request.user.pk])
     return Status(204, None)
 
 

@@ -12,15 +12,15 @@ from messaging.exceptions import TooManyAttempts, TooOften
 from messaging.models import LoginFailure
 
 FAILURES_WINDOW = timedelta(minutes=5)
-FAILURES_A_USERNAME = 5
-FAILURES_AN_ADDRESS = 100
+FAILURES_PER_USERNAME = 5
+FAILURES_PER_ADDRESS = 100
 
-CALLS_A_BURST = 200
-CALLS_A_SECOND = 20
+CALLS_PER_BURST = 200
+CALLS_PER_SECOND = 20
 
 # "Sign out everywhere", of one user.
-SIGN_OUTS_A_BURST = 5
-SIGN_OUTS_A_SECOND = 1 / 60
+SIGN_OUTS_PER_BURST = 5
+SIGN_OUTS_PER_SECOND = 1 / 60
 
 
 def refuse_guessing(username: str, address: str, *, noted: int = 0) -> None:
@@ -29,11 +29,11 @@ def refuse_guessing(username: str, address: str, *, noted: int = 0) -> None:
     `noted`: how many of the failures are the caller's own, which don't count against it.
     """
     failures = LoginFailure.objects.filter(address=address, at__gt=Now() - FAILURES_WINDOW)
-    latest = list(failures.order_by("-at").values_list("username", "at")[: FAILURES_AN_ADDRESS + noted])
+    latest = list(failures.order_by("-at").values_list("username", "at")[: FAILURES_PER_ADDRESS + noted])
     of_username = [at for name, at in latest if name == username[:150]]
     for moments, most in (
-        ([at for _, at in latest], FAILURES_AN_ADDRESS),
-        (of_username, FAILURES_A_USERNAME),
+        ([at for _, at in latest], FAILURES_PER_ADDRESS),
+        (of_username, FAILURES_PER_USERNAME),
     ):
         if len(moments) - noted >= most:
             raise TooManyAttempts((moments[most - 1] + FAILURES_WINDOW - timezone.now()).total_seconds())
@@ -77,6 +77,6 @@ class TokenBuckets:
         self._buckets.clear()
 
 
-api_calls = TokenBuckets(CALLS_A_SECOND, CALLS_A_BURST)
+api_calls = TokenBuckets(CALLS_PER_SECOND, CALLS_PER_BURST)
 # Each reads every session that there is.
-sign_outs = TokenBuckets(SIGN_OUTS_A_SECOND, SIGN_OUTS_A_BURST)
+sign_outs = TokenBuckets(SIGN_OUTS_PER_SECOND, SIGN_OUTS_PER_BURST)

@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 from unicodedata import category
 
-A_YEAR = 366 * 24 * 3600
+YEAR_SECONDS = 366 * 24 * 3600
 
 
 def text(argument: str) -> str:
@@ -19,6 +19,6 @@ def seconds(argument: str) -> float:
         number = float(argument)
     except ValueError:
         raise ArgumentTypeError(f"{argument!r} is no number") from None
-    if not 0 <= number <= A_YEAR:
-        raise ArgumentTypeError(f"{argument} is not from 0 to {A_YEAR}")
+    if not 0 <= number <= YEAR_SECONDS:
+        raise ArgumentTypeError(f"{argument} is not from 0 to {YEAR_SECONDS}")
     return number

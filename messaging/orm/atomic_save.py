@@ -43,7 +43,7 @@ class ReceiverFailed(BaseException):
     """A receiver failed in a transaction without savepoints. No Exception: nobody on the way may take it for theirs."""
 
 
-class CommitsWithReceivers(models.Model):
+class AtomicSaveModel(models.Model):
     """A row that is committed together with what its receivers write (in autocommit, Django commits it before).
 
     An instance that was read earlier never overwrites the columns named in BOOKKEEPING.

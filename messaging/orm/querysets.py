@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from messaging.events import inboxes_touched, messages_marked
+from messaging.events import announce_pending, messages_marked
 
 if TYPE_CHECKING:
     from messaging.models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
 
-MESSAGES_A_TRANSACTION = 500
+MESSAGES_PER_TRANSACTION = 500
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -38,10 +37,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def _mark(self, *, is_read: bool) -> int:
         ids = list(self.filter(is_read=not is_read).order_by("pk").values_list("pk", flat=True))
         count = 0
-        for start in range(0, len(ids), MESSAGES_A_TRANSACTION):
+        for start in range(0, len(ids), MESSAGES_PER_TRANSACTION):
             # Locked in the order of ids, so that two of these at once never deadlock.
             rows = type(self)(self.model, using=self.db).filter(
-                pk__in=ids[start : start + MESSAGES_A_TRANSACTION], is_read=not is_read
+                pk__in=ids[start : start + MESSAGES_PER_TRANSACTION], is_read=not is_read
             )
             with transaction.atomic(using=self.db):
                 found = rows.order_by("pk").select_related("sender", "receiver")
@@ -54,7 +53,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
-    """Living and removed notifications. What changes here is pending until `notifications.stamp` tells it."""
+    """Living and removed notifications. What changes here is pending until `assign_revisions` numbers it."""
 
     def living(self) -> "NotificationQuerySet":
         return self.filter(removed_at=None)
@@ -64,7 +63,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         with transaction.atomic(using=self.db):
             owners = set(self.order_by().values_list("user_id", flat=True).distinct())
             count = self.mark_pending(**changes)
-        announce_touched(owners, using=self.db)
+        announce_pending(owners, using=self.db)
         return count
 
     def mark_pending(self, **changes: Any) -> int:
@@ -81,12 +80,12 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def erase(self) -> int:
+    def hard_delete(self) -> int:
         """Delete rows for good, without a trace or a word to anybody. Only pruning may."""
         return super().delete()[0]
 
-    erase.alters_data = True  # type: ignore[attr-defined]
-    erase.queryset_only = True  # type: ignore[attr-defined]
+    hard_delete.alters_data = True  # type: ignore[attr-defined]
+    hard_delete.queryset_only = True  # type: ignore[attr-defined]
 
     def bulk_create(self, objs: Iterable["Notification"], *args: Any, **kwargs: Any) -> list["Notification"]:
         rows = list(objs)
@@ -95,7 +94,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         if kwargs.get("update_fields"):
             kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
         created = super().bulk_create(rows, *args, **kwargs)
-        announce_touched({row.user_id for row in created}, using=self.db)
+        announce_pending({row.user_id for row in created}, using=self.db)
         return created
 
 
@@ -105,15 +104,3 @@ AllNotifications = models.Manager.from_queryset(NotificationQuerySet)
 class LivingNotifications(AllNotifications["Notification"]):
     def get_queryset(self) -> NotificationQuerySet:
         return NotificationQuerySet(self.model, using=self._db).living()
-
-
-def announce_touched(user_ids: set[int], using: str | None = None) -> None:
-    """Announce after commit that these users have pending notifications."""
-    if user_ids:
-        transaction.on_commit(lambda: _announce_touched(user_ids, using), using=using, robust=True)
-
-
-def _announce_touched(user_ids: set[int], using: str | None) -> None:
-    # Inside a transaction on-commit hooks run in tests only, and then nothing is committed to tell of.
-    if not transaction.get_connection(using).in_atomic_block:
-        inboxes_touched.send_robust(sender=apps.get_model("messaging", "Notification"), user_ids=user_ids)

@@ -14,17 +14,17 @@ R = TypeVar("R")
 
 TRIES = 3
 # PostgreSQL: serialization failure, deadlock; foreign key: what a new row points to was deleted meanwhile.
-PASSING_ERRORS = {"40001", "40P01", "23503"}
+TRANSIENT_ERRORS = {"40001", "40P01", "23503"}
 LOCK_NOT_AVAILABLE = "55P03"
 
 
-def retried(work: Callable[[], R]) -> R:
+def retry_on_transient(work: Callable[[], R]) -> R:
     """Do a transaction. One that ends in a passing error is done again, up to three times in all."""
     for attempt in range(1, TRIES + 1):
         try:
             return work()
         except DatabaseError as error:
-            if sqlstate(error) not in PASSING_ERRORS or attempt == TRIES:
+            if sqlstate(error) not in TRANSIENT_ERRORS or attempt == TRIES:
                 raise
             logger.info("a transaction is tried again after %s", error)
             time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311

@@ -1,4 +1,4 @@
-"""The domain alone: whoever delivers what it announces is left out here, so that each test stamps for itself."""
+"""The domain without its listeners: no delivery, so that each test assigns revisions itself."""
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -6,14 +6,14 @@ from django.contrib.auth.models import Permission, User
 from conftest import PASSWORD
 from messaging import events, notifications
 from messaging.api.throttles import api_calls
-from messaging.events import inboxes_changed, inboxes_touched, presence_changed, status_changed
+from messaging.events import notifications_pending, presence_changed, revisions_assigned, status_changed
 from messaging.tests.caller import Caller
 from messaging.tests.desk import Admin
 
 
 @pytest.fixture(autouse=True)
 def the_domain_alone(monkeypatch):
-    for signal in (inboxes_touched, inboxes_changed, presence_changed, status_changed):
+    for signal in (notifications_pending, revisions_assigned, presence_changed, status_changed):
         ours = [entry for entry in signal.receivers if str(entry[0][0]).startswith("messaging.")]
         monkeypatch.setattr(signal, "receivers", ours)
 
@@ -22,7 +22,7 @@ def the_domain_alone(monkeypatch):
 def announced():
     """Everything that the domain announces: a list of (signal's name, what it carries)."""
     heard = []
-    for name in ("inboxes_touched", "inboxes_changed", "presence_changed", "status_changed"):
+    for name in ("notifications_pending", "revisions_assigned", "presence_changed", "status_changed"):
 
         def listen(sender, signal, name=name, **carried):
             heard.append((name, carried))
@@ -32,15 +32,15 @@ def announced():
 
 
 @pytest.fixture
-def told():
-    """Stamp one user's inbox and return the revisions dealt."""
+def assigned():
+    """Assign one user's revisions and return them."""
 
-    def stamp(user):
-        revisions = notifications.stamp([user.pk])
+    def assign(user):
+        revisions = notifications.assign_revisions([user.pk])
         assert all(revision.user_id == user.pk for revision in revisions)
         return revisions
 
-    return stamp
+    return assign
 
 
 @pytest.fixture

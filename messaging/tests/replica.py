@@ -4,7 +4,7 @@ from django.db.models import Q
 
 from messaging import inboxes
 from messaging.models import Inbox, Notification
-from messaging.sequencing import ROWS_A_REVISION
+from messaging.sequencing import ROWS_PER_REVISION
 
 
 class Replica:
@@ -30,7 +30,7 @@ class Replica:
         assert revision.user_id == self.user_id
         assert revision.revision == self.revision + 1
         lists = (revision.added, revision.read, revision.unread, revision.removed)
-        assert 1 <= sum(map(len, lists)) <= ROWS_A_REVISION
+        assert 1 <= sum(map(len, lists)) <= ROWS_PER_REVISION
         self.rows.update({row.id: row.is_read for row in revision.added})
         self.rows.update({pk: True for pk in revision.read if pk in self.rows})
         self.rows.update({pk: False for pk in revision.unread if pk in self.rows})

@@ -25,7 +25,7 @@ def populate(start, count):
         Message.objects.create(sender=user, receiver=other, content=f"A message by {user.username}")
         tokens.make(f"token of {user}", user=user)
     Message.objects.filter(sender__in=users[: count // 2]).mark_read()
-    notifications.stamp([user.pk for user in users])
+    notifications.assign_revisions([user.pk for user in users])
 
 
 def populate_in_bulk(start, count):
@@ -173,7 +173,7 @@ def test_profiles_count_messages_and_notifications_and_lead_to_them(admin, ada, 
 
 def test_inboxes_show_their_state_and_nothing_can_be_changed(admin, ada):
     notifications.notify(ada, "announcement", "Hello")
-    notifications.stamp([ada.pk])
+    notifications.assign_revisions([ada.pk])
     shown = admin.page(ada.inbox)
     assert ada.inbox.epoch in shown
     assert 'name="_save"' not in shown
@@ -186,9 +186,9 @@ def test_inboxes_show_their_state_and_nothing_can_be_changed(admin, ada):
 # --- Messages ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_sent_from_the_admin_notifies_its_receiver(admin, ada, grace, told):
+def test_a_message_sent_from_the_admin_notifies_its_receiver(admin, ada, grace, assigned):
     admin.post(reverse("admin:messaging_message_add"), sender=ada.pk, receiver=grace.pk, content="Hello!")
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert revision.unread_count == 1
     assert revision.added[0].title == "New message from ada"
 
@@ -202,46 +202,48 @@ def test_a_message_to_oneself_is_refused(admin, ada):
 
 
 def test_marking_messages_read_makes_receipts_lowers_the_badge_and_is_announced(
-    admin, ada, grace, told, announced
+    admin, ada, grace, assigned, announced
 ):
     messages = [Message.objects.create(sender=ada, receiver=grace, content=f"{n}") for n in range(3)]
-    told(grace)
+    assigned(grace)
     announced.clear()
     assert "3 messages marked read." in admin.act("mark_read", *messages)
     assert not Message.objects.filter(is_read=False).exists()
-    touched = set().union(*(carried["user_ids"] for name, carried in announced if name == "inboxes_touched"))
+    touched = set().union(
+        *(carried["user_ids"] for name, carried in announced if name == "notifications_pending")
+    )
     assert touched == {ada.pk, grace.pk}
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert [shape.notification_type for shape in revision.added] == ["message_read"] * 3
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert (revision.unread_count, len(revision.read)) == (0, 3)
     check_counts(grace.pk)
 
 
-def test_marking_messages_read_twice_makes_no_second_receipt(admin, ada, grace, told, announced):
+def test_marking_messages_read_twice_makes_no_second_receipt(admin, ada, grace, assigned, announced):
     message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
     admin.act("mark_read", message)
-    told(ada)
+    assigned(ada)
     announced.clear()
     assert "0 messages marked read." in admin.act("mark_read", message)
     assert announced == []
-    assert told(ada) == []
+    assert assigned(ada) == []
 
 
-def test_marking_messages_unread_raises_the_badge_again_and_keeps_the_receipt(admin, ada, grace, told):
+def test_marking_messages_unread_raises_the_badge_again_and_keeps_the_receipt(admin, ada, grace, assigned):
     message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
     admin.act("mark_read", message)
-    told(ada)
-    told(grace)
+    assigned(ada)
+    assigned(grace)
     assert "1 message marked unread." in admin.act("mark_unread", message)
     message.refresh_from_db()
     assert message.is_read is False
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert (revision.unread_count, len(revision.unread)) == (1, 1)
-    assert told(ada) == []
+    assert assigned(ada) == []
     admin.act("mark_read", message)
-    assert told(ada) == []
-    [revision] = told(grace)
+    assert assigned(ada) == []
+    [revision] = assigned(grace)
     assert revision.unread_count == 0
 
 
@@ -254,16 +256,16 @@ def test_marking_a_thousand_messages_takes_as_many_queries_as_two_batches(ada, g
 
 
 @pytest.mark.parametrize("is_read", [True, False])
-def test_a_messages_page_marks_it_too(admin, ada, grace, told, is_read):
+def test_a_messages_page_marks_it_too(admin, ada, grace, assigned, is_read):
     message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
     if not is_read:
         Message.objects.filter(pk=message.pk).mark_read()
-    told(grace)
+    assigned(grace)
     fields = {"is_read": "on"} if is_read else {}
     admin.post(address(message, "change"), content="Something else", **fields)
     message.refresh_from_db()
     assert (message.is_read, message.content) == (is_read, "Hello!")
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert revision.unread_count == (0 if is_read else 1)
     assert Notification.objects.filter(user=ada).count() == 1
 
@@ -275,41 +277,41 @@ def test_a_messages_page_marks_it_too(admin, ada, grace, told, is_read):
 def three(ada, grace):
     """Unread notifications of two users, told."""
     rows = notifications.notify_many([ada, ada, grace], "announcement", "Hello")
-    notifications.stamp([ada.pk, grace.pk])
+    notifications.assign_revisions([ada.pk, grace.pk])
     return rows
 
 
 def test_marking_notifications_read_and_unread_changes_each_ones_badge(
-    admin, ada, grace, three, told, announced
+    admin, ada, grace, three, assigned, announced
 ):
     announced.clear()
     assert "3 notifications marked read." in admin.act("mark_read", *three)
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk, grace.pk}})]
-    [revision] = told(ada)
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk, grace.pk}})]
+    [revision] = assigned(ada)
     assert (revision.unread_count, len(revision.read)) == (0, 2)
-    assert told(grace)[0].unread_count == 0
+    assert assigned(grace)[0].unread_count == 0
     assert "2 notifications marked unread." in admin.act("mark_unread", *three[:2])
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert (revision.unread_count, len(revision.unread)) == (2, 2)
-    assert told(grace) == []
+    assert assigned(grace) == []
 
 
-def test_what_is_read_already_is_not_told_again(admin, ada, three, told, announced):
+def test_what_is_read_already_is_not_told_again(admin, ada, three, assigned, announced):
     admin.act("mark_read", three[0])
-    told(ada)
+    assigned(ada)
     announced.clear()
     assert "0 notifications marked read." in admin.act("mark_read", three[0])
     assert announced == []
 
 
-def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, grace, three, told):
+def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, grace, three, assigned):
     asked = admin.act("delete_selected", *three[:2])
     assert "Are you sure" in asked
     assert Notification.objects.count() == 3
     admin.act("delete_selected", *three[:2], post="yes")
     assert list(Notification.objects.all()) == three[2:]
     assert Notification.everything.count() == 3
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert (revision.unread_count, len(revision.removed)) == (0, 2)
     check_counts(ada.pk)
 
@@ -324,21 +326,21 @@ def test_removing_very_many_lists_only_some_of_them(admin, ada):
     assert not Notification.objects.exists()
 
 
-def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, told):
+def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, assigned):
     admin.post(address(three[0], "delete"), post="yes")
     assert Notification.everything.get(pk=three[0].pk).removed_at is not None
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert revision.removed == [three[0].pk]
 
 
-def test_a_notifications_page_marks_it_but_never_changes_its_texts(admin, ada, three, told):
+def test_a_notifications_page_marks_it_but_never_changes_its_texts(admin, ada, three, assigned):
     row = three[0]
     admin.post(address(row, "change"), is_read="on", title="Changed", description="Changed", url="/x")
     row = Notification.objects.get(pk=row.pk)
     assert (row.title, row.description, row.url, row.is_read) == ("Hello", "", None, True)
-    assert told(ada)[0].unread_count == 1
+    assert assigned(ada)[0].unread_count == 1
     admin.post(address(row, "change"), is_read="on")
-    assert told(ada) == []
+    assert assigned(ada) == []
 
 
 def test_notifications_are_not_added_by_a_form_that_checks_nothing(admin):
@@ -364,12 +366,12 @@ def test_setting_users_online_and_offline_is_announced_once_for_all(admin, ada, 
     assert (profile.is_online, profile.version, profile.offline_after) == (False, 2, None)
 
 
-def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, told):
+def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, assigned):
     Message.objects.create(sender=ada, receiver=grace, content="Hello!")
     admin.act("set_online", UserProfile.objects.get(user=grace))
-    told(grace)
+    assigned(grace)
     admin.act("set_online", UserProfile.objects.get(user=ada))
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert [shape.title for shape in revision.added] == ["ada is online"]
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def populate(user, other, count):
     Message.objects.bulk_create(Message(sender=user, receiver=other, content="Hi") for _ in range(count))
     notifications.notify_many([user] * count, "announcement", "Hello")
-    notifications.stamp([user.pk])
+    notifications.assign_revisions([user.pk])
 
 
 def test_a_user_with_very_many_notifications_is_confirmed_by_counts_and_in_as_many_queries(admin, ada, grace):
@@ -116,7 +116,7 @@ def test_rows_in_the_way_are_found_at_any_depth():
 
 def test_more_than_a_form_can_hold_are_not_deleted_at_once(admin, ada, grace, monkeypatch):
     populate(ada, grace, 5)
-    monkeypatch.setattr(deletion, "MOST_SELECTED", 4)
+    monkeypatch.setattr(deletion, "MAX_SELECTED", 4)
     page = admin.act("delete_selected", *Message.objects.all())
     assert "5 rows selected: at most 4 can be deleted at once." in page
     assert "Are you sure" in admin.act("delete_selected", *Message.objects.all()[:4])

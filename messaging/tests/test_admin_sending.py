@@ -38,7 +38,7 @@ def confirm(admin, page, **fields):
     return admin.post(URL, **sent, **({"confirmed": "yes"} | fields))
 
 
-def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin, root, ada, grace, told):
+def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin, root, ada, grace, assigned):
     page = admin.post(
         URL,
         **form(
@@ -55,7 +55,7 @@ def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin,
     assert not Notification.objects.exists()
     assert "“Maintenance” was sent to 2 people." in confirm(admin, page)
     for user in (ada, grace):
-        [revision] = told(user)
+        [revision] = assigned(user)
         [row] = revision.added
         assert (row.title, row.description, row.level, row.url, row.actor) == (
             "Maintenance",
@@ -135,7 +135,7 @@ def test_many_names_are_counted_and_some_of_them_shown(admin, monkeypatch):
     confirm(admin, page)
     assert Notification.objects.count() == 1200
     assert LogEntry.objects.get().change_message.endswith("user0049 and 1150 more.")
-    monkeypatch.setattr(sending, "MOST_PEOPLE", 1000)
+    monkeypatch.setattr(sending, "MAX_RECEIVERS", 1000)
     assert "1200 people are too many" in admin.post(URL, **form(usernames="\n".join(names)))
 
 
@@ -162,7 +162,7 @@ def test_selected_people_are_put_into_the_form(admin, ada, grace, linus, of):
 def test_nobody_or_too_many_selected_is_said_in_the_list(admin, ada, grace, monkeypatch):
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert "None of them is active." in admin.act("send_notification", ada)
-    monkeypatch.setattr(sending, "MOST_PEOPLE", 1)
+    monkeypatch.setattr(sending, "MAX_RECEIVERS", 1)
     assert "More than 1 people are too many" in admin.act(
         "send_notification", grace, User.objects.get(username="root")
     )

@@ -212,7 +212,7 @@ def test_no_call_runs_in_a_transaction_even_if_the_project_wants_all_to(
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     ada_calls, grace_calls = as_user(ada), as_user(grace)
     message = ada_calls("POST", "messages", {"receiver": "grace", "content": "Hello"}).json()
-    page = grace_calls.get("notifications")  # stamp refuses to run inside a transaction
+    page = grace_calls.get("notifications")  # assign_revisions refuses to run inside a transaction
     assert (page["revision"], page["unread_count"]) == (1, 1)
     assert grace_calls("POST", f"messages/{message['id']}/read").status_code == 200
     assert grace_calls("POST", "notifications/unread", {"ids": [page["items"][0]["id"]]}).status_code == 200

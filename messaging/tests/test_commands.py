@@ -74,14 +74,14 @@ class TestCheckInboxes:
     def row(self, ada):
         row = notifications.notify(ada, "announcement", "One")
         notifications.notify(ada, "announcement", "Two")
-        notifications.stamp([ada.pk])
+        notifications.assign_revisions([ada.pk])
         return Notification.everything.filter(pk=row.pk)
 
     def test_finds_nothing_where_nothing_is_wrong(self, row, ada, grace):
         notifications.mark_read(ada, [row.get().pk])
         notifications.remove(ada, [row.get().pk])
         assert "2 inboxes, nothing wrong" in run("check_inboxes")
-        notifications.stamp([ada.pk])
+        notifications.assign_revisions([ada.pk])
         assert "nothing wrong" in run("check_inboxes")
 
     def found(self):

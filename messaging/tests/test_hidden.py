@@ -19,7 +19,7 @@ def contacts(ada, grace, announced):
     """Two people who see each other, both online."""
     profiles.meet(ada.pk, grace.pk)
     profiles.set_online([ada.pk, grace.pk])
-    Notification.everything.all().erase()
+    Notification.everything.all().hard_delete()
     announced.clear()
 
 

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from messaging import inboxes, notifications
 from messaging.models import Inbox, Notification
-from messaging.notifications import mark_read, notify, notify_many, remove, stamp
+from messaging.notifications import assign_revisions, mark_read, notify, notify_many, remove
 from messaging.tests.replica import Replica, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,9 +43,9 @@ def test_the_state_of_nobody_is_an_error(db):
 
 def test_positions_are_read_for_many(ada, grace, linus):
     notify_many([ada, grace], "announcement", "Hello")
-    stamp([ada.pk, grace.pk])
+    assign_revisions([ada.pk, grace.pk])
     notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     found = inboxes.positions([ada.pk, grace.pk, linus.pk, 2**31 - 1])
     epochs = dict(Inbox.objects.values_list("user_id", "epoch"))
     assert found == {user.pk: (epochs[user.pk], n) for user, n in ((ada, 2), (grace, 1), (linus, 0))}
@@ -56,15 +56,15 @@ def test_positions_are_read_for_many(ada, grace, linus):
 def test_missed_rows_stand_as_at_the_revision_and_what_came_after_is_told_by_the_next(ada, change):
     """Else the count of a frame in between, in which others' changes come first, wouldn't be that of the rows."""
     unread, read = [notify(ada, "announcement", f"Number {number}").pk for number in range(2)]
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     notifications.mark_read(ada, [read])
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     getattr(notifications, change)(ada, [unread, read])
     found = missed(ada, 0)
     states = {row.id: row.notification and row.notification.is_read for row in found.rows}
     assert states == {unread: False, read: True}
     assert found.unread_count == 1
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     found = missed(ada, 0)
     after = {"mark_read": True, "remove": None, "mark_unread": False}[change]
     assert {row.id: row.notification and row.notification.is_read for row in found.rows} == {
@@ -88,7 +88,7 @@ def test_users_whose_rows_have_waited_are_found(ada, grace):
 
 def test_a_removed_row_that_waits_is_found_too(ada):
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     remove(ada, [row.pk])
     make_old(3)
     assert inboxes.pending_users(older_than=timedelta(seconds=2)) == [ada.pk]
@@ -97,7 +97,7 @@ def test_a_removed_row_that_waits_is_found_too(ada):
 def test_what_was_stamped_waits_no_more(ada):
     notify(ada, "announcement", "Hello")
     make_old(3)
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     assert inboxes.pending_users(older_than=timedelta(0)) == []
 
 
@@ -112,12 +112,12 @@ def test_so_many_at_a_time_are_found(ada, grace, linus):
 
 def test_what_was_missed_is_each_changed_row_once_in_its_present_state(ada):
     first, second, third = (notify(ada, "announcement", str(number)) for number in range(3))
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     mark_read(ada, [first.pk])
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     remove(ada, [second.pk])
     fourth = notify(ada, "announcement", "4")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     answer = missed(ada, 1)
     assert (answer.revision, answer.unread_count, answer.floor) == (3, 2, 0)
     assert answer.epoch == ada.inbox.epoch
@@ -132,7 +132,7 @@ def test_what_was_missed_is_each_changed_row_once_in_its_present_state(ada):
 
 def test_a_missed_row_is_told_like_a_live_one(ada, grace):
     notify(ada, "announcement", "Hello", "World", level="error", url="/x/", actor=grace)
-    [revision] = stamp([ada.pk])
+    [revision] = assign_revisions([ada.pk])
     [row] = missed(ada, 0).rows
     assert row.notification == revision.added[0]
     assert row.notification.created_at.tzinfo is UTC
@@ -141,14 +141,14 @@ def test_a_missed_row_is_told_like_a_live_one(ada, grace):
 
 def test_a_cursor_of_minus_one_asks_for_the_inbox_alone(ada):
     notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     answer = missed(ada, -1)
     assert (answer.revision, answer.unread_count, answer.rows) == (1, 1, [])
 
 
 def test_a_cursor_above_everything_misses_nothing(ada):
     notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     for since in (2, 2**31, 2**62):
         answer = missed(ada, since)
         assert (answer.revision, answer.rows) == (1, [])
@@ -163,7 +163,7 @@ def test_rows_that_wait_for_their_first_revision_are_left_out(ada):
 def test_each_user_has_a_cursor_and_rows_of_their_own(ada, grace, linus):
     for _ in range(3):
         notify_many([ada, grace, linus], "announcement", "Hello")
-        stamp([ada.pk, grace.pk, linus.pk])
+        assign_revisions([ada.pk, grace.pk, linus.pk])
     answers = inboxes.missed({linus.pk: 3, ada.pk: 0, grace.pk: 2, 2**31 - 1: 0})
     assert {pk: [row.revision for row in answer.rows] for pk, answer in answers.items()} == {
         ada.pk: [1, 2, 3],
@@ -188,7 +188,7 @@ def test_a_user_with_no_inbox_is_left_out(db):
 @pytest.mark.parametrize(("rows", "too_many"), [(1_000, False), (1_001, True), (1_500, True)])
 def test_more_than_1000_rows_are_too_many(ada, rows, too_many):
     notify_many([ada] * rows, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     answer = missed(ada, 0)
     assert answer.too_many is too_many
     assert len(answer.rows) == min(rows, 1_001)
@@ -199,9 +199,9 @@ def test_those_are_read_that_changed_first(ada):
     """Up to 1,000 of them: a replay can go on from the last one's revision."""
     first = notify(ada, "announcement", "Hello")
     notify_many([ada] * 1_199, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     mark_read(ada, [first.pk])
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     rows = missed(ada, 0).rows
     assert [row.revision for row in rows] == [1] * 99 + [1 + number // 100 for number in range(100, 1_002)]
     assert first.pk not in {row.id for row in rows}
@@ -210,7 +210,7 @@ def test_those_are_read_that_changed_first(ada):
 def test_missed_is_one_statement_for_any_number_of_users(db):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(200))
     notify_many(users, "announcement", "Hello")
-    stamp([user.pk for user in users])
+    assign_revisions([user.pk for user in users])
     with CaptureQueriesContext(connection) as captured:
         answers = inboxes.missed({user.pk: 0 for user in users})
     assert len(captured) == 1
@@ -221,7 +221,7 @@ def test_missed_is_one_statement_for_any_number_of_users(db):
 def test_missed_looks_at_no_row_of_anybody_else(ada, grace):
     """Its cost must not grow with the table: no scan of all notifications."""
     notify_many([ada] * 3 + [grace] * 2_000, "announcement", "Hello")
-    stamp([ada.pk, grace.pk])
+    assign_revisions([ada.pk, grace.pk])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     with CaptureQueriesContext(connection) as captured:
@@ -238,21 +238,21 @@ def test_missed_looks_at_no_row_of_anybody_else(ada, grace):
 def test_a_row_that_changes_again_while_it_waits_is_not_missed(ada):
     """Read while its second change is pending: it stands as at its revision, and is told again afterwards."""
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     replica = Replica(ada.pk)
     mark_read(ada, [row.pk])
     replica.catch_up()
     assert (replica.revision, replica.rows) == (1, {row.pk: False})
-    for revision in stamp([ada.pk]):
+    for revision in assign_revisions([ada.pk]):
         replica.apply(revision)
     assert replica == fresh_read(ada.pk)
 
 
 def test_a_deleted_tombstone_is_a_matter_of_the_floor(ada):
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     remove(ada, [row.pk])
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     Notification.everything.all()._raw_delete("default")
     Inbox.objects.update(floor=F("revision"))
     answer = missed(ada, 1)

@@ -35,7 +35,7 @@ def test_marking_many_leaves_the_same_rows_as_saving_each(ada, grace, sent):
 
 
 def test_it_goes_batch_by_batch(ada, sent, monkeypatch):
-    monkeypatch.setattr(querysets, "MESSAGES_A_TRANSACTION", 2)
+    monkeypatch.setattr(querysets, "MESSAGES_PER_TRANSACTION", 2)
     assert Message.objects.all().mark_read() == 5
     assert len(receipts(ada)) == 5
     assert Message.objects.all().mark_unread() == 5
@@ -70,7 +70,7 @@ def test_muted_receivers_make_no_receipts(ada, sent):
 
 
 def test_rows_of_many_users_are_changed_and_counted_once(ada, grace, monkeypatch):
-    monkeypatch.setattr(notifications, "ROWS_A_CHANGE", 2)
+    monkeypatch.setattr(notifications, "ROWS_PER_UPDATE", 2)
     notifications.notify_many([ada, grace, ada, grace, ada], "announcement", "Hello")
     rows = Notification.objects.all()
     assert notifications.mark_rows_read(rows) == 5

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from messaging.exceptions import InvalidNotification
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile, new_epoch
-from messaging.notifications import notify, stamp
+from messaging.notifications import assign_revisions, notify
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def test_an_update_counts_its_rows_and_announces_each_owner_once(ada, grace, lin
         notify(user, "announcement", "Hello")
     announced.clear()
     assert Notification.objects.filter(user__in=[ada, grace]).update(is_read=True) == 3
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk, grace.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk, grace.pk}})]
     announced.clear()
     assert Notification.objects.filter(title="nothing").update(is_read=True) == 0
     assert announced == []
@@ -65,22 +65,22 @@ def test_an_update_is_announced_after_commit_only(ada, announced):
         Notification.objects.all().delete()
         assert announced == []
     assert announced
-    assert all(heard == ("inboxes_touched", {"user_ids": {ada.pk}}) for heard in announced)
+    assert all(heard == ("notifications_pending", {"user_ids": {ada.pk}}) for heard in announced)
 
 
 def test_bulk_create_announces_each_owner_once(ada, grace, announced):
     made = Notification.objects.bulk_create(Notification(user=user, **NEW) for user in (ada, grace, ada))
     assert len(made) == 3
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk, grace.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk, grace.pk}})]
 
 
 def test_saving_announces_the_owner(ada, announced):
     row = Notification(user=ada, **NEW)
     row.save()
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk}})]
     announced.clear()
     row.save()
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk}})]
 
 
 def test_the_database_says_since_when_a_row_is_pending(ada):
@@ -89,7 +89,7 @@ def test_the_database_says_since_when_a_row_is_pending(ada):
     first = row.pending_since
     assert first is not None
     assert abs(timezone.now() - first) < timedelta(seconds=30)
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     row = Notification.objects.get(pending_since=None)
     row.save()
     assert row.pending_since is not None
@@ -99,7 +99,7 @@ def test_the_database_says_since_when_a_row_is_pending(ada):
 
 def test_a_save_that_names_no_fields_writes_all_but_the_bookkeeping(ada):
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     with CaptureQueriesContext(connection) as captured:
         row.save()
     [sql] = [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
@@ -129,12 +129,12 @@ def test_a_key_is_unique_for_its_user(ada, grace):
 
 
 def test_a_listener_that_fails_does_not_fail_the_save(ada, caplog):
-    from messaging.events import inboxes_touched
+    from messaging.events import notifications_pending
 
     def listener(**kwargs):
         raise RuntimeError("deaf")
 
-    inboxes_touched.connect(listener)
+    notifications_pending.connect(listener)
     Notification.objects.create(user=ada, **NEW)
     Notification.objects.update(is_read=True)
     assert Notification.objects.get().is_read is True

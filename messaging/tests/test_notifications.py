@@ -53,14 +53,14 @@ def test_users_actors_and_messages_may_be_ids(ada, grace):
     assert (row.user, row.actor, row.message) == (ada, grace, message)
 
 
-def test_what_notify_returns_can_be_saved_and_deleted(ada, told):
+def test_what_notify_returns_can_be_saved_and_deleted(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     row.is_read = True
     row.save()
     assert Notification.objects.get().is_read is True
     row.delete()
     assert not Notification.objects.exists()
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert revision.removed == [row.pk]
 
 
@@ -78,7 +78,7 @@ def test_notify_announces_its_user_after_commit(ada, announced):
     with transaction.atomic():
         notify(ada, "announcement", "Hello")
         assert announced == []
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk}})]
 
 
 def test_notify_inside_a_transaction_goes_with_it(ada, announced):
@@ -182,7 +182,7 @@ def test_notifying_10000_users_is_one_insert_for_each_2000(db, announced):
         made = notify_many(users, "announcement", "Hello", dedupe_key="hello")
     assert len(captured) == 5 + 2  # BEGIN and COMMIT
     assert len(made) == Notification.objects.count() == 10_000
-    assert announced == [("inboxes_touched", {"user_ids": {user.pk for user in users}})]
+    assert announced == [("notifications_pending", {"user_ids": {user.pk for user in users}})]
 
 
 def test_notify_many_is_all_or_nothing(db):
@@ -317,7 +317,7 @@ def unread(user):
 def test_mark_read_returns_what_it_changed(ada, three, announced):
     announced.clear()
     assert mark_read(ada, three[:2]) == three[:2]
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})]
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk}})]
     announced.clear()
     assert mark_read(ada, three) == three[2:]
     assert mark_read(ada.pk, three) == []
@@ -338,24 +338,24 @@ def test_no_ids_are_none_and_not_all(ada, three):
     assert unread(ada) == three
 
 
-def test_very_many_are_marked_read_batch_by_batch(ada, grace, announced, told, monkeypatch):
-    monkeypatch.setattr(notifications, "ROWS_A_CHANGE", 2)
+def test_very_many_are_marked_read_batch_by_batch(ada, grace, announced, assigned, monkeypatch):
+    monkeypatch.setattr(notifications, "ROWS_PER_UPDATE", 2)
     rows = notify_many([ada, ada, grace, ada, ada, ada], "announcement", "Hello")
-    told(ada)
+    assigned(ada)
     announced.clear()
     assert mark_read(ada) == [row.pk for row in rows if row.user_id == ada.pk]
-    assert announced == [("inboxes_touched", {"user_ids": {ada.pk}})] * 3
-    assert told(ada)[0].unread_count == 0
+    assert announced == [("notifications_pending", {"user_ids": {ada.pk}})] * 3
+    assert assigned(ada)[0].unread_count == 0
     assert Notification.objects.get(user=grace).is_read is False
     announced.clear()
     assert mark_unread(ada, [row.pk for row in reversed(rows)]) == [
         row.pk for row in rows if row.user_id == ada.pk
     ]
-    assert told(ada)[0].unread_count == 5
+    assert assigned(ada)[0].unread_count == 5
 
 
 def test_marking_all_in_a_transaction_is_undone_with_it(ada, monkeypatch):
-    monkeypatch.setattr(notifications, "ROWS_A_CHANGE", 2)
+    monkeypatch.setattr(notifications, "ROWS_PER_UPDATE", 2)
     notify_many([ada] * 5, "announcement", "Hello")
     with transaction.atomic():
         assert len(mark_read(ada)) == 5
@@ -409,10 +409,10 @@ def test_two_who_change_the_same_at_once_share_it_out(ada, threads, change):
     assert sorted(changed) == rows
 
 
-def test_reading_and_unreading_at_once_agree_with_the_rows(ada, threads, told):
+def test_reading_and_unreading_at_once_agree_with_the_rows(ada, threads, assigned):
     rows = [row.pk for row in notify_many([ada] * 20, "announcement", "Hello")]
     threads.together(*[lambda: mark_read(ada, rows), lambda: mark_unread(ada, rows[::-1])] * 3)
-    told(ada)
+    assigned(ada)
     assert Inbox.objects.get(user=ada).unread_count == len(unread(ada))
 
 
@@ -424,10 +424,10 @@ def test_changes_take_the_same_queries_for_1_row_as_for_200(ada, count):
     assert len(captured) == 4  # BEGIN, SELECT, UPDATE, COMMIT
 
 
-def test_thousands_are_marked_read_at_once(ada, told):
+def test_thousands_are_marked_read_at_once(ada, assigned):
     notify_many([ada] * 5_001, "announcement", "Hello")
     assert len(mark_read(ada)) == 5_001
-    assert told(ada)[-1].unread_count == 0
+    assert assigned(ada)[-1].unread_count == 0
 
 
 def test_reading_a_notification_does_not_read_its_message(ada, grace):
@@ -441,12 +441,12 @@ def test_reading_a_notification_does_not_read_its_message(ada, grace):
 # --- A type of one's own ----------------------------------------------------------------------------------
 
 
-def test_a_declared_type_is_all_it_takes(ada, told, monkeypatch):
+def test_a_declared_type_is_all_it_takes(ada, assigned, monkeypatch):
     monkeypatch.setattr(notification_types, "_types", dict(notification_types._types))
     notification_types.register(
         notification_types.NotificationType(name="build_failed", label="Build failed", level="error")
     )
     notify(ada, "build_failed", "main is red")
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     [shape] = revision.added
     assert (shape.notification_type, shape.level) == ("build_failed", "error")

@@ -16,13 +16,13 @@ def run(*arguments, **options):
     return out.getvalue()
 
 
-def test_it_notifies_a_user(ada, told):
+def test_it_notifies_a_user(ada, assigned):
     printed = run("notify", "ada", "Doorbell is here")
     row = Notification.objects.get(user=ada)
     assert printed == f"Notified ada: notification {row.pk}.\n"
     assert (row.notification_type, row.title, row.description) == ("announcement", "Doorbell is here", "")
     assert (row.level, row.url, row.is_read) == ("info", None, False)
-    assert told(ada)[0].unread_count == 1
+    assert assigned(ada)[0].unread_count == 1
 
 
 def test_everything_a_notification_has_can_be_given(ada):
@@ -73,9 +73,9 @@ def test_it_can_be_silent(ada):
 
 
 def test_every_inbox_gets_a_new_epoch_and_keeps_the_rest(ada, grace, linus, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     notifications.notify(ada, "announcement", "Hello")
-    notifications.stamp([ada.pk])
+    notifications.assign_revisions([ada.pk])
     before = {inbox.pk: inbox for inbox in Inbox.objects.all()}
     assert run("rotate_epoch") == "3 inboxes have a new epoch.\n"
     for inbox in Inbox.objects.all():

@@ -32,14 +32,14 @@ def age(days, **changes):
 
 
 @pytest.fixture
-def tombstone(ada, told):
+def tombstone(ada, assigned):
     """A notification that was removed 30 days ago, with another one before it and one after."""
     rows = []
     for title in ("Before", "Removed", "After"):
         rows.append(notify(ada, "announcement", title))
-        told(ada)
+        assigned(ada)
     remove(ada, [rows[1].pk])
-    told(ada)
+    assigned(ada)
     age(30, pk=rows[1].pk, fields=["removed_at"])
     return rows[1]
 
@@ -47,22 +47,22 @@ def tombstone(ada, told):
 # --- Tombstones now ------------------------------------------------------------------------------------------------
 
 
-def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, told, announced):
+def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, assigned, announced):
     old = notify_many([ada, ada, grace], "announcement", "Old")
     age(30)
     notify(ada, "announcement", "New")
     replica = Replica(ada.pk)
-    replica.apply(*told(ada))
-    told(grace)
+    replica.apply(*assigned(ada))
+    assigned(grace)
     announced.clear()
     assert prune("--days", "30") == "3 notifications removed, and 0 deleted for good.\n"
     assert [row.title for row in Notification.objects.all()] == ["New"]
-    [dealt] = [carried["revisions"] for name, carried in announced if name == "inboxes_changed"]
-    assert sorted((each.user_id, each.unread_count, each.removed) for each in dealt) == [
+    [sent] = [carried["revisions"] for name, carried in announced if name == "revisions_assigned"]
+    assert sorted((each.user_id, each.unread_count, each.removed) for each in sent) == [
         (ada.pk, 1, [old[0].pk, old[1].pk]),
         (grace.pk, 0, [old[2].pk]),
     ]
-    replica.apply(dealt[0])
+    replica.apply(sent[0])
     assert replica == fresh_read(ada.pk)
     for user in (ada, grace):
         check_counts(user.pk)
@@ -88,7 +88,7 @@ def test_news_of_presence_is_old_after_a_day(ada):
 
 
 def test_it_goes_batch_by_batch_and_says_how_far_it_is(ada, grace, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     monkeypatch.setattr(prune_notifications, "PROGRESS_SECONDS", 0)
     notify_many([ada, grace, ada, ada, grace], "announcement", "Old")
     age(30)
@@ -103,7 +103,7 @@ def test_it_goes_batch_by_batch_and_says_how_far_it_is(ada, grace, monkeypatch):
 
 
 def test_when_it_is_stopped_what_it_has_done_is_told(ada, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     notify_many([ada] * 5, "announcement", "Old")
     age(30)
     batches = pruning.remove_outdated(timedelta(days=30))
@@ -147,12 +147,12 @@ def test_a_tombstone_is_deleted_after_30_days_and_the_floor_rises_to_its_revisio
     call_command("check_inboxes", stdout=io.StringIO())
 
 
-def test_who_has_heard_of_the_removal_can_still_catch_up(ada, tombstone, told):
+def test_who_has_heard_of_the_removal_can_still_catch_up(ada, tombstone, assigned):
     """The floor is the tombstone's revision, not the inbox's: an absence of days must not cost a fresh read."""
     notify(ada, "announcement", "Later")
     heard = fresh_read(ada.pk)
     heard.revision, heard.unread_count = 4, 2
-    told(ada)
+    assigned(ada)
     prune("--days", "3000")
     missed = inboxes.missed({ada.pk: 4})[ada.pk]
     assert (missed.floor, missed.revision) == (4, 5)
@@ -166,40 +166,40 @@ def test_a_younger_tombstone_stays(ada, tombstone):
     assert Inbox.objects.get(user=ada).floor == 0
 
 
-def test_what_was_removed_just_now_is_not_deleted_however_old_it_is(ada, told):
+def test_what_was_removed_just_now_is_not_deleted_however_old_it_is(ada, assigned):
     notify(ada, "announcement", "Old")
-    told(ada)
+    assigned(ada)
     age(300)
     assert prune("--days", "30") == "1 notifications removed, and 0 deleted for good.\n"
     assert Notification.everything.count() == 1
 
 
-def test_a_removal_that_nobody_was_told_of_is_no_tombstone_yet(ada, tombstone, told):
+def test_a_removal_that_nobody_was_told_of_is_no_tombstone_yet(ada, tombstone, assigned):
     Notification.everything.filter(pk=tombstone.pk).mark_pending()
     assert prune("--days", "3000").endswith("0 deleted for good.\n")
-    told(ada)
+    assigned(ada)
     assert prune("--days", "3000").endswith("1 deleted for good.\n")
     assert Inbox.objects.get(user=ada).floor == 5
 
 
-def test_the_floor_never_falls_and_others_inboxes_keep_theirs(ada, grace, tombstone, told):
+def test_the_floor_never_falls_and_others_inboxes_keep_theirs(ada, grace, tombstone, assigned):
     Inbox.objects.filter(user=ada).update(floor=4)
     notify(grace, "announcement", "Hello")
-    told(grace)
+    assigned(grace)
     prune("--days", "3000")
     assert Inbox.objects.get(user=ada).floor == 4
     assert Inbox.objects.get(user=grace).floor == 0
 
 
-def test_many_tombstones_of_many_users_go_batch_by_batch(ada, grace, told, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 3)
+def test_many_tombstones_of_many_users_go_batch_by_batch(ada, grace, assigned, monkeypatch):
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 3)
     for user in (ada, grace):
         rows = notify_many([user] * 4, "announcement", "Old")
-        told(user)
+        assigned(user)
         mark_read(user)
-        told(user)
+        assigned(user)
         remove(user, [row.pk for row in rows])
-        told(user)
+        assigned(user)
     age(31, fields=["removed_at"])
     assert list(pruning.delete_forgotten()) == [3, 3, 2]
     assert not Notification.everything.exists()

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from messaging import pruning
 from messaging.models import Inbox, Message, Notification
-from messaging.notifications import mark_read, notify, notify_many, remove, stamp
+from messaging.notifications import assign_revisions, mark_read, notify, notify_many, remove
 from messaging.tests.replica import check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def held(threads):
 
 def test_it_waits_for_no_open_transaction_and_comes_back_later(ada, held, threads):
     rows = notify_many([ada] * 3, "announcement", "Old")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     make_old(created_at=Now() - MONTH * 2)
     go_on = held(rows[1])
     assert list(pruning.remove_outdated(MONTH)) == [2]
@@ -59,9 +59,9 @@ def test_it_waits_for_no_open_transaction_and_comes_back_later(ada, held, thread
 
 def test_a_tombstone_that_somebody_holds_is_left(ada, held):
     rows = notify_many([ada] * 3, "announcement", "Old")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     remove(ada, [row.pk for row in rows])
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     make_old(removed_at=Now() - MONTH * 2)
     held(rows[1])
     assert list(pruning.delete_forgotten()) == [2]
@@ -72,9 +72,9 @@ def test_a_tombstone_that_somebody_holds_is_left(ada, held):
 def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobody(
     ada, grace, threads, monkeypatch
 ):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 20)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)
     notify_many([ada, grace] * 300, "announcement", "Old")
-    stamp([ada.pk, grace.pk])
+    assign_revisions([ada.pk, grace.pk])
     make_old(created_at=Now() - MONTH * 2)
     over = threading.Event()
 
@@ -83,7 +83,7 @@ def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobo
             message = Message.objects.create(sender=sender, receiver=receiver, content="x")
             Message.objects.filter(pk=message.pk).mark_read()
             mark_read(receiver)
-            stamp([grace.pk, ada.pk])
+            assign_revisions([grace.pk, ada.pk])
 
     def forget():
         while not over.is_set():
@@ -100,7 +100,7 @@ def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobo
     finally:
         over.set()
     threads.join()
-    stamp([ada.pk, grace.pk])
+    assign_revisions([ada.pk, grace.pk])
     for user in (ada, grace):
         check_counts(user.pk)
         inbox = Inbox.objects.get(user=user)
@@ -109,9 +109,9 @@ def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobo
 
 
 def test_two_prunings_at_once_do_each_row_once(ada, threads, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 10)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 10)
     notify_many([ada] * 100, "announcement", "Old")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     make_old(created_at=Now() - MONTH * 2)
     counts: list[int] = []
     threads.together(*[lambda: counts.extend(pruning.remove_outdated(MONTH))] * 3)

@@ -21,7 +21,7 @@ def program(db):
     return publish
 
 
-def test_one_item_is_published_and_told(program, ada, told):
+def test_one_item_is_published_and_told(program, ada, assigned):
     response = program({**ITEM, "description": "Read on", "level": "success", "url": "/news/1/"})
     assert response.status_code == 202
     assert response.json() == {"created": 1, "duplicates": 0, "errors": []}
@@ -32,7 +32,7 @@ def test_one_item_is_published_and_told(program, ada, told):
         "success",
         "/news/1/",
     )
-    assert [revision.revision for revision in told(ada)] == [1]
+    assert [revision.revision for revision in assigned(ada)] == [1]
 
 
 def test_the_second_try_with_a_key_makes_nothing_new(program, ada):

@@ -1,7 +1,7 @@
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from messaging.orm.retry import TRIES, retried
+from messaging.orm.retry import TRIES, retry_on_transient
 
 
 class PostgresError(Exception):
@@ -36,11 +36,11 @@ class Work:
 )
 def test_what_passes_is_tried_three_times(error, state):
     work = Work(TRIES - 1, error, state)
-    assert retried(work) == "done"
+    assert retry_on_transient(work) == "done"
     assert work.calls == 3
     work = Work(TRIES, error, state)
     with pytest.raises(type(error)):
-        retried(work)
+        retry_on_transient(work)
     assert work.calls == 3
 
 
@@ -56,5 +56,5 @@ def test_what_passes_is_tried_three_times(error, state):
 def test_what_does_not_pass_is_raised_at_once(error, state):
     work = Work(1, error, state)
     with pytest.raises(type(error)):
-        retried(work)
+        retry_on_transient(work)
     assert work.calls == 1

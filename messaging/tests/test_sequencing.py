@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from messaging import sequencing
-from messaging.events import inboxes_changed
+from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification
-from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
+from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.orm import retry
 from messaging.tests.replica import Replica, check_counts, fresh_read
 
@@ -45,10 +45,10 @@ def raw_insert(user, title="By hand"):
         )
 
 
-def test_a_new_notification_is_pending_until_it_is_stamped(ada, told):
+def test_a_new_notification_is_pending_until_it_is_stamped(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     assert pending(ada) == [row.pk]
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert [shape.id for shape in revision.added] == [row.pk]
     assert (revision.revision, revision.unread_count) == (1, 1)
     assert (revision.read, revision.unread, revision.removed) == ([], [], [])
@@ -56,9 +56,9 @@ def test_a_new_notification_is_pending_until_it_is_stamped(ada, told):
     assert fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
 
 
-def test_a_stamp_tells_the_whole_notification(ada, grace, told):
+def test_a_stamp_tells_the_whole_notification(ada, grace, assigned):
     message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     [shape] = revision.added
     row = Notification.objects.get()
     assert shape.model_dump() == {
@@ -76,74 +76,74 @@ def test_a_stamp_tells_the_whole_notification(ada, grace, told):
     assert shape.created_at.utcoffset().total_seconds() == 0
 
 
-def test_a_stamp_with_nothing_pending_deals_nothing(ada, told, announced):
-    assert told(ada) == []
+def test_a_stamp_with_nothing_pending_deals_nothing(ada, assigned, announced):
+    assert assigned(ada) == []
     notify(ada, "announcement", "Hello")
-    assert len(told(ada)) == 1
+    assert len(assigned(ada)) == 1
     announced.clear()
-    assert told(ada) == []
+    assert assigned(ada) == []
     assert announced == []
     assert Inbox.objects.get(user=ada).revision == 1
 
 
-def test_each_change_is_told_as_what_it_is(ada, told):
+def test_each_change_is_told_as_what_it_is(ada, assigned):
     first, second, third = (notify(ada, "announcement", str(number)) for number in range(3))
-    told(ada)
+    assigned(ada)
     mark_read(ada, [first.pk, second.pk])
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert (revision.read, revision.unread_count) == ([first.pk, second.pk], 1)
     mark_unread(ada, [first.pk])
     remove(ada, [third.pk])
     fourth = notify(ada, "announcement", "4")
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert revision.revision == 3
     assert (revision.unread, revision.removed) == ([first.pk], [third.pk])
     assert [shape.id for shape in revision.added] == [fourth.pk]
     assert revision.unread_count == 2
 
 
-def test_several_changes_before_a_stamp_are_one(ada, told):
+def test_several_changes_before_a_stamp_are_one(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     mark_read(ada, [row.pk])
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert [(shape.id, shape.is_read) for shape in revision.added] == [(row.pk, True)]
     assert (revision.read, revision.unread_count) == ([], 0)
 
 
-def test_a_notification_removed_before_its_first_stamp_is_told_as_removed_only(ada, told):
+def test_a_notification_removed_before_its_first_stamp_is_told_as_removed_only(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     remove(ada, [row.pk])
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert (revision.added, revision.removed, revision.unread_count) == ([], [row.pk], 0)
 
 
 def test_what_was_dealt_is_announced_after_commit(ada, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
-    revisions = stamp([ada.pk])
-    assert announced == [("inboxes_changed", {"revisions": revisions})]
+    revisions = assign_revisions([ada.pk])
+    assert announced == [("revisions_assigned", {"revisions": revisions})]
 
 
-def test_a_listener_that_fails_does_not_fail_the_stamp(ada, told):
+def test_a_listener_that_fails_does_not_fail_the_stamp(ada, assigned):
     def listener(**kwargs):
         raise RuntimeError("deaf")
 
-    inboxes_changed.connect(listener)
+    revisions_assigned.connect(listener)
     notify(ada, "announcement", "Hello")
-    assert len(told(ada)) == 1
+    assert len(assigned(ada)) == 1
 
 
 def test_stamping_inside_a_transaction_is_refused(ada):
     notify(ada, "announcement", "Hello")
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
     assert len(pending(ada)) == 1
 
 
-def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, told):
+def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, assigned):
     replica = Replica(ada.pk)
     notify_many([ada] * 250, "announcement", "Hello")
-    revisions = told(ada)
+    revisions = assigned(ada)
     assert [len(revision.added) for revision in revisions] == [100, 100, 50]
     assert [revision.unread_count for revision in revisions] == [100, 200, 250]
     for revision in revisions:
@@ -152,15 +152,15 @@ def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, told):
     check_counts(ada.pk)
 
 
-def test_exactly_100_rows_are_one_revision(ada, told):
+def test_exactly_100_rows_are_one_revision(ada, assigned):
     notify_many([ada] * 100, "announcement", "Hello")
-    assert len(told(ada)) == 1
+    assert len(assigned(ada)) == 1
 
 
-def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, told):
+def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assigned):
     replicas = {user.pk: Replica(user.pk) for user in (ada, grace)}
     notify_many([ada, grace] * 650, "announcement", "Hello")
-    revisions = stamp([grace.pk, ada.pk])
+    revisions = assign_revisions([grace.pk, ada.pk])
     for revision in revisions:
         replicas[revision.user_id].apply(revision)
     for pk, replica in replicas.items():
@@ -170,13 +170,13 @@ def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, told)
     # The border at 1,000 rows cuts grace's inbox after 350 of them.
     assert [len(revision.added) for revision in revisions] == [*[100] * 6, 50, *[100] * 3, 50, *[100] * 3]
     assert [revision.revision for revision in revisions] == [*range(1, 8), *range(1, 8)]
-    assert told(ada) == []
+    assert assigned(ada) == []
 
 
 def test_exactly_as_many_rows_as_a_transaction_takes_are_dealt_and_the_stamp_ends(ada, monkeypatch):
-    monkeypatch.setattr(sequencing, "ROWS_A_TRANSACTION", 10)
+    monkeypatch.setattr(sequencing, "ROWS_PER_TRANSACTION", 10)
     notify_many([ada] * 10, "announcement", "Hello")
-    assert sum(len(revision.added) for revision in stamp([ada.pk])) == 10
+    assert sum(len(revision.added) for revision in assign_revisions([ada.pk])) == 10
     check_counts(ada.pk)
 
 
@@ -184,24 +184,24 @@ def test_more_than_500_users_are_stamped_in_several_transactions(db, announced):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(501))
     notify_many(users, "announcement", "Hello")
     announced.clear()
-    revisions = stamp([user.pk for user in users])
+    revisions = assign_revisions([user.pk for user in users])
     assert [revision.user_id for revision in revisions] == sorted(user.pk for user in users)
     assert all(revision.revision == revision.unread_count == 1 for revision in revisions)
     assert [len(carried["revisions"]) for _, carried in announced] == [500, 1]
 
 
-def test_a_missing_inbox_is_made(told):
+def test_a_missing_inbox_is_made(assigned):
     [user] = User.objects.bulk_create([User(username="old")])
     assert not Inbox.objects.exists()
     notify(user, "announcement", "Hello")
-    [revision] = told(user)
+    [revision] = assigned(user)
     assert (revision.revision, revision.unread_count) == (1, 1)
     assert Inbox.objects.get(user=user).revision == 1
 
 
-def test_an_inbox_is_made_even_if_nothing_is_pending(told):
+def test_an_inbox_is_made_even_if_nothing_is_pending(assigned):
     [user] = User.objects.bulk_create([User(username="old")])
-    assert told(user) == []
+    assert assigned(user) == []
     assert Inbox.objects.get(user=user).revision == 0
 
 
@@ -209,24 +209,24 @@ def test_users_who_are_gone_are_ignored(ada, grace):
     notify_many([ada, grace], "announcement", "Hello")
     gone = grace.pk
     grace.delete()
-    assert [revision.user_id for revision in stamp([gone, ada.pk, 2**31 - 1])] == [ada.pk]
+    assert [revision.user_id for revision in assign_revisions([gone, ada.pk, 2**31 - 1])] == [ada.pk]
     assert not Inbox.objects.filter(user_id=gone).exists()
 
 
 def test_no_users_at_all_are_no_query(db, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert stamp([]) == []
+        assert assign_revisions([]) == []
 
 
 def test_a_stamp_takes_the_same_queries_for_1_user_as_for_100(db):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(100))
     everyone = [user.pk for user in users]
-    stamp(everyone)
+    assign_revisions(everyone)
 
     def queries(wanted):
         notify_many(wanted, "announcement", "Hello")
         with CaptureQueriesContext(connection) as captured:
-            assert len(stamp(wanted)) == len(wanted)
+            assert len(assign_revisions(wanted)) == len(wanted)
         return len(captured)
 
     assert queries(everyone[:1]) == queries(everyone) <= 6  # BEGIN and COMMIT among them
@@ -237,7 +237,7 @@ def test_a_missing_inbox_costs_the_same_for_1_user_as_for_100(db):
         users = User.objects.bulk_create(User(username=f"user{count}-{number}") for number in range(count))
         notify_many(users, "announcement", "Hello")
         with CaptureQueriesContext(connection) as captured:
-            assert len(stamp([user.pk for user in users])) == count
+            assert len(assign_revisions([user.pk for user in users])) == count
         return len(captured)
 
     assert queries(1) == queries(100)
@@ -282,15 +282,15 @@ def test_a_missing_inbox_costs_the_same_for_1_user_as_for_100(db):
         ),
     ],
 )
-def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, told, announced, change):
+def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, assigned, announced, change):
     row = notify(ada, "announcement", "Hello")
-    told(ada)
+    assigned(ada)
     announced.clear()
     change(Notification.objects.filter(pk=row.pk), Notification.objects.get(pk=row.pk))
     assert pending(ada) == [row.pk]
     assert announced
-    assert all(heard == ("inboxes_touched", {"user_ids": {ada.pk}}) for heard in announced)
-    [revision] = told(ada)
+    assert all(heard == ("notifications_pending", {"user_ids": {ada.pk}}) for heard in announced)
+    [revision] = assigned(ada)
     assert revision.unread_count == 0
     assert revision.read + revision.removed == [row.pk]
     assert revision.added == revision.unread == []
@@ -324,20 +324,20 @@ def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, t
         pytest.param(raw_insert, id="raw SQL"),
     ],
 )
-def test_however_a_notification_is_made_it_is_pending_and_told(ada, told, make):
+def test_however_a_notification_is_made_it_is_pending_and_told(ada, assigned, make):
     make(ada)
     row = Notification.objects.get()
     assert pending(ada) == [row.pk]
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert [shape.id for shape in revision.added] == [row.pk]
     assert revision.unread_count == 1
     check_counts(ada.pk)
 
 
 @pytest.mark.parametrize("how", ["save", "bulk_create"])
-def test_a_copy_of_a_told_notification_is_new(ada, told, how):
+def test_a_copy_of_a_told_notification_is_new(ada, assigned, how):
     notify(ada, "announcement", "Hello")
-    told(ada)
+    assigned(ada)
     copy = Notification.objects.get()
     copy.pk = None
     copy._state.adding = True
@@ -346,51 +346,51 @@ def test_a_copy_of_a_told_notification_is_new(ada, told, how):
     else:
         Notification.objects.bulk_create([copy])
     assert pending(ada) == [copy.pk]
-    [revision] = told(ada)
+    [revision] = assigned(ada)
     assert [shape.id for shape in revision.added] == [copy.pk]
     assert revision.unread_count == 2
     check_counts(ada.pk)
 
 
-def test_a_stale_instance_never_overwrites_the_bookkeeping(ada, told):
+def test_a_stale_instance_never_overwrites_the_bookkeeping(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     stale = Notification.objects.get(pk=row.pk)
     assert (stale.revision, stale.counted) == (None, False)
-    told(ada)
+    assigned(ada)
     stale.title = "Hello again"
     stale.save()
     fresh = Notification.objects.get(pk=row.pk)
     assert (fresh.title, fresh.revision, fresh.counted) == ("Hello again", 1, True)
     assert fresh.created_at == row.created_at
-    told(ada)
+    assigned(ada)
     check_counts(ada.pk)
 
 
-def test_a_stale_instance_does_not_bring_a_removed_notification_back(ada, told):
+def test_a_stale_instance_does_not_bring_a_removed_notification_back(ada, assigned):
     replica = Replica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     stale = Notification.objects.get(pk=row.pk)
     remove(ada, [row.pk])
-    replica.apply(*told(ada))
+    replica.apply(*assigned(ada))
     stale.save()
-    for revision in told(ada):
+    for revision in assigned(ada):
         replica.apply(revision)
     assert replica == fresh_read(ada.pk)
     assert replica.rows == {}
 
 
-def test_removing_an_actor_or_a_message_makes_nothing_pending(ada, grace, told):
+def test_removing_an_actor_or_a_message_makes_nothing_pending(ada, grace, assigned):
     message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
-    told(ada)
+    assigned(ada)
     message.delete()
     grace.delete()
     row = Notification.objects.get(user=ada)
     assert (row.actor, row.message) == (None, None)
     assert pending(ada) == []
-    assert told(ada) == []
+    assert assigned(ada) == []
 
 
-def test_a_user_takes_the_inbox_along(ada, grace, told):
+def test_a_user_takes_the_inbox_along(ada, grace, assigned):
     notify_many([ada, grace], "announcement", "Hello")
     remove(ada, [Notification.objects.get(user=ada).pk])
     ada.delete()
@@ -398,34 +398,34 @@ def test_a_user_takes_the_inbox_along(ada, grace, told):
     assert list(Inbox.objects.values_list("user_id", flat=True)) == [grace.pk]
 
 
-def test_a_rolled_back_change_is_not_told(ada, told, announced):
+def test_a_rolled_back_change_is_not_told(ada, assigned, announced):
     row = notify(ada, "announcement", "Hello")
-    told(ada)
+    assigned(ada)
     announced.clear()
     with pytest.raises(Undo), transaction.atomic():
         notify(ada, "announcement", "Never")
         mark_read(ada, [row.pk])
         raise Undo
     assert announced == []
-    assert told(ada) == []
+    assert assigned(ada) == []
     assert fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
 
 
 @pytest.mark.parametrize("state", ["40P01", "40001"])
-def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
+def test_a_deadlock_is_tried_again(ada, assigned, monkeypatch, state):
     notify(ada, "announcement", "Hello")
     tries = []
-    deal = sequencing._deal
+    assign_batch = sequencing._assign_batch
 
     def unlucky(user_ids, **options):
-        dealt = deal(user_ids, **options)
-        tries.append(dealt)
+        batch = assign_batch(user_ids, **options)
+        tries.append(batch)
         if len(tries) < retry.TRIES:
             raise OperationalError("deadlock detected") from PassingError(state)
-        return dealt
+        return batch
 
-    monkeypatch.setattr(sequencing, "_deal", unlucky)
-    [revision] = told(ada)
+    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
+    [revision] = assigned(ada)
     assert len(tries) == 3
     assert revision.revision == 1
     check_counts(ada.pk)
@@ -434,15 +434,15 @@ def test_a_deadlock_is_tried_again(ada, told, monkeypatch, state):
 def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, monkeypatch, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
-    deal = sequencing._deal
+    assign_batch = sequencing._assign_batch
 
     def unlucky(user_ids, **options):
-        deal(user_ids, **options)
+        assign_batch(user_ids, **options)
         raise OperationalError("deadlock detected") from PassingError("40P01")
 
-    monkeypatch.setattr(sequencing, "_deal", unlucky)
+    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
     with pytest.raises(OperationalError):
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
     assert announced == []
     assert len(pending(ada)) == 1
     assert Inbox.objects.get(user=ada).revision == 0
@@ -455,25 +455,25 @@ def test_another_database_error_is_not_tried_again(ada, monkeypatch):
         tries.append(user_ids)
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr(sequencing, "_deal", broken)
+    monkeypatch.setattr(sequencing, "_assign_batch", broken)
     with pytest.raises(OperationalError, match="disk"):
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
     assert len(tries) == 1
 
 
 def test_two_stamps_at_once_deal_each_row_once(ada, threads):
     notify_many([ada] * 350, "announcement", "Hello")
-    dealt = []
-    threads.together(*[lambda: dealt.extend(stamp([ada.pk]))] * 4)
+    assigned = []
+    threads.together(*[lambda: assigned.extend(assign_revisions([ada.pk]))] * 4)
     replica = Replica(ada.pk)
-    for revision in sorted(dealt, key=lambda revision: revision.revision):
+    for revision in sorted(assigned, key=lambda revision: revision.revision):
         replica.apply(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
 
 class History:
-    """Random operations on one inbox, and what a client makes of the revisions dealt."""
+    """Random operations on one inbox, and what a client makes of the revisions assigned."""
 
     def __init__(self, user, other, seed):
         self.user, self.other = user, other
@@ -523,7 +523,7 @@ class History:
     def step(self):
         what = self.random.random()
         if what < 0.35:
-            self.stamp()
+            self.assign()
         elif what < 0.45:
             try:
                 with transaction.atomic():
@@ -539,8 +539,8 @@ class History:
         else:
             self.change()
 
-    def stamp(self):
-        for revision in stamp([self.user.pk, self.other.pk]):
+    def assign(self):
+        for revision in assign_revisions([self.user.pk, self.other.pk]):
             if revision.user_id == self.user.pk:
                 self.replica.apply(revision)
                 self.past.append(self.replica.copy())
@@ -557,7 +557,7 @@ def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
     history = History(ada, grace, seed)
     for _ in range(60):
         history.step()
-    history.stamp()
+    history.assign()
     assert history.replica.revision > 3
     for past in history.past:
         past.catch_up()
@@ -568,11 +568,11 @@ def test_the_history_test_notices_a_change_that_is_not_told(ada, grace):
     """Negative control: with an update that marks nothing pending, client and server part."""
     history = History(ada, grace, 1)
     row = notify(ada, "announcement", "x")
-    history.stamp()
+    history.assign()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE messaging_notification SET is_read = %s WHERE id = %s", [True, row.pk])
     with pytest.raises(AssertionError):
-        history.stamp()
+        history.assign()
 
 
 def test_a_row_waits_since_the_databases_time(ada):

@@ -15,9 +15,9 @@ from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
 from messaging import inboxes, profiles, sequencing
-from messaging.events import inboxes_changed
+from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification, UserProfile
-from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove, stamp
+from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.orm import retry
 from messaging.tests.replica import Replica, check_counts, fresh_read
 
@@ -113,11 +113,11 @@ def write_at_random(user, seed, deadline, committed):
 def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
     deadline = time.monotonic() + SOAK_SECONDS
     committed: list[int] = []
-    dealt, over = [], threading.Event()
+    assigned, over = [], threading.Event()
 
     def stamp_on():
         while not over.is_set():
-            dealt.extend(stamp([ada.pk]))
+            assigned.extend(assign_revisions([ada.pk]))
 
     follower = Replica(ada.pk)
     followed = []
@@ -136,18 +136,18 @@ def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
         writer.join(SOAK_SECONDS + 30)
     over.set()
     threads.join()
-    dealt += stamp([ada.pk])
+    assigned += assign_revisions([ada.pk])
     followed += follower.catch_up()
 
     replica = Replica(ada.pk)
-    for revision in sorted(dealt, key=lambda revision: revision.revision):
+    for revision in sorted(assigned, key=lambda revision: revision.revision):
         replica.apply(revision)
     everything = set(Notification.everything.values_list("id", flat=True))
     assert everything == set(committed)
     assert len(committed) > 10 * SOAK_SECONDS
     assert replica == fresh_read(ada.pk) == follower
     assert set(followed) == everything, "a reader by revisions skipped a row"
-    added = [shape.id for revision in dealt for shape in revision.added]
+    added = [shape.id for revision in assigned for shape in revision.added]
     assert len(added) == len(set(added)), "a row was told as new twice"
     check_counts(ada.pk)
     call_command("check_inboxes")
@@ -163,10 +163,10 @@ def test_a_reader_that_tails_ids_skips_rows(ada, held):
     with held(lambda: notify(ada, "announcement", "slow")):
         fast = notify(ada, "announcement", "fast")
         seen = list(Notification.objects.filter(id__gt=0).values_list("title", flat=True))
-        revisions = stamp([ada.pk])
+        revisions = assign_revisions([ada.pk])
     after = list(Notification.objects.filter(id__gt=fast.pk).values_list("title", flat=True))
     assert seen + after == ["fast"]
-    revisions += stamp([ada.pk])
+    revisions += assign_revisions([ada.pk])
     assert [[shape.title for shape in revision.added] for revision in revisions] == [["fast"], ["slow"]]
 
 
@@ -205,19 +205,19 @@ def test_a_reader_that_tails_ids_skips_rows_under_load_too(ada, threads, capsys)
 def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
     replica = Replica(ada.pk)
     row, other = notify_many([ada, ada], "announcement", "Hello")
-    replica.apply(*stamp([ada.pk]))
+    replica.apply(*assign_revisions([ada.pk]))
     with held(lambda: mark_read(ada, [row.pk])) as thread:
         started = time.monotonic()
         while time.monotonic() - started < 2:
             mark_read(ada, [other.pk])
             # One that waited for the open transaction would wait for ever: it ends with this block.
-            for revision in stamp([ada.pk]):
+            for revision in assign_revisions([ada.pk]):
                 replica.apply(revision)
             assert thread.is_alive()
             mark_unread(ada, [other.pk])
             time.sleep(0.1)
         assert replica.rows[row.pk] is False
-    for revision in stamp([ada.pk]):
+    for revision in assign_revisions([ada.pk]):
         replica.apply(revision)
     assert replica.rows[row.pk] is True
     assert replica == fresh_read(ada.pk)
@@ -229,8 +229,8 @@ def test_a_row_that_waits_already_and_is_held_is_told_afterwards(ada, held):
     replica = Replica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk])):
-        assert stamp([ada.pk]) == []
-    for revision in stamp([ada.pk]):
+        assert assign_revisions([ada.pk]) == []
+    for revision in assign_revisions([ada.pk]):
         replica.apply(revision)
     assert replica == fresh_read(ada.pk) == Replica(ada.pk, 1, 0, {row.pk: True})
 
@@ -239,8 +239,8 @@ def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
     replica = Replica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk]), undo=True):
-        assert stamp([ada.pk]) == []
-    for revision in stamp([ada.pk]):
+        assert assign_revisions([ada.pk]) == []
+    for revision in assign_revisions([ada.pk]):
         replica.apply(revision)
     assert replica == fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
 
@@ -251,17 +251,17 @@ def test_the_state_after_a_change_includes_it_though_another_call_holds_the_row(
 ):
     """A second call for the same row waits for the first one's commit, and holds it just when that one stamps."""
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     stamps = []
 
-    def stamp_meanwhile(user_ids):
+    def assign_meanwhile(user_ids):
         stamps.append(user_ids)
         if len(stamps) == 1:
             with held(lambda: list(Notification.objects.select_for_update().filter(pk=row.pk))):
-                return stamp(user_ids)
-        return stamp(user_ids)
+                return assign_revisions(user_ids)
+        return assign_revisions(user_ids)
 
-    monkeypatch.setattr(inboxes, "stamp", stamp_meanwhile)
+    monkeypatch.setattr(inboxes, "assign_revisions", assign_meanwhile)
     ids = mark_read(ada, [row.pk])
     found = inboxes.state(ada.pk, including=ids if including else ())
     # Without asking for it, the control, it isn't there.
@@ -271,7 +271,7 @@ def test_the_state_after_a_change_includes_it_though_another_call_holds_the_row(
 def test_a_row_that_is_held_for_long_is_not_waited_for_for_ever(ada, held, monkeypatch):
     monkeypatch.setattr(inboxes, "HELD_SECONDS", 0.1)
     row = notify(ada, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     ids = mark_read(ada, [row.pk])
     with held(lambda: mark_unread(ada, [row.pk])):
         assert inboxes.state(ada.pk, including=ids).revision == 1
@@ -297,7 +297,7 @@ def test_without_skip_locked_a_stamp_waits_for_the_open_transaction(ada, held, t
     row = notify(ada, "announcement", "Hello")
     stamped = threading.Event()
     with held(lambda: mark_read(ada, [row.pk])):
-        thread = threads.start(lambda: (stamp([ada.pk]), stamped.set()))
+        thread = threads.start(lambda: (assign_revisions([ada.pk]), stamped.set()))
         until(waits_for_a_lock)
         assert not stamped.is_set()
     thread.join(10)
@@ -321,13 +321,13 @@ def test_without_locks_on_the_rows_a_change_is_lost(ada, held, threads, monkeypa
     monkeypatch.setattr(CursorWrapper, "execute", patched)
     replica = Replica(ada.pk)
     row = notify(ada, "announcement", "Hello")
-    dealt = []
+    assigned = []
     with held(lambda: mark_read(ada, [row.pk])):
-        threads.start(lambda: dealt.extend(stamp([ada.pk])))
+        threads.start(lambda: assigned.extend(assign_revisions([ada.pk])))
         until(waits_for_a_lock)
     threads.join()
-    dealt += stamp([ada.pk])
-    for revision in dealt:
+    assigned += assign_revisions([ada.pk])
+    for revision in assigned:
         replica.apply(revision)
     assert replica.rows == {row.pk: False}
     assert fresh_read(ada.pk).rows == {row.pk: True}
@@ -337,7 +337,7 @@ def test_a_long_business_transaction_does_not_hold_the_inbox(ada, held):
     with held(lambda: notify(ada, "announcement", "slow")):
         for number in range(5):
             notify(ada, "announcement", str(number))
-            assert len(stamp([ada.pk])) == 1
+            assert len(assign_revisions([ada.pk])) == 1
 
 
 def test_the_sweep_finds_what_a_killed_process_left(ada, held):
@@ -363,29 +363,31 @@ def test_whose_inbox_is_held_holds_nobody_else_up(ada, grace, held, threads, cap
     notify_many([ada, grace], "announcement", "Hello")
     with held(lambda: lock_inbox(ada)):
         # Ended while the inbox is held.
-        assert [(dealt.user_id, dealt.revision) for dealt in stamp([ada.pk, grace.pk])] == [(grace.pk, 1)]
+        assert [
+            (assigned.user_id, assigned.revision) for assigned in assign_revisions([ada.pk, grace.pk])
+        ] == [(grace.pk, 1)]
     assert "1 users wait" in caplog.text
-    assert [(dealt.user_id, dealt.revision) for dealt in stamp([ada.pk, grace.pk])] == [(ada.pk, 1)]
+    assert [(each.user_id, each.revision) for each in assign_revisions([ada.pk, grace.pk])] == [(ada.pk, 1)]
 
 
 @pytest.mark.usefixtures("patient")
 def test_an_inbox_that_is_held_is_waited_for_and_others_are_told_meanwhile(ada, grace, held, threads):
     notify_many([ada, grace], "announcement", "Hello")
-    dealt: list[tuple[int, int]] = []
+    assigned: list[tuple[int, int]] = []
 
     def hear(sender, revisions, **kwargs):
-        dealt.extend((revision.user_id, revision.revision) for revision in revisions)
+        assigned.extend((revision.user_id, revision.revision) for revision in revisions)
 
-    inboxes_changed.connect(hear)
+    revisions_assigned.connect(hear)
     try:
         with held(lambda: lock_inbox(ada)):
-            threads.start(lambda: stamp([ada.pk, grace.pk]))
+            threads.start(lambda: assign_revisions([ada.pk, grace.pk]))
             until(waits_for_a_lock)
-            assert dealt == [(grace.pk, 1)]
+            assert assigned == [(grace.pk, 1)]
         threads.join()
     finally:
-        inboxes_changed.disconnect(hear)
-    assert dealt == [(grace.pk, 1), (ada.pk, 1)]
+        revisions_assigned.disconnect(hear)
+    assert assigned == [(grace.pk, 1), (ada.pk, 1)]
 
 
 # --- Locks and deadlocks ---------------------------------------------------------------------------------------------
@@ -395,20 +397,20 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
     monkeypatch.setattr(retry, "TRIES", 1)
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(30))
     ids = [user.pk for user in users]
-    stamp(ids)
+    assign_revisions(ids)
     replicas = {pk: Replica(pk) for pk in ids}
-    dealt = []
+    assigned = []
 
     def work(seed):
         chance = random.Random(seed)
         for _ in range(25):
             some = chance.sample(ids, 15)
             notify_many(some, "announcement", "x")
-            dealt.extend(stamp(some))
+            assigned.extend(assign_revisions(some))
 
     threads.together(*[lambda seed=seed: work(seed) for seed in range(6)])
-    dealt += stamp(ids)
-    for revision in sorted(dealt, key=lambda revision: (revision.user_id, revision.revision)):
+    assigned += assign_revisions(ids)
+    for revision in sorted(assigned, key=lambda revision: (revision.user_id, revision.revision)):
         replicas[revision.user_id].apply(revision)
     for pk in ids:
         assert replicas[pk] == fresh_read(pk)
@@ -439,7 +441,7 @@ def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads
     thread = threads.start(backwards)
     assert holds_high.wait(10)
     revisions: list[sequencing.Revision] = []
-    assert sequencing._deal_all([low, high], revisions, wait=True) == []
+    assert sequencing._assign_all([low, high], revisions, wait=True) == []
     thread.join(10)
     assert errors == []
     assert [(revision.user_id, revision.revision) for revision in revisions] == [(low, 1), (high, 1)]
@@ -452,11 +454,14 @@ def test_two_stamps_make_a_missing_inbox_once(threads):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(20))
     ids = [user.pk for user in users]
     notify_many(ids, "announcement", "Hello")
-    dealt = []
+    assigned = []
     threads.together(
-        *[lambda some=some: dealt.extend(stamp(some)) for some in (ids, ids[::-1], ids[:10], ids[10:])]
+        *[
+            lambda some=some: assigned.extend(assign_revisions(some))
+            for some in (ids, ids[::-1], ids[:10], ids[10:])
+        ]
     )
-    assert sorted(revision.user_id for revision in dealt) == ids
+    assert sorted(revision.user_id for revision in assigned) == ids
     for pk in ids:
         check_counts(pk)
 
@@ -467,12 +472,12 @@ def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
     [leaving] = User.objects.bulk_create([User(username="leaving")])
     pk = leaving.pk
     notify(ada, "announcement", "Hello")
-    dealt = []
+    assigned = []
     with held(leaving.delete):
-        threads.start(lambda: dealt.extend(stamp([ada.pk, pk])))
+        threads.start(lambda: assigned.extend(assign_revisions([ada.pk, pk])))
         until(waits_for_a_lock)
     threads.join()
-    assert [revision.user_id for revision in dealt] == [ada.pk]
+    assert [revision.user_id for revision in assigned] == [ada.pk]
     check_counts(ada.pk)
 
 
@@ -480,12 +485,12 @@ def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
 def test_a_user_who_goes_while_a_stamp_runs_takes_everything_along(ada, grace, held, threads):
     notify_many([ada, grace], "announcement", "Hello")
     gone = grace.pk
-    dealt = []
+    assigned = []
     with held(grace.delete):
-        threads.start(lambda: dealt.extend(stamp([ada.pk, gone])))
+        threads.start(lambda: assigned.extend(assign_revisions([ada.pk, gone])))
         until(waits_for_a_lock)
     threads.join()
-    assert [revision.user_id for revision in dealt] == [ada.pk]
+    assert [revision.user_id for revision in assigned] == [ada.pk]
     assert not Notification.everything.filter(user_id=gone).exists()
 
 
@@ -555,12 +560,12 @@ def test_a_profile_that_is_locked_is_waited_for(ada, held, threads):
 def test_the_plan_of_a_stamp_uses_the_index_of_pending_rows(ada):
     """Its cost must not grow with the table."""
     notify_many([ada] * 3_000, "announcement", "Hello")
-    stamp([ada.pk])
+    assign_revisions([ada.pk])
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE messaging_notification")
     notify(ada, "announcement", "Hello")
     with CaptureQueriesContext(connection) as captured:
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
     [sql] = [query["sql"] for query in captured if "picked" in query["sql"]]
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from messaging import sessions, tokens
-from messaging.api.throttles import SIGN_OUTS_A_BURST, sign_outs
+from messaging.api.throttles import SIGN_OUTS_PER_BURST, sign_outs
 from messaging.models import ApiToken
 from messaging.tests.caller import refusal
 
@@ -55,7 +55,7 @@ def test_it_needs_a_login_and_the_csrf_token(ada, as_user):
 
 
 def test_since_each_reads_every_session_it_is_limited(ada, as_user):
-    for _ in range(SIGN_OUTS_A_BURST):
+    for _ in range(SIGN_OUTS_PER_BURST):
         assert as_user(ada)("DELETE", "sessions").status_code == 204
     refused = as_user(ada)("DELETE", "sessions")
     assert refusal(refused) == (429, "rate_limited")

@@ -219,7 +219,7 @@ def test_a_message_and_its_notification_are_announced_together(ada, grace, annou
     send(grace, ada)
     assert announced == [
         ("presence_changed", {"users": sorted([ada.pk, grace.pk])}),
-        ("inboxes_touched", {"user_ids": {ada.pk}}),
+        ("notifications_pending", {"user_ids": {ada.pk}}),
     ]
 
 
@@ -276,11 +276,11 @@ def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, marga
     assert Notification.objects.count() == 2
 
 
-def test_status_notifications_toast_and_never_count(ada, grace, told):
+def test_status_notifications_toast_and_never_count(ada, grace, assigned):
     profiles.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     profiles.set_online([ada.pk])
-    [revision] = told(grace)
+    [revision] = assigned(grace)
     assert [(shape.notification_type, shape.is_read) for shape in revision.added] == [("user_online", True)]
     assert revision.unread_count == 0
 

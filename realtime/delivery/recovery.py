@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime import counters, protocol
 from realtime.background import spawn
 from realtime.conf import conf
@@ -192,7 +192,7 @@ def _read(
     cursors: dict[int, int], strangers: set[int]
 ) -> tuple[dict[int, inboxes.Missed], dict[int, list[schemas.Presence]]]:
     """Read inboxes from these cursors on, and for those not greeted yet, who of their contacts is online."""
-    stamp(cursors)
+    assign_revisions(cursors)
     online: dict[int, list[schemas.Presence]] = {}
     if strangers:
         # Whoever is greeted is online, whichever process is asked.

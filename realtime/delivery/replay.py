@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from messaging.inboxes import MOST_REPLAYED_ROWS, Missed, MissedRow
+from messaging.inboxes import MAX_REPLAYED_ROWS, Missed, MissedRow
 from realtime import protocol
 
 from .client_socket import Request
@@ -35,7 +35,7 @@ def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str 
     elif since < missed.floor:
         reason = "history_removed"
     rows = [] if reason or since is None else [row for row in missed.rows if row.revision > since]
-    if len(rows) > MOST_REPLAYED_ROWS:
+    if len(rows) > MAX_REPLAYED_ROWS:
         reason = "too_far_behind"
     if reason:
         reset = protocol.ResetFrame(revision=missed.revision, unread_count=missed.unread_count, reason=reason)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
@@ -56,7 +56,7 @@ class Upkeep:
             _every(self._sweep_seconds, self.sweep_presence, at_once=True),
             _every(lambda: conf.pending_seconds, self.sweep_pending),
             _every(lambda: conf.recheck_seconds, self.recheck_all),
-            _every(lambda: PASSING_SECONDS, self.remove_passing),
+            _every(lambda: PASSING_SECONDS, self.remove_ephemeral),
             _every(lambda: BEAT_SECONDS, self.beat),
         ]
 
@@ -96,7 +96,7 @@ class Upkeep:
 
         def overdue() -> None:
             users = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
-            counters.swept_revisions += len(stamp(users))
+            counters.swept_revisions += len(assign_revisions(users))
 
         await in_thread(overdue)
 
@@ -144,10 +144,10 @@ class Upkeep:
             for connection in list(feed.connections) if feed else []:
                 connection.send_when_greeted(text)
 
-    async def remove_passing(self) -> None:
+    async def remove_ephemeral(self) -> None:
         """Remove old notifications of presence, as many as there are, in small batches."""
         while True:
-            if not await in_thread(pruning.remove_passing):
+            if not await in_thread(pruning.remove_ephemeral):
                 return
             await asyncio.sleep(PASSING_PAUSE_SECONDS)
 

@@ -153,7 +153,7 @@ class _Sockets(Collector):
 
 class _Delivery(Collector):
     def collect(self) -> Iterable[Metric]:
-        yield counter("revisions", "Revisions dealt by this process.", counters.revisions)
+        yield counter("revisions", "Revisions assigned by this process.", counters.revisions)
         yield counter("stamped_rows", "Notifications that they changed.", counters.stamped_rows)
         yield gauge("relay_waiting", "Pushes on their way to the channel layer.", len(relay._messages))
         yield gauge("relay_touched", "Users whose notifications wait for a revision.", len(relay._touched))
@@ -161,7 +161,7 @@ class _Delivery(Collector):
         ignored = sum(known.ignored for known in list(hub._hubs.values()))
         yield counter("layer_ignored", "Messages of the layer that made no sense.", ignored)
         yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counters.swept_sockets)
-        yield counter("swept_revisions", "Revisions that only the sweep dealt.", counters.swept_revisions)
+        yield counter("swept_revisions", "Revisions that only the sweep assigned.", counters.swept_revisions)
         yield from _layer()
 
 

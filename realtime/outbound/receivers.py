@@ -43,34 +43,35 @@ def relay_touched(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
     counters.revisions += len(revisions)
     counters.stamped_rows += sum(
-        len(dealt.added) + len(dealt.read) + len(dealt.unread) + len(dealt.removed) for dealt in revisions
+        len(assigned.added) + len(assigned.read) + len(assigned.unread) + len(assigned.removed)
+        for assigned in revisions
     )
     if conf.relay:
         relay.send(
             (
-                user_group(dealt.user_id),
+                user_group(assigned.user_id),
                 envelope(
                     "inbox",
-                    user=dealt.user_id,
-                    revision=dealt.revision,
-                    unread_count=dealt.unread_count,
-                    frame=frame_of(dealt),
+                    user=assigned.user_id,
+                    revision=assigned.revision,
+                    unread_count=assigned.unread_count,
+                    frame=frame_of(assigned),
                 ),
             )
-            for dealt in revisions
+            for assigned in revisions
         )
 
 
-def frame_of(dealt: Revision) -> str:
+def frame_of(assigned: Revision) -> str:
     """Encode a revision, once for all sockets and processes."""
     return protocol.InboxFrame.model_construct(
-        revision=dealt.revision,
-        unread_count=dealt.unread_count,
+        revision=assigned.revision,
+        unread_count=assigned.unread_count,
         replayed=False,
-        added=dealt.added,
-        read=dealt.read,
-        unread=dealt.unread,
-        removed=dealt.removed,
+        added=assigned.added,
+        read=assigned.read,
+        unread=assigned.unread,
+        removed=assigned.removed,
     ).encode()
 
 
@@ -118,8 +119,8 @@ def recheck_deleted(sender: Any, *, instance: Any, **kwargs: Any) -> None:
 def connect() -> None:
     """Connect every receiver, once."""
     receivers: list[tuple[Any, Callable[..., None], Any]] = [
-        (signals.inboxes_touched, relay_touched, None),
-        (signals.inboxes_changed, relay_revisions, None),
+        (signals.notifications_pending, relay_touched, None),
+        (signals.revisions_assigned, relay_revisions, None),
         (signals.presence_changed, relay_presence, None),
         (post_delete, recheck_signed_out, Session),
         (post_save, recheck_changed, get_user_model()),

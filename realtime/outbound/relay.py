@@ -159,14 +159,14 @@ class Relay:
             self._keep(self._try(channel, late.values()))
 
     def _stamp(self, touched: Collection[int]) -> None:
-        # stamp() announces what it dealt, and the receiver of that calls send() of this relay.
+        # assign_revisions() announces what it assigned, and the receiver of that calls send() of this relay.
         try:
             try:
-                notifications.stamp(touched)
+                notifications.assign_revisions(touched)
             except (OperationalError, InterfaceError):
                 close_old_connections()
                 connections.close_all()
-                notifications.stamp(touched)
+                notifications.assign_revisions(touched)
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             logger.warning("pending notifications of %d users wait for the sweep: %s", len(touched), error)

@@ -19,7 +19,7 @@ from django.db.models.functions import Now, RowNumber
 
 from messaging import profiles
 from messaging.models import UserProfile
-from messaging.orm.retry import retried
+from messaging.orm.retry import retry_on_transient
 from realtime.conf import conf
 from realtime.models import Connection, ServerProcess
 
@@ -85,7 +85,7 @@ def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tu
 
     Returns (user id, connection id) of sockets over the limit, the oldest of their users. Raises Fenced.
     """
-    return retried(lambda: _record(process_id, batch))
+    return retry_on_transient(lambda: _record(process_id, batch))
 
 
 def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
@@ -192,9 +192,11 @@ def reap() -> Reaped:
             .values_list("id", flat=True)
         )
     expired = (
-        retried(lambda: expire_processes(dead, grace=EXPIRED_GRACE_SECONDS, only_expired=True)) if dead else 0
+        retry_on_transient(lambda: expire_processes(dead, grace=EXPIRED_GRACE_SECONDS, only_expired=True))
+        if dead
+        else 0
     )
-    offline, more = retried(_turn_offline)
+    offline, more = retry_on_transient(_turn_offline)
     return Reaped(processes=expired, offline=offline, more=more)
 
 

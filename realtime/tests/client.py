@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 
 from messaging.notifications import notify
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime.db import in_thread
 from realtime.sockets.routing import websocket_urlpatterns
 
@@ -179,7 +179,7 @@ def tell_one_by_one(user, *titles):
     ids = []
     for title in titles:
         ids += tell(user, title)
-        stamp([user.pk])
+        assign_revisions([user.pk])
     return ids
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from messaging import inboxes
 from messaging.models import Inbox, Message, UserProfile
 from messaging.notifications import mark_read, mark_unread, remove
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime import protocol
 from realtime.conf import conf
 from realtime.db import in_thread
@@ -151,7 +151,7 @@ async def test_a_replay_tells_each_row_once_in_its_present_state(server, ada):
 
     def change():
         mark_read(ada, [first])
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
         mark_unread(ada, [first])
         mark_read(ada, [second])
         remove(ada, [third])

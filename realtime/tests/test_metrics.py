@@ -83,7 +83,7 @@ async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
 async def test_replays_resets_and_close_codes_are_counted(server, ada):
     before = await numbers()
     await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
-    await in_thread(notifications.stamp, [ada.pk])
+    await in_thread(notifications.assign_revisions, [ada.pk])
     socket = await server.connect(ada, since=99)
     server.connection(ada).close(4000)
     assert await socket.close_code() == 4000

@@ -105,7 +105,7 @@ class Inboxes(RuleBasedStateMachine):
         self.tabs: dict[str, list[Tab]] = {name: [] for name in self.cast}
         self.network: list[dict[str, Any]] = []
         self.loop = asyncio.new_event_loop()
-        events.inboxes_changed.connect(self.send)
+        events.revisions_assigned.connect(self.send)
         self.hub = self.run(self.begin())
 
     def run(self, work: Any) -> Any:
@@ -120,7 +120,7 @@ class Inboxes(RuleBasedStateMachine):
         try:
             self.settle()
         finally:
-            events.inboxes_changed.disconnect(self.send)
+            events.revisions_assigned.disconnect(self.send)
             self.run(self.end())
             self.loop.close()
             with connection.cursor() as cursor:
@@ -133,10 +133,14 @@ class Inboxes(RuleBasedStateMachine):
         await background.end(mine)
 
     def send(self, sender: Any, *, revisions: list[notifications.Revision], **kwargs: Any) -> None:
-        """What the relay does with the revisions dealt, by whomever."""
-        for dealt in revisions:
-            fields = {"user": dealt.user_id, "revision": dealt.revision, "unread_count": dealt.unread_count}
-            self.network.append(envelope("inbox", **fields, frame=frame_of(dealt)))
+        """What the relay does with the revisions assigned, by whomever."""
+        for assigned in revisions:
+            fields = {
+                "user": assigned.user_id,
+                "revision": assigned.revision,
+                "unread_count": assigned.unread_count,
+            }
+            self.network.append(envelope("inbox", **fields, frame=frame_of(assigned)))
 
     # --- Writers ------------------------------------------------------------------------------------------
 
@@ -186,7 +190,7 @@ class Inboxes(RuleBasedStateMachine):
 
     @rule(name=users)
     def stamp(self, name: str) -> None:
-        notifications.stamp([self.cast[name].id])
+        notifications.assign_revisions([self.cast[name].id])
 
     @rule(pick=which, keep=st.booleans())
     def deliver(self, pick: int, keep: bool) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, transaction
 
 from messaging import inboxes
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime.db import in_thread
 from realtime.delivery import client_socket as connection_module
 from realtime.delivery import recovery as reader_module
@@ -171,7 +171,7 @@ async def test_a_tab_far_behind_does_not_spoil_the_catch_up_of_another(server, a
         tell_one_by_one(ada, *map(str, range(10)))
         with transaction.atomic():
             tell(ada, *map(str, range(10, 1005)))
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
 
     await in_thread(set_up)
     run, waits, held = server.hub.reader._catch_up, asyncio.Event(), asyncio.Event()

@@ -227,30 +227,30 @@ def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
 
 
 def test_a_stamp_that_fails_once_is_tried_again(heard, ada, monkeypatch):
-    stamp, failures = notifications.stamp, [OperationalError("the database went away")]
+    stamp, failures = notifications.assign_revisions, [OperationalError("the database went away")]
 
     def fail_once(user_ids):
         if failures:
             raise failures.pop()
         return stamp(user_ids)
 
-    monkeypatch.setattr(notifications, "stamp", fail_once)
+    monkeypatch.setattr(notifications, "assign_revisions", fail_once)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
     assert heard.revisions(ada) == [1]
 
 
 def test_a_stamp_that_keeps_failing_ends_neither_the_save_nor_the_relay(heard, ada, monkeypatch):
-    stamp = notifications.stamp
+    stamp = notifications.assign_revisions
 
     def fail(user_ids):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(notifications, "stamp", fail)
+    monkeypatch.setattr(notifications, "assign_revisions", fail)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
     assert heard.messages == []
-    monkeypatch.setattr(notifications, "stamp", stamp)
+    monkeypatch.setattr(notifications, "assign_revisions", stamp)
     notify(ada, "announcement", "Again")
     assert receivers.flush(20)
     assert heard.revisions(ada) == [1]

@@ -14,7 +14,7 @@ from django.test import Client
 from messaging import inboxes, profiles, pruning
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import notify
-from messaging.sequencing import stamp
+from messaging.sequencing import assign_revisions
 from realtime import auth
 from realtime.db import in_thread
 from realtime.delivery import sweeps
@@ -414,7 +414,7 @@ async def test_status_notifications_toast_and_never_count(server, ada, grace):
 
 
 async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server, ada, grace, monkeypatch):
-    monkeypatch.setattr(pruning, "ROWS_A_TRANSACTION", 2)
+    monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     monkeypatch.setattr(sweeps, "PASSING_PAUSE_SECONDS", 0)
 
     def prepare():
@@ -426,12 +426,12 @@ async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server
         old = rows.exclude(title__endswith="4")
         old.update(created_at=Now() - day - timedelta(minutes=1))
         rows.filter(title__endswith="4").update(created_at=Now() - day + timedelta(minutes=1))
-        stamp([ada.pk])
+        assign_revisions([ada.pk])
         return {row.pk for row in old.exclude(notification_type="announcement")}
 
     old = await in_thread(prepare)
     socket = await server.connect(ada)
-    await server.hub.upkeep.remove_passing()
+    await server.hub.upkeep.remove_ephemeral()
     removed: set[int] = set()
     while removed != old:
         removed |= set((await socket.next()).get("removed", []))
@@ -441,4 +441,4 @@ async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server
 def test_to_look_for_it_costs_one_query_when_there_is_none(ada, django_assert_max_num_queries):
     notify(ada, "user_online", "New")
     with django_assert_max_num_queries(3):  # with BEGIN and COMMIT
-        assert pruning.remove_passing() == 0
+        assert pruning.remove_ephemeral() == 0

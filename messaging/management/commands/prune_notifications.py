@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging import pruning
 
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 PROGRESS_SECONDS = 2.0
 
 
@@ -25,8 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only count what would go")
 
     def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
-        if not 1 <= days <= MOST_DAYS:
-            raise CommandError(f"--days must be from 1 to {MOST_DAYS}.")
+        if not 1 <= days <= MAX_DAYS:
+            raise CommandError(f"--days must be from 1 to {MAX_DAYS}.")
         age = timedelta(days=days)
         if dry_run:
             outdated = sum(rows.count() for rows in pruning.outdated(age))
