@@ -6,12 +6,12 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
 from . import schemas
 from .events import presence_changed, status_changed
-from .models import Contact, UserProfile
+from .models import UserProfile
 
 # How long somebody set online by hand stays so without a connection.
 BY_HAND = timedelta(minutes=5)
@@ -122,7 +122,7 @@ def _hide(profile: UserProfile, *, is_hidden: bool) -> bool:
         return False
     # Of somebody who hides nothing is said but the frame.
     shown_online = not is_hidden and UserProfile.objects.filter(pk=profile.pk, is_online=True).exists()
-    _announce(presence=[profile.user_id], online=[profile.user_id] if shown_online else [])
+    announce_presence([profile.user_id], online=[profile.user_id] if shown_online else [])
     return True
 
 
@@ -140,56 +140,22 @@ def announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
     """Announce after commit that these users came or went: those of them who aren't hidden."""
     rows = UserProfile.objects.filter(user_id__in=user_ids, is_hidden=False).order_by("user_id")
     users = list(rows.values_list("user_id", flat=True))
-    _announce(presence=users, online=users if is_online else [], offline=[] if is_online else users)
+    announce_presence(users, online=users if is_online else [], offline=[] if is_online else users)
 
 
-def _announce(*, presence: list[int], online: Sequence[int] = (), offline: Sequence[int] = ()) -> None:
+def announce_presence(
+    user_ids: list[int], *, online: Sequence[int] = (), offline: Sequence[int] = ()
+) -> None:
+    """Announce after commit that what contacts see of these users has changed, and which of them came or went."""
+
     def announce() -> None:
         if not transaction.get_connection().in_atomic_block:
-            presence_changed.send_robust(sender=UserProfile, users=presence)
+            presence_changed.send_robust(sender=UserProfile, users=user_ids)
             if online or offline:
                 status_changed.send_robust(sender=UserProfile, online=list(online), offline=list(offline))
 
-    if presence:
+    if user_ids:
         transaction.on_commit(announce, robust=True)
-
-
-def meet(user_id: int, other_id: int) -> None:
-    """Make two people contacts: from now on they see each other's presence."""
-    low, high = sorted((user_id, other_id))
-    if low == high or Contact.objects.filter(low_id=low, high_id=high).exists():
-        return
-    Contact.objects.bulk_create([Contact(low_id=low, high_id=high)], ignore_conflicts=True)
-    _announce(presence=[low, high])
-
-
-def contacts(user_id: int) -> list[int]:
-    """Return the ids of the people who may see this user's presence, and whose presence this user may see."""
-    pairs = Contact.objects.filter(Q(low_id=user_id) | Q(high_id=user_id)).values_list("low_id", "high_id")
-    return [high if low == user_id else low for low, high in pairs]
-
-
-def contacts_of_many(user_ids: Collection[int]) -> dict[int, list[int]]:
-    """Return the contacts of each of these users, in one query."""
-    wanted = set(user_ids)
-    found: dict[int, list[int]] = {user_id: [] for user_id in wanted}
-    pairs = Contact.objects.filter(Q(low_id__in=wanted) | Q(high_id__in=wanted))
-    for low, high in pairs.values_list("low_id", "high_id"):
-        if low in wanted:
-            found[low].append(high)
-        if high in wanted:
-            found[high].append(low)
-    return found
-
-
-def online_contacts(user_ids: Collection[int], *, most: int) -> list[tuple[int, int]]:
-    """Return pairs of one of these users and a contact who is online, hidden or not; at most so many, in one query."""
-    pairs = []
-    for own, other in (("low", "high"), ("high", "low")):
-        listening = {f"{other}__profile__is_online": True, f"{other}__is_active": True}
-        rows = Contact.objects.filter(**{f"{own}__in": user_ids}, **listening)
-        pairs.append(rows.values_list(f"{own}_id", f"{other}_id"))
-    return list(pairs[0].union(pairs[1], all=True)[:most])
 
 
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:

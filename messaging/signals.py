@@ -19,7 +19,7 @@ from messaging.orm.atomic_save import (
 )
 from messaging.orm.querysets import NotificationQuerySet
 
-from . import notification_types, notifications, profiles
+from . import contacts, notification_types, notifications, profiles
 from .events import (
     announce_pending,
     messages_marked,
@@ -81,7 +81,7 @@ def create_message_notification(sender: Any, *, instance: Message, created: bool
     """A message was sent: its receiver is told, and the two are contacts from now on."""
     if not created:
         return
-    profiles.meet(instance.sender_id, instance.receiver_id)
+    contacts.meet(instance.sender_id, instance.receiver_id)
     notifications.notify(
         instance.receiver_id,
         notification_types.NEW_MESSAGE.name,
@@ -201,7 +201,7 @@ def user_status_notification(sender: Any, *, online: list[int], offline: list[in
         (online, notification_types.USER_ONLINE, "online"),
         (offline, notification_types.USER_OFFLINE, "offline"),
     ):
-        pairs = profiles.online_contacts(user_ids, most=MAX_STATUS_NOTIFICATIONS) if user_ids else []
+        pairs = contacts.online_contacts(user_ids, limit=MAX_STATUS_NOTIFICATIONS) if user_ids else []
         if not pairs:
             continue
         names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})

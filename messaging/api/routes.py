@@ -13,6 +13,7 @@ from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
 from messaging import inboxes, notifications, profiles, schemas, sessions
+from messaging.contacts import contacts_of
 from messaging.exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 
@@ -156,7 +157,7 @@ def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.
 @messages.get("/presence", response=answers({200: schemas.Presences}))
 def list_presence(request: SignedIn) -> schemas.Presences:
     """Tell which of one's contacts are online: those with whom one has exchanged a message."""
-    seen = profiles.presence(profiles.contacts(request.user.pk)).values()
+    seen = profiles.presence(contacts_of(request.user.pk)).values()
     return schemas.Presences(items=sorted(seen, key=lambda presence: presence.user.username))
 
 

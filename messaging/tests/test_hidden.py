@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from messaging import profiles
+from messaging.contacts import meet
 from messaging.models import Notification, UserProfile
 from messaging.tests.caller import refusal
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def contacts(ada, grace, announced):
     """Two people who see each other, both online."""
-    profiles.meet(ada.pk, grace.pk)
+    meet(ada.pk, grace.pk)
     profiles.set_online([ada.pk, grace.pk])
     Notification.everything.all().hard_delete()
     announced.clear()

@@ -2,14 +2,13 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from messaging import presence_changes, profiles
+from messaging import contacts, presence_changes, profiles
 from messaging.events import presence_changed
-from messaging.models import Contact, Notification, UserProfile
+from messaging.models import Notification, UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -190,58 +189,12 @@ def test_a_rolled_back_save_by_hand_announces_nothing(ada, announced):
     assert (profile_of(ada).is_online, profile_of(ada).version) == (False, 0)
 
 
-# --- Contacts --------------------------------------------------------------------------------------------------------
-
-
-def test_two_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):
-    profiles.meet(grace.pk, ada.pk)
-    assert profiles.contacts(ada.pk) == [grace.pk]
-    assert profiles.contacts(grace.pk) == [ada.pk]
-    assert profiles.contacts(linus.pk) == []
-    assert announced == [("presence_changed", {"users": sorted([ada.pk, grace.pk])})]
-
-
-def test_meeting_again_is_nothing(ada, grace, announced):
-    profiles.meet(grace.pk, ada.pk)
-    announced.clear()
-    profiles.meet(ada.pk, grace.pk)
-    profiles.meet(ada.pk, ada.pk)
-    assert Contact.objects.count() == 1
-    assert announced == []
-
-
-def test_meeting_at_once_makes_one_contact(ada, grace, threads):
-    threads.together(*[lambda: profiles.meet(ada.pk, grace.pk), lambda: profiles.meet(grace.pk, ada.pk)] * 3)
-    assert Contact.objects.count() == 1
-
-
-def test_a_rolled_back_meeting_did_not_happen(ada, grace, announced):
-    with pytest.raises(Undo), transaction.atomic():
-        profiles.meet(ada.pk, grace.pk)
-        raise Undo
-    assert profiles.contacts(ada.pk) == []
-    assert announced == []
-
-
 @pytest.mark.django_db(transaction=False)
 def test_inside_a_testcase_nothing_is_announced(ada, grace, announced, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        profiles.meet(ada.pk, grace.pk)
+        contacts.meet(ada.pk, grace.pk)
         profiles.set_online([ada.pk])
     assert announced == []
-
-
-def test_the_contacts_of_many_are_one_query(ada, grace, linus, margaret):
-    profiles.meet(ada.pk, grace.pk)
-    profiles.meet(linus.pk, ada.pk)
-    with CaptureQueriesContext(connection) as captured:
-        found = profiles.contacts_of_many([ada.pk, grace.pk, margaret.pk])
-    assert len(captured) == 1
-    assert {pk: sorted(listed) for pk, listed in found.items()} == {
-        ada.pk: sorted([grace.pk, linus.pk]),
-        grace.pk: [ada.pk],
-        margaret.pk: [],
-    }
 
 
 # --- What contacts see ---------------------------------------------------------------------------------------------
@@ -282,7 +235,7 @@ def test_who_changed_since_a_moment_is_found(ada, grace):
 
 
 def test_the_deactivated_hear_nothing(ada, grace):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     User.objects.filter(pk=grace.pk).update(is_active=False)
     profiles.set_online([ada.pk])

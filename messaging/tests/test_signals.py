@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 
-from messaging import notifications, profiles, signals
+from messaging import contacts, notifications, profiles, signals
 from messaging.events import status_changed
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile
 from messaging.signals import guarded, receivers_muted
@@ -241,9 +241,9 @@ def test_a_message_and_its_notification_are_committed_together(ada, grace):
 def test_a_message_makes_contacts_of_two_people(ada, grace, linus):
     send(grace, ada)
     send(ada, grace)
-    assert profiles.contacts(ada.pk) == [grace.pk]
-    assert profiles.contacts(grace.pk) == [ada.pk]
-    assert profiles.contacts(linus.pk) == []
+    assert contacts.contacts_of(ada.pk) == [grace.pk]
+    assert contacts.contacts_of(grace.pk) == [ada.pk]
+    assert contacts.contacts_of(linus.pk) == []
 
 
 def test_a_message_to_oneself_makes_no_contact(ada):
@@ -264,7 +264,7 @@ def test_a_user_is_made_with_a_profile_and_an_inbox(ada):
 
 def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, margaret):
     for other in (grace, linus):
-        profiles.meet(ada.pk, other.pk)
+        contacts.meet(ada.pk, other.pk)
     profiles.set_online([grace.pk, margaret.pk])
     profiles.set_online([ada.pk])
     assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
@@ -277,7 +277,7 @@ def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, marga
 
 
 def test_status_notifications_toast_and_never_count(ada, grace, assigned):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     profiles.set_online([ada.pk])
     [revision] = assigned(grace)
@@ -288,7 +288,7 @@ def test_status_notifications_toast_and_never_count(ada, grace, assigned):
 def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypatch):
     now = 1_000 * signals.STATUS_WINDOW
     monkeypatch.setattr("messaging.signals.time.time", lambda: now)
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     for _ in range(3):
         profiles.set_online([ada.pk])
@@ -303,19 +303,19 @@ def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypa
 
 
 def test_people_who_come_together_hear_of_each_other(ada, grace):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([ada.pk, grace.pk])
     assert len(texts(ada)) == len(texts(grace)) == 1
 
 
 def test_a_status_takes_the_same_queries_for_1_contact_as_for_20(ada):
     others = [User.objects.create_user(f"user{number}") for number in range(20)]
-    profiles.meet(ada.pk, others[0].pk)
+    contacts.meet(ada.pk, others[0].pk)
     profiles.set_online([other.pk for other in others])
     with CaptureQueriesContext(connection) as one:
         profiles.set_online([ada.pk])
     for other in others:
-        profiles.meet(ada.pk, other.pk)
+        contacts.meet(ada.pk, other.pk)
     with CaptureQueriesContext(connection) as twenty:
         profiles.set_offline([ada.pk])
     assert Notification.objects.count() == 21
@@ -323,14 +323,14 @@ def test_a_status_takes_the_same_queries_for_1_contact_as_for_20(ada):
 
 
 def test_a_status_of_somebody_who_is_gone_tells_nobody(ada, grace):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     status_changed.send(sender=UserProfile, online=[2**31 - 1], offline=[])
     assert texts(grace) == []
 
 
 def test_is_online_flipped_by_hand_takes_the_same_road(ada, grace, announced):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     profiles.set_online([grace.pk])
     announced.clear()
     profile = UserProfile.objects.get(user=ada)
@@ -446,7 +446,7 @@ def test_a_profile_is_saved_although_announcing_fails(ada, monkeypatch, error, w
 
 
 def test_a_status_is_stored_although_telling_fails(ada, monkeypatch, error, within, caplog):
-    monkeypatch.setattr(profiles, "online_contacts", error)
+    monkeypatch.setattr(contacts, "online_contacts", error)
     within(lambda: profiles.set_online([ada.pk]))
     assert UserProfile.objects.get(user=ada).is_online is True
     assert failures(caplog) == ["the receiver user_status_notification failed"]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, profiles, schemas
+from messaging.contacts import contacts_of_many
 from messaging.sequencing import assign_revisions
 from realtime import counters, protocol
 from realtime.background import spawn
@@ -197,7 +198,7 @@ def _read(
     if strangers:
         # Whoever is greeted is online, whichever process is asked.
         presence_writer.wait_for_connects(strangers)
-        contacts = profiles.contacts_of_many(strangers)
+        contacts = contacts_of_many(strangers)
         everyone = {contact for listed in contacts.values() for contact in listed}
         present = profiles.presence(everyone, online_only=True) if everyone else {}
         online = {

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from messaging import inboxes, presence_changes, profiles, pruning, schemas
+from messaging.contacts import contacts_of_many
 from messaging.sequencing import assign_revisions
 from realtime import auth, counters, protocol
 from realtime.conf import conf
@@ -202,4 +203,4 @@ def _read_presence(
     users: Iterable[int],
 ) -> tuple[dict[int, schemas.Presence], dict[int, list[int]]]:
     users = list(users)
-    return profiles.presence(users), profiles.contacts_of_many(users)
+    return profiles.presence(users), contacts_of_many(users)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging import profiles
+from messaging import contacts, profiles
 from realtime.db import in_thread
 from realtime.tests.client import eventually_in_database, tell
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 async def watcher(server, ada, grace):
     """Ada's socket. Grace is a contact of hers, and online."""
-    await in_thread(profiles.meet, ada.pk, grace.pk)
+    await in_thread(contacts.meet, ada.pk, grace.pk)
     socket = await server.connect(ada)
     # Only who is online by then is notified.
     await eventually_in_database(lambda: profiles.presence([ada.pk], online_only=True))

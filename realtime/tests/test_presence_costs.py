@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from conftest import size
-from messaging import profiles
+from messaging import contacts, profiles
 from messaging.models import Contact, Notification, UserProfile
 from realtime.delivery import sweeps
 from realtime.models import Connection
@@ -161,10 +161,10 @@ def test_many_sockets_that_come_at_once_are_written_in_few_transactions(other_pr
 
 
 def test_a_user_has_contacts_without_a_look_at_the_messages(ada, grace):
-    profiles.meet(ada.pk, grace.pk)
+    contacts.meet(ada.pk, grace.pk)
     statements = Statements()
     with statements.counted():
-        profiles.contacts_of_many([ada.pk])
-        profiles.online_contacts([ada.pk], most=10)
-        profiles.presence(profiles.contacts(ada.pk))
+        contacts.contacts_of_many([ada.pk])
+        contacts.online_contacts([ada.pk], limit=10)
+        profiles.presence(contacts.contacts_of(ada.pk))
     assert not [sql for sql in statements if "messaging_message" in sql]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from messaging import presence_changes, profiles
+from messaging import contacts, presence_changes, profiles
 from messaging.models import Contact
 from realtime.db import in_thread
 from realtime.tests import layers
@@ -33,7 +33,7 @@ def by_the_time_of_writing(monkeypatch):
 @pytest.fixture
 async def watcher(server, ada, grace):
     """Ada's socket; Grace is a contact of hers. The hub has begun to sweep."""
-    await in_thread(profiles.meet, ada.pk, grace.pk)
+    await in_thread(contacts.meet, ada.pk, grace.pk)
     socket = await server.connect(ada)
     await eventually(lambda: server.hub.upkeep._swept_presence is not None)
     await sweep(server, socket)
@@ -88,7 +88,7 @@ async def test_who_becomes_a_contact_is_told_once_to_both_and_nobody_else(server
     await in_thread(profiles.set_online, [linus.pk])
     other, stranger = await server.connect(linus), await server.connect(margaret)
     await sweep(server, watcher)
-    await in_thread(profiles.meet, linus.pk, watcher_id := await in_thread(id_of, "ada"))
+    await in_thread(contacts.meet, linus.pk, watcher_id := await in_thread(id_of, "ada"))
     assert await sweep(server, watcher) == [("linus", True)]
     assert [frame["user"]["id"] for frame in await other.pending() if frame["type"] == "presence"] == [
         watcher_id
