@@ -7,8 +7,8 @@ from conftest import PASSWORD
 from messaging import events, notifications
 from messaging.api.throttles import api_calls
 from messaging.events import notifications_pending, presence_changed, revisions_assigned, status_changed
-from messaging.tests.caller import Caller
-from messaging.tests.desk import Admin
+from messaging.tests.admin_client import AdminClient
+from messaging.tests.api_client import ApiClient
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +45,13 @@ def assigned():
 
 @pytest.fixture
 def as_user():
-    """Sign in over HTTP: as_user(ada) is a caller of the API with ada's session."""
+    """Sign in over HTTP: as_user(ada) is a client of the API with ada's session."""
     api_calls.clear()
 
     def sign_in(user):
-        caller = Caller()
-        assert caller.sign_in(user.username).status_code == 200
-        return caller
+        api = ApiClient()
+        assert api.sign_in(user.username).status_code == 200
+        return api
 
     return sign_in
 
@@ -63,7 +63,7 @@ def root(db, cheap_passwords):
 
 @pytest.fixture
 def admin(root):
-    return Admin(root)
+    return AdminClient(root)
 
 
 @pytest.fixture
@@ -73,6 +73,6 @@ def staff(db, cheap_passwords):
     def make(*codenames):
         user = User.objects.create_user("margaret", password=PASSWORD, is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        return Admin(user)
+        return AdminClient(user)
 
     return make

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from messaging import notifications, tokens
 from messaging.models import ApiToken, Inbox, Message, Notification, UserProfile
-from messaging.tests.desk import Admin, address
+from messaging.tests.admin_client import AdminClient, admin_url
 from messaging.tests.replica import check_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_messages_show_who_wrote_what_to_whom_and_how_many_notifications_came_of
     assert "x" * 60 + "…" in shown
     assert "x" * 61 not in shown
     for user in (ada, grace):
-        assert address(user, "change") in shown
+        assert admin_url(user, "change") in shown
     link = f"{reverse('admin:messaging_notification_changelist')}?message__id__exact={message.pk}"
     assert f'<a href="{link}">2</a>' in shown
     assert "2 notifications" in admin.client.get(link).content.decode()
@@ -148,7 +148,7 @@ def test_notifications_show_their_type_and_lead_to_message_and_users(admin, ada,
     shown = admin.list("messaging_notification")
     assert "New message</td>" in shown
     for thing in (ada, grace, message):
-        assert address(thing, "change") in shown
+        assert admin_url(thing, "change") in shown
 
 
 def test_notifications_are_found_by_type_and_level_and_a_type_that_was_removed_is_still_shown(admin, ada):
@@ -177,8 +177,8 @@ def test_inboxes_show_their_state_and_nothing_can_be_changed(admin, ada):
     shown = admin.page(ada.inbox)
     assert ada.inbox.epoch in shown
     assert 'name="_save"' not in shown
-    assert admin.client.post(address(ada.inbox, "change"), {"revision": 9}).status_code == 403
-    assert admin.client.get(address(ada.inbox, "delete")).status_code == 403
+    assert admin.client.post(admin_url(ada.inbox, "change"), {"revision": 9}).status_code == 403
+    assert admin.client.get(admin_url(ada.inbox, "delete")).status_code == 403
     assert admin.actions("messaging_inbox") == []
     assert admin.client.get(reverse("admin:messaging_inbox_add")).status_code == 403
 
@@ -207,7 +207,7 @@ def test_marking_messages_read_makes_receipts_lowers_the_badge_and_is_announced(
     messages = [Message.objects.create(sender=ada, receiver=grace, content=f"{n}") for n in range(3)]
     assigned(grace)
     announced.clear()
-    assert "3 messages marked read." in admin.act("mark_read", *messages)
+    assert "3 messages marked read." in admin.run_action("mark_read", *messages)
     assert not Message.objects.filter(is_read=False).exists()
     touched = set().union(
         *(carried["user_ids"] for name, carried in announced if name == "notifications_pending")
@@ -222,26 +222,26 @@ def test_marking_messages_read_makes_receipts_lowers_the_badge_and_is_announced(
 
 def test_marking_messages_read_twice_makes_no_second_receipt(admin, ada, grace, assigned, announced):
     message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.act("mark_read", message)
+    admin.run_action("mark_read", message)
     assigned(ada)
     announced.clear()
-    assert "0 messages marked read." in admin.act("mark_read", message)
+    assert "0 messages marked read." in admin.run_action("mark_read", message)
     assert announced == []
     assert assigned(ada) == []
 
 
 def test_marking_messages_unread_raises_the_badge_again_and_keeps_the_receipt(admin, ada, grace, assigned):
     message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.act("mark_read", message)
+    admin.run_action("mark_read", message)
     assigned(ada)
     assigned(grace)
-    assert "1 message marked unread." in admin.act("mark_unread", message)
+    assert "1 message marked unread." in admin.run_action("mark_unread", message)
     message.refresh_from_db()
     assert message.is_read is False
     [revision] = assigned(grace)
     assert (revision.unread_count, len(revision.unread)) == (1, 1)
     assert assigned(ada) == []
-    admin.act("mark_read", message)
+    admin.run_action("mark_read", message)
     assert assigned(ada) == []
     [revision] = assigned(grace)
     assert revision.unread_count == 0
@@ -262,7 +262,7 @@ def test_a_messages_page_marks_it_too(admin, ada, grace, assigned, is_read):
         Message.objects.filter(pk=message.pk).mark_read()
     assigned(grace)
     fields = {"is_read": "on"} if is_read else {}
-    admin.post(address(message, "change"), content="Something else", **fields)
+    admin.post(admin_url(message, "change"), content="Something else", **fields)
     message.refresh_from_db()
     assert (message.is_read, message.content) == (is_read, "Hello!")
     [revision] = assigned(grace)
@@ -285,30 +285,30 @@ def test_marking_notifications_read_and_unread_changes_each_ones_badge(
     admin, ada, grace, three, assigned, announced
 ):
     announced.clear()
-    assert "3 notifications marked read." in admin.act("mark_read", *three)
+    assert "3 notifications marked read." in admin.run_action("mark_read", *three)
     assert announced == [("notifications_pending", {"user_ids": {ada.pk, grace.pk}})]
     [revision] = assigned(ada)
     assert (revision.unread_count, len(revision.read)) == (0, 2)
     assert assigned(grace)[0].unread_count == 0
-    assert "2 notifications marked unread." in admin.act("mark_unread", *three[:2])
+    assert "2 notifications marked unread." in admin.run_action("mark_unread", *three[:2])
     [revision] = assigned(ada)
     assert (revision.unread_count, len(revision.unread)) == (2, 2)
     assert assigned(grace) == []
 
 
 def test_what_is_read_already_is_not_told_again(admin, ada, three, assigned, announced):
-    admin.act("mark_read", three[0])
+    admin.run_action("mark_read", three[0])
     assigned(ada)
     announced.clear()
-    assert "0 notifications marked read." in admin.act("mark_read", three[0])
+    assert "0 notifications marked read." in admin.run_action("mark_read", three[0])
     assert announced == []
 
 
 def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, grace, three, assigned):
-    asked = admin.act("delete_selected", *three[:2])
+    asked = admin.run_action("delete_selected", *three[:2])
     assert "Are you sure" in asked
     assert Notification.objects.count() == 3
-    admin.act("delete_selected", *three[:2], post="yes")
+    admin.run_action("delete_selected", *three[:2], post="yes")
     assert list(Notification.objects.all()) == three[2:]
     assert Notification.everything.count() == 3
     [revision] = assigned(ada)
@@ -318,16 +318,16 @@ def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, gra
 
 def test_removing_very_many_lists_only_some_of_them(admin, ada):
     rows = notifications.notify_many([ada] * 60, "announcement", "Hello")
-    asked = admin.act("delete_selected", *rows)
+    asked = admin.run_action("delete_selected", *rows)
     assert asked.count("Hello (for ada)") == 50
     assert "and 10 more" in asked
     assert "notifications: 60" in asked.lower()
-    admin.act("delete_selected", *rows, post="yes")
+    admin.run_action("delete_selected", *rows, post="yes")
     assert not Notification.objects.exists()
 
 
 def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, assigned):
-    admin.post(address(three[0], "delete"), post="yes")
+    admin.post(admin_url(three[0], "delete"), post="yes")
     assert Notification.everything.get(pk=three[0].pk).removed_at is not None
     [revision] = assigned(ada)
     assert revision.removed == [three[0].pk]
@@ -335,11 +335,11 @@ def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, assigne
 
 def test_a_notifications_page_marks_it_but_never_changes_its_texts(admin, ada, three, assigned):
     row = three[0]
-    admin.post(address(row, "change"), is_read="on", title="Changed", description="Changed", url="/x")
+    admin.post(admin_url(row, "change"), is_read="on", title="Changed", description="Changed", url="/x")
     row = Notification.objects.get(pk=row.pk)
     assert (row.title, row.description, row.url, row.is_read) == ("Hello", "", None, True)
     assert assigned(ada)[0].unread_count == 1
-    admin.post(address(row, "change"), is_read="on")
+    admin.post(admin_url(row, "change"), is_read="on")
     assert assigned(ada) == []
 
 
@@ -353,24 +353,24 @@ def test_notifications_are_not_added_by_a_form_that_checks_nothing(admin):
 def test_setting_users_online_and_offline_is_announced_once_for_all(admin, ada, grace, announced):
     profiles = list(UserProfile.objects.filter(user__in=[ada, grace]).order_by("user"))
     announced.clear()
-    assert "2 users set online." in admin.act("set_online", *profiles)
+    assert "2 users set online." in admin.run_action("set_online", *profiles)
     both = sorted([ada.pk, grace.pk])
     assert ("presence_changed", {"users": both}) in announced
     assert ("status_changed", {"online": both, "offline": []}) in announced
     profile = UserProfile.objects.get(user=ada)
     assert (profile.is_online, profile.version) == (True, 1)
     assert profile.offline_after is not None
-    assert "0 users set online." in admin.act("set_online", *profiles)
-    assert "1 user set offline." in admin.act("set_offline", profiles[0])
+    assert "0 users set online." in admin.run_action("set_online", *profiles)
+    assert "1 user set offline." in admin.run_action("set_offline", profiles[0])
     profile = UserProfile.objects.get(user=profiles[0].user)
     assert (profile.is_online, profile.version, profile.offline_after) == (False, 2, None)
 
 
 def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, assigned):
     Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.act("set_online", UserProfile.objects.get(user=grace))
+    admin.run_action("set_online", UserProfile.objects.get(user=grace))
     assigned(grace)
-    admin.act("set_online", UserProfile.objects.get(user=ada))
+    admin.run_action("set_online", UserProfile.objects.get(user=ada))
     [revision] = assigned(grace)
     assert [shape.title for shape in revision.added] == ["ada is online"]
 
@@ -378,7 +378,7 @@ def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada,
 def test_a_profiles_page_takes_the_same_road(admin, ada, announced):
     profile = UserProfile.objects.get(user=ada)
     announced.clear()
-    admin.post(address(profile, "change"), is_online="on", version=70)
+    admin.post(admin_url(profile, "change"), is_online="on", version=70)
     profile.refresh_from_db()
     assert (profile.is_online, profile.version) == (True, 1)
     assert ("status_changed", {"online": [ada.pk], "offline": []}) in announced
@@ -386,8 +386,8 @@ def test_a_profiles_page_takes_the_same_road(admin, ada, announced):
 
 def test_profiles_and_inboxes_go_with_their_user_and_not_before(admin, ada):
     for thing in (ada.profile, ada.inbox):
-        assert admin.client.post(address(thing, "delete"), {"post": "yes"}).status_code == 403
-    admin.post(address(ada, "delete"), post="yes")
+        assert admin.client.post(admin_url(thing, "delete"), {"post": "yes"}).status_code == 403
+    admin.post(admin_url(ada, "delete"), post="yes")
     assert not User.objects.filter(pk=ada.pk).exists()
     assert not Inbox.objects.filter(user_id=ada.pk).exists()
 
@@ -420,7 +420,7 @@ def test_a_token_that_could_do_nothing_is_refused(admin):
 def test_a_tokens_name_can_be_changed_and_nothing_else(admin, ada):
     token, secret = tokens.make("phone", user=ada)
     admin.post(
-        address(token, "change"),
+        admin_url(token, "change"),
         name="telephone",
         hash="x",
         can_publish="on",
@@ -434,11 +434,11 @@ def test_a_tokens_name_can_be_changed_and_nothing_else(admin, ada):
 
 def test_a_revoked_token_is_worth_nothing_and_stays_revoked(admin, ada):
     token, secret = tokens.make("phone", user=ada)
-    assert "1 token revoked." in admin.act("revoke", token)
+    assert "1 token revoked." in admin.run_action("revoke", token)
     assert tokens.find(secret) is None
     moment = ApiToken.objects.get().revoked_at
     assert LogEntry.objects.get().change_message == "Revoked."
-    assert "0 tokens revoked." in admin.act("revoke", token)
+    assert "0 tokens revoked." in admin.run_action("revoke", token)
     assert ApiToken.objects.get().revoked_at == moment
 
 
@@ -450,7 +450,7 @@ def test_only_staff_with_the_permission_see_a_list(staff, ada, name):
     model = name.split("_")[1]
     url = reverse(f"admin:{name}_changelist")
     assert Client().get(url).status_code == 302
-    assert Admin(ada).client.get(url).status_code == 302
+    assert AdminClient(ada).client.get(url).status_code == 302
     somebody = staff(f"view_{model}")
     somebody.list(name)
     for other in set(LISTS) - {name}:
@@ -465,11 +465,11 @@ def test_who_may_only_look_may_not_mark(staff, ada, grace):
     )
     for name in set(LISTS) - {"messaging_inbox"}:
         assert viewer.actions(name) == []
-    viewer.act("mark_read", message)
-    viewer.act("mark_read", Notification.objects.get())
-    viewer.act("delete_selected", Notification.objects.get(), post="yes")
-    viewer.act("set_online", ada.profile)
-    viewer.act("revoke", token)
+    viewer.run_action("mark_read", message)
+    viewer.run_action("mark_read", Notification.objects.get())
+    viewer.run_action("delete_selected", Notification.objects.get(), post="yes")
+    viewer.run_action("set_online", ada.profile)
+    viewer.run_action("revoke", token)
     assert not Message.objects.filter(is_read=True).exists()
     assert not Notification.objects.filter(is_read=True).exists()
     assert Notification.objects.exists()

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 from messaging import notifications, tokens
 from messaging.admin import deletion
 from messaging.models import Message, Notification
-from messaging.tests.desk import address
+from messaging.tests.admin_client import admin_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ def populate(user, other, count):
 def test_a_user_with_very_many_notifications_is_confirmed_by_counts_and_in_as_many_queries(admin, ada, grace):
     def confirmation():
         with CaptureQueriesContext(connection) as captured:
-            page = admin.client.get(address(ada, "delete")).content.decode()
+            page = admin.client.get(admin_url(ada, "delete")).content.decode()
         return page, len(captured)
 
     populate(ada, grace, 5)
@@ -43,7 +43,7 @@ def test_a_user_with_very_many_notifications_is_confirmed_by_counts_and_in_as_ma
 def test_deleting_the_user_then_deletes_all_of_it_and_nothing_of_others(admin, ada, grace):
     populate(ada, grace, 20)
     populate(grace, ada, 3)
-    admin.post(address(ada, "delete"), post="yes")
+    admin.post(admin_url(ada, "delete"), post="yes")
     assert not User.objects.filter(pk=ada.pk).exists()
     assert not Message.objects.exists()
     assert set(Notification.everything.values_list("user_id", flat=True)) == {grace.pk}
@@ -74,10 +74,10 @@ def test_the_counts_are_those_of_djangos_own_page(admin, root, ada, grace):
 def test_who_may_not_delete_what_goes_along_is_told_so(staff, ada):
     notifications.notify(ada, "announcement", "Hello")
     somebody = staff("view_user", "delete_user")
-    page = somebody.client.get(address(ada, "delete")).content.decode()
+    page = somebody.client.get(admin_url(ada, "delete")).content.decode()
     assert "doesn't have permission" in page or "doesn&#x27;t have permission" in page
     assert "<li>notification</li>" in page
-    somebody.client.post(address(ada, "delete"), {"post": "yes"})
+    somebody.client.post(admin_url(ada, "delete"), {"post": "yes"})
     assert User.objects.filter(pk=ada.pk).exists()
 
 
@@ -117,6 +117,6 @@ def test_rows_in_the_way_are_found_at_any_depth():
 def test_more_than_a_form_can_hold_are_not_deleted_at_once(admin, ada, grace, monkeypatch):
     populate(ada, grace, 5)
     monkeypatch.setattr(deletion, "MAX_SELECTED", 4)
-    page = admin.act("delete_selected", *Message.objects.all())
+    page = admin.run_action("delete_selected", *Message.objects.all())
     assert "5 rows selected: at most 4 can be deleted at once." in page
-    assert "Are you sure" in admin.act("delete_selected", *Message.objects.all()[:4])
+    assert "Are you sure" in admin.run_action("delete_selected", *Message.objects.all()[:4])

@@ -12,7 +12,7 @@ from django.urls import reverse
 from messaging import notification_types
 from messaging.admin import sending
 from messaging.models import Notification, UserProfile
-from messaging.tests.desk import Admin
+from messaging.tests.admin_client import AdminClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,7 +152,7 @@ def test_selected_people_are_put_into_the_form(admin, ada, grace, linus, of):
     User.objects.filter(pk=linus.pk).update(is_active=False)
     chosen = [ada, grace, linus]
     things = chosen if of == "accounts" else list(UserProfile.objects.filter(user__in=chosen))
-    page = admin.act("send_notification", *things)
+    page = admin.run_action("send_notification", *things)
     assert "ada\ngrace</textarea>" in page
     assert "1 inactive user left out." in page
     confirm(admin, admin.post(URL, **form(usernames="ada\r\ngrace")))
@@ -161,9 +161,9 @@ def test_selected_people_are_put_into_the_form(admin, ada, grace, linus, of):
 
 def test_nobody_or_too_many_selected_is_said_in_the_list(admin, ada, grace, monkeypatch):
     User.objects.filter(pk=ada.pk).update(is_active=False)
-    assert "None of them is active." in admin.act("send_notification", ada)
+    assert "None of them is active." in admin.run_action("send_notification", ada)
     monkeypatch.setattr(sending, "MAX_RECEIVERS", 1)
-    assert "More than 1 people are too many" in admin.act(
+    assert "More than 1 people are too many" in admin.run_action(
         "send_notification", grace, User.objects.get(username="root")
     )
 
@@ -198,5 +198,5 @@ def test_with_the_right_to_see_them_people_are_chosen_from_a_list(staff, ada):
 
 
 def test_who_is_not_signed_in_is_sent_to_the_sign_in(client, ada):
-    for somebody in (client, Admin(ada).client):
+    for somebody in (client, AdminClient(ada).client):
         assert somebody.get(URL).status_code == 302

@@ -9,7 +9,7 @@ from django.utils import timezone
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile
 from messaging.notifications import mark_read, notify, notify_many, remove
 from messaging.signals import receivers_muted
-from messaging.tests.caller import refusal
+from messaging.tests.api_client import refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -28,12 +28,12 @@ def ids(page):
     return [item["id"] for item in page["items"]]
 
 
-def pages(caller, path):
+def pages(api, path):
     """Read a list to its end, and return the ids of each page."""
-    page = caller.get(path)
+    page = api.get(path)
     read = [ids(page)]
     while page["next"] is not None:
-        page = caller.get(f"{path}&before={page['next']}")
+        page = api.get(f"{path}&before={page['next']}")
         read.append(ids(page))
     return read
 
@@ -45,12 +45,12 @@ class TestUsers:
         assert page == {"items": [shape(margaret), shape(grace)], "next": None}
 
     def test_are_found_by_a_part_of_their_name_in_any_case(self, ada, grace, linus, margaret, as_user):
-        caller = as_user(ada)
-        assert ids(caller.get("users?search=GAR")) == [margaret.pk]
-        assert ids(caller.get("users?search=r")) == [margaret.pk, grace.pk]
-        assert ids(caller.get("users?search=ada")) == []
-        assert ids(caller.get("users?search=%25")) == []
-        assert ids(caller.get("users?search=")) == [margaret.pk, linus.pk, grace.pk]
+        api = as_user(ada)
+        assert ids(api.get("users?search=GAR")) == [margaret.pk]
+        assert ids(api.get("users?search=r")) == [margaret.pk, grace.pk]
+        assert ids(api.get("users?search=ada")) == []
+        assert ids(api.get("users?search=%25")) == []
+        assert ids(api.get("users?search=")) == [margaret.pk, linus.pk, grace.pk]
 
     def test_come_in_pages(self, ada, grace, linus, margaret, as_user):
         assert pages(as_user(ada), "users?limit=2") == [[margaret.pk, linus.pk], [grace.pk]]
@@ -129,11 +129,11 @@ class TestSendingAMessage:
 
     def test_to_nobody_or_oneself_is_refused(self, ada, grace, as_user):
         User.objects.filter(pk=grace.pk).update(is_active=False)
-        caller = as_user(ada)
+        api = as_user(ada)
         for receiver in ("nobody", "", "Ada", "x" * 500, "grace"):
-            response = caller("POST", "messages", {"receiver": receiver, "content": "Hello"})
+            response = api("POST", "messages", {"receiver": receiver, "content": "Hello"})
             assert refusal(response) == (404, "unknown_user")
-        response = caller("POST", "messages", {"receiver": "ada", "content": "Hello"})
+        response = api("POST", "messages", {"receiver": "ada", "content": "Hello"})
         assert refusal(response) == (422, "self_message")
         assert not Message.objects.exists()
 
@@ -149,10 +149,10 @@ class TestMessages:
         first, second = send(ada, grace), send(grace, ada)
         send(linus, ada)
         send(grace, linus)
-        caller = as_user(ada)
-        assert ids(caller.get("messages?with=grace")) == [second.pk, first.pk]
-        assert caller.get("messages?with=ada") == {"items": [], "next": None}
-        assert refusal(caller("GET", "messages?with=nobody")) == (404, "unknown_user")
+        api = as_user(ada)
+        assert ids(api.get("messages?with=grace")) == [second.pk, first.pk]
+        assert api.get("messages?with=ada") == {"items": [], "next": None}
+        assert refusal(api("GET", "messages?with=nobody")) == (404, "unknown_user")
 
     def test_with_somebody_who_has_left_can_still_be_read(self, ada, grace, as_user):
         message = send(grace, ada)
@@ -161,23 +161,23 @@ class TestMessages:
 
     def test_come_in_pages(self, ada, grace, as_user):
         sent = [send(ada, grace).pk for _ in range(5)][::-1]
-        caller = as_user(grace)
-        assert pages(caller, "messages?limit=2") == [sent[:2], sent[2:4], sent[4:]]
-        assert pages(caller, "messages?with=ada&limit=5") == [sent]
-        assert caller.get(f"messages?before={min(sent)}") == {"items": [], "next": None}
+        api = as_user(grace)
+        assert pages(api, "messages?limit=2") == [sent[:2], sent[2:4], sent[4:]]
+        assert pages(api, "messages?with=ada&limit=5") == [sent]
+        assert api.get(f"messages?before={min(sent)}") == {"items": [], "next": None}
 
 
 class TestReadingAMessage:
     def test_tells_the_sender_once_and_marks_its_notification_read(self, ada, grace, as_user):
         message = send(ada, grace)
-        caller = as_user(grace)
-        assert caller.get("notifications")["unread_count"] == 1
+        api = as_user(grace)
+        assert api.get("notifications")["unread_count"] == 1
         for _ in range(2):
-            response = caller("POST", f"messages/{message.pk}/read")
+            response = api("POST", f"messages/{message.pk}/read")
             assert response.status_code == 200
             assert response.json()["is_read"] is True
             assert response.json()["sender"] == shape(ada)
-        page = caller.get("notifications")
+        page = api.get("notifications")
         assert (page["unread_count"], page["items"][0]["is_read"]) == (0, True)
         (receipt,) = as_user(ada).get("notifications")["items"]
         assert receipt["notification_type"] == "message_read"
@@ -216,27 +216,27 @@ class TestNotifications:
         send(grace, ada)
         read, unread = notify(ada, "announcement", "One"), notify(ada, "announcement", "Two")
         mark_read(ada, [read.pk])
-        caller = as_user(ada)
-        assert len(ids(caller.get("notifications"))) == 3
-        assert len(ids(caller.get("notifications?unread=false"))) == 3
-        assert len(ids(caller.get("notifications?unread=true"))) == 2
-        assert ids(caller.get("notifications?unread=1&notification_type=announcement")) == [unread.pk]
-        assert ids(caller.get("notifications?notification_type=announcement")) == [unread.pk, read.pk]
-        page = caller.get("notifications?notification_type=nothing")
+        api = as_user(ada)
+        assert len(ids(api.get("notifications"))) == 3
+        assert len(ids(api.get("notifications?unread=false"))) == 3
+        assert len(ids(api.get("notifications?unread=true"))) == 2
+        assert ids(api.get("notifications?unread=1&notification_type=announcement")) == [unread.pk]
+        assert ids(api.get("notifications?notification_type=announcement")) == [unread.pk, read.pk]
+        page = api.get("notifications?notification_type=nothing")
         assert (page["items"], page["unread_count"]) == ([], 2)
 
     def test_come_in_pages_of_50_unless_asked_otherwise(self, ada, as_user):
         for number in range(51):
             notify(ada, "announcement", f"Number {number}")
-        caller = as_user(ada)
-        first = caller.get("notifications")
+        api = as_user(ada)
+        first = api.get("notifications")
         assert len(first["items"]) == 50
         assert first["next"] == first["items"][-1]["id"]
-        second = caller.get(f"notifications?before={first['next']}")
+        second = api.get(f"notifications?before={first['next']}")
         assert [item["title"] for item in second["items"]] == ["Number 0"]
         assert second["next"] is None
-        assert caller.get("notifications?limit=51")["next"] is None
-        assert len(caller.get("notifications?limit=200")["items"]) == 51
+        assert api.get("notifications?limit=51")["next"] is None
+        assert len(api.get("notifications?limit=200")["items"]) == 51
 
     def test_text_is_data_whatever_it_says(self, ada, as_user):
         notify(ada, "announcement", SCRIPT, SCRIPT, url="/news/?a=1&b=2", level="warning")
@@ -260,16 +260,16 @@ class TestMarkingNotifications:
         return [notify(ada, "announcement", f"Number {number}").pk for number in range(3)]
 
     def test_read_and_unread_answer_what_changed_and_the_state_after_it(self, ada, as_user, rows):
-        caller = as_user(ada)
-        answer = caller("POST", "notifications/read", {"ids": rows[:2]}).json()
+        api = as_user(ada)
+        answer = api("POST", "notifications/read", {"ids": rows[:2]}).json()
         assert (sorted(answer.pop("ids")), answer) == (rows[:2], {"revision": 1, "unread_count": 1})
-        answer = caller("POST", "notifications/read", {"ids": rows}).json()
+        answer = api("POST", "notifications/read", {"ids": rows}).json()
         assert answer == {"ids": rows[2:], "revision": 2, "unread_count": 0}
-        answer = caller("POST", "notifications/read", {"ids": rows}).json()
+        answer = api("POST", "notifications/read", {"ids": rows}).json()
         assert answer == {"ids": [], "revision": 2, "unread_count": 0}
-        answer = caller("POST", "notifications/unread", {"ids": [rows[1], rows[1]]}).json()
+        answer = api("POST", "notifications/unread", {"ids": [rows[1], rows[1]]}).json()
         assert answer == {"ids": [rows[1]], "revision": 3, "unread_count": 1}
-        assert ids(caller.get("notifications?unread=true")) == [rows[1]]
+        assert ids(api.get("notifications?unread=true")) == [rows[1]]
 
     def test_all_are_marked_read(self, ada, as_user, rows):
         answer = as_user(ada)("POST", "notifications/read", {"all": True}).json()
@@ -278,17 +278,17 @@ class TestMarkingNotifications:
 
     def test_as_many_as_there_are_can_be_marked_at_once(self, ada, as_user):
         notify_many([ada] * 2_000, "announcement", "Again")
-        caller = as_user(ada)
-        assert caller.get("notifications")["unread_count"] == 2_000
-        answer = caller("POST", "notifications/read", {"all": True}).json()
+        api = as_user(ada)
+        assert api.get("notifications")["unread_count"] == 2_000
+        answer = api("POST", "notifications/read", {"all": True}).json()
         assert (len(answer["ids"]), answer["unread_count"]) == (2_000, 0)
 
     def test_somebody_elses_are_left_out_silently(self, ada, grace, as_user, rows):
         own = notify(grace, "announcement", "One").pk
-        caller = as_user(grace)
+        api = as_user(grace)
         chosen = {"ids": [*rows, own, 2**63 - 1, 2**63, 10**30, 0, -1]}
-        assert caller("POST", "notifications/read", chosen).json()["ids"] == [own]
-        assert caller("POST", "notifications/unread", chosen).json()["ids"] == [own]
+        assert api("POST", "notifications/read", chosen).json()["ids"] == [own]
+        assert api("POST", "notifications/unread", chosen).json()["ids"] == [own]
         assert not Notification.objects.filter(user=ada, is_read=True).exists()
 
     @pytest.mark.parametrize(
@@ -314,31 +314,31 @@ class TestMarkingNotifications:
         ],
     )
     def test_malformed_choices_change_nothing(self, ada, as_user, rows, body):
-        caller = as_user(ada)
-        assert refusal(caller("POST", "notifications/read", body)) == (422, "invalid")
-        assert refusal(caller("POST", "notifications/unread", body)) == (422, "invalid")
+        api = as_user(ada)
+        assert refusal(api("POST", "notifications/read", body)) == (422, "invalid")
+        assert refusal(api("POST", "notifications/unread", body)) == (422, "invalid")
         assert not Notification.objects.filter(is_read=True).exists()
 
     def test_all_can_not_be_marked_unread(self, ada, as_user, rows):
         assert refusal(as_user(ada)("POST", "notifications/unread", {"all": True})) == (422, "invalid")
 
     def test_a_thousand_ids_and_none_are_fine(self, ada, as_user, rows):
-        caller = as_user(ada)
+        api = as_user(ada)
         for chosen in ([], list(range(10**9, 10**9 + 1000))):
-            answer = caller("POST", "notifications/read", {"ids": chosen}).json()
+            answer = api("POST", "notifications/read", {"ids": chosen}).json()
             assert answer == {"ids": [], "revision": 1, "unread_count": 3}
 
 
 class TestRemovingANotification:
     def test_is_told_and_done_once(self, ada, as_user):
         row = notify(ada, "announcement", "One")
-        caller = as_user(ada)
-        assert caller.get("notifications")["revision"] == 1
-        response = caller("DELETE", f"notifications/{row.pk}")
+        api = as_user(ada)
+        assert api.get("notifications")["revision"] == 1
+        response = api("DELETE", f"notifications/{row.pk}")
         assert (response.status_code, response.content) == (204, b"")
         assert Inbox.objects.get(user=ada).revision == 2
-        assert caller.get("notifications")["items"] == []
-        assert refusal(caller("DELETE", f"notifications/{row.pk}")) == (404, "not_found")
+        assert api.get("notifications")["items"] == []
+        assert refusal(api("DELETE", f"notifications/{row.pk}")) == (404, "not_found")
 
     def test_somebody_elses_is_not_found(self, ada, grace, as_user):
         row = notify(ada, "announcement", "One")
@@ -369,16 +369,16 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_a_few(ada, grace, as_
             for user in made:
                 send(ada, grace)
                 notify(ada, "announcement", "One", actor=user, message=send(user, ada))
-        caller.get("notifications")
+        api.get("notifications")
 
-    caller = as_user(ada)
+    api = as_user(ada)
     add(2)
     with CaptureQueriesContext(
         connection,
     ) as few:
-        caller.get(path)
+        api.get(path)
     add(30)
     with CaptureQueriesContext(connection) as many:
-        assert len(caller.get(path)["items"]) >= 30
+        assert len(api.get(path)["items"]) >= 30
     assert len(many) == len(few)
     assert "OFFSET" not in "".join(query["sql"] for query in many).upper()

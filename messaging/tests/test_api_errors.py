@@ -9,7 +9,7 @@ from messaging.api import throttles
 from messaging.api.throttles import TokenBuckets
 from messaging.exceptions import MessagingError, TooOften
 from messaging.models import Message
-from messaging.tests.caller import Caller, refusal
+from messaging.tests.api_client import ApiClient, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -30,17 +30,17 @@ CALLS_WITH_A_BODY = ["session", "messages", "notifications/read", "notifications
 
 @pytest.mark.parametrize(("method", "path"), SIGNED_IN_CALLS)
 def test_without_a_login_every_call_is_refused_whatever_else_is_wrong(method, path):
-    assert refusal(Caller()(method, path)) == (401, "not_signed_in")
-    assert refusal(Caller()(method, f"{path}?nonsense=1", raw=b"{")) == (401, "not_signed_in")
+    assert refusal(ApiClient()(method, path)) == (401, "not_signed_in")
+    assert refusal(ApiClient()(method, f"{path}?nonsense=1", raw=b"{")) == (401, "not_signed_in")
 
 
 @pytest.mark.parametrize(("method", "path"), UNSAFE_CALLS)
 @pytest.mark.parametrize("token", ["", "x" * 64, "a"])
 def test_without_the_csrf_token_nothing_is_changed(ada, as_user, method, path, token):
-    caller = as_user(ada)
-    caller.token = ""
+    api = as_user(ada)
+    api.token = ""
     headers = {"X_CSRFToken": token} if token else {}
-    assert refusal(caller(method, path, **headers)) == (403, "csrf_failed")
+    assert refusal(api(method, path, **headers)) == (403, "csrf_failed")
 
 
 def test_a_call_from_another_site_is_refused_even_with_the_token(ada, grace, as_user):
@@ -64,11 +64,11 @@ def test_what_is_not_json_is_refused(ada, as_user, path, body):
     ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data"],
 )
 def test_a_form_is_no_json(ada, as_user, content_type):
-    caller = as_user(ada)
-    headers = {"X-CSRFToken": caller.token}
+    api = as_user(ada)
+    headers = {"X-CSRFToken": api.token}
     part = b'--x\r\nContent-Disposition: form-data; name="content"\r\n\r\n1\r\n--x--\r\n'
     for body in (part, b"content=Hello&receiver=grace"):
-        response = caller.client.generic(
+        response = api.client.generic(
             "POST", "/api/v1/messages", body, content_type=content_type, headers=headers
         )
         assert refusal(response) == (400, "not_json")
@@ -82,9 +82,9 @@ def test_json_of_another_shape_is_malformed(ada, as_user, path, body):
 
 
 def test_a_body_that_is_too_large_is_refused(ada, as_user):
-    caller = as_user(ada)
-    assert refusal(caller("POST", "messages", {"content": "x" * 3_000_000})) == (413, "too_large")
-    assert refusal(caller("POST", "session", {"username": "x" * 3_000_000})) == (413, "too_large")
+    api = as_user(ada)
+    assert refusal(api("POST", "messages", {"content": "x" * 3_000_000})) == (413, "too_large")
+    assert refusal(api("POST", "session", {"username": "x" * 3_000_000})) == (413, "too_large")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_is_not_there_is_said_in_json(path, debug, settings):
     ("method", "path"), [("PUT", "session"), ("PATCH", "notifications/1"), ("DELETE", "messages")]
 )
 def test_a_method_that_is_not_there_is_said_in_json(method, path):
-    response = Caller()(method, path)
+    response = ApiClient()(method, path)
     assert refusal(response) == (405, "method_not_allowed")
     assert response["Allow"]
 
@@ -156,9 +156,9 @@ def test_a_failure_of_ours_is_logged_and_tells_the_client_nothing(
         raise RuntimeError("secret")
 
     settings.DEBUG = debug
-    caller = as_user(ada)
+    api = as_user(ada)
     monkeypatch.setattr("messaging.inboxes.state", fail)
-    response = caller("GET", "notifications")
+    response = api("GET", "notifications")
     assert refusal(response) == (500, "server_error")
     assert b"secret" not in response.content
     (record,) = [record for record in caplog.records if record.name == "messaging.api.errors"]
@@ -170,9 +170,9 @@ def test_a_database_that_is_away_is_a_503_and_no_traceback(ada, as_user, monkeyp
     def fail(*args):
         raise error("server closed the connection unexpectedly")
 
-    caller = as_user(ada)
+    api = as_user(ada)
     monkeypatch.setattr("messaging.inboxes.state", fail)
-    response = caller("GET", "notifications")
+    response = api("GET", "notifications")
     assert refusal(response) == (503, "unavailable")
     assert response["Retry-After"] == "1"
     (record,) = [record for record in caplog.records if record.name == "messaging.api.errors"]
@@ -184,20 +184,20 @@ def test_an_error_whose_code_has_no_status_is_a_failure_of_ours(ada, as_user, mo
     def fail(*args):
         raise MessagingError
 
-    caller = as_user(ada)
+    api = as_user(ada)
     monkeypatch.setattr("messaging.inboxes.state", fail)
-    assert refusal(caller("GET", "notifications")) == (500, "server_error")
+    assert refusal(api("GET", "notifications")) == (500, "server_error")
 
 
 def test_refusals_leave_no_line_in_the_log(ada, as_user, caplog):
     with caplog.at_level(logging.INFO):
-        caller = as_user(ada)
-        caller("POST", "messages", raw=b"{")
-        caller("POST", "messages", {"receiver": 5})
-        caller("GET", "nothing")
-        caller.token = ""
-        caller("POST", "notifications/read", {"all": True})
-        Caller()("GET", "notifications")
+        api = as_user(ada)
+        api("POST", "messages", raw=b"{")
+        api("POST", "messages", {"receiver": 5})
+        api("GET", "nothing")
+        api.token = ""
+        api("POST", "notifications/read", {"all": True})
+        ApiClient()("GET", "notifications")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert not any(record.exc_info for record in caplog.records)
 
@@ -237,9 +237,9 @@ def test_a_failure_outside_of_a_call_is_told_in_json(ada, as_user, settings, mon
         raise RuntimeError("secret")
 
     settings.DEBUG = False
-    caller = as_user(ada)
+    api = as_user(ada)
     monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_response", fail)
-    response = caller("GET", "presence")
+    response = api("GET", "presence")
     assert refusal(response) == (500, "server_error")
     assert b"secret" not in response.content
     assert b"<" in Client(raise_request_exception=False).get("/").content
@@ -247,15 +247,15 @@ def test_a_failure_outside_of_a_call_is_told_in_json(ada, as_user, settings, mon
 
 @pytest.mark.parametrize(("method", "path", "body"), [("GET", "presence", None), ("POST", "ticket", {})])
 def test_a_refusal_names_a_way_to_sign_in(db, method, path, body):
-    assert Caller()(method, path, body)["WWW-Authenticate"] == "Bearer"
+    assert ApiClient()(method, path, body)["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_whole_number_may_be_spelled_with_a_point(ada, as_user):
     """To JSON 7.0 is an integer, and some languages write every number so."""
-    caller = as_user(ada)
-    assert caller("POST", "notifications/read", raw=b'{"ids": [7.0, 8e0, 0.0, 1e30]}').json()["ids"] == []
+    api = as_user(ada)
+    assert api("POST", "notifications/read", raw=b'{"ids": [7.0, 8e0, 0.0, 1e30]}').json()["ids"] == []
     for number in ("7.5", "1e400"):
-        assert refusal(caller("POST", "notifications/read", raw=b'{"ids": [%s]}' % number.encode())) == (
+        assert refusal(api("POST", "notifications/read", raw=b'{"ids": [%s]}' % number.encode())) == (
             422,
             "invalid",
         )
@@ -266,10 +266,10 @@ class TestTheRateLimit:
         # However long the calls take.
         monkeypatch.setattr(throttles, "time", SimpleNamespace(monotonic=lambda: 100.0))
         monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=3))
-        caller, other = as_user(ada), as_user(grace)
+        api, other = as_user(ada), as_user(grace)
         for _ in range(3):
-            caller.get("presence")
-        response = caller("GET", "presence")
+            api.get("presence")
+        response = api("GET", "presence")
         assert refusal(response) == (429, "rate_limited")
         assert response["Retry-After"] == "10"
         other.get("presence")
@@ -277,9 +277,9 @@ class TestTheRateLimit:
     def test_it_can_be_switched_off(self, ada, as_user, monkeypatch, settings):
         settings.API_RATE_LIMIT = False
         monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=1))
-        caller = as_user(ada)
+        api = as_user(ada)
         for _ in range(3):
-            caller.get("presence")
+            api.get("presence")
 
     def test_it_is_the_contracts(self):
         assert (throttles.api_calls.burst, throttles.api_calls.rate) == (200, 20)
@@ -313,7 +313,7 @@ class TestTheRateLimit:
 class TestOpenApi:
     @pytest.fixture
     def schema(self):
-        return Caller().get("openapi.json")
+        return ApiClient().get("openapi.json")
 
     def test_every_call_of_the_contract_is_described(self, schema):
         described = {

@@ -10,7 +10,7 @@ from django.test import Client
 from messaging import profiles
 from messaging.contacts import meet
 from messaging.models import Notification, UserProfile
-from messaging.tests.caller import refusal
+from messaging.tests.api_client import refusal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

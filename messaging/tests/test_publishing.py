@@ -4,7 +4,7 @@ import pytest
 
 from messaging import tokens
 from messaging.models import Notification
-from messaging.tests.caller import Caller, refusal
+from messaging.tests.api_client import ApiClient, refusal
 
 ITEM = {"user": "ada", "notification_type": "announcement", "title": "Doorbell is here"}
 
@@ -15,7 +15,7 @@ def program(db):
     token, secret = tokens.make("shop", can_publish=True)
 
     def publish(body=None, **options):
-        return Caller()("POST", "publish", body, Authorization=f"Bearer {secret}", **options)
+        return ApiClient()("POST", "publish", body, Authorization=f"Bearer {secret}", **options)
 
     publish.token = token  # type: ignore[attr-defined]
     return publish
@@ -46,7 +46,7 @@ def test_a_key_is_a_users_and_a_tokens_own(program, ada, grace):
     _, other = tokens.make("bank", can_publish=True)
     item = {**ITEM, "idempotency_key": "order-7"}
     assert program({"items": [item, {**item, "user": "grace"}, item]}).json()["duplicates"] == 1
-    assert Caller()("POST", "publish", item, Authorization=f"Bearer {other}").json()["created"] == 1
+    assert ApiClient()("POST", "publish", item, Authorization=f"Bearer {other}").json()["created"] == 1
 
 
 def test_what_is_wrong_with_an_item_is_reported_and_the_others_go_through(program, ada):
@@ -127,13 +127,13 @@ def test_500_items_cost_a_constant_number_of_queries(program, ada, django_assert
 
 def test_publishing_needs_a_token_with_the_right(ada, as_user):
     _, secret = tokens.make("ada's own", user=ada)
-    assert refusal(Caller()("POST", "publish", ITEM)) == (401, "not_signed_in")
-    assert refusal(Caller()("POST", "publish", ITEM, Authorization="Bearer nonsense")) == (
+    assert refusal(ApiClient()("POST", "publish", ITEM)) == (401, "not_signed_in")
+    assert refusal(ApiClient()("POST", "publish", ITEM, Authorization="Bearer nonsense")) == (
         401,
         "not_signed_in",
     )
     assert refusal(as_user(ada)("POST", "publish", ITEM)) == (403, "not_allowed")
-    assert refusal(Caller()("POST", "publish", ITEM, Authorization=f"Bearer {secret}")) == (
+    assert refusal(ApiClient()("POST", "publish", ITEM, Authorization=f"Bearer {secret}")) == (
         403,
         "not_allowed",
     )

@@ -8,7 +8,7 @@ from django.test import Client
 from messaging import sessions, tokens
 from messaging.api.throttles import SIGN_OUTS_PER_BURST, sign_outs
 from messaging.models import ApiToken
-from messaging.tests.caller import refusal
+from messaging.tests.api_client import refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -24,9 +24,9 @@ def test_all_sessions_and_tokens_of_ones_own_end_and_nobody_elses(ada, grace, as
     _, others = tokens.make("Another's", user=grace)
     _, publisher = tokens.make("A publisher", can_publish=True)
     assert here("DELETE", "sessions").status_code == 204
-    for caller in (here, there):
-        assert caller.get("session")["user"] is None
-        assert refusal(caller("GET", "profile")) == (401, "not_signed_in")
+    for api in (here, there):
+        assert api.get("session")["user"] is None
+        assert refusal(api("GET", "profile")) == (401, "not_signed_in")
     assert other.get("session")["user"]["username"] == "grace"
     assert tokens.find(mine) is None
     assert tokens.find(others) is not None
@@ -38,20 +38,20 @@ def test_all_sessions_and_tokens_of_ones_own_end_and_nobody_elses(ada, grace, as
 
 
 def test_a_program_may_ask_for_it_too(ada, as_user):
-    caller = as_user(ada)
+    api = as_user(ada)
     _, secret = tokens.make("Mine", user=ada)
     bearer = {"Authorization": f"Bearer {secret}"}
     assert Client().delete("/api/v1/sessions", headers=bearer).status_code == 204
     assert refusal(Client().delete("/api/v1/sessions", headers=bearer)) == (401, "not_signed_in")
-    assert caller.get("session")["user"] is None
+    assert api.get("session")["user"] is None
 
 
 def test_it_needs_a_login_and_the_csrf_token(ada, as_user):
     assert refusal(Client().delete("/api/v1/sessions")) == (401, "not_signed_in")
-    caller = as_user(ada)
-    caller.token = ""
-    assert refusal(caller("DELETE", "sessions")) == (403, "csrf_failed")
-    assert caller.get("session")["user"] is not None
+    api = as_user(ada)
+    api.token = ""
+    assert refusal(api("DELETE", "sessions")) == (403, "csrf_failed")
+    assert api.get("session")["user"] is not None
 
 
 def test_since_each_reads_every_session_it_is_limited(ada, as_user):

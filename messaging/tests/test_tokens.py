@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from messaging import tokens
 from messaging.models import ApiToken
-from messaging.tests.caller import Caller, refusal
+from messaging.tests.api_client import ApiClient, refusal
 
 
 def test_the_secret_is_kept_nowhere(ada):
@@ -18,7 +18,7 @@ def test_the_secret_is_kept_nowhere(ada):
 
 def test_a_users_token_acts_in_their_name_without_csrf(ada, grace):
     _, secret = tokens.make("phone", user=ada)
-    sent = Caller()(
+    sent = ApiClient()(
         "POST", "messages", {"receiver": "grace", "content": "Hi"}, Authorization=f"Bearer {secret}"
     )
     assert sent.status_code == 201
@@ -35,7 +35,10 @@ def test_a_token_is_looked_at_before_a_session(ada, grace, as_user):
 
 def test_a_publishers_token_is_nobodys(db):
     _, secret = tokens.make("shop", can_publish=True)
-    assert refusal(Caller()("GET", "notifications", Authorization=f"Bearer {secret}")) == (403, "not_allowed")
+    assert refusal(ApiClient()("GET", "notifications", Authorization=f"Bearer {secret}")) == (
+        403,
+        "not_allowed",
+    )
 
 
 @pytest.mark.parametrize("secret", ["", "nonsense", "doorbell_x", "\N{SNOWMAN}"])

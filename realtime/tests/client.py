@@ -18,7 +18,7 @@ from realtime.sockets.routing import websocket_urlpatterns
 
 PATH = "/ws/notifications/"
 # Long enough for a busy machine: only a test that fails waits so long.
-PATIENCE = 20
+TIMEOUT = 20
 
 
 class Copy:
@@ -82,7 +82,7 @@ class Copy:
         self.revision, self.unread_count = frame["revision"], frame["unread_count"]
 
 
-class Socket(Copy):
+class WebSocketClient(Copy):
     """One connection, and its client's copy of the inbox."""
 
     def __init__(
@@ -91,27 +91,29 @@ class Socket(Copy):
         headers: list[tuple[bytes, bytes]] | None = None,
         subprotocols: list[str] | None = None,
         since: int | None = None,
-        room: int = 0,
+        send_queue_size: int = 0,
     ) -> None:
-        """`room`: how many frames fit before the server's `send` blocks; 0 means any number."""
+        """`send_queue_size`: how many frames fit before the server's `send` blocks; 0 means any number."""
         super().__init__(since)
         path = PATH + (f"?{query}" if query else "")
-        self.wire = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path, headers, subprotocols)
-        self.wire._output_queue = asyncio.Queue(room)
+        self.communicator = WebsocketCommunicator(
+            URLRouter(websocket_urlpatterns), path, headers, subprotocols
+        )
+        self.communicator._output_queue = asyncio.Queue(send_queue_size)
 
     async def open(self) -> str | None:
         """Shake hands. Returns the subprotocol."""
-        accepted, subprotocol = await self.wire.connect(timeout=PATIENCE)
+        accepted, subprotocol = await self.communicator.connect(timeout=TIMEOUT)
         assert accepted, "the handshake was refused"
         return str(subprotocol) if subprotocol else None
 
-    async def message(self) -> dict[str, Any]:
+    async def receive_event(self) -> dict[str, Any]:
         """Return what the server does next: a frame or a close."""
-        return await self.wire.receive_output(timeout=PATIENCE)
+        return await self.communicator.receive_output(timeout=TIMEOUT)
 
     async def next(self) -> dict[str, Any]:
         """Return the next frame, applied."""
-        message = await self.message()
+        message = await self.receive_event()
         assert message["type"] == "websocket.send", message
         assert len(message["text"].encode()) <= 512 * 1024
         frame: dict[str, Any] = json.loads(message["text"])
@@ -125,35 +127,35 @@ class Socket(Copy):
             frames.append(await self.next())
         return frames
 
-    async def reach(self, revision: int) -> list[dict[str, Any]]:
+    async def until_revision(self, revision: int) -> list[dict[str, Any]]:
         """Return the frames until the copy has come so far and is up to date."""
         frames = []
         while self.revision is None or self.revision < revision or not self.synced:
             frames.append(await self.next())
         return frames
 
-    async def pending(self) -> list[dict[str, Any]]:
+    async def received_so_far(self) -> list[dict[str, Any]]:
         """Return what the server has sent already, by asking it something after that."""
         ref = f"fence {id(object())}"
-        await self.say(type="ping", ref=ref)
+        await self.send_command(type="ping", ref=ref)
         frames = await self.until("pong")
         assert frames.pop()["ref"] == ref
         return frames
 
-    async def say(self, **command: Any) -> None:
-        await self.wire.send_json_to(command)
+    async def send_command(self, **command: Any) -> None:
+        await self.communicator.send_json_to(command)
 
     async def close_code(self) -> int:
         """Return the code with which the server closes, whatever it says before."""
-        while (message := await self.message())["type"] != "websocket.close":
+        while (message := await self.receive_event())["type"] != "websocket.close":
             assert message["type"] == "websocket.send", message
         return int(message.get("code", 1000))
 
-    async def leave(self, code: int = 1000) -> None:
+    async def disconnect(self, code: int = 1000) -> None:
         """Close it as the client, if the server hasn't."""
-        if not self.wire.future.done():
-            await self.wire.send_input({"type": "websocket.disconnect", "code": code})
-        await self.wire.wait(timeout=PATIENCE)
+        if not self.communicator.future.done():
+            await self.communicator.send_input({"type": "websocket.disconnect", "code": code})
+        await self.communicator.wait(timeout=TIMEOUT)
 
 
 def sign_in(user):
@@ -169,30 +171,30 @@ def handshake(session_key, origin=b"http://testserver"):
     return [(b"host", b"testserver"), (b"origin", origin), (b"cookie", cookie.encode())]
 
 
-def tell(user, *titles):
+def notify_titles(user, *titles):
     """Notify a user. Returns the ids."""
     return [notify(user, "announcement", title).pk for title in titles]
 
 
-def tell_one_by_one(user, *titles):
+def notify_titles_one_by_one(user, *titles):
     """Notify a user, in a revision for each title. Returns the ids."""
     ids = []
     for title in titles:
-        ids += tell(user, title)
+        ids += notify_titles(user, title)
         assign_revisions([user.pk])
     return ids
 
 
 async def eventually(condition, *args):
     """Wait until something holds. `condition` runs on the loop; see `eventually_in_database`."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition(*args):
         assert time.monotonic() < deadline, "it never came"
         await asyncio.sleep(0.01)
 
 
 async def eventually_in_database(condition, *args):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not await in_thread(condition, *args):
         assert time.monotonic() < deadline, "it never came"
         await asyncio.sleep(0.02)

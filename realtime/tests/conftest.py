@@ -13,8 +13,8 @@ from realtime.delivery import hub
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
-from realtime.tests.client import PATIENCE, Socket, handshake, sign_in
-from realtime.tests.processes import Process
+from realtime.tests.client import TIMEOUT, WebSocketClient, handshake, sign_in
+from realtime.tests.processes import OtherProcess
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +27,10 @@ def relay_at_rest(request):
         request.getfixturevalue("transactional_db")
     yield
     if relay._thread is not None:
-        assert receivers.flush(PATIENCE)
+        assert receivers.flush(TIMEOUT)
         with patch.object(relay, "_stamp", lambda touched: connections.close_all()):
             relay.touch({0})
-            assert receivers.flush(PATIENCE)
+            assert receivers.flush(TIMEOUT)
 
 
 class Server:
@@ -59,7 +59,7 @@ class Server:
 
     def socket(self, *args, **kwargs):
         """A socket that hasn't shaken hands yet."""
-        socket = Socket(*args, **kwargs)
+        socket = WebSocketClient(*args, **kwargs)
         self.sockets.append(socket)
         return socket
 
@@ -81,12 +81,12 @@ class Server:
 
     async def stop(self):
         for socket in self.sockets:
-            if socket.wire._future is not None:
+            if socket.communicator._future is not None:
                 # What it doesn't read must not keep the server's side from ending.
-                socket.wire.output_queue._maxsize = 0
-                socket.wire._future.cancel()
-                await asyncio.wait([socket.wire._future])
-        assert await asyncio.to_thread(receivers.flush, PATIENCE)
+                socket.communicator.output_queue._maxsize = 0
+                socket.communicator._future.cancel()
+                await asyncio.wait([socket.communicator._future])
+        assert await asyncio.to_thread(receivers.flush, TIMEOUT)
         running = hub._hubs.pop(asyncio.get_running_loop(), None)
         if running is not None:
             await running.stop()
@@ -99,7 +99,7 @@ class Server:
 
 async def stop_presence():
     if presence_writer._thread is not None:
-        await asyncio.to_thread(presence_writer.stop, PATIENCE)
+        await asyncio.to_thread(presence_writer.stop, TIMEOUT)
         assert presence_writer._thread is None
 
 
@@ -117,6 +117,6 @@ async def server(transactional_db, monkeypatch):
 @pytest.fixture
 def other_process(transactional_db):
     """The presence of another server process: its loop and its thread."""
-    process = Process()
+    process = OtherProcess()
     yield process.loop, process.presence
     process.stop()

@@ -7,13 +7,13 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer
 
 
-def configured(layer: type[InMemoryChannelLayer]) -> dict[str, Any]:
+def channel_layers_with(layer: type[InMemoryChannelLayer]) -> dict[str, Any]:
     """CHANNEL_LAYERS with one of these."""
     endless = {"capacity": 1_000_000, "expiry": 10**9, "group_expiry": 10**9}
     return {"default": {"BACKEND": f"{layer.__module__}.{layer.__name__}", "CONFIG": endless}}
 
 
-class Dropping(InMemoryChannelLayer):
+class DroppingLayer(InMemoryChannelLayer):
     """Accepts everything and delivers nothing."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -24,7 +24,7 @@ class Dropping(InMemoryChannelLayer):
         self.dropped += 1
 
 
-class DoublingAndShuffling(InMemoryChannelLayer):
+class DuplicatingAndReorderingLayer(InMemoryChannelLayer):
     """Delivers everything twice, each copy at a moment of its own."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class DoublingAndShuffling(InMemoryChannelLayer):
             queue.put_nowait((float("inf"), dict(message)))
 
 
-class Failing(InMemoryChannelLayer):
+class FailingLayer(InMemoryChannelLayer):
     """Refuses everything."""
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:

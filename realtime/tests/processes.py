@@ -5,15 +5,15 @@ import threading
 import time
 
 from realtime.presence.writer import PresenceWriter
-from realtime.tests.client import PATIENCE
+from realtime.tests.client import TIMEOUT
 
 
-class Loop:
+class LoopThread:
     """An event loop in a thread, which can be frozen."""
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
-        self.thawed = threading.Event()
+        self.unfrozen = threading.Event()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
@@ -21,35 +21,35 @@ class Loop:
         async def call():
             return function()
 
-        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(TIMEOUT)
 
     def freeze(self):
-        self.thawed.clear()
-        self.loop.call_soon_threadsafe(self.thawed.wait, PATIENCE)
+        self.unfrozen.clear()
+        self.loop.call_soon_threadsafe(self.unfrozen.wait, TIMEOUT)
 
     def stop(self):
-        self.thawed.set()
+        self.unfrozen.set()
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
+        self.thread.join(TIMEOUT)
         self.loop.close()
 
 
-class Process:
+class OtherProcess:
     """The presence of another server process: its loop and its thread."""
 
     def __init__(self):
-        self.loop, self.presence = Loop(), PresenceWriter()
+        self.loop, self.presence = LoopThread(), PresenceWriter()
         self.loop.run(self.presence.start)
 
     def stop(self):
-        self.loop.thawed.set()
-        self.presence.stop(PATIENCE)
+        self.loop.unfrozen.set()
+        self.presence.stop(TIMEOUT)
         self.loop.stop()
         assert self.presence._thread is None
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)

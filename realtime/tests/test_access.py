@@ -15,7 +15,7 @@ from messaging.api.throttles import sign_outs
 from realtime.auth import TOKEN_LOGIN, issue_ticket
 from realtime.db import in_thread
 from realtime.tests import layers
-from realtime.tests.client import PATIENCE, tell
+from realtime.tests.client import TIMEOUT, notify_titles
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +74,7 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
     server, ada, grace, settings, end, layer
 ):
     if layer == "without":
-        settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+        settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     told = layer == "with a layer" and end not in UNTOLD
     settings.REALTIME_RECHECK_SECONDS = 1_000_000 if told else 0.05
     settings.REALTIME_SWEEP_SECONDS = 0.1
@@ -89,13 +89,13 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
 
     # What is said now reaches others, and not these.
     if end is not delete:
-        await in_thread(tell, ada, "After the end")
-    await in_thread(tell, grace, "After the end")
-    await bystander.reach(1)
+        await in_thread(notify_titles, ada, "After the end")
+    await in_thread(notify_titles, grace, "After the end")
+    await bystander.until_revision(1)
     for tab in tabs:
-        assert tab.wire.output_queue.empty()
+        assert tab.communicator.output_queue.empty()
         assert "After the end" not in tab.titles
-    assert await bystander.pending() == []
+    assert await bystander.received_so_far() == []
 
 
 async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_others(
@@ -114,13 +114,13 @@ async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_oth
     assert await in_thread(sessions.end_all, ada) == 3
     for socket in (first, second, third):
         assert await socket.close_code() == 4503
-    assert await other.pending() == []
+    assert await other.received_so_far() == []
 
 
 async def test_a_ticket_asked_for_before_signing_out_everywhere_opens_nothing(server, ada):
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
     await in_thread(sessions.end_all, ada)
     socket = server.socket(subprotocols=["notifications.v1", f"ticket.{ticket}"])
-    accepted, _ = await socket.wire.connect(timeout=PATIENCE)
+    accepted, _ = await socket.communicator.connect(timeout=TIMEOUT)
     assert accepted
     assert await socket.close_code() == 4500

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import PASSWORD
-from messaging.tests.desk import Admin, address
+from messaging.tests.admin_client import AdminClient, admin_url
 from realtime.models import Connection, ServerProcess
 
 LISTS = ["realtime_connection", "realtime_serverprocess"]
@@ -18,7 +18,7 @@ LISTS = ["realtime_connection", "realtime_serverprocess"]
 
 @pytest.fixture
 def admin(db, cheap_passwords):
-    return Admin(User.objects.create_superuser("root", "root@example.org", PASSWORD))
+    return AdminClient(User.objects.create_superuser("root", "root@example.org", PASSWORD))
 
 
 def populate(start, count):
@@ -80,8 +80,8 @@ def test_a_process_says_whether_its_lease_runs_and_how_many_connections_it_has(a
 def test_nothing_can_be_added_changed_or_deleted(admin):
     populate(0, 1)
     for thing in (Connection.objects.get(), ServerProcess.objects.get()):
-        assert admin.client.post(address(thing, "change"), {"name": "x"}).status_code == 403
-        assert admin.client.post(address(thing, "delete"), {"post": "yes"}).status_code == 403
+        assert admin.client.post(admin_url(thing, "change"), {"name": "x"}).status_code == 403
+        assert admin.client.post(admin_url(thing, "delete"), {"post": "yes"}).status_code == 403
         assert (
             admin.client.get(reverse(f"admin:{thing._meta.label_lower.replace('.', '_')}_add")).status_code
             == 403
@@ -92,6 +92,6 @@ def test_nothing_can_be_added_changed_or_deleted(admin):
 def test_a_user_who_is_connected_can_be_deleted(admin):
     populate(0, 1)
     user = User.objects.get(username="user000")
-    admin.post(address(user, "delete"), post="yes")
+    admin.post(admin_url(user, "delete"), post="yes")
     assert not User.objects.filter(pk=user.pk).exists()
     assert not Connection.objects.exists()

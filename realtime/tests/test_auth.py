@@ -16,7 +16,7 @@ from realtime import auth
 from realtime.auth import BadOrigin, check_origin, issue_ticket, use_ticket, valid_logins
 from realtime.db import in_thread
 from realtime.models import Ticket
-from realtime.tests.client import PATIENCE, handshake, sign_in
+from realtime.tests.client import TIMEOUT, handshake, sign_in
 
 OURS = "http://testserver"
 NUL = rb'sessionid="\000abcdefgh"'
@@ -81,8 +81,8 @@ async def test_a_handshake_from_elsewhere_is_refused_before_it_is_accepted(serve
         headers += [(b"origin", origin.encode("latin-1")) for origin in origins]
         socket = server.socket(headers=headers)
         # A close before the accept is what every server answers with 403.
-        assert await socket.wire.connect(timeout=PATIENCE) == (False, 1000), origins
-        await socket.leave()
+        assert await socket.communicator.connect(timeout=TIMEOUT) == (False, 1000), origins
+        await socket.disconnect()
     # No login at all is told so, wherever it comes from.
     socket = server.socket(headers=[(b"host", b"testserver"), (b"origin", b"null")])
     await socket.open()
@@ -234,7 +234,7 @@ async def test_an_api_token_gets_a_ticket_and_revoking_it_closes_the_socket(serv
     socket = await with_ticket(server, ticket)
     await socket.until("synced")
     await server.hub.upkeep.recheck_all()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     await in_thread(tokens.revoke, token)
     assert await socket.close_code() == 4503
 
@@ -253,7 +253,7 @@ def test_of_two_that_show_one_ticket_at_once_one_gets_in(ada, threads, monkeypat
 
     def found(queryset):
         row = first(queryset)
-        both_found_it.wait(PATIENCE)
+        both_found_it.wait(TIMEOUT)
         return row
 
     with monkeypatch.context() as at_once:
@@ -374,7 +374,7 @@ async def test_a_login_signed_with_a_fallback_key_survives_a_socket(server, ada,
     settings.SECRET_KEY = "a new one"
     socket = await server.connect(ada)
     await server.hub.upkeep.recheck_all()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     assert await in_thread(Session.objects.filter(session_key=key).exists)
 
 

@@ -20,7 +20,7 @@ from realtime.delivery import drain, recovery
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence_writer
 from realtime.sockets import consumers
-from realtime.tests.client import PATIENCE, eventually, handshake, tell, tell_one_by_one
+from realtime.tests.client import TIMEOUT, eventually, handshake, notify_titles, notify_titles_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +61,7 @@ async def test_who_is_not_signed_in_is_accepted_and_closed_with_4500(server):
     socket = server.socket(headers=[(b"host", b"testserver"), (b"origin", b"http://testserver")])
     await socket.open()
     assert await socket.close_code() == 4500
-    await socket.leave()
+    await socket.disconnect()
 
 
 async def test_an_unknown_session_is_closed_with_4500(server, db):
@@ -73,9 +73,9 @@ async def test_an_unknown_session_is_closed_with_4500(server, db):
 async def test_another_path_is_refused_and_nothing_raises(server, ada):
     for path in ("/", "/ws/", "/ws/notifications", "/ws/notifications/more/"):
         socket = server.socket("", handshake(await server.session(ada)))
-        socket.wire.scope["path"] = path
-        assert await socket.wire.connect(timeout=10) == (False, 1000)
-        await socket.leave()
+        socket.communicator.scope["path"] = path
+        assert await socket.communicator.connect(timeout=10) == (False, 1000)
+        await socket.disconnect()
 
 
 async def test_the_contacts_who_are_online_come_second(server, ada, grace, linus, margaret):
@@ -108,14 +108,14 @@ async def test_who_talks_at_once_is_greeted_before_it_is_answered(server, ada, m
 
     def patient(*arguments):
         loop.call_soon_threadsafe(asked.set)
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(TIMEOUT)
         return read(*arguments)
 
     monkeypatch.setattr(recovery, "_read", patient)
     socket = await server.open(ada, since=0)
     await asked.wait()
     for command in ({"type": "ping", "ref": "a"}, {"type": "resume", "since": 0}, {"type": "nonsense"}):
-        await socket.say(**command)
+        await socket.send_command(**command)
     await eventually(lambda: len(next(iter(running_hub().feeds[ada.pk].connections))._early) == 3)
     go_on.set()
     kinds = [frame["type"] for frame in await socket.until("synced")]
@@ -126,7 +126,7 @@ async def test_who_talks_at_once_is_greeted_before_it_is_answered(server, ada, m
 
 
 async def test_without_since_nothing_is_replayed(server, ada):
-    await in_thread(tell_one_by_one, ada, "First", "Second")
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second")
     frames = await (await server.open(ada)).until("synced")
     assert [frame["type"] for frame in frames] == ["hello", "presence_state", "synced"]
     assert (frames[0]["revision"], frames[0]["unread_count"], frames[0]["resumed"]) == (2, 2, False)
@@ -134,7 +134,7 @@ async def test_without_since_nothing_is_replayed(server, ada):
 
 
 async def test_since_brings_what_changed_after_it(server, ada):
-    first, second, third = await in_thread(tell_one_by_one, ada, "First", "Second", "Third")
+    first, second, third = await in_thread(notify_titles_one_by_one, ada, "First", "Second", "Third")
     socket = await server.open(ada, since=1)
     frames = await socket.until("synced")
     assert [frame["type"] for frame in frames] == ["hello", "presence_state", "inbox", "synced"]
@@ -147,7 +147,7 @@ async def test_since_brings_what_changed_after_it(server, ada):
 
 
 async def test_a_replay_tells_each_row_once_in_its_present_state(server, ada):
-    first, second, third = await in_thread(tell_one_by_one, ada, "First", "Second", "Third")
+    first, second, third = await in_thread(notify_titles_one_by_one, ada, "First", "Second", "Third")
 
     def change():
         mark_read(ada, [first])
@@ -166,13 +166,13 @@ async def test_a_replay_tells_each_row_once_in_its_present_state(server, ada):
 
 async def test_what_is_committed_but_not_numbered_yet_is_in_the_catch_up(server, ada, settings):
     settings.REALTIME_RELAY = False
-    [row] = await in_thread(tell, ada, "Nobody has told")
+    [row] = await in_thread(notify_titles, ada, "Nobody has told")
     socket = await server.connect(ada, since=0)
     assert socket.rows == {row: False}
 
 
 async def test_a_thousand_missed_rows_come_in_pages(server, ada):
-    await in_thread(tell, ada, *map(str, range(1000)))
+    await in_thread(notify_titles, ada, *map(str, range(1000)))
     await server.connect(ada)
     socket = await server.open(ada, since=0)
     frames = await socket.until("synced")
@@ -198,7 +198,7 @@ async def test_a_thousand_missed_rows_come_in_pages(server, ada):
 )
 async def test_a_since_that_cannot_be_served_is_answered_with_its_reset(server, ada, since, epoch, reason):
     def set_up():
-        tell_one_by_one(ada, "First", "Second", "Third")
+        notify_titles_one_by_one(ada, "First", "Second", "Third")
         Inbox.objects.filter(user=ada).update(floor=1)
 
     await in_thread(set_up)
@@ -209,21 +209,21 @@ async def test_a_since_that_cannot_be_served_is_answered_with_its_reset(server, 
     assert [frame["type"] for frame in frames] == ["hello", "presence_state", "reset"]
     assert not frames[0]["resumed"]
     assert frames[-1] == {"type": "reset", "revision": 3, "unread_count": 3, "reason": reason}
-    await in_thread(tell, ada, "After")
+    await in_thread(notify_titles, ada, "After")
     assert (await socket.next())["revision"] == 4
 
 
 async def test_more_than_a_thousand_missed_rows_are_a_reset(server, ada):
-    await in_thread(tell, ada, *map(str, range(1001)))
+    await in_thread(notify_titles, ada, *map(str, range(1001)))
     socket = await server.open(ada, since=0)
     assert (await socket.until("reset"))[-1]["reason"] == "too_far_behind"
-    await in_thread(tell, ada, "After")
+    await in_thread(notify_titles, ada, "After")
     assert (await socket.until("inbox"))[-1]["added"][0]["title"] == "After"
 
 
 async def test_the_epoch_of_hello_is_good_for_the_next_since(server, ada):
     hello = (await (await server.open(ada)).until("synced"))[0]
-    await in_thread(tell, ada, "Missed")
+    await in_thread(notify_titles, ada, "Missed")
     again = await server.connect(ada, since=hello["revision"], epoch=hello["epoch"])
     assert again.titles == ["Missed"]
 
@@ -232,15 +232,15 @@ async def test_live_frames_tell_each_change_as_what_it_is(server, ada, settings)
     # On a busy machine it may bring what is pushed late.
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     socket = await server.connect(ada)
-    [row] = await in_thread(tell, ada, "Hello")
-    [added] = await socket.reach(1)
+    [row] = await in_thread(notify_titles, ada, "Hello")
+    [added] = await socket.until_revision(1)
     assert [entry["id"] for entry in added["added"]] == [row]
     assert (added["replayed"], added["unread_count"]) == (False, 1)
     for revision, (change, name, unread) in enumerate(
         [(mark_read, "read", 0), (mark_unread, "unread", 1), (remove, "removed", 0)], 2
     ):
         await in_thread(change, ada, [row])
-        [frame] = await socket.reach(revision)
+        [frame] = await socket.until_revision(revision)
         assert frame[name] == [row]
         assert sum(len(frame[key]) for key in ("added", "read", "unread", "removed")) == 1
         assert (frame["revision"], frame["unread_count"], frame["replayed"]) == (revision, unread, False)
@@ -251,7 +251,7 @@ async def test_live_frames_tell_each_change_as_what_it_is(server, ada, settings)
 
 async def test_a_ping_is_answered_with_its_ref(server, ada):
     socket = await server.connect(ada)
-    await socket.say(type="ping", ref="é" * 64)
+    await socket.send_command(type="ping", ref="é" * 64)
     assert await socket.next() == {"type": "pong", "ref": "é" * 64}
 
 
@@ -266,27 +266,27 @@ async def test_a_ping_is_answered_with_its_ref(server, ada):
 )
 async def test_a_bad_command_is_answered_and_the_socket_stays_open(server, ada, text, code, ref):
     socket = await server.connect(ada)
-    await socket.wire.send_to(text_data=text)
+    await socket.communicator.send_to(text_data=text)
     answer = await socket.next()
     assert set(answer) == {"type", "code", "detail", "ref"}
     assert (answer["type"], answer["code"], answer["ref"]) == ("error", code, ref)
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
 
 
 async def test_the_tenth_invalid_frame_closes_with_4501(server, ada):
     socket = await server.connect(ada)
     for _ in range(9):
-        await socket.wire.send_to(text_data="{")
+        await socket.communicator.send_to(text_data="{")
         assert (await socket.next())["code"] == "bad_json"
-        await socket.say(type="ping", ref="good ones between make no difference")
+        await socket.send_command(type="ping", ref="good ones between make no difference")
         await socket.next()
-    await socket.wire.send_to(text_data="{")
+    await socket.communicator.send_to(text_data="{")
     assert await socket.close_code() == 4501
 
 
 async def test_a_binary_frame_closes_with_4501(server, ada):
     socket = await server.connect(ada)
-    await socket.wire.send_to(bytes_data=b'{"type": "ping", "ref": "r"}')
+    await socket.communicator.send_to(bytes_data=b'{"type": "ping", "ref": "r"}')
     assert await socket.close_code() == 4501
 
 
@@ -298,19 +298,19 @@ def padded(size):
 
 async def test_a_frame_of_4_kib_is_the_largest(server, ada):
     socket = await server.connect(ada)
-    await socket.wire.send_to(text_data=padded(4096))
+    await socket.communicator.send_to(text_data=padded(4096))
     assert (await socket.next())["type"] == "pong"
-    await socket.wire.send_to(text_data=padded(4097))
+    await socket.communicator.send_to(text_data=padded(4097))
     # Daphne, the server without this extension, can't send 1009.
     assert await socket.close_code() == 4501
 
 
 async def test_a_server_that_can_closes_a_frame_over_4_kib_with_1009(server, ada):
     socket = server.socket("", handshake(await server.session(ada)))
-    socket.wire.scope["extensions"] = {"websocket.http.response": {}}
+    socket.communicator.scope["extensions"] = {"websocket.http.response": {}}
     await socket.open()
     await socket.until("synced")
-    await socket.wire.send_to(text_data='"' + "é" * 2100 + '"')
+    await socket.communicator.send_to(text_data='"' + "é" * 2100 + '"')
     assert await socket.close_code() == 1009
 
 
@@ -319,9 +319,9 @@ async def test_the_61st_frame_at_once_closes_with_4002(server, ada, monkeypatch)
     monkeypatch.setattr(consumers, "RATE", 0.0)
     socket = await server.connect(ada)
     for number in range(60):
-        await socket.say(type="ping", ref=str(number))
+        await socket.send_command(type="ping", ref=str(number))
         assert (await socket.next())["ref"] == str(number)
-    await socket.say(type="ping", ref="60")
+    await socket.send_command(type="ping", ref="60")
     assert await socket.close_code() == 4002
 
 
@@ -329,31 +329,31 @@ async def test_frames_may_go_on_at_the_rate(server, ada, monkeypatch):
     monkeypatch.setattr(consumers, "RATE", 1e9)
     socket = await server.connect(ada)
     for number in range(200):
-        await socket.say(type="ping", ref=str(number))
+        await socket.send_command(type="ping", ref=str(number))
         await socket.next()
 
 
 async def test_after_a_close_of_the_server_commands_are_not_obeyed(server, ada):
     socket = await server.connect(ada)
-    await socket.wire.send_to(bytes_data=b"x")
-    await socket.say(type="ping", ref="too late")
+    await socket.communicator.send_to(bytes_data=b"x")
+    await socket.send_command(type="ping", ref="too late")
     assert await socket.close_code() == 4501
-    await socket.leave()
-    assert socket.wire.output_queue.empty()
+    await socket.disconnect()
+    assert socket.communicator.output_queue.empty()
 
 
 # --- Resume --------------------------------------------------------------------------------------------------
 
 
 async def test_resume_brings_what_a_client_says_it_misses(server, ada):
-    ids = await in_thread(tell_one_by_one, ada, "First", "Second", "Third")
+    ids = await in_thread(notify_titles_one_by_one, ada, "First", "Second", "Third")
     socket = await server.connect(ada)
     socket.revision, socket.synced = 1, False
-    await socket.say(type="resume", since=1)
+    await socket.send_command(type="resume", since=1)
     inbox, synced = await socket.until("synced")
     assert [row["id"] for row in inbox["added"]] == ids[1:]
     assert (inbox["replayed"], synced["revision"]) == (True, 3)
-    await in_thread(tell, ada, "Live again")
+    await in_thread(notify_titles, ada, "Live again")
     assert (await socket.next())["revision"] == 4
 
 
@@ -372,11 +372,11 @@ async def test_resume_brings_what_a_client_says_it_misses(server, ada):
     ],
 )
 async def test_a_resume_that_cannot_be_served_is_reset(server, ada, command, reason):
-    await in_thread(tell_one_by_one, ada, "First", "Second")
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second")
     socket = await server.connect(ada)
-    await socket.say(type="resume", **command)
+    await socket.send_command(type="resume", **command)
     assert await socket.next() == {"type": "reset", "revision": 2, "unread_count": 2, "reason": reason}
-    await in_thread(tell, ada, "Live again")
+    await in_thread(notify_titles, ada, "Live again")
     assert (await socket.next())["revision"] == 3
 
 
@@ -384,25 +384,25 @@ async def test_a_second_resume_during_the_first_is_not_allowed(server, ada):
     socket = await server.connect(ada)
     for _ in range(2):
         # Both are in the queue before the server looks.
-        socket.wire.input_queue.put_nowait(
+        socket.communicator.input_queue.put_nowait(
             {"type": "websocket.receive", "text": json.dumps({"type": "resume", "since": 0})}
         )
     error = (await socket.until("error"))[-1]
     assert error["code"] == "not_allowed"
-    if not socket.wire.output_queue.empty() or not server.connection(ada).live:
+    if not socket.communicator.output_queue.empty() or not server.connection(ada).live:
         await socket.until("synced")
 
 
 async def test_the_seventh_resume_in_a_minute_is_not_allowed(server, ada):
     socket = await server.connect(ada)
     for _ in range(6):
-        await socket.say(type="resume", since=0)
+        await socket.send_command(type="resume", since=0)
         await socket.until("synced")
         await eventually(lambda: server.connection(ada).live)
-    await socket.say(type="resume", since=0, ref="seventh")
+    await socket.send_command(type="resume", since=0, ref="seventh")
     error = await socket.next()
     assert (error["type"], error["code"], error["ref"]) == ("error", "not_allowed", "seventh")
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
 
 
 async def test_a_minute_later_resume_is_allowed_again(server, ada, monkeypatch):
@@ -410,7 +410,7 @@ async def test_a_minute_later_resume_is_allowed_again(server, ada, monkeypatch):
     monkeypatch.setattr(consumers, "time", SimpleNamespace(monotonic=lambda: now[0]))
     socket = await server.connect(ada)
     for _ in range(7):
-        await socket.say(type="resume", since=0)
+        await socket.send_command(type="resume", since=0)
         await socket.until("synced")
         now[0] += 10.1
 
@@ -421,15 +421,15 @@ async def test_a_minute_later_resume_is_allowed_again(server, ada, monkeypatch):
 async def test_a_client_that_leaves_is_taken_out(server, ada):
     socket = await server.connect(ada)
     assert len(presence_writer._open) == 1
-    await socket.leave()
+    await socket.disconnect()
     assert not server.feed(ada).connections
     assert presence_writer._open == {}
 
 
 async def test_a_socket_that_is_cancelled_is_taken_out(server, ada):
     socket = await server.connect(ada)
-    socket.wire.future.cancel()
-    await asyncio.wait([socket.wire.future])
+    socket.communicator.future.cancel()
+    await asyncio.wait([socket.communicator.future])
     assert not server.feed(ada).connections
     assert presence_writer._open == {}
     # Nobody listens to it any more.
@@ -444,9 +444,9 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
         raise OSError("gone")
 
     server.connection(ada)._send = gone
-    await in_thread(tell, ada, "Hello")
+    await in_thread(notify_titles, ada, "Hello")
     await eventually(lambda: server.connection(ada).closing)
-    await socket.leave(code=1006)
+    await socket.disconnect(code=1006)
     assert not server.feed(ada).connections
     assert presence_writer._open == {}
 
@@ -454,17 +454,17 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
 async def test_a_client_that_answers_no_close_is_let_go(server, ada, monkeypatch):
     monkeypatch.setattr(consumers, "GOODBYE_SECONDS", 0.05)
     socket = await server.connect(ada)
-    await socket.wire.send_to(bytes_data=b"x")
+    await socket.communicator.send_to(bytes_data=b"x")
     assert await socket.close_code() == 4501
-    await socket.wire.wait(timeout=10)
+    await socket.communicator.wait(timeout=10)
     assert not server.feed(ada).connections
 
 
 async def test_every_frame_on_the_wire_is_one_of_the_protocols(server, ada):
     adapter = TypeAdapter(protocol.ServerFrame)
     socket = await server.connect(ada, since=0)
-    await in_thread(tell, ada, "Hello")
-    await socket.wire.send_to(text_data="{")
+    await in_thread(notify_titles, ada, "Hello")
+    await socket.communicator.send_to(text_data="{")
     seen: dict[str, Any] = {}
     while {"inbox", "error"} - seen.keys():
         frame = await socket.next()
@@ -486,16 +486,16 @@ def test_the_maximum_age_is_twelve_hours():
 async def test_a_handshake_that_comes_while_draining_is_refused(server, ada, monkeypatch):
     monkeypatch.setattr(drain, "draining", True)
     socket = server.socket("", handshake(await server.session(ada)))
-    accepted, _ = await socket.wire.connect(timeout=PATIENCE)
+    accepted, _ = await socket.communicator.connect(timeout=TIMEOUT)
     assert not accepted
 
 
 async def test_a_server_that_can_answers_503_while_draining(server, ada, monkeypatch):
     monkeypatch.setattr(drain, "draining", True)
     socket = server.socket("", handshake(await server.session(ada)))
-    socket.wire.scope["extensions"] = {"websocket.http.response": {}}
-    await socket.wire.send_input({"type": "websocket.connect"})
-    start, body = await socket.message(), await socket.message()
+    socket.communicator.scope["extensions"] = {"websocket.http.response": {}}
+    await socket.communicator.send_input({"type": "websocket.connect"})
+    start, body = await socket.receive_event(), await socket.receive_event()
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
     assert dict(start["headers"])[b"retry-after"] == b"1"
     assert body["body"] == b"draining"

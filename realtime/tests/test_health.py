@@ -8,7 +8,7 @@ from django.db import connections
 
 from realtime.delivery import drain
 from realtime.http import health
-from realtime.tests.client import PATIENCE
+from realtime.tests.client import TIMEOUT
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def ask(client):
 def patient(monkeypatch):
     """Where everything answers that is asked, it may take its time for it on a busy machine."""
     assert health.SECONDS == 1
-    monkeypatch.setattr(health, "SECONDS", PATIENCE)
+    monkeypatch.setattr(health, "SECONDS", TIMEOUT)
 
 
 @pytest.fixture

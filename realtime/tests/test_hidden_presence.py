@@ -4,7 +4,7 @@ import pytest
 
 from messaging import contacts, profiles
 from realtime.db import in_thread
-from realtime.tests.client import eventually_in_database, tell
+from realtime.tests.client import eventually_in_database, notify_titles
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,7 +58,7 @@ async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watch
     await in_thread(profiles.set_offline, [grace.pk])
     await in_thread(profiles.set_online, [grace.pk])
     await server.hub.upkeep.sweep_presence()
-    await in_thread(tell, ada, "After")
+    await in_thread(notify_titles, ada, "After")
     while "After" not in watcher.titles:
         frame = await watcher.next()
         if frame["type"] == "presence":
@@ -73,6 +73,6 @@ async def test_a_hidden_person_sees_and_hears_others(server, watcher, ada, grace
     # In the presence_state, or a moment later.
     while not socket.presence.get("ada", {}).get("is_online"):
         await socket.next()
-    await in_thread(tell, grace, "For you")
+    await in_thread(notify_titles, grace, "For you")
     while "For you" not in socket.titles:
         await socket.next()

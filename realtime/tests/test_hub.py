@@ -14,7 +14,7 @@ from realtime.db import in_thread
 from realtime.delivery import hub as hub_module
 from realtime.outbound.receivers import ENVELOPE, envelope, flush, user_group
 from realtime.tests import layers
-from realtime.tests.client import PATIENCE, eventually, tell, tell_one_by_one
+from realtime.tests.client import TIMEOUT, eventually, notify_titles, notify_titles_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,18 +35,18 @@ async def test_every_tab_hears_every_revision_and_no_stranger_does(server, ada, 
     tabs = [await server.connect(ada) for _ in range(3)]
     stranger = await server.connect(grace)
     titles = [f"Number {number}" for number in range(10)]
-    await in_thread(tell_one_by_one, ada, *titles)
+    await in_thread(notify_titles_one_by_one, ada, *titles)
     for tab in tabs:
-        await tab.reach(10)
+        await tab.until_revision(10)
         assert tab.titles == titles
         await check_copy(tab, ada)
-    assert await stranger.pending() == []
+    assert await stranger.received_so_far() == []
 
 
 async def test_a_burst_is_heard_in_order(server, ada):
     socket = await server.connect(ada)
     titles = [f"Number {number}" for number in range(500)]
-    await in_thread(tell, ada, *titles)
+    await in_thread(notify_titles, ada, *titles)
     while len(socket.titles) < 500:
         await socket.next()
     assert socket.titles == titles
@@ -59,32 +59,32 @@ async def test_a_rolled_back_notification_is_never_heard(server, ada):
     def roll_back():
         try:
             with transaction.atomic():
-                tell(ada, "Never")
+                notify_titles(ada, "Never")
                 raise InterruptedError
         except InterruptedError:
-            tell(ada, "But this")
+            notify_titles(ada, "But this")
 
     await in_thread(roll_back)
-    await socket.reach(1)
+    await socket.until_revision(1)
     assert socket.titles == ["But this"]
 
 
 async def test_tabs_with_different_since_and_one_that_attaches_later_get_everything_once(server, ada):
-    await in_thread(tell_one_by_one, ada, *(f"Before {number}" for number in range(30)))
+    await in_thread(notify_titles_one_by_one, ada, *(f"Before {number}" for number in range(30)))
     total, rng, attaching = 200, random.Random(3), threading.Event()
 
     def pour():
         for number in range(total):
             if number == total // 2:
                 # Not done before the late one comes, however fast this machine is.
-                assert attaching.wait(PATIENCE)
-            [pk] = tell(ada, f"Number {number}")
+                assert attaching.wait(TIMEOUT)
+            [pk] = notify_titles(ada, f"Number {number}")
             if rng.random() < 0.2:
                 mark_read(ada, [pk])
 
     pouring = asyncio.create_task(in_thread(pour))
     tabs = [await server.open(ada, since=since) for since in (0, 10, 30)]
-    reading = [asyncio.create_task(tab.reach(31)) for tab in tabs]
+    reading = [asyncio.create_task(tab.until_revision(31)) for tab in tabs]
     await asyncio.gather(*reading)
     # Somewhere in the middle: what it starts from is what the others have heard so far, or less.
     since = tabs[0].revision
@@ -92,7 +92,7 @@ async def test_tabs_with_different_since_and_one_that_attaches_later_get_everyth
     late = await server.open(ada, since=since)
     await pouring
     last = (await in_thread(inboxes.state, ada.pk)).revision
-    await asyncio.gather(*(tab.reach(last) for tab in [*tabs, late]))
+    await asyncio.gather(*(tab.until_revision(last) for tab in [*tabs, late]))
     for tab, first in zip(tabs, (0, 10, 30), strict=True):
         assert tab.titles[: 30 - first] == [f"Before {number}" for number in range(first, 30)]
         assert sorted(tab.titles[30 - first :]) == sorted(f"Number {number}" for number in range(total))
@@ -105,40 +105,40 @@ async def test_tabs_with_different_since_and_one_that_attaches_later_get_everyth
 
 
 async def test_with_a_layer_that_drops_everything_all_arrives_in_order_once(server, ada, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 0.1
     tabs = [await server.connect(ada) for _ in range(2)]
     titles = [f"Number {number}" for number in range(150)]
 
-    await in_thread(tell, ada, *titles)
+    await in_thread(notify_titles, ada, *titles)
     last = (await in_thread(inboxes.state, ada.pk)).revision
     for tab in tabs:
-        await tab.reach(last)
+        await tab.until_revision(last)
         assert tab.titles == titles
         await check_copy(tab, ada)
     await eventually(lambda: get_channel_layer().dropped > 0)
 
 
 async def test_with_a_layer_that_drops_everything_and_no_sweep_nothing_arrives(server, ada, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 1_000_000
     socket = await server.connect(ada)
-    await in_thread(tell_one_by_one, ada, "First", "Second")
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second")
     await eventually(lambda: get_channel_layer().dropped >= 2)
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     # Only the sweep was missing.
     await server.hub.upkeep.sweep()
-    await socket.reach(2)
+    await socket.until_revision(2)
     assert socket.titles == ["First", "Second"]
 
 
 async def test_with_a_layer_that_doubles_and_shuffles_all_arrives_in_order_once(server, ada, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.DoublingAndShuffling)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DuplicatingAndReorderingLayer)
     tabs = [await server.connect(ada, since=0) for _ in range(3)]
     titles = [f"Number {number}" for number in range(150)]
-    await in_thread(tell_one_by_one, ada, *titles)
+    await in_thread(notify_titles_one_by_one, ada, *titles)
     for tab in tabs:
-        await tab.reach(150)
+        await tab.until_revision(150)
         assert tab.titles == titles
         await check_copy(tab, ada)
     delivered = [revision for revision in get_channel_layer().delivered if revision]
@@ -146,17 +146,17 @@ async def test_with_a_layer_that_doubles_and_shuffles_all_arrives_in_order_once(
 
 
 async def test_with_a_layer_that_refuses_everything_all_arrives(server, ada, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Failing)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.FailingLayer)
     settings.REALTIME_SWEEP_SECONDS = 0.1
     socket = await server.connect(ada)
-    await in_thread(tell, ada, "First", "Second")
+    await in_thread(notify_titles, ada, "First", "Second")
     while len(socket.titles) < 2:
         await socket.next()
     assert socket.titles == ["First", "Second"]
 
 
 async def test_a_group_that_cannot_be_joined_delays_and_loses_nothing(server, ada, settings, monkeypatch):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     monkeypatch.setattr(hub_module, "JOIN_SECONDS", 0.05)
     layer, join = get_channel_layer(), get_channel_layer().group_add
     failures: list[str] = []
@@ -176,8 +176,8 @@ async def test_a_group_that_cannot_be_joined_delays_and_loses_nothing(server, ad
     )
     socket = await server.connect(ada)
     assert not server.feed(ada).joined
-    await in_thread(tell, ada, "Hello")
-    await socket.reach(1)
+    await in_thread(notify_titles, ada, "Hello")
+    await socket.until_revision(1)
     over.set()
     await eventually(lambda: server.feed(ada).joined)
     assert failures
@@ -196,9 +196,9 @@ async def test_with_a_redis_that_was_never_there_all_arrives_by_sweeps_and_the_l
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     tabs = [await server.connect(ada) for _ in range(2)]
     for number in range(3):
-        await in_thread(tell, ada, f"Number {number}")
+        await in_thread(notify_titles, ada, f"Number {number}")
         for tab in tabs:
-            await tab.reach(number + 1)
+            await tab.until_revision(number + 1)
     assert not server.feed(ada).joined
     warnings = [record for record in caplog.records if record.name.startswith("realtime")]
     assert len(warnings) <= 3, [record.message for record in warnings]
@@ -207,29 +207,29 @@ async def test_with_a_redis_that_was_never_there_all_arrives_by_sweeps_and_the_l
 async def lose(server, user):
     """A socket of this user's whose layer has lost a notification."""
     socket = await server.connect(user)
-    await in_thread(tell, user, "Lost")
+    await in_thread(notify_titles, user, "Lost")
     # Numbered, too: until then there is nothing to find.
-    assert await asyncio.to_thread(flush, PATIENCE)
-    assert await socket.pending() == []
+    assert await asyncio.to_thread(flush, TIMEOUT)
+    assert await socket.received_so_far() == []
     return socket
 
 
 @pytest.fixture
 def losing(settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
 
 
 async def test_a_sleeping_sweep_is_woken_when_the_layer_falls_ill(server, ada, losing, monkeypatch):
     socket = await lose(server, ada)
     monkeypatch.setattr(server.hub.upkeep, "_sick", lambda: True)
-    await socket.reach(1)
+    await socket.until_revision(1)
 
 
 async def test_after_a_gap_all_are_swept_at_once(server, ada, losing):
     socket = await lose(server, ada)
     server.hub._gap.set()
-    await socket.reach(1)
+    await socket.until_revision(1)
     assert socket.titles == ["Lost"]
 
 
@@ -246,7 +246,7 @@ async def test_a_sweep_after_a_gap_that_fails_is_tried_again(server, ada, losing
 
     monkeypatch.setattr(server.hub.upkeep, "sweep", fail_once)
     server.hub._gap.set()
-    await socket.reach(1)
+    await socket.until_revision(1)
     assert failures
 
 
@@ -292,9 +292,9 @@ async def test_bad_messages_from_the_layer_are_counted_and_ignored(server, ada):
     for message in bad:
         await layer.group_send(group, message)
     await eventually(lambda: server.hub.ignored == len(bad))
-    assert await socket.pending() == []
-    await in_thread(tell, ada, "Still there")
-    await socket.reach(1)
+    assert await socket.received_so_far() == []
+    await in_thread(notify_titles, ada, "Still there")
+    await socket.until_revision(1)
     assert socket.titles == ["Still there"]
 
 
@@ -310,7 +310,7 @@ async def test_messages_for_people_who_are_not_here_are_passed_over(server, ada,
     ):
         server.hub.take(message)
     assert server.hub.ignored == 0
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
 
 
 async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
@@ -319,22 +319,22 @@ async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
     second = await server.connect(ada)
     server.hub.take(envelope("close", user=ada.pk, connection=connection.id, code=4502))
     assert await first.close_code() == 4502
-    assert await second.pending() == []
+    assert await second.received_so_far() == []
 
 
 # --- Feeds -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_feed_lingers_and_then_leaves_the_group(server, ada, settings, monkeypatch):
-    settings.CHANNEL_LAYERS = layers.configured(layers.DoublingAndShuffling)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DuplicatingAndReorderingLayer)
     socket = await server.connect(ada)
     assert user_group(ada.pk) in get_channel_layer().groups
-    await socket.leave()
+    await socket.disconnect()
     assert ada.pk in server.hub.feeds
     assert user_group(ada.pk) in get_channel_layer().groups
     monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
     socket = await server.connect(ada)
-    await socket.leave()
+    await socket.disconnect()
     await eventually(lambda: ada.pk not in server.hub.feeds)
     assert user_group(ada.pk) not in get_channel_layer().groups
 
@@ -343,10 +343,10 @@ async def test_a_reload_finds_its_feed_again(server, ada, monkeypatch):
     monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
     for number in range(5):
         socket = await server.connect(ada)
-        await in_thread(tell_one_by_one, ada, f"Number {number}")
-        await socket.reach(number + 1)
+        await in_thread(notify_titles_one_by_one, ada, f"Number {number}")
+        await socket.until_revision(number + 1)
         assert socket.titles == [f"Number {number}"]
-        await socket.leave()
+        await socket.disconnect()
 
 
 async def test_reloads_while_the_group_is_being_left_lose_nothing(server, ada, monkeypatch):
@@ -354,10 +354,10 @@ async def test_reloads_while_the_group_is_being_left_lose_nothing(server, ada, m
     since = 0
     for number in range(20):
         socket = await server.connect(ada, since=since)
-        await in_thread(tell, ada, f"Number {number}")
-        await socket.reach(since + 1)
+        await in_thread(notify_titles, ada, f"Number {number}")
+        await socket.until_revision(since + 1)
         since = socket.revision
-        await socket.leave()
+        await socket.disconnect()
     assert since == 20
     assert await in_thread(Notification.objects.count) == 20
 
@@ -367,7 +367,7 @@ async def test_a_loop_has_one_hub(server):
 
 
 async def test_a_hub_stops_although_its_layer_loses_a_cancellation(server, settings, monkeypatch):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     new_channel, asked = get_channel_layer().new_channel, asyncio.Event()
 
     async def lose_it():

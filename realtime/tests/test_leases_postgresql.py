@@ -11,7 +11,7 @@ from messaging import profiles
 from messaging.models import UserProfile
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
-from realtime.tests.client import PATIENCE
+from realtime.tests.client import TIMEOUT
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import closed, grace_is_over, lease_is_over, opened, shown
 
@@ -44,7 +44,7 @@ def lost_reloads(ada, threads, monkeypatch):
             set_offline(user_ids)
 
         def connect(worst_moment=worst_moment, connected=connected, new=new):
-            assert worst_moment.wait(PATIENCE)
+            assert worst_moment.wait(TIMEOUT)
             leases.record(process, [new])
             connected.set()
 
@@ -114,7 +114,7 @@ def test_it_holds_up_its_own_user_and_nobody_else(ada, grace, held, other_proces
     assert not own.flush(0)
     held.set()
     wait_for(lambda: shown(ada)[0])
-    assert own.flush(PATIENCE)
+    assert own.flush(TIMEOUT)
 
 
 def test_a_burial_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_same(ada, grace, held):

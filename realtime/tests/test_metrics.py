@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from messaging import notifications
 from realtime.db import in_thread
 from realtime.http import health, metrics
-from realtime.tests.client import PATIENCE
+from realtime.tests.client import TIMEOUT
 
 LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"reason"}}
 
@@ -43,7 +43,7 @@ async def numbers():
 
 async def until(condition):
     """Wait until the numbers are as they should be; returns them."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not condition(told := await numbers()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return told
@@ -87,7 +87,7 @@ async def test_replays_resets_and_close_codes_are_counted(server, ada):
     socket = await server.connect(ada, since=99)
     server.connection(ada).close(4000)
     assert await socket.close_code() == 4000
-    await socket.leave(4000)
+    await socket.disconnect(4000)
     await server.connect(ada, since=0)
     told = await until(lambda told: told["doorbell_sockets"] == 1)
     assert told["doorbell_replays_total"] - before["doorbell_replays_total"] == 1

@@ -29,7 +29,7 @@ from realtime.delivery.client_socket import Connection
 from realtime.delivery.hub import Hub
 from realtime.outbound.receivers import envelope, frame_of
 from realtime.tests import layers
-from realtime.tests.client import PATIENCE, Copy, tell
+from realtime.tests.client import TIMEOUT, Copy, notify_titles
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
@@ -316,7 +316,7 @@ class Inboxes(RuleBasedStateMachine):
 
     async def rest(self, *waiting: Tab) -> None:
         """Wait until these have been brought up to date."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not all(tab.at_rest for tab in waiting):
             assert time.monotonic() < deadline, "a connection stays behind"
             await asyncio.sleep(0.0005)
@@ -347,7 +347,7 @@ def play(examples: int, *, shrink: bool = True) -> None:
 @pytest.fixture(autouse=True)
 def machine(ada, grace, settings, monkeypatch):
     """No push but by the machine's network, no sweep but by its rule; and a backlog that overflows soon."""
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = -1
     monkeypatch.setattr(sweeps.Upkeep, "works", lambda self: [])
@@ -403,7 +403,7 @@ def test_the_model_hears_what_the_shell_tells(ada):
     """The machine's own parts work: a row told by a writer is in a page's copy after a settle."""
     machine = Inboxes()
     machine.connect("ada", from_nothing=True, wait=True)
-    [pk] = tell(ada, "Hello")
+    [pk] = notify_titles(ada, "Hello")
     machine.rows["ada"][pk] = False
     machine.settle()
     [tab] = machine.tabs["ada"]

@@ -15,7 +15,7 @@ from messaging.models import Contact, Notification, UserProfile
 from realtime.delivery import sweeps
 from realtime.models import Connection
 from realtime.presence import leases, writer
-from realtime.tests.client import PATIENCE
+from realtime.tests.client import TIMEOUT
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import opened, shown
 
@@ -153,7 +153,7 @@ def test_many_sockets_that_come_at_once_are_written_in_few_transactions(other_pr
     with own._changed:
         for user in people:
             own.opened(str(uuid.uuid4()), user.pk, "hash")
-    assert own.flush(PATIENCE * 3)
+    assert own.flush(TIMEOUT * 3)
     assert UserProfile.objects.filter(is_online=True).count() == RECONNECTING
     assert batches == [writer.BATCH_SIZE] * (RECONNECTING // writer.BATCH_SIZE)
     assert len(statements) <= 14 * len(batches)

@@ -10,8 +10,8 @@ from conftest import size
 from messaging.models import UserProfile
 from realtime.models import Connection
 from realtime.presence import leases, writer
-from realtime.tests.client import PATIENCE
-from realtime.tests.processes import Process, wait_for
+from realtime.tests.client import TIMEOUT
+from realtime.tests.processes import OtherProcess, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def without_grace(settings, monkeypatch):
 
 @pytest.fixture
 def processes(without_grace, transactional_db):
-    running = [Process(), Process()]
+    running = [OtherProcess(), OtherProcess()]
     for process in running:
         wait_for(lambda process=process: process.presence.process_id is not None)
     yield [process.presence for process in running]
@@ -91,7 +91,7 @@ def test_after_every_schedule_the_database_shows_what_the_model_does(processes):
     for number in range(SCHEDULES):
         model.play()
         for process in processes:
-            assert process.flush(PATIENCE)
+            assert process.flush(TIMEOUT)
         wait_for(lambda: model.differences() == (set(), set()))
         # Coming and going take turns: each change of the version is one of them.
         for is_online, version in UserProfile.objects.values_list("is_online", "version"):
@@ -105,8 +105,8 @@ def test_after_every_schedule_the_database_shows_what_the_model_does(processes):
 def test_the_model_sees_a_difference(processes, ada):
     model = Model([ada.pk], processes)
     model.open(ada.pk)
-    assert processes[0].flush(PATIENCE)
-    assert processes[1].flush(PATIENCE)
+    assert processes[0].flush(TIMEOUT)
+    assert processes[1].flush(TIMEOUT)
     wait_for(lambda: model.differences() == (set(), set()))
     UserProfile.objects.update(is_online=False)
     assert model.differences() == (set(), {ada.pk})
@@ -123,6 +123,6 @@ def test_what_is_shorter_than_the_grace_is_no_event(processes, ada, settings):
         model.close(next(iter(model.sockets)))
     model.open(ada.pk)
     for process in processes:
-        assert process.flush(PATIENCE)
+        assert process.flush(TIMEOUT)
     profile = UserProfile.objects.get(user=ada)
     assert (profile.is_online, profile.version) == (True, 1)

@@ -10,7 +10,7 @@ from messaging import contacts, presence_changes, profiles
 from messaging.models import Contact
 from realtime.db import in_thread
 from realtime.tests import layers
-from realtime.tests.client import PATIENCE, eventually
+from realtime.tests.client import TIMEOUT, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def without_hints(settings, monkeypatch):
     """Nothing tells of a change but a sweep, which the test makes itself; and a millisecond late is late."""
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     monkeypatch.setattr(presence_changes, "MARGIN", timedelta(0))
 
@@ -43,7 +43,7 @@ async def watcher(server, ada, grace):
 async def sweep(server, socket):
     """Sweep once. Returns what it told: (username, is_online)."""
     await server.hub.upkeep.sweep_presence()
-    heard = [frame for frame in await socket.pending() if frame["type"] == "presence"]
+    heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
     return [(frame["user"]["username"], frame["is_online"]) for frame in heard]
 
 
@@ -55,10 +55,10 @@ async def change_late(server, watcher, threads, grace):
         with transaction.atomic():
             profiles.set_online([grace.pk])
             written.set()
-            assert commit.wait(PATIENCE)
+            assert commit.wait(TIMEOUT)
 
     threads.start(change)
-    assert await in_thread(written.wait, PATIENCE)
+    assert await in_thread(written.wait, TIMEOUT)
     told = await sweep(server, watcher)
     commit.set()
     await in_thread(threads.join)
@@ -90,11 +90,11 @@ async def test_who_becomes_a_contact_is_told_once_to_both_and_nobody_else(server
     await sweep(server, watcher)
     await in_thread(contacts.meet, linus.pk, watcher_id := await in_thread(id_of, "ada"))
     assert await sweep(server, watcher) == [("linus", True)]
-    assert [frame["user"]["id"] for frame in await other.pending() if frame["type"] == "presence"] == [
-        watcher_id
-    ]
+    assert [
+        frame["user"]["id"] for frame in await other.received_so_far() if frame["type"] == "presence"
+    ] == [watcher_id]
     assert await sweep(server, watcher) == []
-    assert "presence" not in {frame["type"] for frame in await stranger.pending()}
+    assert "presence" not in {frame["type"] for frame in await stranger.received_so_far()}
     assert await in_thread(Contact.objects.count) == 2
 
 

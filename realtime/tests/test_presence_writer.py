@@ -12,7 +12,7 @@ from realtime.db import in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases, writer
 from realtime.presence.writer import presence_writer
-from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell
+from realtime.tests.client import TIMEOUT, eventually, eventually_in_database, notify_titles
 from realtime.tests.conftest import stop_presence
 from realtime.tests.processes import wait_for
 from realtime.tests.test_leases import grace_is_over, lease_is_over, opened, shown
@@ -28,7 +28,7 @@ def reaps_often(monkeypatch):
 async def written():
     """Everything that happened so far is in the database."""
     await eventually(lambda: presence_writer.process_id is not None)
-    assert await asyncio.to_thread(presence_writer.flush, PATIENCE)
+    assert await asyncio.to_thread(presence_writer.flush, TIMEOUT)
 
 
 async def shown_now(user):
@@ -59,7 +59,7 @@ async def test_a_socket_shows_its_user_online_and_its_end_offline_after_the_grac
         presence_writer.process_id,
     )
     assert row.login_hash == server.connection(ada).login.hash
-    await socket.leave()
+    await socket.disconnect()
     await until_offline(ada)
     assert not await in_thread(Connection.objects.exists)
 
@@ -68,11 +68,11 @@ async def test_with_several_tabs_the_last_one_decides(server, ada, settings):
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
     tabs = [await server.connect(ada) for _ in range(3)]
     for tab in tabs[:2]:
-        await tab.leave()
+        await tab.disconnect()
         assert await shown_now(ada) == (True, 1, None)
     await in_thread(leases.reap)
     assert await shown_now(ada) == (True, 1, None)
-    await tabs[2].leave()
+    await tabs[2].disconnect()
     await until_offline(ada)
 
 
@@ -90,12 +90,12 @@ async def test_reloads_within_the_grace_are_no_event_for_anybody(server, ada, gr
         await watcher.next()
     seen = watcher.presence["grace"]
     for _ in range(4):
-        await socket.leave()
+        await socket.disconnect()
         await written()
         socket = await server.connect(grace)
         await written()
     assert await shown_now(grace) == (True, 1, None)
-    await watcher.pending()
+    await watcher.received_so_far()
     # The sweep may say again what is known, but nothing newer.
     assert watcher.presence["grace"] == seen
 
@@ -110,7 +110,7 @@ async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ad
     while not watcher.presence.get("grace", {}).get("is_online") or "grace is online" not in watcher.titles:
         await watcher.next()
     version = watcher.presence["grace"]["version"]
-    await socket.leave()
+    await socket.disconnect()
     while watcher.presence["grace"]["is_online"] or "grace is offline" not in watcher.titles:
         await watcher.next()
     assert watcher.presence["grace"]["version"] > version
@@ -129,7 +129,7 @@ async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, mo
     release, write, wait = threading.Event(), leases.record, presence_writer.wait_for_connects
 
     def late(process_id, batch):
-        assert release.wait(PATIENCE)
+        assert release.wait(TIMEOUT)
         return write(process_id, batch)
 
     def wait_for_connects(user_ids):
@@ -140,7 +140,7 @@ async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, mo
         wait(user_ids)
 
     monkeypatch.setattr(leases, "record", late)
-    monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", PATIENCE if patient else 0)
+    monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", TIMEOUT if patient else 0)
     with monkeypatch.context() as patched:
         patched.setattr(presence_writer, "wait_for_connects", wait_for_connects)
         await server.connect(ada)
@@ -172,7 +172,7 @@ async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_bac
     await written()
     server.connection(ada).close(code)
     assert await socket.close_code() == code
-    await socket.leave()
+    await socket.disconnect()
     await eventually(lambda: not presence_writer._open)
     online, _, left = await shown_now(ada)
     assert online
@@ -182,7 +182,7 @@ async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_bac
 async def test_after_the_client_closed_the_grace_is_five_seconds(server, ada):
     socket = await server.connect(ada)
     await written()
-    await socket.leave()
+    await socket.disconnect()
     _, _, left = await shown_now(ada)
     assert 2 < left <= 5
 
@@ -190,13 +190,13 @@ async def test_after_the_client_closed_the_grace_is_five_seconds(server, ada):
 async def test_the_21st_socket_closes_the_oldest_with_4502(server, ada):
     sockets = [await server.connect(ada) for _ in range(20)]
     await written()
-    assert await sockets[0].pending() == []
+    assert await sockets[0].received_so_far() == []
     sockets.append(await server.connect(ada))
     assert await sockets[0].close_code() == 4502
-    await sockets[0].leave()
+    await sockets[0].disconnect()
     await written()
     for socket in sockets[1:]:
-        assert await socket.pending() == []
+        assert await socket.received_so_far() == []
     assert await in_thread(Connection.objects.count) == 20
 
 
@@ -207,7 +207,7 @@ async def test_of_sockets_that_come_all_at_once_the_first_over_the_limit_go(serv
     for socket in sockets[:2]:
         assert await socket.close_code() == 4502
     for socket in sockets[2:]:
-        assert await socket.pending() == []
+        assert await socket.received_so_far() == []
 
 
 # --- The process's lease -----------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(
     assert await shown_now(ada) == (True, 1, None)
     assert await shown_now(grace) == (True, 1, None)
     for socket in sockets:
-        assert "error" not in {frame["type"] for frame in await socket.pending()}
+        assert "error" not in {frame["type"] for frame in await socket.received_so_far()}
 
 
 async def test_a_buried_process_that_writes_before_it_renews_registers_anew(server, ada, grace, settings):
@@ -319,7 +319,7 @@ def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_
     assert shown(ada)[2] is not None
     # The next one lasts, however long this machine takes.
     settings.REALTIME_LEASE_SECONDS = 1_000
-    loop.thawed.set()
+    loop.unfrozen.set()
     wait_for(lambda: Connection.objects.filter(user=ada, process__lease_until__gt=Now()).exists())
     assert own.process_id != frozen
     assert shown(ada) == (True, 1, None)
@@ -360,7 +360,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
 
     def halt(process_id, batch):
         halted.set()
-        assert goes_on.wait(PATIENCE)
+        assert goes_on.wait(TIMEOUT)
         return record(process_id, batch)
 
     monkeypatch.setattr(leases, "record", halt)
@@ -373,7 +373,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
 
     monkeypatch.setattr(leases, "reap", note)
     own.opened(str(uuid.uuid4()), ada.pk, "hash")
-    assert halted.wait(PATIENCE)
+    assert halted.wait(TIMEOUT)
     own._renewed_at -= settings.REALTIME_LEASE_SECONDS
     reaped.clear()
     renewed_at = own._renewed_at
@@ -404,7 +404,7 @@ def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(
     own.opened(second, grace.pk, "hash")
     own.closed(first, ada.pk, None)
     wait_for(lambda: not failures)
-    assert own.flush(PATIENCE)
+    assert own.flush(TIMEOUT)
     assert {str(row.id) for row in Connection.objects.all()} == {second}
     assert shown(grace) == (True, 1, None)
 
@@ -426,12 +426,12 @@ def test_one_event_that_can_never_be_written_is_dropped_and_holds_nobody_up(
         # All in one batch.
         for user in (ada, linus, grace):
             own.opened(str(uuid.uuid4()), user.pk, "hash")
-    assert own.flush(PATIENCE)
+    assert own.flush(TIMEOUT)
     assert shown(ada) == shown(grace) == (True, 1, None)
     assert shown(linus) == (False, 0, None)
     assert "can't be written; 1 events dropped" in caplog.text
     own.opened(str(uuid.uuid4()), ada.pk, "hash")
-    assert own.flush(PATIENCE)
+    assert own.flush(TIMEOUT)
     assert Connection.objects.filter(user=ada).count() == 2
 
 
@@ -441,7 +441,7 @@ def test_what_is_a_mistake_of_ours_does_not_end_the_thread(ada, grace, other_pro
     with own._changed:
         own.opened("no UUID", ada.pk, "hash")
         own.opened(str(uuid.uuid4()), grace.pk, "hash")
-    assert own.flush(PATIENCE)
+    assert own.flush(TIMEOUT)
     assert shown(grace) == (True, 1, None)
 
 
@@ -485,7 +485,7 @@ async def test_presence_costs_the_socket_nothing_while_the_database_is_away(serv
     with monkeypatch.context() as away:
         away.setattr(leases, "record", fail)
         socket = await server.connect(ada)
-        await in_thread(tell, ada, "Hello")
-        await socket.reach(1)
+        await in_thread(notify_titles, ada, "Hello")
+        await socket.until_revision(1)
         assert socket.titles == ["Hello"]
     assert (await shown_now(ada))[0]

@@ -9,7 +9,7 @@ from realtime.db import in_thread
 from realtime.delivery import client_socket as connection_module
 from realtime.delivery import recovery as reader_module
 from realtime.outbound.receivers import envelope
-from realtime.tests.client import eventually, tell, tell_one_by_one
+from realtime.tests.client import eventually, notify_titles, notify_titles_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,7 @@ def database_away(monkeypatch):
 
 
 async def test_a_socket_that_comes_while_the_database_is_away_waits_and_is_served(server, ada, database_away):
-    await in_thread(tell_one_by_one, ada, "First", "Second")
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second")
     database_away[0] = 3
     socket = await server.connect(ada, since=1)
     assert database_away == [0]
@@ -46,8 +46,8 @@ async def test_a_database_that_goes_away_closes_no_socket_and_loses_nothing(
     for socket in sockets:
         # What it misses only the reader can bring.
         server.hub.reader.fall_behind(*server.feed({0: ada, 1: grace}[sockets.index(socket)]).connections)
-    await in_thread(tell, ada, "First", "Second")
-    await in_thread(tell, grace, "Third")
+    await in_thread(notify_titles, ada, "First", "Second")
+    await in_thread(notify_titles, grace, "Third")
     while len(sockets[0].titles) < 2:
         await sockets[0].next()
     while len(sockets[1].titles) < 1:
@@ -57,11 +57,11 @@ async def test_a_database_that_goes_away_closes_no_socket_and_loses_nothing(
 
 
 async def test_a_resume_asked_while_the_database_is_away_is_answered_later(server, ada, database_away):
-    await in_thread(tell_one_by_one, ada, "First")
+    await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     database_away[0] = 2
     socket.revision, socket.synced = 0, False
-    await socket.say(type="resume", since=0)
+    await socket.send_command(type="resume", since=0)
     await socket.until("synced")
     assert socket.titles == ["First"]
 
@@ -87,7 +87,7 @@ async def test_who_cannot_be_served_holds_nobody_else_up(
     assert await sockets[0].close_code() == 1011
     for socket in sockets[1:]:
         await socket.until("synced")
-    await in_thread(tell, grace, "Hello")
+    await in_thread(notify_titles, grace, "Hello")
     while not sockets[1].titles:
         await sockets[1].next()
     assert "can't be brought up to date" in caplog.text
@@ -97,10 +97,10 @@ async def test_who_leaves_while_the_database_is_away_is_forgotten(server, ada, d
     database_away[0] = 10**6
     socket = await server.open(ada)
     await eventually(lambda: database_away[0] < 10**6)
-    await socket.leave()
+    await socket.disconnect()
     database_away[0] = 0
     assert (await (await server.open(ada)).until("synced"))[0]["type"] == "hello"
-    assert socket.wire.output_queue.empty()
+    assert socket.communicator.output_queue.empty()
 
 
 async def test_a_user_who_is_gone_is_signed_out(server, ada):
@@ -120,7 +120,7 @@ async def test_a_user_who_is_gone_is_signed_out(server, ada):
 
 
 async def test_frames_pushed_while_the_reader_reads_follow_it_once(server, ada, monkeypatch):
-    await in_thread(tell_one_by_one, ada, "First")
+    await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     reading, go_on = asyncio.Event(), asyncio.Event()
     read = in_thread
@@ -134,10 +134,10 @@ async def test_frames_pushed_while_the_reader_reads_follow_it_once(server, ada, 
     monkeypatch.setattr(reader_module, "in_thread", wait)
     server.hub.reader.fall_behind(server.connection(ada))
     await reading.wait()
-    await in_thread(tell_one_by_one, ada, "Second", "Third")
+    await in_thread(notify_titles_one_by_one, ada, "Second", "Third")
     await eventually(lambda: len(server.feed(ada)._kept) == 2)
     go_on.set()
-    await socket.reach(3)
+    await socket.until_revision(3)
     assert socket.titles == ["Second", "Third"]
 
 
@@ -168,9 +168,9 @@ async def test_many_who_come_at_once_are_read_for_together(server, ada, grace, l
 
 async def test_a_tab_far_behind_does_not_spoil_the_catch_up_of_another(server, ada):
     def set_up():
-        tell_one_by_one(ada, *map(str, range(10)))
+        notify_titles_one_by_one(ada, *map(str, range(10)))
         with transaction.atomic():
-            tell(ada, *map(str, range(10, 1005)))
+            notify_titles(ada, *map(str, range(10, 1005)))
         assign_revisions([ada.pk])
 
     await in_thread(set_up)
@@ -197,13 +197,13 @@ async def test_a_tab_far_behind_does_not_spoil_the_catch_up_of_another(server, a
 
 async def test_a_slow_socket_delays_no_other(server, ada, grace):
     for user in (ada, grace):
-        await in_thread(tell, user, *map(str, range(300)))
+        await in_thread(notify_titles, user, *map(str, range(300)))
         await in_thread(inboxes.state, user.pk)
-    slow = await server.open(ada, since=0, room=1)
+    slow = await server.open(ada, since=0, send_queue_size=1)
     quick = await server.connect(grace, since=0)
     assert len(quick.titles) == 300
     assert server.connection(ada).blocked
-    await slow.reach(quick.revision if slow.revision is None else 1)
+    await slow.until_revision(quick.revision if slow.revision is None else 1)
     while len(slow.titles) < 300:
         await slow.next()
     assert set(slow.added.values()) == {1}
@@ -211,52 +211,52 @@ async def test_a_slow_socket_delays_no_other(server, ada, grace):
 
 async def test_a_slow_socket_gets_its_greeting_and_its_reset_before_anything_else(server, ada, monkeypatch):
     monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 5)
-    await in_thread(tell_one_by_one, ada, "Before")
+    await in_thread(notify_titles_one_by_one, ada, "Before")
     other = await server.connect(ada)
-    socket = await server.open(ada, epoch="other", since=0, room=1)
+    socket = await server.open(ada, epoch="other", since=0, send_queue_size=1)
     await eventually(lambda: len(server.feed(ada).connections) == 2)
     await eventually(lambda: any(connection.blocked for connection in server.feed(ada).connections))
-    await in_thread(tell_one_by_one, ada, *map(str, range(20)))
+    await in_thread(notify_titles_one_by_one, ada, *map(str, range(20)))
     # What this one has, the slow one has been handed too.
-    await other.reach(21)
+    await other.until_revision(21)
     frames = await socket.until("reset")
     assert [frame["type"] for frame in frames] == ["hello", "presence_state", "reset"]
-    await socket.reach(21)
+    await socket.until_revision(21)
     assert socket.titles == [str(number) for number in range(20) if number >= frames[-1]["revision"] - 1]
 
 
 async def test_a_socket_whose_backlog_overflows_gets_everything_once_it_moves(server, ada, monkeypatch):
     monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 5)
-    socket = await server.connect(ada, room=1)
+    socket = await server.connect(ada, send_queue_size=1)
     titles = [f"Number {number}" for number in range(40)]
-    await in_thread(tell_one_by_one, ada, *titles)
+    await in_thread(notify_titles_one_by_one, ada, *titles)
     await eventually(lambda: server.connection(ada)._overflowed)
-    await socket.reach(40)
+    await socket.until_revision(40)
     assert socket.titles == titles
     assert set(socket.added.values()) == {1}
-    await in_thread(tell_one_by_one, ada, "Live again")
-    await socket.reach(41)
+    await in_thread(notify_titles_one_by_one, ada, "Live again")
+    await socket.until_revision(41)
 
 
 async def test_a_socket_that_takes_nothing_is_closed_with_4001_and_a_new_one_brings_it_all(
     server, ada, settings
 ):
-    socket = await server.connect(ada, room=1)
+    socket = await server.connect(ada, send_queue_size=1)
     # Only now: until here it is read from, and a busy machine may take its time.
     settings.REALTIME_SLOW_SECONDS = 0.1
     connection = server.connection(ada)
-    await in_thread(tell_one_by_one, ada, "First", "Second", "Third")
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second", "Third")
     await eventually(lambda: connection.close_code == 4001)
     assert await socket.close_code() == 4001
-    await socket.leave()
+    await socket.disconnect()
     again = await server.connect(ada, since=socket.revision)
     assert again.titles == ["First", "Second", "Third"]
 
 
 async def test_a_push_of_long_ago_is_not_taken_for_new(server, ada):
     socket = await server.connect(ada)
-    await in_thread(tell_one_by_one, ada, "First", "Second")
-    await socket.reach(2)
+    await in_thread(notify_titles_one_by_one, ada, "First", "Second")
+    await socket.until_revision(2)
     old = envelope("inbox", user=ada.pk, revision=1, unread_count=9, frame='{"type":"inbox"}')
     server.hub.take(old)
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []

@@ -220,7 +220,7 @@ def test_a_save_does_not_wait_for_a_layer_that_hangs(heard, ada, grace):
 
 
 def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Failing)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.FailingLayer)
     Message.objects.create(sender=grace, receiver=ada, content="Hello!")
     assert receivers.flush(20)
     assert Inbox.objects.get(user=ada).revision == 1

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from realtime.server import protocols as limits
 from realtime.server.protocols import HttpProtocol, SocketProtocol
-from realtime.tests.client import PATIENCE, eventually
+from realtime.tests.client import TIMEOUT, eventually
 
 
 async def application(scope, receive, send):
@@ -75,7 +75,7 @@ async def answer(port, *parts, then=None):
         await writer.drain()
     if then is not None:
         await then()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         try:
             return await reader.read()
         finally:

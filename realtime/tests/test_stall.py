@@ -15,7 +15,7 @@ from realtime.auth import issue_ticket, use_ticket, valid_logins
 from realtime.db import THREADS, in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
-from realtime.tests.client import PATIENCE, sign_in, tell
+from realtime.tests.client import TIMEOUT, notify_titles, sign_in
 from realtime.tests.test_leases import closed, grace_is_over, opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def stalled():
     """Calls that don't end before the test: one on the thread that Django shares, all but one of our own."""
     release = threading.Event()
-    calls = [asyncio.ensure_future(sync_to_async(release.wait, thread_sensitive=True)(PATIENCE))]
-    calls += [asyncio.ensure_future(in_thread(release.wait, PATIENCE)) for _ in range(THREADS - 1)]
+    calls = [asyncio.ensure_future(sync_to_async(release.wait, thread_sensitive=True)(TIMEOUT))]
+    calls += [asyncio.ensure_future(in_thread(release.wait, TIMEOUT)) for _ in range(THREADS - 1)]
     yield calls
     release.set()
     await asyncio.gather(*calls)
@@ -35,14 +35,14 @@ async def stalled():
 async def test_a_blocking_call_delays_nobody(server, ada, grace, stalled):
     socket, other = await server.connect(ada), await server.connect(grace)
     for number in range(20):
-        await in_thread(tell, ada, f"Number {number}")
-        await in_thread(tell, grace, f"Number {number}")
-    await socket.reach(1)
+        await in_thread(notify_titles, ada, f"Number {number}")
+        await in_thread(notify_titles, grace, f"Number {number}")
+    await socket.until_revision(1)
     while len(socket.titles) < 20:
         await socket.next()
     while len(other.titles) < 20:
         await other.next()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     assert not any(call.done() for call in stalled)
 
 

@@ -20,7 +20,13 @@ from realtime.db import in_thread
 from realtime.delivery import sweeps
 from realtime.outbound.relay import relay
 from realtime.tests import layers
-from realtime.tests.client import PATIENCE, eventually, eventually_in_database, tell, tell_one_by_one
+from realtime.tests.client import (
+    TIMEOUT,
+    eventually,
+    eventually_in_database,
+    notify_titles,
+    notify_titles_one_by_one,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +49,7 @@ async def test_what_was_committed_by_hand_arrives(server, ada, settings):
             )
 
     await in_thread(by_hand)
-    await socket.reach(1)
+    await socket.until_revision(1)
     assert socket.titles == ["By hand"]
 
 
@@ -54,7 +60,7 @@ async def test_what_was_created_in_bulk_arrives(server, ada):
         for number in range(5)
     ]
     await in_thread(Notification.objects.bulk_create, rows)
-    await socket.reach(1)
+    await socket.until_revision(1)
     assert socket.titles == [f"Number {number}" for number in range(5)]
 
 
@@ -64,9 +70,9 @@ async def test_what_a_process_without_a_relay_commits_arrives(server, ada, setti
     socket = await server.connect(ada)
     rows = [Notification(user=ada, notification_type="announcement", title="In bulk")]
     await in_thread(Notification.objects.bulk_create, rows)
-    await socket.reach(1)
-    await in_thread(tell, ada, "By notify")
-    await socket.reach(2)
+    await socket.until_revision(1)
+    await in_thread(notify_titles, ada, "By notify")
+    await socket.until_revision(2)
     assert socket.titles == ["In bulk", "By notify"]
 
 
@@ -74,40 +80,40 @@ async def test_with_the_sweep_switched_off_what_was_committed_by_hand_does_not_a
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 1_000_000
     socket = await server.connect(ada)
-    await in_thread(tell, ada, "Nobody tells")
-    assert await socket.pending() == []
+    await in_thread(notify_titles, ada, "Nobody tells")
+    assert await socket.received_so_far() == []
     settings.REALTIME_PENDING_SECONDS = 0
     await server.hub.upkeep.sweep_pending()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     await server.hub.upkeep.sweep()
-    await socket.reach(1)
+    await socket.until_revision(1)
 
 
 async def test_a_sweep_that_finds_nothing_sends_nothing(server, ada):
-    await in_thread(tell_one_by_one, ada, "First")
+    await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     await server.hub.upkeep.sweep()
     await server.hub.upkeep.sweep_pending()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
     assert server.connection(ada).live
 
 
 async def test_after_the_epochs_were_rotated_live_sockets_are_reset(server, ada):
-    await in_thread(tell_one_by_one, ada, "First")
+    await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     await in_thread(call_command, "rotate_epoch")
     await server.hub.upkeep.sweep()
     reset = (await socket.until("reset"))[-1]
     assert (reset["reason"], reset["revision"]) == ("new_epoch", 1)
     await server.hub.upkeep.sweep()
-    await in_thread(tell_one_by_one, ada, "Second")
+    await in_thread(notify_titles_one_by_one, ada, "Second")
     assert (await socket.next())["revision"] == 2
     assert socket.titles == ["Second"]
 
 
 async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_follows(server, ada):
     """A backup was restored, and nobody thought of rotate_epoch."""
-    await in_thread(tell_one_by_one, ada, *"abcde")
+    await in_thread(notify_titles_one_by_one, ada, *"abcde")
     socket = await server.connect(ada)
     await in_thread(QuerySet(Notification).filter(revision__gt=2).delete)
     await in_thread(Inbox.objects.filter(user=ada).update, revision=2, unread_count=2)
@@ -117,9 +123,9 @@ async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_fol
     # Pushed before the restoration and kept since: nothing will ever come before it.
     server.feed(ada).push(9, 9, "{}", server.hub.reader.fall_behind)
     await socket.until("synced")
-    assert await socket.pending() == []
-    await in_thread(tell_one_by_one, ada, "Again")
-    await socket.reach(3)
+    assert await socket.received_so_far() == []
+    await in_thread(notify_titles_one_by_one, ada, "Again")
+    await socket.until_revision(3)
     assert socket.titles == ["Again"]
 
 
@@ -133,21 +139,21 @@ async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, 
         found = read(users)
         if not told.is_set():
             told.set()
-            tell_one_by_one(ada, "In between")
-            assert relay.flush(PATIENCE)
+            notify_titles_one_by_one(ada, "In between")
+            assert relay.flush(TIMEOUT)
         return found
 
     monkeypatch.setattr(inboxes, "positions", slowly)
     await server.hub.upkeep.sweep()
-    frames = await socket.reach(1)
+    frames = await socket.until_revision(1)
     assert [frame["replayed"] for frame in frames if frame["type"] == "inbox"] == [False]
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
 
 
 async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(server, ada, settings):
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = 1000
-    await in_thread(tell, ada, "Just now")
+    await in_thread(notify_titles, ada, "Just now")
     await server.hub.upkeep.sweep_pending()
     assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk][1] == 0
 
@@ -167,7 +173,7 @@ async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, setti
     fail.__name__ = work
     socket = await server.connect(ada)
     await eventually(lambda: len(calls) >= 2)
-    assert "pong" not in [frame["type"] for frame in await socket.pending()]
+    assert "pong" not in [frame["type"] for frame in await socket.received_so_far()]
 
 
 # --- Heartbeats ----------------------------------------------------------------------------------------------
@@ -181,14 +187,14 @@ async def beat(server, user):
 
 
 async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ada):
-    await in_thread(tell_one_by_one, ada, "First")
+    await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     await beat(server, ada)
     frame = await socket.next()
     assert frame.keys() == {"type", "revision", "unread_count", "server_time"}
     assert (frame["type"], frame["revision"], frame["unread_count"]) == ("heartbeat", 1, 1)
-    await in_thread(tell_one_by_one, ada, "Second")
-    await socket.reach(2)
+    await in_thread(notify_titles_one_by_one, ada, "Second")
+    await socket.until_revision(2)
     await beat(server, ada)
     frame = await socket.next()
     assert (frame["revision"], frame["unread_count"]) == (2, 2)
@@ -207,20 +213,20 @@ async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
     socket = await server.connect(ada)
     server.connection(ada).beat_at = float("inf")
     await server.hub.upkeep.beat()
-    assert await socket.pending() == []
+    assert await socket.received_so_far() == []
 
 
 async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(server, ada, monkeypatch):
     monkeypatch.setattr("realtime.delivery.client_socket.MOST_BACKLOG_FRAMES", 5)
-    socket = await server.connect(ada, room=1)
-    await in_thread(tell_one_by_one, ada, *"1234")
+    socket = await server.connect(ada, send_queue_size=1)
+    await in_thread(notify_titles_one_by_one, ada, *"1234")
     await eventually(lambda: server.connection(ada).cursor == 4)
     assert server.connection(ada).blocked
     await beat(server, ada)
     # The backlog overflows: what it held of the inbox is read again.
-    await in_thread(tell_one_by_one, ada, *"56789")
+    await in_thread(notify_titles_one_by_one, ada, *"56789")
     await eventually(lambda: not server.connection(ada).live)
-    frames = await socket.reach(9)
+    frames = await socket.until_revision(9)
     assert "heartbeat" not in {frame["type"] for frame in frames}
     await eventually(lambda: not server.connection(ada).blocked)
     await server.hub.upkeep.beat()
@@ -262,7 +268,7 @@ async def test_a_login_that_ends_closes_its_sockets_at_once_with_4503(server, ad
     await in_thread(end, await server.session(ada), ada)
     for tab in tabs:
         assert await tab.close_code() == 4503
-    assert await other.pending() == []
+    assert await other.received_so_far() == []
 
 
 async def test_another_login_of_the_same_user_stays(server, ada, settings):
@@ -272,7 +278,7 @@ async def test_another_login_of_the_same_user_stays(server, ada, settings):
     second = await server.connect(ada)
     await in_thread(sign_out, key, ada)
     assert await first.close_code() == 4503
-    assert await second.pending() == []
+    assert await second.received_so_far() == []
 
 
 async def test_what_nobody_told_is_found_by_the_recheck_in_one_batch(server, ada, grace, linus, settings):
@@ -288,7 +294,7 @@ async def test_what_nobody_told_is_found_by_the_recheck_in_one_batch(server, ada
     await server.hub.upkeep.recheck_all()
     assert await sockets[ada].close_code() == 4503
     assert await sockets[grace].close_code() == 4503
-    assert await sockets[linus].pending() == []
+    assert await sockets[linus].received_so_far() == []
 
 
 async def test_the_recheck_comes_by_itself(server, ada, settings):
@@ -307,8 +313,8 @@ async def test_a_save_that_ends_no_login_closes_nothing(server, ada):
         ada.save()
 
     await in_thread(save)
-    await in_thread(tell, ada, "After")
-    await socket.reach(1)
+    await in_thread(notify_titles, ada, "After")
+    await socket.until_revision(1)
     assert socket.titles == ["After"]
     assert await in_thread(auth.valid_logins, [server.sessions[ada.pk]])
 
@@ -341,7 +347,7 @@ async def test_contacts_hear_who_comes_and_goes_and_strangers_do_not(server, ada
     assert frame["user"] == {"id": grace.pk, "username": "grace"}
     await in_thread(show, grace, is_online=False)
     assert (await presence_of(socket, "grace", is_online=False))["version"] > frame["version"]
-    assert "presence" not in [heard["type"] for heard in await stranger.pending()]
+    assert "presence" not in [heard["type"] for heard in await stranger.received_so_far()]
 
 
 async def test_who_becomes_a_contact_is_told(server, ada, grace):
@@ -353,7 +359,7 @@ async def test_who_becomes_a_contact_is_told(server, ada, grace):
 
 
 async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(server, ada, grace, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 0.1
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
@@ -366,7 +372,7 @@ async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(
 async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
     server, ada, grace, settings, monkeypatch
 ):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
@@ -387,7 +393,7 @@ async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
 
 
 async def test_a_swept_change_is_told_once(server, ada, grace, settings):
-    settings.CHANNEL_LAYERS = layers.configured(layers.Dropping)
+    settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     await in_thread(meet, ada, grace)
     await in_thread(inboxes.state, ada.pk)
@@ -397,7 +403,7 @@ async def test_a_swept_change_is_told_once(server, ada, grace, settings):
     await in_thread(show, grace, is_online=True)
     for _ in range(3):
         await server.hub.upkeep.sweep_presence()
-    heard = [frame for frame in await socket.pending() if frame["type"] == "presence"]
+    heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
     assert [(frame["user"]["username"], frame["is_online"]) for frame in heard].count(("grace", True)) == 1
 
 

@@ -8,7 +8,7 @@ from django.test import Client
 from conftest import PASSWORD
 
 
-class Caller:
+class ApiClient:
     def __init__(self) -> None:
         self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         self.token = ""

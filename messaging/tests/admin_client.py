@@ -4,7 +4,7 @@ from django.test import Client
 from django.urls import reverse
 
 
-class Admin:
+class AdminClient:
     """A browser at /admin/, signed in."""
 
     def __init__(self, user):
@@ -16,7 +16,7 @@ class Admin:
         return self._shown(self.client.get(reverse(f"admin:{name}_changelist"), query))
 
     def page(self, thing):
-        return self._shown(self.client.get(address(thing, "change")))
+        return self._shown(self.client.get(admin_url(thing, "change")))
 
     def _shown(self, response):
         assert response.status_code == 200
@@ -28,7 +28,7 @@ class Admin:
         assert response.status_code == 200
         return response.content.decode()
 
-    def act(self, action, /, *things, **fields):
+    def run_action(self, action, /, *things, **fields):
         name = f"{things[0]._meta.app_label}_{things[0]._meta.model_name}"
         chosen = [thing.pk for thing in things]
         return self.post(
@@ -41,5 +41,5 @@ class Admin:
         return [choice for choice, _ in form.fields["action"].choices if choice] if form else []
 
 
-def address(thing, what):
+def admin_url(thing, what):
     return reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_{what}", args=[thing.pk])
