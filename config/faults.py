@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging import notifications, tokens
-from messaging.api import errors
+from messaging.api import errors, security
 from messaging.exceptions import Invalid, MessagingError, NotJson
 from messaging.notification_types import LEVELS
 from realtime import protocol
@@ -25,7 +25,7 @@ View = Callable[[HttpRequest], HttpResponse]
 MOST_RINGS = 500
 RINGS_A_COMMIT = 10
 
-_signed_in = errors.Login()
+_signed_in = security.SessionOrToken()
 
 
 def demo_only(view: View) -> View:
@@ -40,15 +40,15 @@ def demo_only(view: View) -> View:
     return csrf_exempt(transaction.non_atomic_requests(answer))
 
 
-def fault(view: Callable[[errors.SignedIn], HttpResponse]) -> View:
+def fault(view: Callable[[security.SignedIn], HttpResponse]) -> View:
     """A POST by somebody who is signed in: by an API token, or by a session with its CSRF token."""
 
     @functools.wraps(view)
     def answer(request: HttpRequest) -> HttpResponse:
         try:
             _signed_in(request)
-            errors.require_own_origin(request)
-            return view(cast("errors.SignedIn", request))
+            security.require_own_origin(request)
+            return view(cast("security.SignedIn", request))
         except MessagingError as error:
             return errors.HANDLERS[MessagingError](request, error)
 
@@ -65,7 +65,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
 
 
 @fault
-def ring(request: errors.SignedIn) -> HttpResponse:
+def ring(request: security.SignedIn) -> HttpResponse:
     """Notify oneself `count` times, 1 to 500, in small commits, as a busy day would."""
     count = json_body(request).get("count")
     if type(count) is not int or not 1 <= count <= MOST_RINGS:
@@ -90,7 +90,7 @@ def ring(request: errors.SignedIn) -> HttpResponse:
 
 
 @fault
-def lose_process(request: errors.SignedIn) -> HttpResponse:
+def lose_process(request: security.SignedIn) -> HttpResponse:
     """Make one's connections those of a server process that was killed: its lease has run out, nobody said goodbye."""
     ids = leases.orphan(request.user.pk)
     for connection_id in ids:
@@ -99,7 +99,7 @@ def lose_process(request: errors.SignedIn) -> HttpResponse:
 
 
 @fault
-def sign_out(request: errors.SignedIn) -> HttpResponse:
+def sign_out(request: security.SignedIn) -> HttpResponse:
     """End the login that asks, as another window would: its sockets are closed with 4503."""
     token = getattr(request, "api_token", None)
     if token is None:

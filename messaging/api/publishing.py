@@ -1,4 +1,4 @@
-"""Publishing from elsewhere: many notifications for many users, each reported on."""
+"""Publishing by other programs: many items for many users, each with an outcome of its own, in the API's shapes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

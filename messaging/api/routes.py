@@ -17,8 +17,9 @@ from messaging.contacts import contacts_of
 from messaging.exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 
-from .errors import Publisher, SignedIn, answers, bearer, require_csrf_token, require_json, require_own_origin
+from .errors import answers
 from .publishing import publish as publish_items
+from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
 from .throttles import note_failure, refuse_guessing, sign_outs
 
 User = get_user_model()
@@ -28,7 +29,7 @@ session = Router(tags=["session"], auth=None)
 account = Router(tags=["account"])
 messages = Router(tags=["people and messages"])
 inbox = Router(tags=["notifications"])
-publishing = Router(tags=["publishing"], auth=Publisher())
+publishing = Router(tags=["publishing"], auth=PublishToken())
 
 
 @session.post("/session", response=answers({200: schemas.Session}, 401, 403, 429))

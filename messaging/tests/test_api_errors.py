@@ -265,7 +265,7 @@ class TestTheRateLimit:
     def test_a_user_has_a_burst_and_then_must_slow_down(self, ada, grace, as_user, monkeypatch):
         # However long the calls take.
         monkeypatch.setattr(throttles, "time", SimpleNamespace(monotonic=lambda: 100.0))
-        monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=3))
+        monkeypatch.setattr("messaging.api.security.api_calls", TokenBuckets(rate=0.1, burst=3))
         api, other = as_user(ada), as_user(grace)
         for _ in range(3):
             api.get("presence")
@@ -276,7 +276,7 @@ class TestTheRateLimit:
 
     def test_it_can_be_switched_off(self, ada, as_user, monkeypatch, settings):
         settings.API_RATE_LIMIT = False
-        monkeypatch.setattr("messaging.api.errors.api_calls", TokenBuckets(rate=0.1, burst=1))
+        monkeypatch.setattr("messaging.api.security.api_calls", TokenBuckets(rate=0.1, burst=1))
         api = as_user(ada)
         for _ in range(3):
             api.get("presence")

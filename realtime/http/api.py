@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from messaging.api import errors, openapi
+from messaging.api import errors, openapi, parsing, security
 from messaging.api import routes as messaging
 
 from . import tickets as realtime
@@ -43,11 +43,12 @@ api = Api(
     version="1",
     description=DESCRIPTION,
     urls_namespace="api",
-    auth=errors.Login(),
-    parser=errors.StrictParser(),
-    renderer=errors.PydanticRenderer(),
+    auth=security.SessionOrToken(),
+    parser=parsing.StrictParser(),
+    renderer=parsing.PydanticRenderer(),
 )
-errors.install(api)
+api.add_decorator(parsing.closed_query)
+errors.add_handlers(api)
 for router in (
     messaging.session,
     messaging.account,

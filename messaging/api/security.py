@@ -1,0 +1,118 @@
+"""Who makes a request: authentication, CSRF checks and rate limit, for any call of the API; nothing of a call's own."""
+
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from ninja.security import APIKeyCookie, HttpBearer
+
+from messaging import tokens
+from messaging.exceptions import CsrfFailed, NotAllowed, NotJson, NotSignedIn
+from messaging.models import ApiToken
+
+from .throttles import api_calls
+
+
+class SignedIn(HttpRequest):
+    """A request that `SessionOrToken` has admitted."""
+
+    user: User
+
+
+def _no_view(request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's own check, made by the call itself: it must come after authentication."""
+
+    def __init__(self) -> None:
+        super().__init__(_no_view)
+
+    def _reject(self, request: HttpRequest, reason: str) -> NoReturn:
+        raise CsrfFailed(reason)
+
+    def check(self, request: HttpRequest) -> None:
+        self.process_request(request)
+        self.process_view(request, _no_view, (), {})
+
+    def check_origin(self, request: HttpRequest) -> None:
+        if "Origin" in request.headers and not self._origin_verified(request):  # type: ignore[attr-defined]
+            raise CsrfFailed("The request comes from another site.")
+
+
+def require_csrf_token(request: HttpRequest) -> None:
+    """Raise CsrfFailed unless the request is a read or carries the CSRF token."""
+    _CsrfCheck().check(request)
+
+
+def require_own_origin(request: HttpRequest) -> None:
+    """Raise CsrfFailed if the request's Origin is another site."""
+    _CsrfCheck().check_origin(request)
+
+
+def require_json(request: HttpRequest) -> None:
+    """Raise NotJson unless the content type is JSON: a form on another site can't send that without a preflight."""
+    if request.content_type != "application/json":
+        raise NotJson
+
+
+class SessionOrToken(APIKeyCookie):
+    """Authenticates a user by their API token or Django's session: 401 without, then 429, then 403.
+
+    403 means no CSRF token with a session, or an API token that isn't a user's.
+    """
+
+    param_name = settings.SESSION_COOKIE_NAME
+
+    def __call__(self, request: HttpRequest) -> Any:
+        token = bearer(request)
+        if token is not None and token.user is not None:
+            request.user = token.user
+        if token is None and not request.user.is_authenticated:
+            raise NotSignedIn
+        within_rate(f"token {token.pk}" if token and token.user is None else request.user.pk)
+        if token is None:
+            require_csrf_token(request)
+        elif token.user is None:
+            raise NotAllowed("This token isn't a user's.")
+        return request.user
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
+        raise NotImplementedError
+
+
+class PublishToken(HttpBearer):
+    """Authenticates an API token with the publish right: 401 without a token or a session, 403 without the right."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        token = bearer(request)
+        if token is None and not request.user.is_authenticated:
+            raise NotSignedIn
+        if token is None or not token.can_publish:
+            raise NotAllowed("Publishing needs an API token with the publish right.")
+        within_rate(f"token {token.pk}")
+        return token
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        raise NotImplementedError
+
+
+def bearer(request: HttpRequest) -> ApiToken | None:
+    """Return the request's API token, None without one. Raises NotSignedIn if it is unknown or revoked."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    token = tokens.find(secret.strip())
+    if token is None:
+        raise NotSignedIn("This API token isn't known, or has been revoked.")
+    request.api_token = token  # type: ignore[attr-defined]
+    return token
+
+
+def within_rate(key: object) -> None:
+    """Raise TooOften when too many calls were made under this key."""
+    if getattr(settings, "API_RATE_LIMIT", True):
+        api_calls.take(key)
