@@ -1,7 +1,6 @@
 """How often is too often: failed sign-ins, counted in the database, and API calls, counted in this process."""
 
 import threading
-import time
 from collections import OrderedDict
 from datetime import timedelta
 
@@ -10,6 +9,7 @@ from django.utils import timezone
 
 from messaging.exceptions import TooManyAttempts, TooOften
 from messaging.models import LoginFailure
+from messaging.token_bucket import TokenBucket
 
 FAILURES_WINDOW = timedelta(minutes=5)
 FAILURES_PER_USERNAME = 5
@@ -50,28 +50,26 @@ def note_failure(username: str, address: str) -> None:
 
 
 class TokenBuckets:
-    """A bucket of tokens for each key: full at first, one taken by each call, refilled steadily.
+    """A token bucket for each key.
 
-    Kept in the process's memory: with several processes each allows this much. The longest unused are forgotten,
-    which fills them: `most` must be more than the keys that can call within burst / rate seconds.
+    Kept in the process's memory: with several processes each allows this much. The least recently used ones are
+    dropped, which refills them: `max_keys` must exceed the keys that can call within burst / rate seconds.
     """
 
-    def __init__(self, rate: float, burst: int, most: int = 50_000) -> None:
-        self.rate, self.burst, self.most = rate, burst, most
-        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
+    def __init__(self, rate: float, burst: int, max_keys: int = 50_000) -> None:
+        self.rate, self.burst, self.max_keys = rate, burst, max_keys
+        self._buckets: OrderedDict[object, TokenBucket] = OrderedDict()
         self._lock = threading.Lock()
 
     def take(self, key: object) -> None:
         """Take a token. Raises TooOften when there is none."""
-        now = time.monotonic()
         with self._lock:
-            tokens, since = self._buckets.pop(key, (float(self.burst), now))
-            tokens = min(self.burst, tokens + (now - since) * self.rate)
-            self._buckets[key] = (tokens - 1 if tokens >= 1 else tokens, now)
-            if len(self._buckets) > self.most:
+            bucket = self._buckets.pop(key, None) or TokenBucket(self.rate, self.burst)
+            self._buckets[key] = bucket
+            if len(self._buckets) > self.max_keys:
                 self._buckets.popitem(last=False)
-        if tokens < 1:
-            raise TooOften((1 - tokens) / self.rate)
+            if not bucket.take():
+                raise TooOften(bucket.retry_after)
 
     def clear(self) -> None:
         self._buckets.clear()

@@ -5,6 +5,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 
+from messaging import token_bucket
 from messaging.api import throttles
 from messaging.api.throttles import TokenBuckets
 from messaging.exceptions import MessagingError, TooOften
@@ -264,7 +265,7 @@ def test_a_whole_number_may_be_spelled_with_a_point(ada, as_user):
 class TestTheRateLimit:
     def test_a_user_has_a_burst_and_then_must_slow_down(self, ada, grace, as_user, monkeypatch):
         # However long the calls take.
-        monkeypatch.setattr(throttles, "time", SimpleNamespace(monotonic=lambda: 100.0))
+        monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: 100.0))
         monkeypatch.setattr("messaging.api.security.api_calls", TokenBuckets(rate=0.1, burst=3))
         api, other = as_user(ada), as_user(grace)
         for _ in range(3):
@@ -286,7 +287,7 @@ class TestTheRateLimit:
 
     def test_a_bucket_fills_again(self, monkeypatch):
         now = [100.0]
-        monkeypatch.setattr("messaging.api.throttles.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("messaging.token_bucket.time.monotonic", lambda: now[0])
         buckets = TokenBuckets(rate=20, burst=2)
         for _ in range(2):
             buckets.take("ada")
@@ -302,7 +303,7 @@ class TestTheRateLimit:
             buckets.take("ada")
 
     def test_only_the_latest_buckets_are_kept(self):
-        buckets = TokenBuckets(rate=1, burst=1, most=2)
+        buckets = TokenBuckets(rate=1, burst=1, max_keys=2)
         for key in ("ada", "grace", "linus"):
             buckets.take(key)
         buckets.take("ada")
