@@ -16,6 +16,7 @@ SUBPROTOCOL = "notifications.v1"
 TICKET_PREFIX = "ticket."
 MOST_COMMAND_BYTES = 4 * 1024
 MOST_INVALID_COMMANDS = 10
+RESUMES_PER_MINUTE = 6
 
 ErrorCode = Literal["bad_json", "unknown_type", "bad_request", "not_allowed"]
 ResetReason = Literal["new_epoch", "unknown_revision", "history_removed", "too_far_behind"]

@@ -1,4 +1,4 @@
-"""The API under /api/v1/: every app's routers in one place, and JSON whatever happens."""
+"""The API under /api/v1/: both apps' routers in one place, and JSON for every answer, errors included."""
 
 import functools
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from ninja.operation import Operation
 from messaging.api import errors, openapi, parsing, security
 from messaging.api import routes as messaging
 
-from . import tickets as realtime
+from . import tickets
 
 View = Callable[..., HttpResponse]
 
 DESCRIPTION = """\
 Durable notifications over HTTP. Live they come over the socket, `/ws/notifications/`, which
-[asyncapi.json](asyncapi.json) describes. Whatever isn't a success is a Problem: `detail` is for people, `code` for
+[asyncapi.json](asyncapi.json) describes. Every error is a Problem: `detail` is for people, `code` for
 programs. Lists are newest first; a page's `next` is the `before` of the page that follows it, or null.
 """
 
@@ -55,46 +55,46 @@ for router in (
     messaging.messages,
     messaging.inbox,
     messaging.publishing,
-    realtime.router,
+    tickets.router,
 ):
     api.add_router("", router)
 
 
-def edge(view: View) -> View:
-    """Answer in JSON also where ninja or Django would answer in HTML or plain text, and run in no transaction."""
+def json_only(view: View) -> View:
+    """Wrap a view of ninja: JSON where ninja or Django would answer in HTML or plain text; no transaction around it."""
 
     @functools.wraps(view)
-    def answer(request: HttpRequest, **arguments: str) -> HttpResponse:
+    def respond(request: HttpRequest, **arguments: str) -> HttpResponse:
         try:
             response = view(request, **arguments)
         except Http404:
-            return missing(request)
+            return not_found(request)
         if isinstance(response, HttpResponseNotAllowed):
-            refused = errors.problem(405, "method_not_allowed", f"{request.method} isn't possible here.")
-            refused["Allow"] = response["Allow"]
-            return refused
+            problem = errors.problem(405, "method_not_allowed", f"{request.method} isn't possible here.")
+            problem["Allow"] = response["Allow"]
+            return problem
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    # Each call asks for the CSRF token itself.
-    return csrf_exempt(transaction.non_atomic_requests(answer))
+    # The API's authentication checks the CSRF token itself.
+    return csrf_exempt(transaction.non_atomic_requests(respond))
 
 
 @transaction.non_atomic_requests
 @csrf_exempt
-def missing(request: HttpRequest) -> HttpResponse:
+def not_found(request: HttpRequest) -> HttpResponse:
     return errors.problem(404, "not_found", "There is nothing at this address.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400, for what goes wrong before a call is reached: a `Host` that isn't ours, say."""
+    """Django's handler400, for what fails before a view is reached: a `Host` that isn't allowed, for example."""
     if request.path_info.startswith("/api/"):
         return errors.problem(400, "bad_request", "The request can't be served as it is.")
     return defaults.bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500, for what fails outside of a call. Django has logged it."""
+    """Django's handler500, for what fails outside of a view. Django has logged it."""
     if request.path_info.startswith("/api/"):
         return errors.problem(500, "server_error", "Something went wrong on the server. It has been logged.")
     return defaults.server_error(request)
@@ -103,5 +103,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def urls() -> list[URLPattern | URLResolver]:
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
-        pattern.callback = edge(pattern.callback)  # type: ignore[arg-type]
-    return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api(?:/|$)", missing)]
+        pattern.callback = json_only(pattern.callback)  # type: ignore[arg-type]
+    return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api(?:/|$)", not_found)]

@@ -1,4 +1,4 @@
-"""The questions of a load balancer: does the process turn, and should it get new work? Neither may ever hang."""
+"""Liveness and readiness probes, /healthz and /readyz, for load balancers. Neither may ever hang."""
 
 import asyncio
 import secrets
@@ -12,20 +12,20 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.delivery import drain
 
-SECONDS = 1.0
-# This process's own, and always the same one: layers keep every channel that they have heard of.
-CHANNEL = f"readyz.{secrets.token_hex(8)}"
+PROBE_SECONDS = 1.0
+# One channel per process, not one per probe: a layer keeps every channel that it has received from.
+PROBE_CHANNEL = f"readyz.{secrets.token_hex(8)}"
 
 
 @transaction.non_atomic_requests
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer: the process turns."""
+    """Liveness: the process answers."""
     return HttpResponse("ok", content_type="text/plain; charset=utf-8")
 
 
 @transaction.non_atomic_requests
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 503 while draining or without a database. Without the layer pushes are late, but none is lost: 200."""
+    """Readiness: 503 while draining or without a database. Without the layer pushes are only late, so that is 200."""
     database, layer = await asyncio.gather(database_answers(), layer_answers())
     if drain.draining:
         status = "draining"
@@ -41,41 +41,41 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse(answer, status=200 if status in ("ok", "degraded") else 503)
 
 
-_asking: Future[bool] | None = None
+_running_probe: Future[bool] | None = None
 
 
 async def database_answers() -> bool:
-    """Ask the database in a thread that may hang: the questions that follow share it, and no exit waits for it."""
-    global _asking  # noqa: PLW0603
-    if _asking is None or _asking.done():
-        _asking = Future()
-        threading.Thread(target=_ask, args=(_asking,), name="readyz", daemon=True).start()
+    """Query the database in a thread that may hang: later probes share it, and the exit doesn't wait for it."""
+    global _running_probe  # noqa: PLW0603
+    if _running_probe is None or _running_probe.done():
+        _running_probe = Future()
+        threading.Thread(target=_probe_database, args=(_running_probe,), name="readyz", daemon=True).start()
     try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(_asking)), SECONDS)
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(_running_probe)), PROBE_SECONDS)
     except TimeoutError:
         return False
 
 
-def _ask(answer: Future[bool]) -> None:
+def _probe_database(result: Future[bool]) -> None:
     try:
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT 1")
-        answer.set_result(True)
-    except Exception:  # whatever is wrong, the database didn't answer
-        answer.set_result(False)
+        result.set_result(True)
+    except Exception:  # of any kind: the database didn't answer
+        result.set_result(False)
     finally:
         connections.close_all()
 
 
 async def layer_answers() -> bool:
-    """Ask a layer that watches itself; through any other send a message to ourselves."""
+    """Ask a layer that monitors itself; through any other send a message to this process."""
     layer = get_channel_layer()
     if isinstance(layer, GuardedRedisLayer) and layer.started:
         return layer.healthy
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PROBE_SECONDS):
             return await _round_trip()
-    except Exception:  # whatever is wrong, the layer didn't answer
+    except Exception:  # of any kind: the layer didn't answer
         return False
 
 
@@ -84,18 +84,18 @@ async def _round_trip() -> bool:
     if layer is None:
         return False
     nonce = secrets.token_hex(8)
-    heard = asyncio.create_task(_hear(layer, nonce))
+    received = asyncio.create_task(_receive(layer, nonce))
     try:
-        while not heard.done():
-            # Again and again: what is sent before Redis has confirmed the subscription is heard by nobody.
-            await layer.send(CHANNEL, {"type": "readyz", "nonce": nonce})
-            await asyncio.wait([heard], timeout=0.1)
-        return await heard
+        while not received.done():
+            # Repeatedly: what is sent before Redis has confirmed the subscription has no receiver.
+            await layer.send(PROBE_CHANNEL, {"type": "readyz", "nonce": nonce})
+            await asyncio.wait([received], timeout=0.1)
+        return await received
     finally:
-        heard.cancel()
+        received.cancel()
 
 
-async def _hear(layer: BaseChannelLayer, nonce: str) -> bool:
-    while (await layer.receive(CHANNEL))["nonce"] != nonce:
-        pass  # an earlier question's, which has given up waiting
+async def _receive(layer: BaseChannelLayer, nonce: str) -> bool:
+    while (await layer.receive(PROBE_CHANNEL))["nonce"] != nonce:
+        pass  # from an earlier probe that has timed out
     return True

@@ -26,7 +26,7 @@ from realtime.delivery.client_socket import Connection
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
 
-from .health import SECONDS, database_answers
+from .health import PROBE_SECONDS, database_answers
 
 LAG_EVERY_SECONDS = 0.25
 LAG_WINDOW_SECONDS = 60.0
@@ -58,7 +58,7 @@ async def _oldest_pending_seconds() -> float | None:
     if not await database_answers():
         return None
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PROBE_SECONDS):
             return await in_thread(inboxes.oldest_pending_seconds)
     except Exception:  # whatever is wrong, the database didn't answer
         return None

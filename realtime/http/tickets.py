@@ -1,4 +1,4 @@
-"""What belongs to the socket, over HTTP: its description, and a ticket for clients that have no cookie to show."""
+"""What a WebSocket client needs over HTTP: a ticket, if it can't send a cookie, and the AsyncAPI document."""
 
 from django.http import HttpRequest, JsonResponse
 from ninja import Router
@@ -20,8 +20,8 @@ class Ticket(schemas.Shape):
 @router.post("ticket", response=errors.answers({200: Ticket}))
 def ticket(request: HttpRequest) -> Ticket:
     """Get a ticket: good for one handshake within 30 seconds, offered as the subprotocol `ticket.<ticket>`."""
-    made = auth.issue_ticket(request.user, auth.login_key(request))
-    return Ticket(ticket=made, expires_in=auth.TICKET_SECONDS)
+    issued = auth.issue_ticket(request.user, auth.login_key(request))
+    return Ticket(ticket=issued, expires_in=auth.TICKET_SECONDS)
 
 
 @router.get("asyncapi.json", auth=None, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""The socket's consumer: it greets, listens to commands and says goodbye. What it sends comes from the hub."""
+"""One consumer per WebSocket: handshake, commands, cleanup. Frames are sent by the hub (realtime/delivery)."""
 
 import asyncio
 import logging
@@ -9,8 +9,10 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.security.websocket import WebsocketDenier
 from django.db import Error as DatabaseError
 
+from messaging.token_bucket import TokenBucket
 from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
@@ -20,41 +22,41 @@ from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
-from .backpressure import paced
+from .backpressure import with_backpressure
 
 logger = logging.getLogger(__name__)
 
-BURST, RATE = 60, 5.0
-RESUMES_A_MINUTE = 6
+FRAMES_PER_SECOND, FRAMES_PER_BURST = 5.0, 60
 # How long a client gets to answer a close frame.
-GOODBYE_SECONDS = 5.0
-# How long the question who it is may take.
-ADMIT_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
+# How long authentication may take.
+AUTHENTICATE_SECONDS = 10.0
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
-    """One for each socket, without a channel of its own: the hub's serves all."""
+    """Has no channel of its own: the hub's channel receives for all sockets of the process."""
 
-    channel_layer_alias = None  # type: ignore[assignment]  # Channels means it, its stubs don't
+    channel_layer_alias = None  # type: ignore[assignment]  # documented by Channels, missing in its stubs
 
     def __init__(self) -> None:
         super().__init__()
         self.connection: Connection | None = None
-        self.end_of_life: asyncio.TimerHandle | None = None
-        self.tokens, self.refilled = float(BURST), time.monotonic()
-        self.invalid = 0
-        self.resumed: deque[float] = deque()
+        self.max_age_timer: asyncio.TimerHandle | None = None
+        self.frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_PER_BURST)
+        self.invalid_commands = 0
+        # A sliding window: "at most six a minute" is exact, and a token bucket of six would let twelve through in one.
+        self.resumed_at: deque[float] = deque()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve the socket. Whatever ends it, it is taken out of the hub and out of presence."""
+        """Serve the socket. However it ends, it is removed from the hub and from presence."""
         self.scope, self.base_send = scope, send
         try:
             await self._serve(receive)
         except OSError:
-            # The client vanished while something was sent to it.
+            # The connection was lost while something was being sent.
             pass
         finally:
-            self._leave()
+            self._clean_up()
 
     async def _serve(self, receive: Any) -> None:
         await receive()  # websocket.connect
@@ -64,11 +66,11 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given, epoch = query.get("since", [None])[-1], query.get("epoch", [None])[-1]
         since = None if given is None else protocol.number(given)
-        send = paced(cast("Send", self.base_send))
+        send = with_backpressure(cast("Send", self.base_send))
         self.connection = connection = Connection(login, send, since, epoch)
         age = conf.max_age_seconds * random.uniform(0.9, 1)  # noqa: S311
         loop = asyncio.get_running_loop()
-        self.end_of_life = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
+        self.max_age_timer = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
         presence_writer.start()
         presence_writer.opened(connection.id, connection.user_id, login.hash)
         await running_hub().attach(connection)
@@ -82,12 +84,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                 message = asyncio.ensure_future(receive())
                 await asyncio.wait({message, closed}, return_when=asyncio.FIRST_COMPLETED)
                 if not message.done():
-                    # We closed it: what the client still says is of no interest, but its goodbye is.
-                    await asyncio.wait({message}, timeout=GOODBYE_SECONDS)
+                    # The server has closed it. Further commands are ignored; the client's close frame is awaited.
+                    await asyncio.wait({message}, timeout=CLOSE_SECONDS)
                     return
                 if message.result()["type"] == "websocket.disconnect":
                     if message.result().get("code") == CloseCode.SERVICE_RESTART:
-                        # uvicorn closed it, because it ends.
+                        # uvicorn closed it at shutdown.
                         connection.abandon(CloseCode.SERVICE_RESTART)
                     return
                 if not connection.closing:
@@ -97,38 +99,40 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             if message is not None:
                 message.cancel()
 
-    # --- Entering and leaving -----------------------------------------------------------------------------------------
+    # --- Handshake and cleanup ----------------------------------------------------------------------------------------
 
     async def _admit(self) -> auth.Login | None:
         """Accept or refuse the handshake."""
         if drain.draining:
-            await self._turn_away()
+            await self._refuse_draining()
             return None
         offered = self.scope.get("subprotocols", [])
         subprotocol = protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None
         prefix = protocol.TICKET_PREFIX
         ticket = next((name.removeprefix(prefix) for name in offered if name.startswith(prefix)), None)
         try:
-            async with asyncio.timeout(ADMIT_SECONDS):
+            async with asyncio.timeout(AUTHENTICATE_SECONDS):
                 login = await in_thread(auth.authenticate, dict(self.scope), ticket)
         except auth.BadOrigin as error:
-            logger.info("a handshake is refused, for its origin is not ours: %.200r", str(error))
+            logger.info(
+                "handshake refused: Origin is neither ours nor in REALTIME_ORIGINS: %.200r", str(error)
+            )
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:
-            # To a client this looks like a lost connection, and it comes back.
-            logger.warning("a handshake is refused, for the database is away: %r", error)
+            # To a client this is a lost connection.
+            logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
             await self.close()
             return None
         await self.accept(subprotocol)
         if login is None:
-            # Accepted first, so that a browser may read why.
+            # After the accept: browsers don't show a script why a handshake was refused.
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
 
-    async def _turn_away(self) -> None:
-        """Answer 503: another process, or this one's successor, is there in a moment."""
-        if not self._server_is_able():
+    async def _refuse_draining(self) -> None:
+        """Answer 503: another process, or this one's successor, accepts the client a moment later."""
+        if not self._server_has_denial_responses():
             await self.close()
             return
         send = cast("Send", self.base_send)
@@ -136,10 +140,10 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b"draining"})
 
-    def _leave(self) -> None:
-        if self.end_of_life is not None:
-            self.end_of_life.cancel()
-        # Nothing here waits: under cancellation a wait would be the end of it.
+    def _clean_up(self) -> None:
+        if self.max_age_timer is not None:
+            self.max_age_timer.cancel()
+        # Nothing is awaited here: when the task is being cancelled, an await would raise and skip the rest.
         if self.connection is not None:
             counters.sockets_closed[str(self.connection.close_code or "client")] += 1
             presence_writer.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
@@ -149,7 +153,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     # --- Commands -----------------------------------------------------------------------------------------
 
     def _command(self, connection: Connection, message: dict[str, Any]) -> None:
-        if not self._within_rate():
+        if not self.frames.take():
             connection.close(CloseCode.RATE_LIMITED, "too many frames")
             return
         text = message.get("text")
@@ -157,14 +161,14 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             connection.close(CloseCode.PROTOCOL_ERROR, "binary frame")
             return
         if len(text) > protocol.MOST_COMMAND_BYTES or len(text.encode()) > protocol.MOST_COMMAND_BYTES:
-            connection.close(self._too_big(), "frame over 4 KiB")
+            connection.close(self._too_big_code(), "frame over 4 KiB")
             return
         try:
             command = protocol.decode(text)
         except protocol.BadCommand as error:
-            self.invalid += 1
+            self.invalid_commands += 1
             connection.send_when_greeted(error.frame.encode())
-            if self.invalid >= protocol.MOST_INVALID_COMMANDS:
+            if self.invalid_commands >= protocol.MOST_INVALID_COMMANDS:
                 connection.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
             return
         if isinstance(command, protocol.PingCommand):
@@ -174,14 +178,14 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     def _resume(self, connection: Connection, command: protocol.ResumeCommand) -> None:
         now = time.monotonic()
-        while self.resumed and now - self.resumed[0] > 60:
-            self.resumed.popleft()
-        if len(self.resumed) >= RESUMES_A_MINUTE:
-            detail = f"At most {RESUMES_A_MINUTE} resumes a minute."
+        while self.resumed_at and now - self.resumed_at[0] > 60:
+            self.resumed_at.popleft()
+        if len(self.resumed_at) >= protocol.RESUMES_PER_MINUTE:
+            detail = f"At most {protocol.RESUMES_PER_MINUTE} resumes a minute."
         elif not connection.live:
             detail = "A catch-up is under way: wait for synced or reset."
         else:
-            self.resumed.append(now)
+            self.resumed_at.append(now)
             connection.request = command.since, command.epoch
             running_hub().reader.fall_behind(connection)
             return
@@ -189,26 +193,16 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             protocol.ErrorFrame(code="not_allowed", detail=detail, ref=command.ref).encode()
         )
 
-    def _within_rate(self) -> bool:
-        now = time.monotonic()
-        self.tokens = min(BURST, self.tokens + (now - self.refilled) * RATE)
-        self.refilled = now
-        self.tokens -= 1
-        return self.tokens >= 0
+    def _too_big_code(self) -> int:
+        # Daphne can't send the close codes that RFC 6455 reserves.
+        return CloseCode.TOO_BIG if self._server_has_denial_responses() else CloseCode.PROTOCOL_ERROR
 
-    def _too_big(self) -> int:
-        # Daphne can't send the codes that RFC 6455 reserves.
-        return CloseCode.TOO_BIG if self._server_is_able() else CloseCode.PROTOCOL_ERROR
-
-    def _server_is_able(self) -> bool:
-        """Can the server answer a handshake with any response? Daphne, which can't, lacks more than this extension."""
+    def _server_has_denial_responses(self) -> bool:
+        """Whether the server can refuse a handshake with an HTTP response. (Daphne can't; it is recognised by this.)"""
         return "websocket.http.response" in (self.scope.get("extensions") or {})
 
 
-class Nowhere(AsyncWebsocketConsumer):
-    """Any other path: refused, without the traceback that an unrouted one would leave."""
+class UnknownPath(WebsocketDenier):
+    """Rejects handshakes on unknown paths, so that URLRouter doesn't raise. Without a channel, which nothing uses."""
 
-    channel_layer_alias = None  # type: ignore[assignment]  # Channels means it, its stubs don't
-
-    async def connect(self) -> None:
-        await self.close()
+    channel_layer_alias = None  # type: ignore[assignment]  # documented by Channels, missing in its stubs

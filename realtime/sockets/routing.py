@@ -2,10 +2,10 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from .consumers import NotificationConsumer, Nowhere
+from .consumers import NotificationConsumer, UnknownPath
 
-# The stubs know of views only, where Channels routes consumers.
+# The stubs of `path` accept views only; Channels routes to consumers.
 websocket_urlpatterns: Any = [
     path("ws/notifications/", NotificationConsumer.as_asgi()),  # type: ignore[arg-type]
-    re_path("", Nowhere.as_asgi()),  # type: ignore[arg-type]
+    re_path("", UnknownPath.as_asgi()),  # type: ignore[arg-type]
 ]

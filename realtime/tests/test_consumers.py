@@ -315,8 +315,8 @@ async def test_a_server_that_can_closes_a_frame_over_4_kib_with_1009(server, ada
 
 
 async def test_the_61st_frame_at_once_closes_with_4002(server, ada, monkeypatch):
-    assert (consumers.BURST, consumers.RATE) == (60, 5)
-    monkeypatch.setattr(consumers, "RATE", 0.0)
+    assert (consumers.FRAMES_PER_BURST, consumers.FRAMES_PER_SECOND) == (60, 5)
+    monkeypatch.setattr(consumers, "FRAMES_PER_SECOND", 0.0)
     socket = await server.connect(ada)
     for number in range(60):
         await socket.send_command(type="ping", ref=str(number))
@@ -326,7 +326,7 @@ async def test_the_61st_frame_at_once_closes_with_4002(server, ada, monkeypatch)
 
 
 async def test_frames_may_go_on_at_the_rate(server, ada, monkeypatch):
-    monkeypatch.setattr(consumers, "RATE", 1e9)
+    monkeypatch.setattr(consumers, "FRAMES_PER_SECOND", 1e9)
     socket = await server.connect(ada)
     for number in range(200):
         await socket.send_command(type="ping", ref=str(number))
@@ -452,7 +452,7 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
 
 
 async def test_a_client_that_answers_no_close_is_let_go(server, ada, monkeypatch):
-    monkeypatch.setattr(consumers, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(consumers, "CLOSE_SECONDS", 0.05)
     socket = await server.connect(ada)
     await socket.communicator.send_to(bytes_data=b"x")
     assert await socket.close_code() == 4501

@@ -12,8 +12,8 @@ from realtime.tests.client import TIMEOUT
 
 
 @pytest.fixture(autouse=True)
-def asked_anew(monkeypatch):
-    monkeypatch.setattr(health, "_asking", None)
+def no_probe_running(monkeypatch):
+    monkeypatch.setattr(health, "_running_probe", None)
 
 
 def ask(client):
@@ -27,8 +27,8 @@ def ask(client):
 @pytest.fixture
 def patient(monkeypatch):
     """Where everything answers that is asked, it may take its time for it on a busy machine."""
-    assert health.SECONDS == 1
-    monkeypatch.setattr(health, "SECONDS", TIMEOUT)
+    assert health.PROBE_SECONDS == 1
+    monkeypatch.setattr(health, "PROBE_SECONDS", TIMEOUT)
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def hanging_database(monkeypatch):
         over.wait(60)
         answer.set_result(True)
 
-    monkeypatch.setattr(health, "_ask", hang)
+    monkeypatch.setattr(health, "_probe_database", hang)
     yield asked
     over.set()
 
 
-def test_healthz_says_that_the_process_turns(client):
+def test_healthz_answers_while_the_process_is_alive(client):
     response = client.get("/healthz")
     assert (response.status_code, response.content) == (200, b"ok")
 
@@ -105,5 +105,5 @@ def test_readyz_is_degraded_without_a_layer(client, patient, monkeypatch):
 @pytest.mark.django_db(transaction=True)
 async def test_readyz_takes_no_old_message_for_an_answer(patient):
     layer = get_channel_layer()
-    await layer.send(health.CHANNEL, {"type": "readyz", "nonce": "old"})
+    await layer.send(health.PROBE_CHANNEL, {"type": "readyz", "nonce": "old"})
     assert await health.layer_answers()

@@ -19,8 +19,8 @@ LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"
 
 
 @pytest.fixture(autouse=True)
-def asked_anew(monkeypatch):
-    monkeypatch.setattr(health, "_asking", None)
+def no_probe_running(monkeypatch):
+    monkeypatch.setattr(health, "_running_probe", None)
 
 
 async def read(**headers):
@@ -153,7 +153,7 @@ class TestTheToken:
 
 async def test_a_database_that_hangs_holds_nothing_up(monkeypatch):
     over = threading.Event()
-    monkeypatch.setattr(health, "_ask", lambda answer: over.wait(60) and answer.set_result(True))
+    monkeypatch.setattr(health, "_probe_database", lambda result: over.wait(60) and result.set_result(True))
     try:
         told = await numbers()
     finally:

@@ -285,9 +285,7 @@ def test_the_twin_knows_the_same_close_codes_by_the_same_names():
 
 
 def test_the_twin_knows_the_same_words_of_the_handshake_and_the_same_limits():
-    from realtime.sockets import consumers
-
     assert constant_of("SUBPROTOCOL") == protocol.SUBPROTOCOL
     assert constant_of("TICKET_PREFIX") == protocol.TICKET_PREFIX
     assert constant_of("SOCKET_PATH") == "/ws/notifications/"
-    assert constant_of("RESUMES_PER_MINUTE") == consumers.RESUMES_A_MINUTE
+    assert constant_of("RESUMES_PER_MINUTE") == protocol.RESUMES_PER_MINUTE
