@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.live.servers import Server, base_environment, faults, manage
+from tests.live.servers import Server, base_environment, find_faults, manage
 from tools import browser as chromium
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +55,7 @@ def server(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     server = Server("serve", environment, log).start()
     yield server
     server.kill()
-    assert not faults([(log, 0)])
+    assert not find_faults([(log, 0)])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

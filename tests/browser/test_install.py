@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.live.servers import ROOT, Server, base_environment, faults
+from tests.live.servers import ROOT, Server, base_environment, find_faults
 
 PAGE = (ROOT / "docs/install.md").read_text()
 FILE = re.compile(r"^\*\*`([^`]+)`(?:, (continued))?\*\*\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL)
@@ -118,4 +118,4 @@ async def test_the_page_on_installing_does_what_it_says(
         await context.close()
     finally:
         server.kill()
-    assert not faults([(tmp_path / "server.log", 0)])
+    assert not find_faults([(tmp_path / "server.log", 0)])

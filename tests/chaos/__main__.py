@@ -20,17 +20,17 @@ from tests.live.servers import ROOT
 from tools import debian
 
 from . import report
-from .report import Played
+from .report import Finished
+from .run import Run
 from .scenario import Result, Scenario, scenarios
 from .scenarios import controls, load, processes, services, slow
-from .stage import Stage
-from .theatre import Theatre, theatre
+from .testbed import Testbed, open_testbed
 
 assert all((controls, load, processes, services, slow))
 PAGE = ROOT / "docs" / "reliability.md"
 SHORT_CLIENTS = 200
 # Whatever hangs is a fault, and not a reason to hang.
-MOST_SECONDS = 450
+MAX_SECONDS = 450
 
 
 def options() -> argparse.Namespace:
@@ -57,26 +57,26 @@ def options() -> argparse.Namespace:
 
 
 def chosen_scenarios(only: str | None) -> list[Scenario]:
-    names = only.split(",") if only else sorted(scenarios, key=place)
+    names = only.split(",") if only else sorted(scenarios, key=sort_key)
     return [scenarios[name] for name in names]
 
 
-def place(name: str) -> tuple[str, int, str]:
+def sort_key(name: str) -> tuple[str, int, str]:
     number = "".join(filter(str.isdigit, name))
     return {"T": "0", "C": "1"}.get(name[0], name), int(number or 0), name
 
 
-async def play(scenario: Scenario, on: Theatre, clients: int, seed: int) -> Result:
-    stage = Stage(on, scenario.name, clients, seed)
+async def run_scenario(scenario: Scenario, testbed: Testbed, clients: int, seed: int) -> Result:
+    run = Run(testbed, scenario.name, clients, seed)
     try:
-        async with asyncio.timeout(MOST_SECONDS):
-            result = await scenario.play(stage)
+        async with asyncio.timeout(MAX_SECONDS):
+            result = await scenario.run(run)
     except Exception as error:
         traceback.print_exc()
         result = Result(f"{type(error).__name__}: {str(error)[:300]}", False)
     finally:
-        await stage.close()
-    if logged := stage.logged_faults():
+        await run.close()
+    if logged := run.logged_faults():
         print(logged[:3000], file=sys.stderr)
         result = Result(f"{result.figure}; a server logged a fault", False, result.control)
     return result
@@ -87,12 +87,12 @@ def lacks_namespaces() -> str:
     if os.geteuid() != 0:
         return "root"
     if shutil.which("iptables") is None and debian.can_install():
-        say("apt-get install iptables, to drop packets in a network namespace")
+        log("apt-get install iptables, to drop packets in a network namespace")
         debian.install("iptables")
     return "" if shutil.which("iptables") else "iptables"
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
@@ -107,30 +107,30 @@ def main() -> int:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10**6)
-    say(f"{len(picked)} tests, {chosen.clients} clients, seed {seed}; {report.machine()}")
-    played: list[Played] = []
+    log(f"{len(picked)} tests, {chosen.clients} clients, seed {seed}; {report.machine()}")
+    finished: list[Finished] = []
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-chaos-")))
-        on = stack.enter_context(theatre(folder, 5 * chosen.clients))
+        testbed = stack.enter_context(open_testbed(folder, 5 * chosen.clients))
         for one in picked:
             if one.needs_root and (lacking := lacks_namespaces()):
-                say(f"{one.name} drops packets in a network namespace, and so needs {lacking}: left out")
+                log(f"{one.name} drops packets in a network namespace, and so needs {lacking}: left out")
                 continue
-            say(f"{one.name}: {one.how}")
+            log(f"{one.name}: {one.how}")
             start = time.monotonic()
-            result = uvloop.run(play(one, on, chosen.clients, seed))
-            played.append(Played(one, result, time.monotonic() - start))
-            say(f"{one.name}: {result}: {result.figure} ({played[-1].seconds:.0f} s)")
+            result = uvloop.run(run_scenario(one, testbed, chosen.clients, seed))
+            finished.append(Finished(one, result, time.monotonic() - start))
+            log(f"{one.name}: {result}: {result.figure} ({finished[-1].seconds:.0f} s)")
             if not chosen.only and not chosen.no_page:
                 # After each, so that a run that is cut off leaves what it found.
                 seconds = time.monotonic() - began
-                report.write(PAGE, report.table(played, clients=chosen.clients, seed=seed, seconds=seconds))
+                report.write(PAGE, report.table(finished, clients=chosen.clients, seed=seed, seconds=seconds))
     seconds = time.monotonic() - began
-    failed = [one.scenario.name for one in played if not one.result.met]
-    say(f"{len(played) - len(failed)} of {len(played)} met in {seconds:.0f} s; seed {seed}")
+    failed = [one.scenario.name for one in finished if not one.result.met]
+    log(f"{len(finished) - len(failed)} of {len(finished)} met in {seconds:.0f} s; seed {seed}")
     if failed:
-        say(f"not met: {', '.join(failed)}")
+        log(f"not met: {', '.join(failed)}")
     return 1 if failed else 0
 
 

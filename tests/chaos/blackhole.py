@@ -35,7 +35,7 @@ TICK_SECONDS = 0.02
 SAMPLE_SECONDS = 0.25
 BEFORE_SECONDS = 4.0
 # The stock layer leaks 90 MB a second.
-MOST_GROWTH = 400 * 1024 * 1024
+MAX_GROWTH = 400 * 1024 * 1024
 
 DEMANDED_RESYNC, DEMANDED_CPU, DEMANDED_GROWTH = 5.0, 0.30, 20 * 1024 * 1024
 
@@ -47,7 +47,7 @@ class Sample:
     at: float
     ticks: int
     # When the last message came, and when the layer last told of a gap.
-    heard: float
+    last_message: float
     gap: float
     rss: int
     cpu: float
@@ -67,11 +67,11 @@ class Subject:
         }
         self.layer: Any = LAYERS[kind](hosts=[host], prefix=PREFIX)
         self.ticks = 0
-        self.heard = self.gap = 0.0
+        self.last_message = self.gap = 0.0
 
     async def run(self) -> None:
         # A thread tells, so that a frozen loop is told of, too.
-        threading.Thread(target=self._tell, daemon=True).start()
+        threading.Thread(target=self._report, daemon=True).start()
         if isinstance(self.layer, GuardedRedisLayer):
             self.layer.on_gap(self._on_gap)
         channel = await self.layer.new_channel()
@@ -87,19 +87,21 @@ class Subject:
     async def _receive(self, channel: str) -> None:
         while True:
             await self.layer.receive(channel)
-            self.heard = time.monotonic()
+            self.last_message = time.monotonic()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.ticks += 1
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         page = resource.getpagesize()
         while True:
             with open("/proc/self/statm") as statm:
                 rss = int(statm.read().split()[1]) * page
-            sample = Sample(time.monotonic(), self.ticks, self.heard, self.gap, rss, time.process_time())
+            sample = Sample(
+                time.monotonic(), self.ticks, self.last_message, self.gap, rss, time.process_time()
+            )
             print(json.dumps(vars(sample)), flush=True)
             time.sleep(SAMPLE_SECONDS)
 
@@ -112,7 +114,7 @@ class Outcome:
     """Seconds from the blackhole on, None if it never came; shares of one core and of the ticks before."""
 
     resync: float | None
-    heard: float | None
+    last_message: float | None
     cpu: float
     growth: int
     ticks: float
@@ -128,9 +130,9 @@ class Outcome:
 
     def __str__(self) -> str:
         resync = "never" if self.resync is None else f"after {self.resync:.2f} s"
-        heard = "never" if self.heard is None else f"after {self.heard:.2f} s"
+        last_message = "never" if self.last_message is None else f"after {self.last_message:.2f} s"
         return (
-            f"resync {resync}, messages again {heard}; in the worst 2 s: CPU {self.cpu:.0%},"
+            f"resync {resync}, messages again {last_message}; in the worst 2 s: CPU {self.cpu:.0%},"
             f" {self.ticks:.0%} of the loop's ticks; RSS {self.growth / 2**20:+.1f} MB"
         )
 
@@ -140,20 +142,20 @@ def observe(kind: str, loop: str, server: RedisServer, seconds: float) -> Outcom
     admin = redis.Redis(port=server.port)
     samples: list[Sample] = []
     with subject(kind, loop, server.url, samples), publishing(admin):
-        wait(lambda: samples and samples[-1].heard, "the subject hears nothing")
+        wait(lambda: samples and samples[-1].last_message, "the subject hears nothing")
         time.sleep(BEFORE_SECONDS)
         [cut_off] = [client for client in admin.client_list("pubsub") if client["laddr"] != client["addr"]]
         began = time.monotonic()
         blackhole(int(cut_off["addr"].rpartition(":")[2]))
         # And Redis, or whoever took its place, forgets it.
         admin.client_kill_filter(_id=cut_off["id"])
-        while time.monotonic() < began + seconds and samples[-1].rss - samples[0].rss < MOST_GROWTH:
+        while time.monotonic() < began + seconds and samples[-1].rss - samples[0].rss < MAX_GROWTH:
             time.sleep(SAMPLE_SECONDS)
     admin.close()
-    return judge(samples, began)
+    return evaluate(samples, began)
 
 
-def judge(samples: Sequence[Sample], began: float) -> Outcome:
+def evaluate(samples: Sequence[Sample], began: float) -> Outcome:
     before = [sample for sample in samples if began - 2 < sample.at < began]
     after = [sample for sample in samples if sample.at >= began]
     usual = (before[-1].ticks - before[0].ticks) / (before[-1].at - before[0].at)
@@ -165,11 +167,11 @@ def judge(samples: Sequence[Sample], began: float) -> Outcome:
         if two is not None
     ]
     # What was on its way at that moment still comes.
-    heard = [sample.heard - began for sample in after if sample.heard > began + 0.5]
+    again = [sample.last_message - began for sample in after if sample.last_message > began + 0.5]
     gaps = [sample.gap - began for sample in after if sample.gap > began]
     return Outcome(
         resync=gaps[0] if gaps else None,
-        heard=heard[0] if heard else None,
+        last_message=again[0] if again else None,
         cpu=max(cpu for cpu, _ in rates),
         growth=max(sample.rss for sample in after) - before[-1].rss,
         ticks=min(ticks for _, ticks in rates) / usual,

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .history import Heard, History, Log, Row, Truth, Write
+from .history import Event, FinalState, History, ReaderLog, Row, Write
 
-MOST_EXAMPLES = 3
+MAX_EXAMPLES = 3
 
 
 @dataclass
@@ -30,13 +30,13 @@ class Verdict:
     def ok(self) -> bool:
         return not self.faults
 
-    def blame(self, kind: str, what: str) -> None:
+    def add_fault(self, kind: str, what: str) -> None:
         self.faults[kind] += 1
         shown = self.examples.setdefault(kind, [])
-        if len(shown) < MOST_EXAMPLES:
+        if len(shown) < MAX_EXAMPLES:
             shown.append(what)
 
-    def stale(
+    def staleness_percentile(
         self,
         since: float = 0.0,
         until: float = float("inf"),
@@ -53,7 +53,7 @@ class Verdict:
             share,
         )
 
-    def recovery(self, since: float = 0.0, share: float = 0.99) -> float:
+    def recovery_percentile(self, since: float = 0.0, share: float = 0.99) -> float:
         return percentile((seconds for at, seconds in self.recoveries if at >= since), share)
 
     def __str__(self) -> str:
@@ -68,51 +68,59 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def check(history: History, truth: Truth) -> Verdict:
+def check(history: History, final_state: FinalState) -> Verdict:
     """Judge a history whose load is over and whose readers have had time to settle."""
     verdict = Verdict()
-    added = _check_writes(history.writes, truth, verdict)
+    added = _check_writes(history.writes, final_state, verdict)
     living: dict[int, dict[int, bool]] = {}
-    for pk, row in truth.rows.items():
+    for pk, row in final_state.rows.items():
         if not row.removed:
             living.setdefault(row.user, {})[pk] = row.is_read
     for log in history.logs:
         reader = _Reader(log, verdict)
-        for event in log.heard:
-            reader.take(event)
+        for event in log.events:
+            reader.apply_event(event)
         reader.end()
         if log.left:
             continue
-        _check_end(reader, living.get(log.user, {}), truth, verdict)
-        _check_hearing(reader, added.get(log.user, {}), truth, verdict)
+        _check_end(reader, living.get(log.user, {}), final_state, verdict)
+        _check_arrival(reader, added.get(log.user, {}), final_state, verdict)
     return verdict
 
 
 # --- The writes ---------------------------------------------------------------------------------------------------
 
 
-def _check_writes(writes: Collection[Write], truth: Truth, verdict: Verdict) -> dict[int, dict[int, float]]:
+def _check_writes(
+    writes: Collection[Write], final_state: FinalState, verdict: Verdict
+) -> dict[int, dict[int, float]]:
     """Check that the database has what it acknowledged. Returns when each row of each user was acknowledged."""
-    by_message = {(row.user, row.message): pk for pk, row in truth.rows.items() if row.message is not None}
+    by_message = {
+        (row.user, row.message): pk for pk, row in final_state.rows.items() if row.message is not None
+    }
     # SQLite gives the id of a row that was rolled back to the next one.
-    there = {pk for write in writes if write.outcome != "undone" and not write.by_message for pk in write.ids}
+    there = {
+        pk for write in writes if write.outcome != "rolled_back" and not write.by_message for pk in write.ids
+    }
     added: dict[int, dict[int, float]] = {}
     last: dict[int, Write] = {}
     for write in sorted(writes, key=lambda write: write.began):
         ids = [by_message.get((write.user, pk), 0) for pk in write.ids] if write.by_message else write.ids
-        if write.outcome == "undone":
+        if write.outcome == "rolled_back":
             if write.change == "added":
-                for pk in (truth.rows.keys() & set(ids)) - there:
-                    verdict.blame("phantom", f"row {pk} was rolled back, and is there")
+                for pk in (final_state.rows.keys() & set(ids)) - there:
+                    verdict.add_fault("phantom", f"row {pk} was rolled back, and is there")
             continue
         last |= dict.fromkeys(ids, write)
         if write.outcome == "ok" and write.change == "added":
             added.setdefault(write.user, {}).update(dict.fromkeys(ids, write.ended))
     for pk, write in last.items():
-        found = truth.rows.get(pk)
+        found = final_state.rows.get(pk)
         if write.outcome == "ok" and (found is None or not _agrees(write, found)):
-            verdict.blame("lost by the database", f"row {pk} is {found} after {write}")
-    return {user: {pk: at for pk, at in rows.items() if pk in truth.rows} for user, rows in added.items()}
+            verdict.add_fault("lost by the database", f"row {pk} is {found} after {write}")
+    return {
+        user: {pk: at for pk, at in rows.items() if pk in final_state.rows} for user, rows in added.items()
+    }
 
 
 def _agrees(write: Write, row: Row) -> bool:
@@ -133,11 +141,11 @@ def _agrees(write: Write, row: Row) -> bool:
 class _Reader:
     """Applies what a reader heard, by the contract's rules, and blames what breaks them."""
 
-    def __init__(self, log: Log, verdict: Verdict) -> None:
+    def __init__(self, log: ReaderLog, verdict: Verdict) -> None:
         self.log, self.verdict = log, verdict
         self.items: dict[int, bool] = {}
         self.revision = self.unread_count = 0
-        self.first_heard: dict[int, float] = {}
+        self.first_seen: dict[int, float] = {}
         # From when to when it was live.
         self.live: list[tuple[float, float]] = []
         self._live_since: float | None = None
@@ -147,10 +155,10 @@ class _Reader:
         # After a reset the list is newer than its revision: until the next synced the count is not compared.
         self._exact = True
 
-    def blame(self, kind: str, what: str) -> None:
-        self.verdict.blame(kind, f"{self.log.name}: {what}")
+    def add_fault(self, kind: str, what: str) -> None:
+        self.verdict.add_fault(kind, f"{self.log.name}: {what}")
 
-    def take(self, event: Heard) -> None:
+    def apply_event(self, event: Event) -> None:
         match event.kind:
             case "attempt":
                 if self._attempt is None:
@@ -189,32 +197,32 @@ class _Reader:
     def end(self) -> None:
         self._pause(float("inf"))
 
-    def _replayed(self, event: Heard) -> None:
+    def _replayed(self, event: Event) -> None:
         self._caught_up = False
         if event.revision <= self.revision:
-            self.blame("out of order", f"replay of {event.revision} after {self.revision}")
+            self.add_fault("out of order", f"replay of {event.revision} after {self.revision}")
         self._apply(event)
 
-    def _pushed(self, event: Heard) -> None:
+    def _pushed(self, event: Event) -> None:
         if not self._caught_up:
-            self.blame("out of order", f"a live frame before synced: {event}")
+            self.add_fault("out of order", f"a live frame before synced: {event}")
         if event.revision != self.revision + 1:
-            self.blame("out of order", f"live {event.revision} after {self.revision}")
+            self.add_fault("out of order", f"live {event.revision} after {self.revision}")
         if self._exact:
             for pk in event.added.keys() & self.items.keys():
-                self.blame("doubled", f"row {pk} was told as new twice")
+                self.add_fault("doubled", f"row {pk} was told as new twice")
         self._apply(event)
         self._check_badge(event)
 
-    def _synced(self, event: Heard) -> None:
+    def _synced(self, event: Event) -> None:
         if event.revision < self.revision:
-            self.blame("out of order", f"synced {event.revision} after {self.revision}")
+            self.add_fault("out of order", f"synced {event.revision} after {self.revision}")
         self._exact = self._caught_up = True
         self.revision, self.unread_count = event.revision, event.unread_count
         self._check_badge(event)
         self._go_on(event.at)
 
-    def _apply(self, event: Heard) -> None:
+    def _apply(self, event: Event) -> None:
         self._note(event)
         self.items.update(event.added)
         self.items.update({pk: True for pk in event.read if pk in self.items})
@@ -223,48 +231,54 @@ class _Reader:
             self.items.pop(pk, None)
         self.revision, self.unread_count = event.revision, event.unread_count
 
-    def _note(self, event: Heard) -> None:
+    def _note(self, event: Event) -> None:
         for pk in (*event.added, *event.removed):
-            self.first_heard.setdefault(pk, event.at)
+            self.first_seen.setdefault(pk, event.at)
 
-    def _check_badge(self, event: Heard) -> None:
+    def _check_badge(self, event: Event) -> None:
         unread = sum(not is_read for is_read in self.items.values())
         wrong = self._exact and event.unread_count != unread
         if wrong:
-            self.blame(
+            self.add_fault(
                 "wrong badge", f"{event.unread_count} at revision {event.revision}, {unread} are unread"
             )
 
 
-def _check_end(reader: _Reader, living: Mapping[int, bool], truth: Truth, verdict: Verdict) -> None:
+def _check_end(
+    reader: _Reader, living: Mapping[int, bool], final_state: FinalState, verdict: Verdict
+) -> None:
     """The copy that a reader ended with is what a fresh read would give."""
     missing = living.keys() - reader.items.keys()
     for pk in missing:
-        reader.blame("missing", f"row {pk}")
+        reader.add_fault("missing", f"row {pk}")
     for pk in reader.items.keys() - living.keys():
-        reader.blame("phantom" if pk not in truth.rows else "missing", f"row {pk} is shown, and is no more")
+        reader.add_fault(
+            "phantom" if pk not in final_state.rows else "missing", f"row {pk} is shown, and is no more"
+        )
     for pk in living.keys() & reader.items.keys():
         if reader.items[pk] != living[pk]:
-            reader.blame("missing", f"row {pk} is shown as {'read' if reader.items[pk] else 'unread'}")
-    revision, unread_count = truth.inboxes.get(reader.log.user, (0, 0))
+            reader.add_fault("missing", f"row {pk} is shown as {'read' if reader.items[pk] else 'unread'}")
+    revision, unread_count = final_state.inboxes.get(reader.log.user, (0, 0))
     if not missing and (reader.revision, reader.unread_count) != (revision, unread_count):
-        reader.blame(
+        reader.add_fault(
             "wrong badge",
             f"{reader.unread_count} at revision {reader.revision}, true is {unread_count} at {revision}",
         )
-    for pk in reader.first_heard.keys() - truth.rows.keys():
-        reader.blame("phantom", f"row {pk} was told, and never committed")
+    for pk in reader.first_seen.keys() - final_state.rows.keys():
+        reader.add_fault("phantom", f"row {pk} was told, and never committed")
 
 
-def _check_hearing(reader: _Reader, added: Mapping[int, float], truth: Truth, verdict: Verdict) -> None:
+def _check_arrival(
+    reader: _Reader, added: Mapping[int, float], final_state: FinalState, verdict: Verdict
+) -> None:
     """Every acknowledged row was heard of; how long it took those who were live."""
     for pk, at in added.items():
         verdict.expected += 1
-        first = reader.first_heard.get(pk)
+        first = reader.first_seen.get(pk)
         if first is None:
-            if not truth.rows[pk].removed:
+            if not final_state.rows[pk].removed:
                 continue  # counted already: it is missing in the end
             if reader.live and reader.live[0][0] <= at:
-                reader.blame("missing", f"row {pk} was made and removed, and never told")
+                reader.add_fault("missing", f"row {pk} was made and removed, and never told")
         elif any(since <= at and first <= until for since, until in reader.live):
             verdict.staleness.append((at, max(0.0, first - at), reader.log.user))

@@ -11,21 +11,22 @@ import httpx
 
 from tests.live.client import CSRF
 
-from . import wire
-from .history import Heard, Log, heard
+from . import raw_websocket
+from .history import Event, ReaderLog, frame_event
+from .raw_websocket import RawWebSocket
 
 FIRST_RETRY_SECONDS = 5.0
-LONGEST_RETRY_SECONDS = 10.0
+MAX_RETRY_SECONDS = 10.0
 # Codes from here on tell a client to stay away.
-FATAL = 4500
-MOST_HANDSHAKES = 100
+FIRST_FATAL_CODE = 4500
+MAX_CONCURRENT_HANDSHAKES = 100
 
 
 class Reader:
     """One page. It begins with an empty inbox (`since=0`), so that what it was told is all that it knows."""
 
     def __init__(
-        self, log: Log, session: str, ports: Callable[[], Sequence[int]], rng: random.Random
+        self, log: ReaderLog, session: str, ports: Callable[[], Sequence[int]], rng: random.Random
     ) -> None:
         self.log = log
         self.revision = 0
@@ -33,7 +34,7 @@ class Reader:
         self.live = False
         # How often a handshake was answered with something other than 101.
         self.refused = 0
-        self.wire: wire.Wire | None = None
+        self.socket: RawWebSocket | None = None
         # Where a load balancer would send it. A refused connect goes to the next one, as there.
         self.ports = ports
         self.retry_seconds = FIRST_RETRY_SECONDS
@@ -50,7 +51,7 @@ class Reader:
     @property
     def port(self) -> int:
         """Where its socket is; 0 if it has none."""
-        return self._port if self.wire is not None else 0
+        return self._port if self.socket is not None else 0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -60,32 +61,32 @@ class Reader:
         self._stopping = self.log.left = True
         if self._task is None:
             return
-        if self.wire is not None:
-            self.wire.close()
+        if self.socket is not None:
+            self.socket.close()
             await asyncio.wait({self._task}, timeout=2)
         self._task.cancel()
         await asyncio.wait({self._task})
-        if self.wire is not None:
-            self.wire.transport.abort()
-            self.wire = None
+        if self.socket is not None:
+            self.socket.transport.abort()
+            self.socket = None
         if not self._task.cancelled():
             self._task.result()
 
     async def _run(self) -> None:
         failures = 0
         while not self._stopping:
-            self._note("attempt")
+            self._record("attempt")
             if await self._connect():
                 failures = 0
-                assert self.wire is not None
-                code = await self.wire.closed
-                self.wire, self.live = None, False
-                self._note("closed", code)
-                if code >= FATAL:
+                assert self.socket is not None
+                code = await self.socket.closed
+                self.socket, self.live = None, False
+                self._record("closed", code)
+                if code >= FIRST_FATAL_CODE:
                     return
             if not self._stopping:
                 # Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
-                most = min(LONGEST_RETRY_SECONDS, self.retry_seconds * 2**failures)
+                most = min(MAX_RETRY_SECONDS, self.retry_seconds * 2**failures)
                 await asyncio.sleep(self._random.uniform(0, most))
             failures += 1
 
@@ -96,24 +97,24 @@ class Reader:
         for port in ports:
             try:
                 async with _handshakes():
-                    self.wire = await wire.connect(port, self._session, query, self._take)
+                    self.socket = await raw_websocket.connect(port, self._session, query, self._on_text)
             except (OSError, TimeoutError) as error:
-                self.refused += isinstance(error, wire.Refused)
+                self.refused += isinstance(error, raw_websocket.HandshakeRefused)
                 continue
             self._port = port
-            self._note("open", port)
+            self._record("open", port)
             return True
         return False
 
-    def _note(self, kind: str, number: int = 0) -> None:
-        self.log.heard.append(Heard(time.monotonic(), kind, number=number))
+    def _record(self, kind: str, number: int = 0) -> None:
+        self.log.events.append(Event(time.monotonic(), kind, number=number))
 
-    def _take(self, text: bytes) -> None:
+    def _on_text(self, text: bytes) -> None:
         frame = json.loads(text)
         kind = frame["type"]
         if kind not in ("hello", "inbox", "synced", "reset", "presence"):
             return
-        self.log.heard.append(heard(frame, time.monotonic()))
+        self.log.events.append(frame_event(frame, time.monotonic()))
         if kind == "hello":
             self.epoch = frame["epoch"]
         elif kind in ("inbox", "synced"):
@@ -138,13 +139,13 @@ class Reader:
                     before = f"&before={page['next']}" if page["next"] else None
         except httpx.HTTPError:
             # Without the list it knows nothing: it begins anew.
-            self._note("forgot")
+            self._record("forgot")
             self.revision, self.epoch = 0, ""
-            if self.wire is not None:
-                self.wire.reset()
+            if self.socket is not None:
+                self.socket.reset()
         else:
-            self.log.heard.append(Heard(time.monotonic(), "list", added=items))
-            self.live = self.wire is not None
+            self.log.events.append(Event(time.monotonic(), "list", added=items))
+            self.live = self.socket is not None
 
 
 _limits: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
@@ -153,7 +154,7 @@ _limits: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 def _handshakes() -> contextlib.AbstractAsyncContextManager[None]:
     """So many at once: this process has two cores to share with the servers."""
     loop = asyncio.get_running_loop()
-    return _limits.setdefault(loop, asyncio.Semaphore(MOST_HANDSHAKES))
+    return _limits.setdefault(loop, asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES))
 
 
 async def until(condition: Callable[[], bool], seconds: float, what: str = "", pause: float = 0.05) -> float:

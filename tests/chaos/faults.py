@@ -67,7 +67,7 @@ for user in users:
 """
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """A process and all its descendants."""
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -85,7 +85,7 @@ def family(pid: int) -> list[int]:
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
     """Stop a process and its descendants, as a host that hangs does: connections stay, nothing answers."""
-    stopped = family(pid)
+    stopped = process_tree(pid)
     for member in stopped:
         _signal(member, signal.SIGSTOP)
     try:

@@ -6,8 +6,8 @@ That clock is the same in all processes of a machine, so a writer's times can be
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# ok: COMMIT returned. undone: it was rolled back on purpose. unknown: an error or a dead process came in between.
-Outcome = Literal["ok", "undone", "unknown"]
+# ok: COMMIT returned. rolled_back: rolled back on purpose. unknown: an error or a dead process came in between.
+Outcome = Literal["ok", "rolled_back", "unknown"]
 Change = Literal["added", "read", "unread", "removed"]
 
 
@@ -26,7 +26,7 @@ class Write:
 
 
 @dataclass(slots=True)
-class Heard:
+class Event:
     """One thing that happened to a reader, in its order."""
 
     at: float
@@ -46,12 +46,12 @@ class Heard:
 
 
 @dataclass(slots=True)
-class Log:
+class ReaderLog:
     """What one reader heard, from an empty copy of the inbox on."""
 
     name: str
     user: int
-    heard: list[Heard] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     # Gone for good before the end: what it was told has to be right, but not complete.
     left: bool = False
 
@@ -67,7 +67,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Truth:
+class FinalState:
     """The database when everything is over."""
 
     rows: dict[int, Row]
@@ -81,7 +81,7 @@ class Truth:
 @dataclass(slots=True)
 class History:
     writes: list[Write] = field(default_factory=list)
-    logs: list[Log] = field(default_factory=list)
+    logs: list[ReaderLog] = field(default_factory=list)
     # Seconds that each acknowledged save took.
     saves: list[tuple[float, float]] = field(default_factory=list)
 
@@ -89,9 +89,9 @@ class History:
         return sum(len(write.ids) for write in self.writes if write.outcome == "ok")
 
 
-def heard(frame: dict[str, Any], at: float) -> Heard:
+def frame_event(frame: dict[str, Any], at: float) -> Event:
     """A frame of the socket as it is kept."""
-    return Heard(
+    return Event(
         at,
         frame["type"],
         frame.get("revision", 0),

@@ -13,7 +13,7 @@ BEGIN, END = "<!-- make chaos writes from here -->", "<!-- to here -->"
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Finished:
     scenario: Scenario
     result: Result
     seconds: float
@@ -24,13 +24,13 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
 
 
-def table(played: Sequence[Played], *, clients: int, seed: int, seconds: float) -> str:
+def table(finished: Sequence[Finished], *, clients: int, seed: int, seconds: float) -> str:
     """The run as Markdown."""
     today = datetime.datetime.now(datetime.UTC).date()
-    met = sum(one.result.met for one in played)
+    met = sum(one.result.met for one in finished)
     head = (
         f"Run on {today}: {machine()}; clients and servers share it. {clients} clients, seed {seed},"
-        f" {seconds / 60:.0f} minutes. **{met} of {len(played)} met.**"
+        f" {seconds / 60:.0f} minutes. **{met} of {len(finished)} met.**"
     )
     lines = [
         head,
@@ -38,7 +38,7 @@ def table(played: Sequence[Played], *, clients: int, seed: int, seconds: float) 
         "| test | how | demand | figure | verdict | s |",
         "|---|---|---|---|---|---|",
     ]
-    for one in played:
+    for one in finished:
         cells = (one.scenario.name, one.scenario.how, one.scenario.demand, one.result.figure)
         shown = " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
         verdict = str(one.result) if one.result.met else f"**{one.result}**"

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .stage import Stage
+from .run import Run
 
 
 @dataclass(slots=True)
@@ -21,7 +21,8 @@ class Result:
         return "met" if self.met else "NOT met"
 
 
-Play = Callable[[Stage], Awaitable[Result]]
+ScenarioFunction = Callable[[Run], Awaitable[Result]]
+Decorator = Callable[[ScenarioFunction], ScenarioFunction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +30,21 @@ class Scenario:
     name: str
     how: str
     demand: str
-    play: Play
+    run: ScenarioFunction
     needs_root: bool = False
 
 
 scenarios: dict[str, Scenario] = {}
 
 
-def scenario(name: str, *, how: str, demand: str, needs_root: bool = False) -> Callable[[Play], Play]:
+def scenario(name: str, *, how: str, demand: str, needs_root: bool = False) -> Decorator:
     """Enter a function among the tests, under the plan's name for it."""
 
-    def enter(play: Play) -> Play:
-        scenarios[name] = Scenario(name, how, demand, play, needs_root)
-        return play
+    def register(function: ScenarioFunction) -> ScenarioFunction:
+        scenarios[name] = Scenario(name, how, demand, function, needs_root)
+        return function
 
-    return enter
+    return register
 
 
 def ms(seconds: float) -> str:

@@ -37,9 +37,9 @@ class TutorialConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
         await self.set_online(True)
-        await self.say(type="hello", epoch="x", revision=0, unread_count=0)
+        await self.send_frame(type="hello", epoch="x", revision=0, unread_count=0)
         # The page reads its list now, after the group was joined.
-        await self.say(type="reset", revision=0, unread_count=0)
+        await self.send_frame(type="reset", revision=0, unread_count=0)
 
     async def disconnect(self, code: int) -> None:
         await self.set_online(False)
@@ -47,7 +47,7 @@ class TutorialConsumer(AsyncWebsocketConsumer):
 
     async def notification(self, event: dict[str, Any]) -> None:
         self.revision += 1
-        await self.say(
+        await self.send_frame(
             type="inbox",
             revision=self.revision,
             unread_count=event["unread_count"],
@@ -55,7 +55,7 @@ class TutorialConsumer(AsyncWebsocketConsumer):
             added=[event["row"]],
         )
 
-    async def say(self, **frame: Any) -> None:
+    async def send_frame(self, **frame: Any) -> None:
         await self.send(json.dumps(frame))
 
     @database_sync_to_async

@@ -16,7 +16,7 @@ import django
 Line = dict[str, Any]
 
 
-class Undo(Exception):
+class Rollback(Exception):
     """Raised to roll a transaction back."""
 
 
@@ -24,19 +24,19 @@ class Writer:
     """One thread. It changes only rows that it made itself, so that the last change of each is known."""
 
     def __init__(
-        self, config: dict[str, Any], number: int, over: threading.Event, printing: threading.Lock
+        self, config: dict[str, Any], number: int, stopping: threading.Event, printing: threading.Lock
     ) -> None:
         self.random = random.Random(f"{config['seed']}-{number}")
         self.users: list[int] = config["users"]
         self.pause: float = config["threads"] / config["rate"]
-        self.longest: float = config["longest"]
+        self.max_seconds: float = config["max_seconds"]
         self.changes: bool = config["changes"]
-        self.over, self.printing = over, printing
-        self.mine: list[tuple[int, int]] = []
+        self.stopping, self.printing = stopping, printing
+        self.own_rows: list[tuple[int, int]] = []
 
     def run(self) -> None:
         due = time.monotonic()
-        while not self.over.wait(max(0.0, due - time.monotonic())):
+        while not self.stopping.wait(max(0.0, due - time.monotonic())):
             # A writer that was held up doesn't catch up in one burst.
             due = max(due + self.random.uniform(0.5, 1.5) * self.pause, time.monotonic() - 1)
             self.write()
@@ -50,37 +50,37 @@ class Writer:
             with transaction.atomic():
                 for _ in range(self.random.choice((1, 1, 1, 2, 3))):
                     lines += self.change()
-                if self.longest and self.random.random() < 0.3:
-                    time.sleep(self.random.random() * self.longest)
+                if self.max_seconds and self.random.random() < 0.3:
+                    time.sleep(self.random.random() * self.max_seconds)
                 if self.random.random() < 0.1:
-                    raise Undo
-        except Undo:
-            outcome = "undone"
+                    raise Rollback
+        except Rollback:
+            outcome = "rolled_back"
         except Error as error:
             outcome = "unknown"
             connection.close()
-            self.say([{"error": str(error)[:200]}])
+            self.print_lines([{"error": str(error)[:200]}])
         ended = time.monotonic()
-        self.say([line | {"outcome": outcome, "began": began, "ended": ended} for line in lines])
+        self.print_lines([line | {"outcome": outcome, "began": began, "ended": ended} for line in lines])
         if outcome == "ok":
             for line in lines:
                 if line["change"] == "added":
-                    self.mine += [(line["user"], pk) for pk in line["ids"]]
-            del self.mine[:-500]
+                    self.own_rows += [(line["user"], pk) for pk in line["ids"]]
+            del self.own_rows[:-500]
         else:
             touched = {pk for line in lines for pk in line["ids"]}
             if outcome == "unknown":
-                self.mine = [pair for pair in self.mine if pair[1] not in touched]
+                self.own_rows = [pair for pair in self.own_rows if pair[1] not in touched]
 
     def change(self) -> list[Line]:
         from messaging import notifications
 
         chance = self.random.random()
-        if chance < 0.6 or not self.mine or not self.changes:
+        if chance < 0.6 or not self.own_rows or not self.changes:
             users = self.random.sample(self.users, min(len(self.users), self.random.choice((1, 1, 1, 2, 5))))
             rows = notifications.notify_many(users, "announcement", "Chaos")
             return [{"user": row.user_id, "change": "added", "ids": [row.pk]} for row in rows]
-        user, pk = self.random.choice(self.mine)
+        user, pk = self.random.choice(self.own_rows)
         name, work = self.random.choice(
             [
                 ("read", notifications.mark_read),
@@ -90,7 +90,7 @@ class Writer:
         )
         return [{"user": user, "change": name, "ids": ids}] if (ids := work(user, [pk])) else []
 
-    def say(self, lines: list[Line]) -> None:
+    def print_lines(self, lines: list[Line]) -> None:
         with self.printing:
             for line in lines:
                 sys.stdout.write(json.dumps(line) + "\n")
@@ -100,15 +100,15 @@ class Writer:
 def main() -> None:
     django.setup()
     config = json.loads(sys.argv[1])
-    over, printing = threading.Event(), threading.Lock()
-    writers = [Writer(config, number, over, printing) for number in range(config["threads"])]
+    stopping, printing = threading.Event(), threading.Lock()
+    writers = [Writer(config, number, stopping, printing) for number in range(config["threads"])]
     threads = [threading.Thread(target=writer.run) for writer in writers]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for thread in threads:
         thread.start()
     sys.stdin.read()
-    over.set()
+    stopping.set()
     for thread in threads:
         thread.join()
 

@@ -100,13 +100,13 @@ class OrmWriter:
         rate: float,
         seed: str,
         threads: int = 2,
-        longest: float = 0.05,
+        max_seconds: float = 0.05,
         changes: bool = True,
     ) -> None:
         self.history = history
         self.errors: list[str] = []
         config = {"users": list(users), "rate": rate, "seed": seed, "threads": threads}
-        config |= {"longest": longest, "changes": changes}
+        config |= {"max_seconds": max_seconds, "changes": changes}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.writer_process", json.dumps(config)],
             cwd=ROOT,
@@ -149,12 +149,12 @@ class OrmWriter:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
         try:
             while line := await reader.readline():
-                self._take(line)
+                self._on_line(line)
         finally:
             transport.close()
             self._ready.set()
 
-    def _take(self, line: bytes) -> None:
+    def _on_line(self, line: bytes) -> None:
         if line == b"ready\n":
             self._ready.set()
             return

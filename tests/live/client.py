@@ -196,7 +196,7 @@ class Tab:
         self.inbox = Inbox()
         self.frames: list[dict[str, Any]] = []
         # How often each notification was in `added`, over all connections.
-        self.told: Counter[int] = Counter()
+        self.times_added: Counter[int] = Counter()
         self.resets = 0
         # What is known of people, by user id, and every change of it that had a higher version.
         self.people: dict[int, dict[str, Any]] = {}
@@ -268,11 +268,11 @@ class Tab:
         assert self._socket is not None
         return self._socket.transport
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         """Stop reading, a few frames later. (What the network holds is read until then.)"""
         self._reading.clear()
 
-    def go_on(self) -> None:
+    def resume_reading(self) -> None:
         self._reading.set()
 
     async def send(self, **command: Any) -> None:
@@ -298,7 +298,7 @@ class Tab:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
 
-    async def shows(
+    async def until_shows(
         self, *, unread: int | None = None, messages: int | None = None, seconds: float = 20
     ) -> None:
         """Wait until the badge and the number of messages told are these."""
@@ -308,10 +308,10 @@ class Tab:
             f"badge {unread}, {messages} messages",
         )
 
-    async def reach(self, revision: int, seconds: float = 20) -> None:
+    async def until_revision(self, revision: int, seconds: float = 20) -> None:
         await self.until(lambda tab: tab.inbox.revision >= revision, seconds, f"revision {revision}")
 
-    async def closed(self, seconds: float = 20) -> int | None:
+    async def until_closed(self, seconds: float = 20) -> int | None:
         """Wait for the end of the socket; returns the close code."""
         assert self._reader is not None
         done, _ = await asyncio.wait({self._reader}, timeout=seconds)
@@ -329,7 +329,7 @@ class Tab:
     def is_open(self) -> bool:
         return self._reader is not None and not self._reader.done()
 
-    async def agree(self, seconds: float = 20) -> "Inbox":
+    async def until_consistent(self, seconds: float = 20) -> "Inbox":
         """Wait until nothing is on its way any more, and check that the page shows what a fresh read would.
 
         A list's items may be newer than its revision: only what two readings in a row say is compared.
@@ -338,7 +338,7 @@ class Tab:
         before = await self.person.inbox()
         while True:
             fresh = await self.person.inbox()
-            await self.reach(fresh.revision)
+            await self.until_revision(fresh.revision)
             if before == fresh and self.inbox.revision == fresh.revision:
                 assert self.inbox == fresh, f"{self.inbox} is shown, {fresh} is true"
                 assert fresh.unread_count == fresh.unread
@@ -442,7 +442,7 @@ class Tab:
             assert len(touched) <= 100
         self._cursor = frame["revision"]
         if frame["replayed"] or frame["revision"] > self.inbox.revision:
-            self.told.update(item["id"] for item in lists[0])
+            self.times_added.update(item["id"] for item in lists[0])
             self.inbox.apply(frame)
             self._check_count(frame, not frame["replayed"])
 

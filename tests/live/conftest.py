@@ -1,4 +1,4 @@
-"""A world for each test: a database with people in it, a layer of its own, and the server processes that share them."""
+"""One deployment a test: a database with users, a channel layer, and the server processes that share them."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .client import Person
-from .servers import Database, Server, Shell, base_environment, faults, manage
+from .servers import Database, Server, Shell, base_environment, find_faults, manage
 
 SERVER_DATABASE = os.environ.get("DATABASE_URL", "")
 ON_POSTGRESQL = SERVER_DATABASE.startswith("postgres")
@@ -23,12 +23,12 @@ collect_ignore_glob = [] if ON_POSTGRESQL and WITH_REDIS else ["test_*_services.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # The sweep may be the first to bring what a busy machine pushes late. Where the push is meant, there is no sweep.
-UNSWEPT = {"REALTIME_SWEEP_SECONDS": "3600"}
+NO_SWEEP = {"REALTIME_SWEEP_SECONDS": "3600"}
 
 BOOKKEEPING = ("messaging_message", "messaging_notification", "messaging_inbox", "messaging_contact")
 
 
-class World:
+class Deployment:
     """A database, a channel layer, servers, and people with a login: each test's own."""
 
     def __init__(self, database: Database, folder: Path, environment: dict[str, str]) -> None:
@@ -41,7 +41,7 @@ class World:
         self._persons: list[Person] = []
         self._logs: dict[Path, int] = {}
         # Faults that a test brings about on purpose: what stands in such a record of the log.
-        self.excused: tuple[str, ...] = ()
+        self.expected_faults: tuple[str, ...] = ()
 
     # --- Processes ----------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class World:
     def people(self, server: Server, count: int) -> list[Person]:
         return [self.person(server) for _ in range(count)]
 
-    def elsewhere(self, person: Person, server: Server) -> Person:
+    def at_server(self, person: Person, server: Server) -> Person:
         """The same person with the same login at another server."""
         return self._at(server, id=person.id, username=person.username, session=person.session)
 
@@ -90,7 +90,7 @@ class World:
         """One of the people, always the same one."""
         return self._at(server, **self.database.people[number])
 
-    def nobody(self, server: Server) -> Person:
+    def anonymous(self, server: Server) -> Person:
         return self._at(server)
 
     def _at(self, server: Server, **account: Any) -> Person:
@@ -104,7 +104,7 @@ class World:
 
     # --- The end ------------------------------------------------------------------------------------------
 
-    async def leave(self) -> None:
+    async def finish(self) -> None:
         """Close every socket and check the logs."""
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.check_logs)
@@ -113,7 +113,7 @@ class World:
         self._persons.clear()
 
     def check_logs(self) -> None:
-        found = faults(self._logs.items(), self.excused)
+        found = find_faults(self._logs.items(), self.expected_faults)
         self._logs = {path: path.stat().st_size for path in self._logs}
         assert not found, f"a server logged a fault: {found}"
 
@@ -126,7 +126,7 @@ class World:
                 stack.callback(shell.kill)
 
 
-class Worlds:
+class DeploymentFactory:
     """Makes them, from one template."""
 
     def __init__(self, folder: Path) -> None:
@@ -135,11 +135,11 @@ class Worlds:
         self.template = Database.template(folder, SERVER_DATABASE if ON_POSTGRESQL else "", self.environment)
         self._count = 0
 
-    def make(self, **environment: str) -> World:
+    def make(self, **environment: str) -> Deployment:
         self._count += 1
-        # Ids of users are the same in every database: without a prefix of its own one world would hear the others.
+        # Ids of users are the same in every database: without a prefix of its own one deployment would hear the others.
         prefix = f"live{os.getpid()}-{self._count}"
-        return World(
+        return Deployment(
             self.template.copy(self.folder),
             self.folder,
             {**self.environment, "REALTIME_PREFIX": prefix, **environment},
@@ -150,27 +150,27 @@ class Worlds:
 
 
 @pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    made = Worlds(tmp_path_factory.mktemp("live"))
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentFactory]:
+    made = DeploymentFactory(tmp_path_factory.mktemp("live"))
     yield made
     made.close()
 
 
 @pytest.fixture
-async def world(worlds: Worlds) -> AsyncIterator[World]:
-    """A world without servers yet: for tests that stop or kill what they start."""
-    made = worlds.make()
+async def deployment(deployments: DeploymentFactory) -> AsyncIterator[Deployment]:
+    """A deployment without servers yet: for tests that stop or kill what they start."""
+    made = deployments.make()
     try:
         yield made
-        await made.leave()
+        await made.finish()
     finally:
         made.close()
 
 
 @contextlib.contextmanager
-def served(worlds: Worlds, **environment: str) -> Iterator[World]:
-    """A world with one server, for many tests."""
-    made = worlds.make()
+def served(deployments: DeploymentFactory, **environment: str) -> Iterator[Deployment]:
+    """A deployment with one server, for many tests."""
+    made = deployments.make()
     try:
         made.prepare(**environment).start()
         yield made
@@ -181,32 +181,32 @@ def served(worlds: Worlds, **environment: str) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def shared_world(worlds: Worlds) -> Iterator[World]:
-    with served(worlds) as made:
+def shared_deployment(deployments: DeploymentFactory) -> Iterator[Deployment]:
+    with served(deployments) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def shared_unswept(worlds: Worlds) -> Iterator[World]:
-    with served(worlds, **UNSWEPT) as made:
+def shared_push_only(deployments: DeploymentFactory) -> Iterator[Deployment]:
+    with served(deployments, **NO_SWEEP) as made:
         yield made
 
 
 @pytest.fixture
-async def town(shared_world: World) -> AsyncIterator[World]:
-    """A world with a server that runs already: for tests that leave it as it is, and use new people."""
-    yield shared_world
-    await shared_world.leave()
+async def shared(shared_deployment: Deployment) -> AsyncIterator[Deployment]:
+    """A deployment with a server that runs already: for tests that leave it as it is, and use new people."""
+    yield shared_deployment
+    await shared_deployment.finish()
 
 
 @pytest.fixture
-async def unswept(shared_unswept: World) -> AsyncIterator[World]:
-    """As `town`, but its server compares nothing with the database: what arrives was pushed."""
-    yield shared_unswept
-    await shared_unswept.leave()
+async def push_only(shared_push_only: Deployment) -> AsyncIterator[Deployment]:
+    """As `shared`, but its server compares nothing with the database: what arrives was pushed."""
+    yield shared_push_only
+    await shared_push_only.finish()
 
 
 @pytest.fixture
-def beside(town: World, unswept: World) -> World:
+def for_external_writes(shared: Deployment, push_only: Deployment) -> Deployment:
     """For what other processes commit: Redis brings the push, but with the layer in memory only the sweep can."""
-    return unswept if WITH_REDIS else town
+    return push_only if WITH_REDIS else shared

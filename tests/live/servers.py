@@ -340,14 +340,14 @@ class Shell:
             start_new_session=True,
         )
 
-    def line(self) -> str:
+    def read_line(self) -> str:
         """The next line that it prints."""
         output: IO[str] = self._process.stdout  # type: ignore[assignment]
         line = output.readline()
         assert line, f"the shell ended with code {self._process.wait()}"
         return line.strip()
 
-    def tell(self, line: str = "") -> None:
+    def send_line(self, line: str = "") -> None:
         pipe: IO[str] = self._process.stdin  # type: ignore[assignment]
         pipe.write(f"{line}\n")
         pipe.flush()
@@ -370,14 +370,17 @@ class Shell:
                     pipe.close()
 
 
-def faults(logs: Iterable[tuple[Path, int]], excused: Iterable[str] = ()) -> str:
-    """What these logs hold, from these places on, that should not be there. `excused`: what may be in such a record."""
+def find_faults(logs: Iterable[tuple[Path, int]], expected_faults: Iterable[str] = ()) -> str:
+    """Return the records of these logs that report a fault, from these offsets on.
+
+    `expected_faults`: a record that contains one of these texts is left out.
+    """
     found: list[str] = []
     for path, start in logs:
         text = path.read_bytes()[start:].decode(errors="replace")
         found += [
             f"{path.name}:\n{record[:3000]}"
             for record in RECORDS.split(text)
-            if FAULTS.search(record) and not any(excuse in record for excuse in excused)
+            if FAULTS.search(record) and not any(excuse in record for excuse in expected_faults)
         ]
     return "\n".join(found[:5])

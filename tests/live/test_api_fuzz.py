@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from .client import CSRF, Person
-from .conftest import World, Worlds
+from .conftest import Deployment, DeploymentFactory
 from .servers import ROOT, Server
 
 # A warning of its: every answer of some call was 401 or 403.
@@ -65,8 +65,8 @@ def calls(printed: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def town(worlds: Worlds) -> Iterator[World]:
-    made = worlds.make()
+def shared(deployments: DeploymentFactory) -> Iterator[Deployment]:
+    made = deployments.make()
     try:
         # Without the limit, or most calls would be answered 429. (Sign-ins have theirs all the same.)
         server = made.prepare(API_RATE_LIMIT="False").start()
@@ -78,33 +78,33 @@ def town(worlds: Worlds) -> Iterator[World]:
 
 
 @pytest.fixture
-async def ada(town: World) -> AsyncIterator[Person]:
+async def ada(shared: Deployment) -> AsyncIterator[Person]:
     """Somebody with messages to read and notifications to mark."""
-    server = town.servers[0]
-    ada, grace = town.people(server, 2)
+    server = shared.servers[0]
+    ada, grace = shared.people(server, 2)
     for number in range(3):
         await grace.write_to(ada, f"Number {number}")
     yield ada
-    await town.leave()
+    await shared.finish()
 
 
 @pytest.mark.timeout(1_800)
-async def test_with_a_users_token_that_may_publish(town: World, ada: Person) -> None:
-    secret = (await town.manage("create_api_token", "fuzz", "--user", ada.username, "--publish")).strip()
+async def test_with_a_users_token_that_may_publish(shared: Deployment, ada: Person) -> None:
+    secret = (await shared.manage("create_api_token", "fuzz", "--user", ada.username, "--publish")).strip()
     options = [
         f"--header=Authorization: Bearer {secret}",
         # It would end the token with which the other calls are made.
         "--exclude-operation-id=sign_out_everywhere",
     ]
     printed = await asyncio.to_thread(
-        fuzz, town.servers[0], *options, examples=5, phases="coverage,fuzzing,stateful"
+        fuzz, shared.servers[0], *options, examples=5, phases="coverage,fuzzing,stateful"
     )
     assert REFUSED not in printed, "some call never got past the door"
     assert calls(printed) > 300
 
 
 @pytest.mark.timeout(1_800)
-async def test_with_a_browsers_session(town: World, ada: Person) -> None:
+async def test_with_a_browsers_session(shared: Deployment, ada: Person) -> None:
     options = [
         f"--header=Cookie: sessionid={ada.session}; csrftoken={CSRF}",
         f"--header=X-CSRFToken: {CSRF}",
@@ -115,28 +115,28 @@ async def test_with_a_browsers_session(town: World, ada: Person) -> None:
         # It would send `Authorization` headers beside the cookie, and take the answer for theirs.
         "--generation-with-security-parameters=false",
     ]
-    printed = await asyncio.to_thread(fuzz, town.servers[0], *options, examples=5, phases="fuzzing")
+    printed = await asyncio.to_thread(fuzz, shared.servers[0], *options, examples=5, phases="fuzzing")
     assert REFUSED not in printed, "some call never got past the door"
     assert calls(printed) > 40
 
 
 @pytest.mark.timeout(1_800)
-async def test_with_a_programs_token_that_may_only_publish(town: World) -> None:
-    secret = (await town.manage("create_api_token", "fuzz")).strip()
+async def test_with_a_programs_token_that_may_only_publish(shared: Deployment) -> None:
+    secret = (await shared.manage("create_api_token", "fuzz")).strip()
     header = f"--header=Authorization: Bearer {secret}"
-    printed = await asyncio.to_thread(fuzz, town.servers[0], header, examples=5, phases="fuzzing")
+    printed = await asyncio.to_thread(fuzz, shared.servers[0], header, examples=5, phases="fuzzing")
     assert calls(printed) > 40
 
 
 @pytest.mark.timeout(1_800)
-async def test_as_nobody(town: World) -> None:
-    printed = await asyncio.to_thread(fuzz, town.servers[0], examples=5, phases="fuzzing")
+async def test_as_nobody(shared: Deployment) -> None:
+    printed = await asyncio.to_thread(fuzz, shared.servers[0], examples=5, phases="fuzzing")
     assert calls(printed) > 40
 
 
-async def test_a_status_that_the_document_leaves_out_is_found(town: World, tmp_path: Path) -> None:
+async def test_a_status_that_the_document_leaves_out_is_found(shared: Deployment, tmp_path: Path) -> None:
     """Without this, the others would prove nothing."""
-    server = town.servers[0]
+    server = shared.servers[0]
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         document = (await http.get(f"{server.url}/api/v1/openapi.json")).json()
     del document["paths"]["/api/v1/presence"]["get"]["responses"]["401"]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from .client import Person, Tab
-from .conftest import World, Worlds
+from .conftest import Deployment, DeploymentFactory
 from .servers import Server
 
 MEGABYTE = 1024 * 1024
@@ -77,7 +77,7 @@ class Raw:
             [size] = struct.unpack("!Q", await self.reader.readexactly(8))
         return first & 0x0F, await self.reader.readexactly(size)
 
-    async def told(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         """The next text."""
         async with asyncio.timeout(60):
             while True:
@@ -142,24 +142,26 @@ def handshake(person: Person, *changes: tuple[str, str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def served(worlds: Worlds) -> Iterator[dict[str, World]]:
-    """One world for each kind of server."""
-    made = {kind: worlds.make(REALTIME_MAX_CONNECTIONS_PER_USER="100000") for kind in ("serve", "daphne")}
+def served(deployments: DeploymentFactory) -> Iterator[dict[str, Deployment]]:
+    """One deployment for each kind of server."""
+    made = {
+        kind: deployments.make(REALTIME_MAX_CONNECTIONS_PER_USER="100000") for kind in ("serve", "daphne")
+    }
     try:
-        for kind, world in made.items():
-            world.prepare(kind).start()
+        for kind, deployment in made.items():
+            deployment.prepare(kind).start()
         yield made
     finally:
-        for world in made.values():
-            world.close()
+        for deployment in made.values():
+            deployment.close()
 
 
 @pytest.fixture(params=["serve", "daphne"])
-async def place(request: pytest.FixtureRequest, served: dict[str, World]) -> AsyncIterator[Place]:
-    world = served[request.param]
-    server = world.servers[0]
+async def place(request: pytest.FixtureRequest, served: dict[str, Deployment]) -> AsyncIterator[Place]:
+    deployment = served[request.param]
+    server = deployment.servers[0]
     # Always the same people: there are more cases than people.
-    ada, grace = (world.account(server, number) for number in range(2))
+    ada, grace = (deployment.account(server, number) for number in range(2))
     canary = await grace.tab()
     made = Place(server, ada, canary)
     yield made
@@ -168,9 +170,9 @@ async def place(request: pytest.FixtureRequest, served: dict[str, World]) -> Asy
     # It is there, it hears what happens, and the server's log tells of nothing.
     known = len(canary.messages)
     await ada.write_to(grace)
-    await canary.shows(messages=known + 1)
+    await canary.until_shows(messages=known + 1)
     assert server.running
-    await world.leave()
+    await deployment.finish()
 
 
 # Whatever follows it, this ends the connection from the client's side, and the server answers with the same code.
@@ -266,12 +268,12 @@ async def test_a_bad_command_is_answered_and_its_socket_goes_on(place: Place, wh
     sent, expected = ANSWERED[what]
     raw = await place.raw()
     await raw.upgrade(place.person)
-    while (await raw.told())["type"] != "synced":
+    while (await raw.receive())["type"] != "synced":
         pass
     await raw.send(frame(TEXT, sent) + frame(TEXT, b'{"type":"ping","ref":"and then?"}'))
-    heard = [await raw.told()]
+    heard = [await raw.receive()]
     while heard[-1].get("ref") != "and then?":
-        heard.append(await raw.told())
+        heard.append(await raw.receive())
     assert [told["code"] for told in heard if told["type"] == "error"] == ([expected] if expected else [])
     await raw.send(GOODBYE)
     assert await raw.errors_and_end() == ([], 1000)

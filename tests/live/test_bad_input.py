@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .client import Person
-from .conftest import World
+from .conftest import Deployment
 from .servers import PASSWORD
 
 HUGE = 2**63
@@ -144,16 +144,18 @@ def scene_rows() -> dict[str, str]:
 
 
 @pytest.fixture
-async def scene(town: World, scene_rows: dict[str, str]) -> Scene:
+async def scene(shared: Deployment, scene_rows: dict[str, str]) -> Scene:
     """One scene for all cases: that none of them changes it is what is tested."""
     if not scene_rows:
-        ada, grace = town.people(town.servers[0], 2)
+        ada, grace = shared.people(shared.servers[0], 2)
         await grace.write_to(ada)
         message = await ada.write_to(grace)
         mine, theirs = [next(iter((await one.inbox()).items)) for one in (ada, grace)]
         scene_rows |= {"name": ada.username, "other": grace.username, "message": str(message)}
         scene_rows |= {"mine": str(mine), "theirs": str(theirs), "id": str(ada.id), "session": ada.session}
-    ada = town.elsewhere(Person("", id=int(scene_rows["id"]), username=scene_rows["name"]), town.servers[0])
+    ada = shared.at_server(
+        Person("", id=int(scene_rows["id"]), username=scene_rows["name"]), shared.servers[0]
+    )
     return Scene(ada, scene_rows)
 
 
@@ -162,13 +164,13 @@ def named(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
-async def test_bad_input_is_refused_and_changes_nothing(town: World, scene: Scene, case: Case) -> None:
+async def test_bad_input_is_refused_and_changes_nothing(shared: Deployment, scene: Scene, case: Case) -> None:
     def filled(text: str) -> str:
         for name, value in scene.names.items():
             text = text.replace(f"{{{name}}}", value)
         return text
 
-    before = await asyncio.to_thread(town.contents)
+    before = await asyncio.to_thread(shared.contents)
     body = (
         case.body
         if isinstance(case.body, bytes)
@@ -190,7 +192,7 @@ async def test_bad_input_is_refused_and_changes_nothing(town: World, scene: Scen
     assert problem.keys() == {"detail", "code"}
     assert isinstance(problem["detail"], str)
     assert problem["detail"]
-    assert await asyncio.to_thread(town.contents) == before
+    assert await asyncio.to_thread(shared.contents) == before
 
 
 @pytest.mark.parametrize(
@@ -205,16 +207,16 @@ async def test_bad_input_is_refused_and_changes_nothing(town: World, scene: Scen
         ("DELETE", "notifications/1"),
     ],
 )
-async def test_nobody_is_told_to_sign_in_first(town: World, method: str, path: str) -> None:
-    problem = await town.nobody(town.servers[0]).call(method, path, 401)
+async def test_nobody_is_told_to_sign_in_first(shared: Deployment, method: str, path: str) -> None:
+    problem = await shared.anonymous(shared.servers[0]).call(method, path, 401)
     assert problem["code"] == "not_signed_in"
 
 
-async def test_the_scene_can_be_played_right(town: World, scene: Scene) -> None:
+async def test_the_scene_can_be_played_right(shared: Deployment, scene: Scene) -> None:
     """The same calls, made well, are answered well: the cases above fail for the reason they name."""
-    ada = town.elsewhere(
+    ada = shared.at_server(
         Person("", id=int(scene.names["id"]), username=scene.names["name"], session=scene.names["session"]),
-        town.servers[0],
+        shared.servers[0],
     )
     other = {"receiver": scene.names["other"], "content": "🔔" * 1000}
     assert (await ada.call("POST", "messages", 201, json=other))["content"] == "🔔" * 1000

@@ -4,14 +4,14 @@ import asyncio
 import random
 
 from .client import Person, Tab
-from .conftest import World
+from .conftest import Deployment
 
 MESSAGES, SENDERS = 500, 5
 
 
-async def test_a_burst_reaches_three_tabs_that_drop_and_resume_at_random(world: World) -> None:
-    server = await world.start()
-    grace, *senders = world.people(server, 1 + SENDERS)
+async def test_a_burst_reaches_three_tabs_that_drop_and_resume_at_random(deployment: Deployment) -> None:
+    server = await deployment.start()
+    grace, *senders = deployment.people(server, 1 + SENDERS)
     tabs = [await grace.tab() for _ in range(3)]
     chance = random.Random(20261123)
     pouring = asyncio.create_task(pour(senders, grace))
@@ -19,19 +19,19 @@ async def test_a_burst_reaches_three_tabs_that_drop_and_resume_at_random(world: 
     await pouring
 
     for tab in tabs:
-        fresh = await tab.agree(60)
+        fresh = await tab.until_consistent(60)
         assert len(fresh.items) == fresh.unread_count == MESSAGES
         assert tab.resets == 0
         # Each notification once, over all of a tab's connections; the client itself checks the revisions.
-        assert tab.told == dict.fromkeys(fresh.items, 1)
+        assert tab.times_added == dict.fromkeys(fresh.items, 1)
     assert sum(drops) >= 3, "nothing was tried"
     assert any(frame["replayed"] for tab in tabs for frame in tab.of_type("inbox"))
     assert any(not frame["replayed"] for tab in tabs for frame in tab.of_type("inbox"))
 
     await grace.call("POST", "notifications/read", json={"all": True})
     for tab in tabs:
-        assert (await tab.agree()).unread_count == 0
-    await world.check_inboxes()
+        assert (await tab.until_consistent()).unread_count == 0
+    await deployment.check_inboxes()
 
 
 async def pour(senders: list[Person], receiver: Person) -> None:

@@ -6,26 +6,28 @@ import httpx
 import pytest
 
 from .client import CSRF, Person
-from .conftest import World
+from .conftest import Deployment
 
 
-async def test_what_a_command_tells_has_been_sent_when_it_returns(beside: World) -> None:
-    person = beside.person(beside.servers[0])
+async def test_what_a_command_tells_has_been_sent_when_it_returns(for_external_writes: Deployment) -> None:
+    person = for_external_writes.person(for_external_writes.servers[0])
     tab = await person.tab()
-    printed = await beside.manage("notify", person.username, "By a command", "Hello!", "--level=warning")
+    printed = await for_external_writes.manage(
+        "notify", person.username, "By a command", "Hello!", "--level=warning"
+    )
     assert printed.startswith(f"Notified {person.username}")
     # Numbered, which is what its process did last before it was pushed; nobody had to sweep.
     query = f"SELECT revision FROM messaging_notification WHERE user_id = {person.id}"
-    assert [revision for (revision,) in beside.database.read(query)] == [1]
-    await tab.shows(messages=0, unread=1)
+    assert [revision for (revision,) in for_external_writes.database.read(query)] == [1]
+    await tab.until_shows(messages=0, unread=1)
     [told] = tab.inbox.items.values()
     assert (told["title"], told["level"]) == ("By a command", "warning")
-    if beside.with_redis:
+    if for_external_writes.with_redis:
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
-    await tab.agree()
+    await tab.until_consistent()
 
 
-async def test_a_port_that_is_taken_is_said_in_plain_words(world: World) -> None:
+async def test_a_port_that_is_taken_is_said_in_plain_words(deployment: Deployment) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -33,28 +35,30 @@ async def test_a_port_that_is_taken_is_said_in_plain_words(world: World) -> None
         with pytest.raises(
             AssertionError, match=f"CommandError: Could not listen at 127.0.0.1:{port}, for the reason above"
         ):
-            await world.manage("serve", "--port", str(port))
+            await deployment.manage("serve", "--port", str(port))
 
 
 async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_open_page(
-    unswept: World,
+    push_only: Deployment,
 ) -> None:
-    server = unswept.servers[0]
-    ada, grace, root = unswept.people(server, 3)
-    unswept.database.write(f"UPDATE auth_user SET is_staff = TRUE, is_superuser = TRUE WHERE id = {root.id}")
+    server = push_only.servers[0]
+    ada, grace, root = push_only.people(server, 3)
+    push_only.database.write(
+        f"UPDATE auth_user SET is_staff = TRUE, is_superuser = TRUE WHERE id = {root.id}"
+    )
     messages = [await ada.write_to(grace, f"Number {number}") for number in range(3)]
     sender, receiver = await ada.tab(), await grace.tab()
-    await receiver.shows(messages=3, unread=3)
+    await receiver.until_shows(messages=3, unread=3)
     await mark(root, "mark_read", messages)
-    await receiver.shows(unread=0)
-    await sender.shows(unread=3)
+    await receiver.until_shows(unread=0)
+    await sender.until_shows(unread=3)
     kinds = [item["notification_type"] for item in sender.inbox.items.values()]
     assert kinds.count("message_read") == 3
     assert not any(frame["replayed"] for frame in sender.of_type("inbox"))
     await mark(root, "mark_unread", messages[:1])
-    await receiver.shows(unread=1)
+    await receiver.until_shows(unread=1)
     for tab in (sender, receiver):
-        await tab.agree()
+        await tab.until_consistent()
 
 
 async def mark(root: Person, action: str, messages: list[int]) -> None:

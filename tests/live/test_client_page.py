@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import World
+from .conftest import Deployment
 from .servers import ROOT
 
 Program = Callable[..., Awaitable[asyncio.subprocess.Process]]
@@ -42,17 +42,17 @@ async def program(tmp_path: Path) -> AsyncIterator[Program]:
 
 
 async def test_the_client_in_python_tells_everything_once_through_a_server_that_dies(
-    world: World, program: Program
+    deployment: Deployment, program: Program
 ) -> None:
-    server = await world.start()
-    ada, grace = world.people(server, 2)
-    secret = (await world.manage("create_api_token", "program", "--user", grace.username)).split()[-1]
+    server = await deployment.start()
+    ada, grace = deployment.people(server, 2)
+    secret = (await deployment.manage("create_api_token", "program", "--user", grace.username)).split()[-1]
     await ada.write_to(grace, "before it began: it comes with the list")
     process = await program(server.url, secret)
     watcher = await ada.tab()
     await watcher.until(lambda tab: tab.sees_online(grace), SECONDS, "the program connected")
 
-    async def told() -> str:
+    async def receive() -> str:
         """The next message. (That Ada comes and goes is told too, whenever it becomes known.)"""
         assert process.stdout is not None
         while line := await asyncio.wait_for(process.stdout.readline(), SECONDS):
@@ -61,7 +61,7 @@ async def test_the_client_in_python_tells_everything_once_through_a_server_that_
         raise AssertionError("the program ended")
 
     await ada.write_to(grace, "live")
-    assert "live" in await told()
+    assert "live" in await receive()
     server.kill()
     code = f"""
 from django.contrib.auth.models import User
@@ -69,17 +69,19 @@ from messaging.models import Message
 for number in range(3):
     Message.objects.create(sender_id={ada.id}, receiver_id={grace.id}, content=f"while it was away {{number}}")
 """
-    await world.manage("shell", "-v0", "-c", code)
+    await deployment.manage("shell", "-v0", "-c", code)
     await asyncio.to_thread(server.start)
     for number in range(3):
-        assert f"while it was away {number}" in await told()
+        assert f"while it was away {number}" in await receive()
     await ada.write_to(grace, "live again")
-    assert "live again" in await told()
+    assert "live again" in await receive()
     assert process.returncode is None
 
 
-async def test_the_client_in_python_stops_when_its_token_is_no_good(world: World, program: Program) -> None:
-    server = await world.start()
+async def test_the_client_in_python_stops_when_its_token_is_no_good(
+    deployment: Deployment, program: Program
+) -> None:
+    server = await deployment.start()
     process = await program(server.url, "not-a-token")
     _, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
     assert (process.returncode, complaint.decode().strip()) == (1, "the token is not valid")

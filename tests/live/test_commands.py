@@ -7,7 +7,7 @@ import json
 from websockets.exceptions import ConnectionClosed
 
 from .client import Tab
-from .conftest import World
+from .conftest import Deployment
 from .test_handshake import close_code
 
 
@@ -30,8 +30,8 @@ async def answer(tab: Tab, text: str) -> dict[str, object]:
     return answers(tab)[known]
 
 
-async def test_a_bad_command_is_answered_and_the_socket_stays_open(town: World) -> None:
-    tab = await town.person(town.servers[0]).tab()
+async def test_a_bad_command_is_answered_and_the_socket_stays_open(shared: Deployment) -> None:
+    tab = await shared.person(shared.servers[0]).tab()
     for text, code in (
         ("nope", "bad_json"),
         ("[" * 2000, "bad_json"),
@@ -49,19 +49,19 @@ async def test_a_bad_command_is_answered_and_the_socket_stays_open(town: World) 
     assert (await answer(tab, '{"type": "ping", "ref": "é\\u0000"}'))["ref"] == "é\0"
     # The tenth invalid one.
     await say(tab, "nope")
-    assert await tab.closed() == 4501
+    assert await tab.until_closed() == 4501
 
 
-async def test_resume_brings_what_came_after_it(town: World) -> None:
-    ada, grace = town.people(town.servers[0], 2)
+async def test_resume_brings_what_came_after_it(shared: Deployment) -> None:
+    ada, grace = shared.people(shared.servers[0], 2)
     tab = await grace.tab()
     # Several messages may share a revision, but never with one that was told before they were sent.
     await ada.write_to(grace, "Number 0")
-    await tab.shows(messages=1)
-    since = (await tab.agree()).revision
+    await tab.until_shows(messages=1)
+    since = (await tab.until_consistent()).revision
     later = [await ada.write_to(grace, f"Number {number}") for number in (1, 2)]
-    await tab.shows(messages=3)
-    await tab.agree()
+    await tab.until_shows(messages=3)
+    await tab.until_consistent()
     known, synced = len(tab.frames), len(tab.of_type("synced"))
     await tab.send(type="resume", since=since, epoch=tab.inbox.epoch)
     await tab.until(lambda tab: len(tab.of_type("synced")) > synced, what="synced")
@@ -73,24 +73,24 @@ async def test_resume_brings_what_came_after_it(town: World) -> None:
     assert tab.resets == 5
     # That were six in a minute.
     assert (await answer(tab, '{"type": "resume", "since": 0}'))["code"] == "not_allowed"
-    await tab.agree()
+    await tab.until_consistent()
 
 
-async def test_a_frame_that_is_too_big_closes_with_1009(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_a_frame_that_is_too_big_closes_with_1009(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     for text in ("x" * 4097, "é" * 2049, "x" * 1_000_000):
         tab = await ada.tab()
         await say(tab, text)
-        assert await tab.closed() == 1009
+        assert await tab.until_closed() == 1009
     fits = json.dumps({"type": "ping", "ref": "x"})
     tab = await ada.tab()
     assert (await answer(tab, fits + " " * (4096 - len(fits))))["type"] == "pong"
 
 
-async def test_a_binary_frame_closes_with_4501(town: World) -> None:
-    tab = await town.person(town.servers[0]).tab()
+async def test_a_binary_frame_closes_with_4501(shared: Deployment) -> None:
+    tab = await shared.person(shared.servers[0]).tab()
     await say(tab, b'{"type": "ping", "ref": "x"}')
-    assert await tab.closed() == 4501
+    assert await tab.until_closed() == 4501
 
 
 async def send_invalid_utf8(tab: Tab) -> None:
@@ -99,24 +99,24 @@ async def send_invalid_utf8(tab: Tab) -> None:
     tab._socket.transport.write(b"\x81" + bytes([0x80 | 2]) + mask + b"\xff\xfe")
 
 
-async def test_text_that_is_no_text_closes_with_1007(town: World) -> None:
-    tab = await town.person(town.servers[0]).tab()
+async def test_text_that_is_no_text_closes_with_1007(shared: Deployment) -> None:
+    tab = await shared.person(shared.servers[0]).tab()
     await send_invalid_utf8(tab)
-    assert await tab.closed() == 1007
+    assert await tab.until_closed() == 1007
 
 
-async def test_too_many_frames_close_with_4002(town: World) -> None:
-    tab = await town.person(town.servers[0]).tab()
+async def test_too_many_frames_close_with_4002(shared: Deployment) -> None:
+    tab = await shared.person(shared.servers[0]).tab()
     for _ in range(100):
         await say(tab, '{"type": "ping", "ref": "x"}')
-    assert await tab.closed() == 4002
+    assert await tab.until_closed() == 4002
 
 
-async def test_signing_out_closes_this_logins_sockets_with_4503(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_signing_out_closes_this_logins_sockets_with_4503(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     tab, other = await ada.tab(), await ada.socket()
     await ada.call("DELETE", "session", 204)
-    assert await tab.closed() == 4503
+    assert await tab.until_closed() == 4503
     while True:
         try:
             await asyncio.wait_for(other.recv(), 20)
@@ -126,9 +126,9 @@ async def test_signing_out_closes_this_logins_sockets_with_4503(town: World) -> 
     assert await close_code(await ada.socket()) == 4500
 
 
-async def test_the_socket_over_the_limit_closes_the_oldest_with_4502(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_the_socket_over_the_limit_closes_the_oldest_with_4502(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     oldest = await ada.tab()
     tabs = [await ada.tab() for _ in range(20)]
-    assert await oldest.closed() == 4502
+    assert await oldest.until_closed() == 4502
     assert all(tab.is_open for tab in tabs)

@@ -7,13 +7,13 @@ import time
 from conftest import size
 from tests.live.client import Person
 
-from .conftest import World
+from .conftest import Deployment
 
 ONLY_HERE = size(24, full=500)
 ELSEWHERE = ONLY_HERE // 4
 # A shorter lease in `make test`; with FULL_SIZE the server's own, and then the promise: 30 s.
 SETTINGS = {} if os.environ.get("FULL_SIZE") else {"REALTIME_LEASE_SECONDS": "3"}
-PATIENCE = 90.0
+TIMEOUT = 90.0
 
 CROWD = """
 import json
@@ -38,10 +38,10 @@ print(json.dumps(people))
 """
 
 
-async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(world: World) -> None:
-    here, there = await world.start_two(**SETTINGS)
-    watching = world.person(there)
-    printed = await world.manage("shell", "-v0", "-c", CROWD % (ONLY_HERE + 2 * ELSEWHERE, watching.id))
+async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(deployment: Deployment) -> None:
+    here, there = await deployment.start_two(**SETTINGS)
+    watching = deployment.person(there)
+    printed = await deployment.manage("shell", "-v0", "-c", CROWD % (ONLY_HERE + 2 * ELSEWHERE, watching.id))
     crowd = [Person(here.url, **account) for account in json.loads(printed)]
     only, both, away = crowd[:ONLY_HERE], crowd[ONLY_HERE:-ELSEWHERE], crowd[-ELSEWHERE:]
     sockets = []
@@ -50,10 +50,10 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(worl
             if person not in away:
                 sockets.append(await person.socket())
             if person not in only:
-                sockets.append(await world.elsewhere(person, there).socket())
+                sockets.append(await deployment.at_server(person, there).socket())
         watcher = await watching.tab()
         await watcher.until(
-            lambda tab: all(tab.sees_online(person) for person in crowd), seconds=PATIENCE, what="all online"
+            lambda tab: all(tab.sees_online(person) for person in crowd), seconds=TIMEOUT, what="all online"
         )
         before = {person.id: await shown(watching, person) for person in (*both, *away)}
         told = len(watcher.presence_log)
@@ -62,7 +62,7 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(worl
         died = time.monotonic()
         await watcher.until(
             lambda tab: not any(tab.sees_online(person) for person in only),
-            seconds=PATIENCE,
+            seconds=TIMEOUT,
             what="offline whose only tab was there",
         )
         took = time.monotonic() - died
@@ -73,8 +73,8 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(worl
             person.id for person in only
         }
         assert {person.id: await shown(watching, person) for person in (*both, *away)} == before
-        assert len(world.database.read("SELECT * FROM realtime_connection")) == 2 * ELSEWHERE + 1
-        assert len(world.database.read("SELECT * FROM realtime_serverprocess")) == 1
+        assert len(deployment.database.read("SELECT * FROM realtime_connection")) == 2 * ELSEWHERE + 1
+        assert len(deployment.database.read("SELECT * FROM realtime_serverprocess")) == 1
     finally:
         for socket in sockets:
             socket.transport.abort()

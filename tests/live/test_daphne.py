@@ -4,42 +4,42 @@ import asyncio
 
 import pytest
 
-from .conftest import UNSWEPT, World
+from .conftest import NO_SWEEP, Deployment
 from .test_commands import answer, say, send_invalid_utf8
 from .test_handshake import close_code, refused
 
 
-async def test_daphne_serves_the_whole_path(world: World) -> None:
-    server = await world.start("daphne", **UNSWEPT)
-    ada, grace, linus = world.people(server, 3)
+async def test_daphne_serves_the_whole_path(deployment: Deployment) -> None:
+    server = await deployment.start("daphne", **NO_SWEEP)
+    ada, grace, linus = deployment.people(server, 3)
     one, other, sender = await grace.tab(), await grace.tab(), await ada.tab()
     message = await ada.write_to(grace, "Hello, Daphne!")
     for tab in (one, other):
-        await tab.shows(messages=1, unread=1)
+        await tab.until_shows(messages=1, unread=1)
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     await grace.call("POST", f"messages/{message}/read")
     for tab in (one, other):
-        await tab.shows(unread=0)
-        await tab.agree()
-    await sender.shows(unread=1)
+        await tab.until_shows(unread=0)
+        await tab.until_consistent()
+    await sender.until_shows(unread=1)
     await sender.until(lambda tab: tab.sees_online(grace), what="Grace online")
 
     await one.drop()
     await ada.write_to(grace, "While away")
     await one.reopen()
-    await one.agree()
-    assert set(one.told.values()) == {1}
+    await one.until_consistent()
+    assert set(one.times_added.values()) == {1}
 
     assert (await answer(one, '{"type": "ping", "ref": "x"}'))["type"] == "pong"
     # 1009 is a code that Daphne can't send.
     for text in ("x" * 4097, "x" * 60_000):
         tab = await linus.tab()
         await say(tab, text)
-        assert await tab.closed() == 4501
+        assert await tab.until_closed() == 4501
     tab = await linus.tab()
     await send_invalid_utf8(tab)
-    assert await tab.closed() in (1006, 1007)
-    assert await close_code(await world.nobody(server).socket()) == 4500
+    assert await tab.until_closed() in (1006, 1007)
+    assert await close_code(await deployment.anonymous(server).socket()) == 4500
     assert await refused(ada, origin="http://example.org") == 403
     assert await refused(ada, headers=[("Origin", server.url)]) in (400, 403), "two of them"
     assert await refused(ada, "/ws/nothing/") in (403, 404)

@@ -3,16 +3,16 @@
 import asyncio
 import signal
 
-from .conftest import World
+from .conftest import Deployment
 from .test_handshake import refused
 
 
 async def test_while_it_waits_for_the_load_balancer_it_serves_its_sockets_and_lets_no_other_in(
-    world: World,
+    deployment: Deployment,
 ) -> None:
-    server = await world.start(REALTIME_PREDRAIN_SECONDS="600")
-    world.excused = ("Service Unavailable: /readyz",)
-    ada, grace = world.people(server, 2)
+    server = await deployment.start(REALTIME_PREDRAIN_SECONDS="600")
+    deployment.expected_faults = ("Service Unavailable: /readyz",)
+    ada, grace = deployment.people(server, 2)
     tab = await grace.tab()
     assert await ada.readyz("ok") == 200
     server.signal(signal.SIGTERM)
@@ -20,41 +20,43 @@ async def test_while_it_waits_for_the_load_balancer_it_serves_its_sockets_and_le
     assert (await ada.http.get(f"{server.url}/healthz")).status_code == 200
     assert await refused(ada) == 503
     await ada.write_to(grace)
-    await tab.shows(messages=1)
-    await tab.agree()
+    await tab.until_shows(messages=1)
+    await tab.until_consistent()
 
     # A second one ends it at once, however much is left to do.
     await asyncio.sleep(1)  # two in the same moment are one
     server.signal(signal.SIGTERM)
-    assert await tab.closed() == 1006
+    assert await tab.until_closed() == 1006
     assert await asyncio.to_thread(server.wait, 10) == -signal.SIGTERM
 
 
-async def test_a_group_that_gets_the_signal_twice_in_a_moment_is_drained_all_the_same(world: World) -> None:
-    server = await world.start()
-    tab = await world.person(server).tab()
+async def test_a_group_that_gets_the_signal_twice_in_a_moment_is_drained_all_the_same(
+    deployment: Deployment,
+) -> None:
+    server = await deployment.start()
+    tab = await deployment.person(server).tab()
     # Stopped meanwhile, it gets both at once, however long this process is held up between the two.
     for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
         server.signal(number)
-    assert await tab.closed() == 1012
+    assert await tab.until_closed() == 1012
     assert await asyncio.to_thread(server.wait, 25) == 0
 
 
-async def test_without_anybody_connected_it_waits_for_nothing(world: World) -> None:
-    server = await world.start(REALTIME_PREDRAIN_SECONDS="600", REALTIME_DRAIN_SECONDS="600")
+async def test_without_anybody_connected_it_waits_for_nothing(deployment: Deployment) -> None:
+    server = await deployment.start(REALTIME_PREDRAIN_SECONDS="600", REALTIME_DRAIN_SECONDS="600")
     assert await asyncio.to_thread(server.stop, 20) == 0
 
 
-async def test_few_sockets_take_less_than_the_whole_time(world: World) -> None:
-    server = await world.start(REALTIME_PREDRAIN_SECONDS="0", REALTIME_DRAIN_SECONDS="600")
-    tabs = [await world.person(server).tab() for _ in range(5)]
+async def test_few_sockets_take_less_than_the_whole_time(deployment: Deployment) -> None:
+    server = await deployment.start(REALTIME_PREDRAIN_SECONDS="0", REALTIME_DRAIN_SECONDS="600")
+    tabs = [await deployment.person(server).tab() for _ in range(5)]
     assert await asyncio.to_thread(server.stop, 20) == 0
-    assert [await tab.closed() for tab in tabs] == [1012] * 5
+    assert [await tab.until_closed() for tab in tabs] == [1012] * 5
 
 
-async def test_a_client_that_says_no_goodbye_holds_nothing_up(world: World) -> None:
-    server = await world.start()
-    silent = await world.person(server).socket()
+async def test_a_client_that_says_no_goodbye_holds_nothing_up(deployment: Deployment) -> None:
+    server = await deployment.start()
+    silent = await deployment.person(server).socket()
     # It hears the close frame, and answers nothing.
     silent.transport.pause_reading()
     assert await asyncio.to_thread(server.stop, 20) == 0

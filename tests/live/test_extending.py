@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .conftest import World
+from .conftest import Deployment
 from .servers import ROOT
 
 PAGE = (ROOT / "docs/extending.md").read_text()
@@ -17,8 +17,8 @@ CURL = re.compile(r"^curl .*/api/v1/publish .*\n +-d '(.*)'$", re.MULTILINE)
 
 
 @pytest.fixture
-def shop(world: World, tmp_path: Path) -> World:
-    """A world whose servers and commands run the page's project."""
+def shop(deployment: Deployment, tmp_path: Path) -> Deployment:
+    """A deployment whose servers and commands run the page's project."""
     files = FILE.findall(PAGE)
     assert len(files) == PAGE.count("```python") > 5, "a block of code has no file's name"
     for name, text in files:
@@ -26,11 +26,11 @@ def shop(world: World, tmp_path: Path) -> World:
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as file:
             file.write(text)
-    world.environment |= {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "shop_settings"}
-    return world
+    deployment.environment |= {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "shop_settings"}
+    return deployment
 
 
-async def test_the_page_on_extending_does_what_it_says(shop: World, tmp_path: Path) -> None:
+async def test_the_page_on_extending_does_what_it_says(shop: Deployment, tmp_path: Path) -> None:
     *prepare, serve = COMMAND.findall(PAGE)
     for command in prepare:
         await shop.manage(*command.split())
@@ -41,7 +41,7 @@ async def test_the_page_on_extending_does_what_it_says(shop: World, tmp_path: Pa
     tab = await ada.tab()
 
     await shop.manage("shell", "-v0", "-c", (tmp_path / "pay.py").read_text())
-    await tab.shows(unread=1)
+    await tab.until_shows(unread=1)
     [told] = tab.inbox.items.values()
     assert (told["notification_type"], told["title"], told["level"], told["url"]) == (
         "invoice_paid",
@@ -63,7 +63,7 @@ async def test_the_page_on_extending_does_what_it_says(shop: World, tmp_path: Pa
             )
             assert answer.status_code == 202, answer.text
             assert answer.json()["created"] == created
-    await tab.shows(unread=2)
+    await tab.until_shows(unread=2)
     assert {item["level"] for item in tab.inbox.items.values()} == {"success", "error"}
-    assert max(tab.told.values()) == 1
-    await tab.agree()
+    assert max(tab.times_added.values()) == 1
+    await tab.until_consistent()

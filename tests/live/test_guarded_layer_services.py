@@ -13,7 +13,7 @@ from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound.publishers import RedisSender
 from tools.services import RedisServer
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def layer(redis: RedisServer) -> AsyncIterator[GuardedRedisLayer]:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         await asyncio.sleep(0.02)
@@ -43,7 +43,7 @@ async def joined(layer: GuardedRedisLayer, count: int) -> str:
 
 
 async def heard(layer: GuardedRedisLayer, channel: str, count: int) -> list[object]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return [(await layer.receive(channel))["number"] for _ in range(count)]
 
 
@@ -121,7 +121,7 @@ async def test_a_redis_that_hangs_is_noticed_and_holds_nobody_up_for_long(
         # Each by itself, and all at once: none waits behind another one.
         tries = [layer.group_send("user.1", {"number": number}) for number in range(20)]
         joins = [layer.group_add(f"user.{number}", channel) for number in range(10, 30)]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             answers = await asyncio.gather(*tries, *joins, return_exceptions=True)
         assert all(isinstance(answer, Exception) for answer in answers)
         await eventually(lambda: layer.away)
@@ -159,7 +159,7 @@ async def test_groups_that_are_left_and_channels_that_end_are_unsubscribed(
         return {name.decode() for name in names if b".echo." not in name}
 
     async def becomes(names: set[str]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while await subscribed() != names:
             assert time.monotonic() < deadline, await subscribed()
             await asyncio.sleep(0.02)
@@ -193,7 +193,7 @@ def test_event_loops_one_after_another_leave_no_connection(redis: RedisServer) -
     for _ in range(3):
         asyncio.run(use())
     with Redis.from_url(redis.url) as admin:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         # Redis hears of a closed connection a moment later.
         while len(admin.client_list()) > 1:
             assert time.monotonic() < deadline, admin.client_list()

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from .conftest import World
+from .conftest import Deployment
 
 PING_SECONDS = 2
 CLIENT = """
@@ -23,9 +23,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_a_client_that_is_stopped_is_found_by_the_ping_and_its_user_goes_offline(world: World) -> None:
-    server = await world.start(REALTIME_PING_SECONDS=str(PING_SECONDS), REALTIME_OFFLINE_GRACE_SECONDS="1")
-    ada, grace = world.people(server, 2)
+async def test_a_client_that_is_stopped_is_found_by_the_ping_and_its_user_goes_offline(
+    deployment: Deployment,
+) -> None:
+    server = await deployment.start(
+        REALTIME_PING_SECONDS=str(PING_SECONDS), REALTIME_OFFLINE_GRACE_SECONDS="1"
+    )
+    ada, grace = deployment.people(server, 2)
     await ada.write_to(grace)
     url = server.url.replace("http", "ws", 1) + "/ws/notifications/"
     client = await asyncio.create_subprocess_exec(
@@ -40,7 +44,7 @@ async def test_a_client_that_is_stopped_is_found_by_the_ping_and_its_user_goes_o
         stopped = time.monotonic()
         await until_shown(grace, ada, is_online=False)
         print(f"offline {time.monotonic() - stopped:.1f} s after SIGSTOP, pinged every {PING_SECONDS} s")
-        assert world.database.read("SELECT * FROM realtime_connection") == []
+        assert deployment.database.read("SELECT * FROM realtime_connection") == []
     finally:
         client.kill()
         await client.wait()

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .client import Person
-from .conftest import World
+from .conftest import Deployment
 
 
 async def close_code(socket: ClientConnection) -> int | None:
@@ -31,18 +31,18 @@ async def refused(person: Person, path: str = "/ws/notifications/", **options: o
     return int(caught.value.response.status_code)
 
 
-async def test_nobody_is_accepted_and_closed_with_4500(town: World) -> None:
-    nobody = town.nobody(town.servers[0])
+async def test_nobody_is_accepted_and_closed_with_4500(shared: Deployment) -> None:
+    anonymous = shared.anonymous(shared.servers[0])
     for options in ({}, {"origin": None}, {"subprotocols": ()}):
-        assert await close_code(await nobody.socket(**options)) == 4500
-    forged = town.nobody(town.servers[0])
+        assert await close_code(await anonymous.socket(**options)) == 4500
+    forged = shared.anonymous(shared.servers[0])
     forged.session = "0" * 32
     assert await close_code(await forged.socket()) == 4500
 
 
-async def test_a_page_of_another_site_is_refused_with_403(town: World) -> None:
-    server = town.servers[0]
-    ada = town.person(server)
+async def test_a_page_of_another_site_is_refused_with_403(shared: Deployment) -> None:
+    server = shared.servers[0]
+    ada = shared.person(server)
     for origin in (
         None,
         "null",
@@ -75,28 +75,28 @@ async def test_a_page_of_another_site_is_refused_with_403(town: World) -> None:
     assert (await hello(await ada.socket()))["user"] == {"id": ada.id, "username": ada.username}
 
 
-async def test_a_ticket_opens_one_socket_wherever_the_page_is_from(town: World) -> None:
-    ada = town.person(town.servers[0])
-    nobody = town.nobody(town.servers[0])
+async def test_a_ticket_opens_one_socket_wherever_the_page_is_from(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
+    anonymous = shared.anonymous(shared.servers[0])
     ticket = (await ada.call("POST", "ticket"))["ticket"]
     offered = ("notifications.v1", f"ticket.{ticket}")
-    socket = await nobody.socket(origin="https://elsewhere.example", subprotocols=offered)
+    socket = await anonymous.socket(origin="https://elsewhere.example", subprotocols=offered)
     assert socket.subprotocol == "notifications.v1"
     assert (await hello(socket))["user"] == {"id": ada.id, "username": ada.username}
-    assert await close_code(await nobody.socket(subprotocols=offered)) == 4500
+    assert await close_code(await anonymous.socket(subprotocols=offered)) == 4500
     # One's own cookie isn't looked at when a ticket is offered.
     assert await close_code(await ada.socket(subprotocols=offered)) == 4500
     again = (await ada.call("POST", "ticket"))["ticket"]
-    two_origins = await nobody.socket(
+    two_origins = await anonymous.socket(
         headers=[("Origin", "http://example.org")], subprotocols=("notifications.v1", f"ticket.{again}")
     )
     assert (await hello(two_origins))["user"] == {"id": ada.id, "username": ada.username}
     for bad in ("ticket.", "ticket.x", "ticket." + "x" * 2000):
-        assert await close_code(await nobody.socket(subprotocols=("notifications.v1", bad))) == 4500
+        assert await close_code(await anonymous.socket(subprotocols=("notifications.v1", bad))) == 4500
 
 
-async def test_a_client_that_offers_no_subprotocol_is_served(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_a_client_that_offers_no_subprotocol_is_served(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     socket = await ada.socket(subprotocols=())
     assert socket.subprotocol is None
     await hello(socket)
@@ -109,8 +109,8 @@ async def test_a_client_that_offers_no_subprotocol_is_served(town: World) -> Non
     "since",
     ["x", "-1", "1.0", "99", "9223372036854775808", "9" * 400, "", "%00", "%ff", "%C3%A9", "1&since=x"],
 )
-async def test_a_since_that_is_no_revision_is_answered_with_a_reset(town: World, since: str) -> None:
-    ada = town.person(town.servers[0])
+async def test_a_since_that_is_no_revision_is_answered_with_a_reset(shared: Deployment, since: str) -> None:
+    ada = shared.person(shared.servers[0])
     socket = await ada.socket(f"/ws/notifications/?since={since}")
     frames = [json.loads(await asyncio.wait_for(socket.recv(), 20)) for _ in range(3)]
     assert [frame["type"] for frame in frames] == ["hello", "presence_state", "reset"]
@@ -119,8 +119,8 @@ async def test_a_since_that_is_no_revision_is_answered_with_a_reset(town: World,
     await socket.close()
 
 
-async def test_another_epoch_is_answered_with_a_reset(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_another_epoch_is_answered_with_a_reset(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     for epoch in ("x", "", "%00", "%ff", "%F0%9F%94%94", "x" * 3000):
         socket = await ada.socket(f"/ws/notifications/?since=99&epoch={epoch}")
         frames = [json.loads(await asyncio.wait_for(socket.recv(), 20)) for _ in range(3)]
@@ -188,8 +188,8 @@ RAW = {
 
 
 @pytest.mark.parametrize("what", RAW)
-async def test_a_malformed_handshake_is_answered_and_logs_nothing(town: World, what: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", town.servers[0].port)
+async def test_a_malformed_handshake_is_answered_and_logs_nothing(shared: Deployment, what: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shared.servers[0].port)
     writer.write(RAW[what])
     answer = await asyncio.wait_for(reader.read(4096), 20)
     status = int(answer.split(b" ", 2)[1])
@@ -202,7 +202,7 @@ async def test_a_malformed_handshake_is_answered_and_logs_nothing(town: World, w
     await writer.wait_closed()
 
 
-async def test_a_socket_on_an_unknown_path_is_refused_with_403(town: World) -> None:
-    ada = town.person(town.servers[0])
+async def test_a_socket_on_an_unknown_path_is_refused_with_403(shared: Deployment) -> None:
+    ada = shared.person(shared.servers[0])
     for path in ("/", "/ws/", "/ws/notifications", "/ws/notifications/x/", "/api/v1/notifications"):
         assert await refused(ada, path) in (403, 404), path

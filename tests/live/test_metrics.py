@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import httpx
 
-from .conftest import World
+from .conftest import Deployment
 from .servers import Server
 
 Numbers = dict[str, float]
@@ -31,13 +31,13 @@ async def until(server: Server, condition: Callable[[Numbers], bool]) -> Numbers
     return told
 
 
-async def test_the_numbers_tell_what_happens(town: World) -> None:
-    [server] = town.servers
+async def test_the_numbers_tell_what_happens(shared: Deployment) -> None:
+    [server] = shared.servers
     before = await until(server, lambda told: told["doorbell_sockets"] == 0)
-    ada, grace = town.people(server, 2)
+    ada, grace = shared.people(server, 2)
     tab, other = await ada.tab(), await grace.tab()
     await ada.write_to(grace, "Hello")
-    await other.shows(messages=1)
+    await other.until_shows(messages=1)
     least = {"frames_sent": 7, "revisions": 1, "sockets_opened": 2, "presence_events": 2}
 
     def all_counted(told: Numbers) -> bool:
@@ -50,7 +50,7 @@ async def test_the_numbers_tell_what_happens(town: World) -> None:
     assert told["doorbell_sockets"] == 2
     assert (told["doorbell_draining"], told["doorbell_presence_lease"]) == (0, 1)
     assert told["process_resident_memory_bytes"] > 10_000_000
-    assert ("doorbell_layer_healthy" in told) == town.with_redis
+    assert ("doorbell_layer_healthy" in told) == shared.with_redis
     text = (await read(server)).text
     assert ada.username not in text
     assert grace.username not in text
@@ -61,8 +61,8 @@ async def test_the_numbers_tell_what_happens(town: World) -> None:
     assert told[ended] - before.get(ended, 0) == 2
 
 
-async def test_with_a_token_it_is_for_those_who_have_it(world: World) -> None:
-    server = await world.start(METRICS_TOKEN="secret")
+async def test_with_a_token_it_is_for_those_who_have_it(deployment: Deployment) -> None:
+    server = await deployment.start(METRICS_TOKEN="secret")
     assert (await read(server)).status_code == 401
     assert (await read(server, "wrong")).status_code == 401
     assert "doorbell_sockets 0.0" in (await read(server, "secret")).text

@@ -10,7 +10,7 @@ import pytest
 
 from tools.services import PostgresServer, RedisServer
 
-from .conftest import World, Worlds
+from .conftest import Deployment, DeploymentFactory
 from .servers import Database
 
 
@@ -21,11 +21,11 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def redis_world(worlds: Worlds, redis: RedisServer) -> AsyncIterator[World]:
-    made = worlds.make(REDIS_URL=redis.url)
+async def redis_world(deployments: DeploymentFactory, redis: RedisServer) -> AsyncIterator[Deployment]:
+    made = deployments.make(REDIS_URL=redis.url)
     try:
         yield made
-        await made.leave()
+        await made.finish()
     finally:
         made.close()
 
@@ -38,27 +38,29 @@ def postgresql() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 async def postgresql_world(
-    worlds: Worlds, postgresql: PostgresServer, tmp_path: Path
-) -> AsyncIterator[World]:
-    database = await asyncio.to_thread(Database.template, tmp_path, postgresql.url, worlds.environment)
-    made = World(database, tmp_path, {**worlds.environment, "REALTIME_PREFIX": f"own{time.time_ns()}"})
+    deployments: DeploymentFactory, postgresql: PostgresServer, tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    database = await asyncio.to_thread(Database.template, tmp_path, postgresql.url, deployments.environment)
+    made = Deployment(
+        database, tmp_path, {**deployments.environment, "REALTIME_PREFIX": f"own{time.time_ns()}"}
+    )
     # Django's: an answer of 503 is logged as an error.
-    made.excused = ("django.request: Service Unavailable: /readyz",)
+    made.expected_faults = ("django.request: Service Unavailable: /readyz",)
     try:
         yield made
-        await made.leave()
+        await made.finish()
     finally:
         made.close()
 
 
 async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_restarted(
-    redis_world: World, redis: RedisServer
+    redis_world: Deployment, redis: RedisServer
 ) -> None:
-    world = redis_world
+    deployment = redis_world
     # Sweeps come every 15 s, but more often while Redis is away, and once when it is back.
-    here, there = await world.start_two()
-    ada, grace = world.people(here, 2)
-    tabs = [await grace.tab(), await world.elsewhere(grace, there).tab(), await grace.tab()]
+    here, there = await deployment.start_two()
+    ada, grace = deployment.people(here, 2)
+    tabs = [await grace.tab(), await deployment.at_server(grace, there).tab(), await grace.tab()]
     total = 0
     took: list[float] = []
 
@@ -73,7 +75,7 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
 
     async def everywhere() -> None:
         for tab in tabs:
-            await tab.shows(messages=total)
+            await tab.until_shows(messages=total)
 
     await write(20)
     await everywhere()
@@ -90,9 +92,9 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
     await everywhere()
     assert all(tab.is_open for tab in tabs)
     for tab in tabs:
-        await tab.agree()
+        await tab.until_consistent()
         assert tab.resets == 0
-        assert set(tab.told.values()) == {1}
+        assert set(tab.times_added.values()) == {1}
     # Frozen is worse than dead: connections stay open, and nothing answers.
     redis.pause()
     took.clear()
@@ -115,20 +117,20 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
         # Pushed or swept: in between there is time enough for the limit on calls.
         await everywhere()
     assert all(tab.is_open for tab in tabs)
-    await world.check_inboxes()
+    await deployment.check_inboxes()
 
 
 async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restarted(
-    postgresql_world: World, postgresql: PostgresServer
+    postgresql_world: Deployment, postgresql: PostgresServer
 ) -> None:
-    world = postgresql_world
-    server = await world.start(REALTIME_SWEEP_SECONDS="1")
-    ada, grace = world.people(server, 2)
+    deployment = postgresql_world
+    server = await deployment.start(REALTIME_SWEEP_SECONDS="1")
+    ada, grace = deployment.people(server, 2)
     tabs = [await grace.tab() for _ in range(3)]
     watcher = await ada.tab()
     for number in range(10):
         await ada.write_to(grace, f"Before {number}")
-    await tabs[0].shows(messages=10)
+    await tabs[0].until_shows(messages=10)
     await watcher.until(lambda tab: tab.sees_online(grace), what="Grace online")
 
     await asyncio.to_thread(postgresql.kill)
@@ -145,10 +147,10 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
     for number in range(10):
         await ada.write_to(grace, f"After {number}")
     for tab in tabs:
-        await tab.shows(messages=20, seconds=30)
+        await tab.until_shows(messages=20, seconds=30)
         assert tab.is_open
-        await tab.agree()
-        assert set(tab.told.values()) == {1}
+        await tab.until_consistent()
+        assert set(tab.times_added.values()) == {1}
     assert watcher.is_open
     assert watcher.sees_online(grace)
-    await world.check_inboxes()
+    await deployment.check_inboxes()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .client import Person
-from .conftest import World
+from .conftest import Deployment
 
 # What a program needs: its standard library. (`curl` isn't everywhere.)
 PROGRAM = """
@@ -26,8 +26,8 @@ print(answer.status, answer.read().decode())
 
 
 class Program:
-    def __init__(self, world: World, secret: str) -> None:
-        self.url = f"{world.servers[0].url}/api/v1/publish"
+    def __init__(self, deployment: Deployment, secret: str) -> None:
+        self.url = f"{deployment.servers[0].url}/api/v1/publish"
         self.secret = secret
 
     async def publish(self, body: Any) -> tuple[int, dict[str, Any]]:
@@ -39,16 +39,16 @@ class Program:
 
 
 @pytest.fixture
-async def program(town: World) -> Program:
-    return Program(town, (await town.manage("create_api_token", "shop")).strip())
+async def program(shared: Deployment) -> Program:
+    return Program(shared, (await shared.manage("create_api_token", "shop")).strip())
 
 
 def item(person: Person, title: str, **more: Any) -> dict[str, Any]:
     return {"user": person.username, "notification_type": "announcement", "title": title, **more}
 
 
-async def test_twice_with_the_same_key_is_one_toast(town: World, program: Program) -> None:
-    ada, grace = town.people(town.servers[0], 2)
+async def test_twice_with_the_same_key_is_one_toast(shared: Deployment, program: Program) -> None:
+    ada, grace = shared.people(shared.servers[0], 2)
     tab, second, other = await ada.tab(), await ada.tab(), await grace.tab()
     order = item(ada, "Your order has left", level="success", url="/orders/7/", idempotency_key="order-7")
     assert await program.publish(order) == (202, {"created": 1, "duplicates": 0, "errors": []})
@@ -56,29 +56,33 @@ async def test_twice_with_the_same_key_is_one_toast(town: World, program: Progra
     # What comes after it has come, so a second toast would have come as well.
     assert (await program.publish(item(ada, "The last one")))[1]["created"] == 1
     for page in (tab, second):
-        await page.shows(messages=0, unread=2)
+        await page.until_shows(messages=0, unread=2)
         titles = [told["title"] for frame in page.of_type("inbox") for told in frame.get("added", [])]
         assert titles == ["Your order has left", "The last one"]
     [told] = [row for row in tab.inbox.items.values() if row["title"] == "Your order has left"]
     assert (told["level"], told["url"], told["description"]) == ("success", "/orders/7/", "")
     assert (told["actor"], told["message_id"], told["is_read"]) == (None, None, False)
-    await tab.agree()
-    await other.shows(unread=0)
+    await tab.until_consistent()
+    await other.until_shows(unread=0)
 
 
-async def test_at_the_same_moment_with_the_same_key_it_is_one_too(town: World, program: Program) -> None:
-    ada = town.person(town.servers[0])
+async def test_at_the_same_moment_with_the_same_key_it_is_one_too(
+    shared: Deployment, program: Program
+) -> None:
+    ada = shared.person(shared.servers[0])
     tab = await ada.tab()
     order = item(ada, "Your order has left", idempotency_key="order-8")
     answers = await asyncio.gather(*(program.publish(order) for _ in range(4)))
     assert {status for status, _ in answers} == {202}
     assert [sum(answer[name] for _, answer in answers) for name in ("created", "duplicates")] == [1, 3]
-    await tab.shows(messages=0, unread=1)
-    await tab.agree()
+    await tab.until_shows(messages=0, unread=1)
+    await tab.until_consistent()
 
 
-async def test_the_others_go_through_and_atomic_is_all_or_nothing(town: World, program: Program) -> None:
-    ada, grace = town.people(town.servers[0], 2)
+async def test_the_others_go_through_and_atomic_is_all_or_nothing(
+    shared: Deployment, program: Program
+) -> None:
+    ada, grace = shared.people(shared.servers[0], 2)
     tab, other = await ada.tab(), await grace.tab()
     items = [item(ada, "One"), {**item(ada, "?"), "user": "nobody"}, item(grace, "Two")]
     status, answer = await program.publish({"items": items, "atomic": True})
@@ -91,28 +95,28 @@ async def test_the_others_go_through_and_atomic_is_all_or_nothing(town: World, p
         (3, "unknown_type"),
     ]
     assert all(error.keys() == {"index", "code", "detail"} for error in answer["errors"])
-    await tab.shows(messages=0, unread=1)
-    await other.shows(messages=0, unread=1)
+    await tab.until_shows(messages=0, unread=1)
+    await other.until_shows(messages=0, unread=1)
 
 
-async def test_500_at_once_arrive_and_501_are_refused(town: World, program: Program) -> None:
-    ada = town.person(town.servers[0])
+async def test_500_at_once_arrive_and_501_are_refused(shared: Deployment, program: Program) -> None:
+    ada = shared.person(shared.servers[0])
     tab = await ada.tab()
     items = [item(ada, f"Number {number}") for number in range(500)]
     status, answer = await program.publish({"items": [*items, item(ada, "One too many")]})
     assert (status, answer["code"]) == (422, "invalid")
     status, answer = await program.publish({"items": items, "atomic": True})
     assert (status, answer) == (202, {"created": 500, "duplicates": 0, "errors": []})
-    await tab.shows(messages=0, unread=500)
-    await tab.agree()
+    await tab.until_shows(messages=0, unread=500)
+    await tab.until_consistent()
 
 
-async def test_without_the_right_nothing_is_published(town: World, program: Program) -> None:
-    ada = town.person(town.servers[0])
+async def test_without_the_right_nothing_is_published(shared: Deployment, program: Program) -> None:
+    ada = shared.person(shared.servers[0])
     tab = await ada.tab()
-    own = (await town.manage("create_api_token", "ada's own", "--user", ada.username)).strip()
+    own = (await shared.manage("create_api_token", "ada's own", "--user", ada.username)).strip()
     for secret, expected in (("nonsense", (401, "not_signed_in")), (own, (403, "not_allowed"))):
         program.secret = secret
         status, answer = await program.publish(item(ada, "Not for you"))
         assert (status, answer["code"]) == expected
-    await tab.shows(messages=0, unread=0)
+    await tab.until_shows(messages=0, unread=0)

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidHandshake
 
 from .client import Ended, Person, Tab
-from .conftest import World
+from .conftest import Deployment
 from .servers import Server
 
 CLIENTS = int(os.environ.get("CLIENTS", "40"))
@@ -42,7 +42,7 @@ class Client:
 
     async def run(self) -> None:
         while True:
-            await self.tab.closed(600)
+            await self.tab.until_closed(600)
             if self.leaving:
                 return
             self.closes.append((time.monotonic(), self.tab.close_code))
@@ -64,29 +64,31 @@ class Client:
 
 
 @pytest.mark.timeout(600)
-async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(world: World) -> None:
+async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(
+    deployment: Deployment,
+) -> None:
     settings = {"REALTIME_MAX_CONNECTIONS_PER_USER": str(CLIENTS), "REALTIME_PREDRAIN_SECONDS": "1"}
-    servers = list(await world.start_two(**settings))
-    people = world.people(servers[0], PEOPLE)
-    there = [world.elsewhere(person, servers[1]) for person in people]
+    servers = list(await deployment.start_two(**settings))
+    people = deployment.people(servers[0], PEOPLE)
+    there = [deployment.at_server(person, servers[1]) for person in people]
     clients = [Client([people[n % PEOPLE], there[n % PEOPLE]]) for n in range(CLIENTS)]
     for start in range(0, CLIENTS, 50):
         await asyncio.gather(*(begin(client, n % 2) for n, client in enumerate(clients[start : start + 50])))
     running = [asyncio.create_task(client.run()) for client in clients]
-    await asyncio.to_thread(all_online, world, people)
-    versions = presence(world)
-    writer = world.shell(WRITER % ([person.id for person in people], 0.02))
-    assert await asyncio.to_thread(writer.line) == "writing"
+    await asyncio.to_thread(all_online, deployment, people)
+    versions = presence(deployment)
+    writer = deployment.shell(WRITER % ([person.id for person in people], 0.02))
+    assert await asyncio.to_thread(writer.read_line) == "writing"
 
     for server in servers:
         await restart(server, clients)
-    writer.tell()
-    made = int(await asyncio.to_thread(writer.line))
+    writer.send_line()
+    made = int(await asyncio.to_thread(writer.read_line))
     await asyncio.to_thread(writer.end)
     assert made > 0
     # Nobody was offline for a moment, or the version would have risen; and everybody is back.
-    await asyncio.to_thread(all_online, world, people)
-    assert presence(world) == versions
+    await asyncio.to_thread(all_online, deployment, people)
+    assert presence(deployment) == versions
     for client in clients:
         client.leaving = True
     assert not [task for task in running if task.done()], "a client gave up"
@@ -96,7 +98,7 @@ async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(w
     for client in clients:
         await client.tab.close()
     await asyncio.gather(*running)
-    await world.check_inboxes()
+    await deployment.check_inboxes()
 
 
 async def begin(client: Client, at: int) -> None:
@@ -122,21 +124,23 @@ async def restart(server: Server, clients: list[Client]) -> None:
 async def check(number: int, clients: list[Client]) -> int:
     """Hold every page of this person against a fresh read; returns how many notifications there are."""
     mine = clients[number::PEOPLE]
-    fresh = await mine[0].tab.agree(60)
+    fresh = await mine[0].tab.until_consistent(60)
     for client in mine:
-        await client.tab.reach(fresh.revision, 60)
+        await client.tab.until_revision(fresh.revision, 60)
         assert client.tab.inbox == fresh
-        assert client.tab.told == dict.fromkeys(fresh.items, 1)
+        assert client.tab.times_added == dict.fromkeys(fresh.items, 1)
         assert client.tab.resets == 0
     return len(fresh.items)
 
 
-def presence(world: World) -> dict[int, int]:
-    return dict(world.database.read("SELECT user_id, version FROM messaging_userprofile WHERE is_online"))
+def presence(deployment: Deployment) -> dict[int, int]:
+    return dict(
+        deployment.database.read("SELECT user_id, version FROM messaging_userprofile WHERE is_online")
+    )
 
 
-def all_online(world: World, people: list[Person]) -> None:
+def all_online(deployment: Deployment, people: list[Person]) -> None:
     deadline = time.monotonic() + 60
-    while not presence(world).keys() >= {person.id for person in people}:
+    while not presence(deployment).keys() >= {person.id for person in people}:
         assert time.monotonic() < deadline, "somebody is offline"
         time.sleep(0.1)

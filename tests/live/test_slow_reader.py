@@ -8,7 +8,7 @@ import time
 import pytest
 
 from .client import Person, Tab
-from .conftest import World
+from .conftest import Deployment
 
 MEGABYTE = 1024 * 1024
 # Of about 3 kB: 14 MB for each of those who don't read.
@@ -27,45 +27,47 @@ SERVERS = pytest.mark.parametrize("kind", ["serve", "daphne"])
 
 
 @SERVERS
-async def test_clients_that_stop_reading_cost_little_and_delay_nobody(world: World, kind: str) -> None:
+async def test_clients_that_stop_reading_cost_little_and_delay_nobody(
+    deployment: Deployment, kind: str
+) -> None:
     # Nothing here tests how long a slow one is waited for, or the limit on calls: thousands of rows are read anew.
-    server = await world.start(kind, REALTIME_SLOW_SECONDS="600", API_RATE_LIMIT="False")
-    ada, grace, linus = world.people(server, 3)
+    server = await deployment.start(kind, REALTIME_SLOW_SECONDS="600", API_RATE_LIMIT="False")
+    ada, grace, linus = deployment.people(server, 3)
     quick, others = await grace.tab(), await linus.tab()
     slow = [await grace.tab() for _ in range(SLOW)]
     # What every first message, thread and connection costs is no matter here.
     for _ in range(20):
         await ada.write_to(linus)
-    await others.shows(messages=20)
+    await others.until_shows(messages=20)
     for tab in slow:
-        tab.pause()
+        tab.pause_reading()
     before = server.rss()
 
-    shell = world.shell(POUR % (ROUNDS, grace.id, ROWS))
+    shell = deployment.shell(POUR % (ROUNDS, grace.id, ROWS))
     most, slowest = before, 0.0
     for number in range(1, ROUNDS + 1):
-        assert await asyncio.to_thread(shell.line) == "made"
+        assert await asyncio.to_thread(shell.read_line) == "made"
         began = time.monotonic()
         await ada.write_to(linus)
-        await others.shows(messages=20 + number)
+        await others.until_shows(messages=20 + number)
         slowest = max(slowest, time.monotonic() - began)
-        await quick.shows(unread=number * ROWS, seconds=30)
+        await quick.until_shows(unread=number * ROWS, seconds=30)
         most = max(most, server.rss())
-        await asyncio.to_thread(shell.tell)
+        await asyncio.to_thread(shell.send_line)
     await asyncio.to_thread(shell.end)
     print(
         f"{kind}: {before / MEGABYTE:.0f} MB, at most {most / MEGABYTE:.0f} MB; slowest other {slowest:.2f} s"
     )
     assert most - before < 60 * MEGABYTE
     assert quick.resets == 0
-    assert set(quick.told.values()) == {1}
+    assert set(quick.times_added.values()) == {1}
     # What was in their hands when they stopped, and no more.
     assert max(tab.inbox.revision for tab in slow) <= 2
 
-    slow[0].go_on()
-    await slow[0].shows(unread=ROUNDS * ROWS, seconds=40)
-    assert (await slow[0].agree()).unread_count == ROUNDS * ROWS
-    await quick.agree()
+    slow[0].resume_reading()
+    await slow[0].until_shows(unread=ROUNDS * ROWS, seconds=40)
+    assert (await slow[0].until_consistent()).unread_count == ROUNDS * ROWS
+    await quick.until_consistent()
 
 
 async def deaf(person: Person) -> Tab:
@@ -76,44 +78,46 @@ async def deaf(person: Person) -> Tab:
     tab = Tab(person)
     person.tabs.append(tab)
     await tab.open(sock=bare)
-    tab.pause()
+    tab.pause_reading()
     tab.transport.pause_reading()
     return tab
 
 
-async def connections_are(world: World, count: int) -> None:
+async def connections_are(deployment: Deployment, count: int) -> None:
     deadline = time.monotonic() + 120
-    while len(await asyncio.to_thread(world.database.read, "SELECT 1 FROM realtime_connection")) != count:
+    while (
+        len(await asyncio.to_thread(deployment.database.read, "SELECT 1 FROM realtime_connection")) != count
+    ):
         assert time.monotonic() < deadline, f"there never were {count} connections"
         await asyncio.sleep(0.1)
 
 
-async def read_on_when_closed(world: World, tab: Tab) -> int | None:
+async def read_on_when_closed(deployment: Deployment, tab: Tab) -> int | None:
     """Wait until one connection is left, which isn't this one. Returns the close code."""
-    await connections_are(world, 1)
+    await connections_are(deployment, 1)
     tab.transport.resume_reading()
-    tab.go_on()
-    return await tab.closed(60)
+    tab.resume_reading()
+    return await tab.until_closed(60)
 
 
 @SERVERS
 async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport_ended(
-    world: World, kind: str
+    deployment: Deployment, kind: str
 ) -> None:
     # Long enough for the quick one, also on a machine that is busy with other things.
     settings = {"REALTIME_SLOW_SECONDS": "3", "REALTIME_HEARTBEAT_SECONDS": "1", "API_RATE_LIMIT": "False"}
-    server = await world.start(kind, **settings)
-    grace = world.person(server)
+    server = await deployment.start(kind, **settings)
+    grace = deployment.person(server)
     quick, slow, gone = await grace.tab(), await deaf(grace), await deaf(grace)
-    await connections_are(world, 3)
+    await connections_are(deployment, 3)
     # One reads on: behind what was on its way stands why it was closed. Daphne waits a second for that, at most.
-    closing = asyncio.create_task(read_on_when_closed(world, slow))
+    closing = asyncio.create_task(read_on_when_closed(deployment, slow))
     rounds = 4  # until there is no room in the kernel either
-    shell = world.shell(POUR % (rounds, grace.id, ROWS))
+    shell = deployment.shell(POUR % (rounds, grace.id, ROWS))
     for number in range(1, rounds + 1):
-        assert await asyncio.to_thread(shell.line) == "made"
-        await quick.shows(unread=number * ROWS, seconds=30)
-        await asyncio.to_thread(shell.tell)
+        assert await asyncio.to_thread(shell.read_line) == "made"
+        await quick.until_shows(unread=number * ROWS, seconds=30)
+        await asyncio.to_thread(shell.send_line)
     await asyncio.to_thread(shell.end)
     assert await closing in ((4001,) if kind == "serve" else (4001, 1006))
     # The other one never does. Its end of the connection hears that the server's is no more.
@@ -123,5 +127,5 @@ async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport
     await gone.drop()
 
     await slow.reopen()
-    await slow.shows(unread=rounds * ROWS, seconds=40)
-    await slow.agree()
+    await slow.until_shows(unread=rounds * ROWS, seconds=40)
+    await slow.until_consistent()

@@ -2,53 +2,55 @@
 
 import time
 
-from .conftest import UNSWEPT, World
+from .conftest import NO_SWEEP, Deployment
 
 LEASE_SECONDS = 3
 # The lease, the reaper's interval, the grace after a burial, and a busy machine.
 LONGEST_GHOST = LEASE_SECONDS + 2 + 10 + 10
 
 
-async def test_a_message_posted_to_one_process_reaches_a_socket_on_the_other(world: World) -> None:
-    here, there = await world.start_two(**UNSWEPT)
-    ada, grace = world.people(here, 2)
-    ada_there, grace_there = world.elsewhere(ada, there), world.elsewhere(grace, there)
+async def test_a_message_posted_to_one_process_reaches_a_socket_on_the_other(deployment: Deployment) -> None:
+    here, there = await deployment.start_two(**NO_SWEEP)
+    ada, grace = deployment.people(here, 2)
+    ada_there, grace_there = deployment.at_server(ada, there), deployment.at_server(grace, there)
     one, other = await grace.tab(), await grace_there.tab()
     # One after the other: of two processes' pushes the later one may come first, and then the database is asked.
     for number in range(10):
         await (ada, ada_there)[number % 2].write_to(grace, f"Number {number}")
         for tab in (one, other):
-            await tab.shows(messages=number + 1)
+            await tab.until_shows(messages=number + 1)
     for tab in (one, other):
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     for number in range(20):
         await ada.write_to(grace, f"Number {number}, here")
         await ada_there.write_to(grace, f"Number {number}, there")
     for tab in (one, other):
-        await tab.shows(messages=50)
-        assert set(tab.told.values()) == {1}
+        await tab.until_shows(messages=50)
+        assert set(tab.times_added.values()) == {1}
     marked = await grace_there.call("POST", "notifications/read", json={"all": True})
-    await one.reach(marked["revision"])
+    await one.until_revision(marked["revision"])
     for tab in (one, other):
-        await tab.agree()
+        await tab.until_consistent()
     assert one.inbox.unread_count == 0
 
     # Signing out at one process closes this login's sockets at the other.
     await grace.call("DELETE", "session", 204)
-    assert await one.closed() == 4503
-    assert await other.closed() == 4503
-    await world.check_inboxes()
+    assert await one.until_closed() == 4503
+    assert await other.until_closed() == 4503
+    await deployment.check_inboxes()
 
 
-async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(world: World) -> None:
-    here, there = await world.start_two(
+async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(
+    deployment: Deployment,
+) -> None:
+    here, there = await deployment.start_two(
         REALTIME_LEASE_SECONDS=str(LEASE_SECONDS), REALTIME_OFFLINE_GRACE_SECONDS="1"
     )
-    ada, grace, linus = world.people(here, 3)
-    watcher = await world.elsewhere(grace, there).tab()
+    ada, grace, linus = deployment.people(here, 3)
+    watcher = await deployment.at_server(grace, there).tab()
     await ada.write_to(grace)
     await linus.write_to(grace)
-    one, other = await ada.tab(), await world.elsewhere(ada, there).tab()
+    one, other = await ada.tab(), await deployment.at_server(ada, there).tab()
     await watcher.until(lambda tab: tab.sees_online(ada), what="Ada online")
 
     # The tab at one process closes: she stays. Then the other one: she goes.
@@ -56,7 +58,7 @@ async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(w
     ghost = await linus.tab()
     await watcher.until(lambda tab: tab.sees_online(linus), what="Linus online")
     assert ghost.is_open
-    await world.manage("check")  # takes longer than the grace
+    await deployment.manage("check")  # takes longer than the grace
     assert watcher.sees_online(ada)
     await other.close()
     await watcher.until(lambda tab: not tab.sees_online(ada), what="Ada offline")
@@ -68,15 +70,15 @@ async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(w
     # Linus' process dies without a word.
     here.kill()
     died = time.monotonic()
-    assert await ghost.closed() == 1006
+    assert await ghost.until_closed() == 1006
     await watcher.until(lambda tab: not tab.sees_online(linus), seconds=LONGEST_GHOST, what="Linus offline")
     print(f"offline {time.monotonic() - died:.1f} s after kill -9")
-    seen = await world.elsewhere(grace, there).presence_of(linus)
+    seen = await deployment.at_server(grace, there).presence_of(linus)
     assert seen is not None
     assert seen["is_online"] is False
     for table in ("connection", "serverprocess"):
-        assert len(world.database.read(f"SELECT * FROM realtime_{table}")) == 1, f"a leftover in {table}"
+        assert len(deployment.database.read(f"SELECT * FROM realtime_{table}")) == 1, f"a leftover in {table}"
     # Back at the living process he is online at once.
-    back = await world.elsewhere(linus, there).tab()
+    back = await deployment.at_server(linus, there).tab()
     await watcher.until(lambda tab: tab.sees_online(linus), what="Linus back")
     assert back.is_open

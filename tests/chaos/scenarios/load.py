@@ -10,9 +10,9 @@ import redis
 
 from tests.chaos import faults
 from tests.chaos.clients import Reader, until
+from tests.chaos.run import Run, run_python
 from tests.chaos.scenario import Result, mb, ms, scenario
-from tests.chaos.scenarios.slow import tell
-from tests.chaos.stage import Stage, run_python
+from tests.chaos.scenarios.slow import notify_users
 
 
 @scenario(
@@ -20,27 +20,27 @@ from tests.chaos.stage import Stage, run_python
     how="10,000 sockets at one node: opened, a broadcast to all, closed, and opened again",
     demand="100 % accepted, ≤ 40 KB RSS each, broadcast p99 ≤ 5 s, RSS after it within 15 % of before",
 )
-async def ten_thousand(stage: Stage) -> Result:
-    node = await stage.start()
-    first = await stage.audience(10)
+async def ten_thousand(run: Run) -> Result:
+    node = await run.start()
+    first = await run.start_live_readers(10)
     before = node.rss()
-    count = min(len(stage.theatre.template.people) - 64 - 10, 5 * stage.clients) - 10
+    count = min(len(run.testbed.template.people) - 64 - 10, 5 * run.clients) - 10
     began = time.monotonic()
-    people = await stage.audience(count, 300)
+    people = await run.start_live_readers(count, 300)
     opened = time.monotonic() - began
-    refused = sum(reader.refused for reader in stage.readers)
+    refused = sum(reader.refused for reader in run.readers)
     await asyncio.sleep(2)
     open_rss = node.rss()
-    await tell(stage, [person["id"] for person in (*first, *people)])
-    verdict = await stage.verdict(120)
-    stale = verdict.stale()
-    await asyncio.gather(*(reader.stop() for reader in stage.readers))
+    await notify_users(run, [person["id"] for person in (*first, *people)])
+    verdict = await run.verdict(120)
+    stale = verdict.staleness_percentile()
+    await asyncio.gather(*(reader.stop() for reader in run.readers))
     query = "SELECT count(*) FROM realtime_connection"
-    await until(lambda: stage.database.read(query) == [(0,)], 60, "the end of all sockets", 0.5)
+    await until(lambda: run.database.read(query) == [(0,)], 60, "the end of all sockets", 0.5)
     await asyncio.sleep(12)  # feeds linger for 10 s
     after = node.rss()
     # What isn't given back to the system is at least used again.
-    returned = stage.read([*first, *people])
+    returned = run.start_readers([*first, *people])
     await until(lambda: all(reader.live for reader in returned), 120, "everybody once more", 0.5)
     again = node.rss()
     each = (open_rss - before) / count / 1024
@@ -59,12 +59,12 @@ async def ten_thousand(stage: Stage) -> Result:
     " a canary beside them (tests/live/test_bad_bytes.py)",
     demand="0 tracebacks, 0 restarts, RSS ≤ +20 MB, the canary misses nothing",
 )
-async def fuzz(stage: Stage) -> Result:
+async def fuzz(run: Run) -> Result:
     environment = {
-        **stage.environment,
-        "DATABASE_URL": stage.theatre.template.url,
+        **run.environment,
+        "DATABASE_URL": run.testbed.template.url,
         "FUZZ_CASES": "5000",
-        "FUZZ_SEED": str(stage.random.randrange(10**6)),
+        "FUZZ_SEED": str(run.random.randrange(10**6)),
     }
     options = ("-q", "-s", "--no-header", "-p", "no:cacheprovider", "-o", "timeout=380")
     code, lines = await run_python(
@@ -79,17 +79,15 @@ async def fuzz(stage: Stage) -> Result:
     how="6 writers to few users, transactions of random length, bulk, 10 % rolled back; PostgreSQL, then SQLite",
     demand="revisions contiguous, 0 missing, 0 deadlocks surfaced",
 )
-async def commit_order(stage: Stage) -> Result:
+async def commit_order(run: Run) -> Result:
     figures, met = [], True
     for on_sqlite in (False, True):
-        inner = Stage(
-            stage.theatre, f"{stage.name}-{'sqlite' if on_sqlite else 'postgresql'}", stage.clients, 0
-        )
-        inner.seed, inner.on_sqlite = f"{stage.seed}-{on_sqlite}", on_sqlite
+        inner = Run(run.testbed, f"{run.name}-{'sqlite' if on_sqlite else 'postgresql'}", run.clients, 0)
+        inner.seed, inner.on_sqlite = f"{run.seed}-{on_sqlite}", on_sqlite
         try:
             await inner.start()
-            people = await inner.audience(6)
-            writer = await inner.write_orm(people, 400, threads=6, longest=0.02)
+            people = await inner.start_live_readers(6)
+            writer = await inner.start_orm_writer(people, 400, threads=6, max_seconds=0.02)
             await asyncio.sleep(10)
             verdict = await inner.verdict()
         finally:
@@ -110,30 +108,30 @@ SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
     how="soak of 60 s: 500 clients, a fifth of them reconnecting each second, 300 writes/s",
     demand="after 20 s of warm-up RSS < +1 MB/min a node, files and Redis connections flat",
 )
-async def soak(stage: Stage) -> Result:
-    nodes = await stage.start_two()
-    people = await stage.audience(min(500, max(20, stage.clients // 4)))
-    for reader in stage.readers:
+async def soak(run: Run) -> Result:
+    nodes = await run.start_two()
+    people = await run.start_live_readers(min(500, max(20, run.clients // 4)))
+    for reader in run.readers:
         reader.retry_seconds = 0.5
     for _ in range(3):
-        await stage.write_orm(people, 100, changes=False)
-    client = redis.Redis(port=stage.redis.port)
+        await run.start_orm_writer(people, 100, changes=False)
+    client = redis.Redis(port=run.redis.port)
     samples: list[tuple[float, list[int], list[int], int]] = []
     began = time.monotonic()
     while (now := time.monotonic() - began) < 20 + SOAK_SECONDS:
-        for reader in stage.random.sample(stage.readers, len(stage.readers) // 5):
-            churn(stage, reader)
+        for reader in run.random.sample(run.readers, len(run.readers) // 5):
+            churn(run, reader)
         if now > 20:
             clients = int(client.info("clients")["connected_clients"])
             rss, files = [node.rss() for node in nodes], [faults.open_files(node.pid) for node in nodes]
             samples.append((now, rss, files, clients))
         await asyncio.sleep(1)
     client.close()
-    verdict = await stage.verdict()
+    verdict = await run.verdict()
     slopes = [slope([(at, rss[which]) for at, rss, _, _ in samples]) * 60 for which in range(len(nodes))]
     first_files, last_files = samples[0][2], samples[-1][2]
     redis_clients = [sample[3] for sample in samples]
-    connects = sum(event.kind == "open" for log in stage.history.logs for event in log.heard)
+    connects = sum(event.kind == "open" for log in run.history.logs for event in log.events)
     growth = ", ".join(f"{each / 2**20:+.1f}" for each in slopes)
     half = len(samples) // 2
     later = [
@@ -141,19 +139,19 @@ async def soak(stage: Stage) -> Result:
     ]
     growth += f" (second half {', '.join(f'{each / 2**20:+.1f}' for each in later)})"
     figure = (
-        f"{connects} connects, {stage.history.acknowledged()} writes; RSS {growth} MB/min; files {first_files},"
+        f"{connects} connects, {run.history.acknowledged()} writes; RSS {growth} MB/min; files {first_files},"
         f" then {last_files}; Redis connections {min(redis_clients)} to {max(redis_clients)}; {verdict}"
     )
     met = verdict.ok and max(slopes) < 2**20 and max(redis_clients) - min(redis_clients) <= 4
     return Result(figure, met)
 
 
-def churn(stage: Stage, reader: Reader) -> None:
-    if reader.wire is not None:
-        if stage.random.random() < 0.5:
-            reader.wire.reset()
+def churn(run: Run, reader: Reader) -> None:
+    if reader.socket is not None:
+        if run.random.random() < 0.5:
+            reader.socket.reset()
         else:
-            reader.wire.close()
+            reader.socket.close()
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -198,9 +196,9 @@ thread.join()
     how="5,000 saves back to back in a plain thread without an event loop, and 1,000 at 100 a second",
     demand="≤ 5 Redis connections in all, +0.3 ms a save (p50) at most",
 )
-async def publisher_cost(stage: Stage) -> Result:
-    environment = {**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    client = redis.Redis(port=stage.redis.port)
+async def publisher_cost(run: Run) -> Result:
+    environment = {**run.environment, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    client = redis.Redis(port=run.redis.port)
 
     def connections() -> int:
         return int(client.info("stats")["total_connections_received"])
@@ -226,17 +224,17 @@ async def publisher_cost(stage: Stage) -> Result:
     how="SQLite and the in-memory layer: one server, 3 writing processes beside it",
     demand="0 `database is locked`; the sweep, of 1 s, brings other processes' rows: staleness p99 ≤ 2 s",
 )
-async def sqlite_embedded(stage: Stage) -> Result:
-    stage.on_sqlite = True
-    await stage.start()
-    people = await stage.audience(30)
-    writers = [await stage.write_orm(people, 20, longest=0) for _ in range(3)]
+async def sqlite_embedded(run: Run) -> Result:
+    run.on_sqlite = True
+    await run.start()
+    people = await run.start_live_readers(30)
+    writers = [await run.start_orm_writer(people, 20, max_seconds=0) for _ in range(3)]
     await asyncio.sleep(12)
-    verdict = await stage.verdict()
+    verdict = await run.verdict()
     locked = sum("locked" in error for writer in writers for error in writer.errors)
-    locked += sum(server.log.read_text(errors="replace").count("is locked") for server in stage.servers)
-    stale = verdict.stale()
+    locked += sum(server.log.read_text(errors="replace").count("is locked") for server in run.servers)
+    stale = verdict.staleness_percentile()
     figure = (
-        f"{stage.history.acknowledged()} changes, {locked} lock errors; staleness p99 {ms(stale)}; {verdict}"
+        f"{run.history.acknowledged()} changes, {locked} lock errors; staleness p99 {ms(stale)}; {verdict}"
     )
     return Result(figure, verdict.ok and not locked and stale <= 2 and len(verdict.staleness) > 100)

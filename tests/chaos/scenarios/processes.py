@@ -14,8 +14,8 @@ import psycopg
 from tests.chaos.blackhole import blackhole
 from tests.chaos.clients import FIRST_RETRY_SECONDS, Reader, until
 from tests.chaos.faults import CRASHES
+from tests.chaos.run import Run, run_program
 from tests.chaos.scenario import Result, ms, scenario
-from tests.chaos.stage import Stage, run_program
 from tests.live.client import CSRF
 from tests.live.servers import ROOT, Server
 
@@ -24,14 +24,14 @@ SERVICE_RESTART = 1012
 INSIDE = "CHAOS_INSIDE_A_NAMESPACE"
 
 
-def on(readers: list[Reader], server: Server) -> list[Reader]:
+def connected_to(readers: list[Reader], server: Server) -> list[Reader]:
     return [reader for reader in readers if reader.port == server.port]
 
 
-async def graces_over(stage: Stage, seconds: float = 60) -> None:
+async def wait_until_graces_end(run: Run, seconds: float = 60) -> None:
     """Wait until nobody is about to be shown offline any more."""
     query = "SELECT count(*) FROM messaging_userprofile WHERE offline_after IS NOT NULL"
-    await until(lambda: stage.database.read(query) == [(0,)], seconds, "the end of every grace", 0.5)
+    await until(lambda: run.database.read(query) == [(0,)], seconds, "the end of every grace", 0.5)
 
 
 @scenario(
@@ -39,23 +39,23 @@ async def graces_over(stage: Stage, seconds: float = 60) -> None:
     how="2 nodes, 200 writes/s, kill -9 of one at 10 s, back at 20 s",
     demand="0 missing, out of order, doubled, phantom; p99 from a client's first retry to synced ≤ 5 s",
 )
-async def kill_a_node(stage: Stage) -> Result:
-    node, _ = await stage.start_two()
-    people = await stage.audience(stage.clients)
-    await stage.write_orm(people, 170)
-    stage.write_http(people[:200], 30)
+async def kill_a_node(run: Run) -> Result:
+    node, _ = await run.start_two()
+    people = await run.start_live_readers(run.clients)
+    await run.start_orm_writer(people, 170)
+    run.start_http_writer(people[:200], 30)
     await asyncio.sleep(10)
-    hit = len(on(stage.readers, node))
+    hit = len(connected_to(run.readers, node))
     killed = time.monotonic()
     await asyncio.to_thread(node.kill)
     await asyncio.sleep(10)
     await asyncio.to_thread(node.start)
     await asyncio.sleep(10)
-    verdict = await stage.verdict()
-    recovery = verdict.recovery(killed)
+    verdict = await run.verdict()
+    recovery = verdict.recovery_percentile(killed)
     figure = (
-        f"{stage.history.acknowledged()} rows acknowledged, {verdict.expected} hearings: {verdict};"
-        f" {hit} sockets cut, recovery p99 {ms(recovery)}; staleness p99 {ms(verdict.stale())}"
+        f"{run.history.acknowledged()} rows acknowledged, {verdict.expected} hearings: {verdict};"
+        f" {hit} sockets cut, recovery p99 {ms(recovery)}; staleness p99 {ms(verdict.staleness_percentile())}"
     )
     return Result(figure, verdict.ok and recovery <= 5)
 
@@ -65,24 +65,24 @@ async def kill_a_node(stage: Stage) -> Result:
     how="people with a tab on one node only, on the other only, on both; kill -9 of the one",
     demand="those of the dead node offline ≤ 30 s; whoever has a tab on the other never blinks",
 )
-async def presence_after_a_kill(stage: Stage) -> Result:
-    node, other = await stage.start_two()
-    count = max(10, stage.clients // 10)
-    gone, both = stage.people(count), stage.people(count)
-    there = stage.read(gone, lambda: [node.port])
-    stage.read(both, lambda: [node.port])
-    stage.read(both, lambda: [other.port])
-    await until(lambda: all(reader.live for reader in stage.readers), 60, "live readers")
-    await stage.presence_is_true()
-    before = stage.versions()
+async def presence_after_a_kill(run: Run) -> Result:
+    node, other = await run.start_two()
+    count = max(10, run.clients // 10)
+    gone, both = run.take_people(count), run.take_people(count)
+    there = run.start_readers(gone, lambda: [node.port])
+    run.start_readers(both, lambda: [node.port])
+    run.start_readers(both, lambda: [other.port])
+    await until(lambda: all(reader.live for reader in run.readers), 60, "live readers")
+    await run.wait_for_true_presence()
+    before = run.presence_versions()
     killed = time.monotonic()
     await asyncio.to_thread(node.kill)
     await asyncio.gather(*(reader.stop() for reader in there))
     ids = {person["id"] for person in gone}
-    await until(lambda: not ids & stage.online(), 60, "offline", 0.1)
+    await until(lambda: not ids & run.shown_online(), 60, "offline", 0.1)
     took = time.monotonic() - killed
-    await graces_over(stage)
-    after = stage.versions()
+    await wait_until_graces_end(run)
+    after = run.presence_versions()
     blinked = sum(after[person["id"]] != before[person["id"]] for person in both)
     figure = f"{count} offline after {took:.1f} s; {blinked} of {count} with another tab blinked"
     return Result(figure, took <= 30 and not blinked)
@@ -93,23 +93,23 @@ async def presence_after_a_kill(stage: Stage) -> Result:
     how="rolling restart of 2 nodes by SIGTERM under 100 writes/s",
     demand="100 % 1012, ≤ 20 % of the sockets in 100 ms, 0 missing, 0 false offline, exit ≤ 15 s",
 )
-async def rolling_restart(stage: Stage) -> Result:
-    nodes = await stage.start_two()
-    people = await stage.audience(stage.clients)
-    await stage.presence_is_true()
-    before = stage.versions()
-    await stage.write_orm(people, 80)
-    stage.write_http(people[:200], 20)
+async def rolling_restart(run: Run) -> Result:
+    nodes = await run.start_two()
+    people = await run.start_live_readers(run.clients)
+    await run.wait_for_true_presence()
+    before = run.presence_versions()
+    await run.start_orm_writer(people, 80)
+    run.start_http_writer(people[:200], 20)
     await asyncio.sleep(3)
     exits, codes, peaks = [], [], []
     for node in nodes:
-        cut = on(stage.readers, node)
-        marks = {reader.log.name: len(reader.log.heard) for reader in cut}
+        cut = connected_to(run.readers, node)
+        marks = {reader.log.name: len(reader.log.events) for reader in cut}
         began = time.monotonic()
         await asyncio.to_thread(node.stop, 60)
         exits.append(time.monotonic() - began)
         ends = [
-            next(event for event in reader.log.heard[marks[reader.log.name] :] if event.kind == "closed")
+            next(event for event in reader.log.events[marks[reader.log.name] :] if event.kind == "closed")
             for reader in cut
         ]
         codes += [event.number for event in ends]
@@ -119,10 +119,10 @@ async def rolling_restart(stage: Stage) -> Result:
             buckets[bucket] = buckets.get(bucket, 0) + 1
         peaks.append(max(buckets.values(), default=0) / max(1, len(ends)))
         await asyncio.to_thread(node.start)
-        await until(lambda: all(reader.live for reader in stage.readers), 60, "everybody back")
-    verdict = await stage.verdict()
-    await graces_over(stage)
-    after = stage.versions()
+        await until(lambda: all(reader.live for reader in run.readers), 60, "everybody back")
+    verdict = await run.verdict()
+    await wait_until_graces_end(run)
+    after = run.presence_versions()
     blinked = sum(after.get(user, 0) != version for user, version in before.items())
     share = sum(code == SERVICE_RESTART for code in codes) / max(1, len(codes))
     figure = (
@@ -139,34 +139,34 @@ async def rolling_restart(stage: Stage) -> Result:
     demand="50 of 50 cleaned up ≤ 45 s, and shown offline; the others don't notice",
     needs_root=True,
 )
-async def half_open(stage: Stage) -> Result:
+async def half_open(run: Run) -> Result:
     if INSIDE not in os.environ:
-        again = f"--only T8 --seed {stage.random.randrange(10**6)} --clients {stage.clients}"
+        again = f"--only T8 --seed {run.random.randrange(10**6)} --clients {run.clients}"
         command = f"ip link set lo up && exec {shlex.quote(sys.executable)} -m tests.chaos {again}"
         _, lines = await run_program(
-            *("unshare", "--net", "sh", "-c", command), environment={**stage.theatre.environment, INSIDE: "1"}
+            *("unshare", "--net", "sh", "-c", command), environment={**run.testbed.environment, INSIDE: "1"}
         )
         told = next((line for line in lines if "] T8: " in line and "met: " in line), lines[-1])
         return Result(told.split("met: ", 1)[-1], "] T8: met: " in told)
-    await stage.start()
-    dying, staying = stage.people(50), stage.people(50)
-    doomed = stage.read(dying)
-    stage.read(staying)
-    await until(lambda: all(reader.live for reader in stage.readers), 30, "live readers")
-    await stage.write_orm(staying, 20)
+    await run.start()
+    dying, staying = run.take_people(50), run.take_people(50)
+    doomed = run.start_readers(dying)
+    run.start_readers(staying)
+    await until(lambda: all(reader.live for reader in run.readers), 30, "live readers")
+    await run.start_orm_writer(staying, 20)
     died = time.monotonic()
     for reader in doomed:
-        assert reader.wire is not None
-        blackhole(reader.wire.transport.get_extra_info("sockname")[1])
+        assert reader.socket is not None
+        blackhole(reader.socket.transport.get_extra_info("sockname")[1])
         # It knows as little of it as the server does, and doesn't come back.
         reader.log.left = True
     ids = {person["id"] for person in dying}
     query = "SELECT DISTINCT user_id FROM realtime_connection"
-    await until(lambda: not ids & {user for (user,) in stage.database.read(query)}, 100, "the clean-up", 0.5)
+    await until(lambda: not ids & {user for (user,) in run.database.read(query)}, 100, "the clean-up", 0.5)
     cleaned = time.monotonic() - died
-    await until(lambda: not ids & stage.online(), 60, "offline", 0.5)
+    await until(lambda: not ids & run.shown_online(), 60, "offline", 0.5)
     offline = time.monotonic() - died
-    verdict = await stage.verdict()
+    verdict = await run.verdict()
     figure = (
         f"50 of 50 cleaned up after {cleaned:.1f} s, offline after {offline:.1f} s; the others: {verdict}"
     )
@@ -178,32 +178,34 @@ async def half_open(stage: Stage) -> Result:
     how="every socket reset at once; clients come back with full jitter 0-5 s",
     demand="all back ≤ 20 s, 0 handshakes refused with 5xx, database connections ≤ the pools' bound",
 )
-async def reconnect_storm(stage: Stage) -> Result:
-    await stage.start_two()
-    count = min(len(stage.theatre.template.people) - 64, stage.clients * 5 // 2)
-    people = await stage.audience(count, 240)
-    await stage.write_orm(people, 50)
+async def reconnect_storm(run: Run) -> Result:
+    await run.start_two()
+    count = min(len(run.testbed.template.people) - 64, run.clients * 5 // 2)
+    people = await run.start_live_readers(count, 240)
+    await run.start_orm_writer(people, 50)
     most = 0
 
     def all_back() -> bool:
         nonlocal most
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        most = max(most, stage.database.read(query)[0][0])
-        return all(reader.live for reader in stage.readers)
+        most = max(most, run.database.read(query)[0][0])
+        return all(reader.live for reader in run.readers)
 
-    wires = [reader.wire for reader in stage.readers if reader.wire is not None]
+    sockets = [reader.socket for reader in run.readers if reader.socket is not None]
     began = time.monotonic()
-    for wire in wires:
-        wire.reset()
-    await until(lambda: not any(wire.transport.is_closing() and not wire.closed.done() for wire in wires), 20)
+    for socket in sockets:
+        socket.reset()
+    await until(
+        lambda: not any(socket.transport.is_closing() and not socket.closed.done() for socket in sockets), 20
+    )
     await until(all_back, 120, "everybody back", 0.2)
     took = time.monotonic() - began
-    verdict = await stage.verdict()
-    refused = sum(reader.refused for reader in stage.readers)
+    verdict = await run.verdict()
+    refused = sum(reader.refused for reader in run.readers)
     # Two servers' pools, the writer's, and who asks.
     bound = 2 * 20 + 4
     figure = (
-        f"{len(wires)} sockets, all back after {took:.1f} s (backoff up to {FIRST_RETRY_SECONDS:g} s included);"
+        f"{len(sockets)} sockets, all back after {took:.1f} s (backoff up to {FIRST_RETRY_SECONDS:g} s included);"
         f" {refused} refused; at most {most} database connections; {verdict}"
     )
     return Result(figure, verdict.ok and took <= 20 and not refused and most <= bound)
@@ -214,13 +216,13 @@ async def reconnect_storm(stage: Stage) -> Result:
     how="50 processes die between COMMIT and the announcement",
     demand="50 of 50 delivered ≤ 5 s",
 )
-async def crash_between_commit_and_push(stage: Stage) -> Result:
-    await stage.start_two()
-    people = await stage.audience(50)
+async def crash_between_commit_and_push(run: Run) -> Result:
+    await run.start_two()
+    people = await run.start_live_readers(50)
     crashing = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", CRASHES, ",".join(str(person["id"]) for person in people)),
         cwd=ROOT,
-        env={**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        env={**run.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
         stdout=asyncio.subprocess.PIPE,
     )
     assert crashing.stdout is not None
@@ -229,19 +231,19 @@ async def crash_between_commit_and_push(stage: Stage) -> Result:
         made[int(line.split()[1])] = time.monotonic()
     assert await crashing.wait() == 0
 
-    def first_heard() -> dict[int, float]:
+    def first_seen() -> dict[int, float]:
         return {
             pk: event.at
-            for reader in stage.readers
-            for event in reversed(reader.log.heard)
+            for reader in run.readers
+            for event in reversed(reader.log.events)
             for pk in event.added
         }
 
     with contextlib.suppress(TimeoutError):
-        await until(lambda: made.keys() <= first_heard().keys(), 30, pause=0.2)
-    heard = first_heard()
-    waits = [heard[pk] - at for pk, at in made.items() if pk in heard]
-    verdict = await stage.verdict()
+        await until(lambda: made.keys() <= first_seen().keys(), 30, pause=0.2)
+    seen = first_seen()
+    waits = [seen[pk] - at for pk, at in made.items() if pk in seen]
+    verdict = await run.verdict()
     figure = f"{len(waits)} of {len(made)} delivered, the last after {max(waits, default=0):.1f} s; {verdict}"
     return Result(figure, verdict.ok and len(waits) == 50 and max(waits) <= 5)
 
@@ -251,11 +253,11 @@ async def crash_between_commit_and_push(stage: Stage) -> Result:
     how="10 HTTP calls that wait 3 s for a row lock; 50 writes/s to everybody else meanwhile",
     demand="the others' delivery p99 ≤ 300 ms",
 )
-async def blocking_calls(stage: Stage) -> Result:
-    node = await stage.start()
-    people = await stage.audience(max(20, stage.clients // 10))
-    [victim] = stage.people(1)
-    await stage.write_orm(people, 50)
+async def blocking_calls(run: Run) -> Result:
+    node = await run.start()
+    people = await run.start_live_readers(max(20, run.clients // 10))
+    [victim] = run.take_people(1)
+    await run.start_orm_writer(people, 50)
     await asyncio.sleep(2)
     async with httpx.AsyncClient(timeout=30, trust_env=False, verify=False) as http:
 
@@ -268,7 +270,7 @@ async def blocking_calls(stage: Stage) -> Result:
             return answer.status_code
 
         # A foreign key's check waits for whoever holds the row that it points to.
-        with psycopg.connect(stage.database.url) as holder:
+        with psycopg.connect(run.database.url) as holder:
             holder.execute("SELECT 1 FROM auth_user WHERE id = %s FOR UPDATE", [victim["id"]])
             began = time.monotonic()
             waiting = [asyncio.create_task(message(person)) for person in people[:10]]
@@ -276,11 +278,11 @@ async def blocking_calls(stage: Stage) -> Result:
             ended = time.monotonic()
             blocked = sum(not task.done() for task in waiting)
         codes = await asyncio.gather(*waiting)
-    verdict = await stage.verdict()
-    stale = verdict.stale(began, ended)
+    verdict = await run.verdict()
+    stale = verdict.staleness_percentile(began, ended)
     figure = (
         f"{blocked} calls blocked for 3 s, then answered {sorted(set(codes))};"
-        f" the others' staleness p99 {ms(stale)}, p50 {ms(verdict.stale(began, ended, 0.5))}; {verdict}"
+        f" the others' staleness p99 {ms(stale)}, p50 {ms(verdict.staleness_percentile(began, ended, 0.5))}; {verdict}"
     )
     return Result(figure, verdict.ok and stale <= 0.3 and blocked == 10)
 
@@ -290,23 +292,23 @@ async def blocking_calls(stage: Stage) -> Result:
     how="2 nodes, the clock of one 10 minutes ahead (patched time source)",
     demand="0 wrong presence: leases are by the database's clock",
 )
-async def clock_skew(stage: Stage) -> Result:
-    right, wrong = await stage.start(), await stage.start("skewed")
-    count = max(10, stage.clients // 20)
-    here, there, leaving = stage.people(count), stage.people(count), stage.people(count)
-    stage.read(here, lambda: [right.port])
-    stage.read(there, lambda: [wrong.port])
-    going = stage.read(leaving, lambda: [wrong.port])
-    await until(lambda: all(reader.live for reader in stage.readers), 60, "live readers")
-    first = await stage.presence_is_true()
-    before = stage.versions()
+async def clock_skew(run: Run) -> Result:
+    right, wrong = await run.start(), await run.start("skewed")
+    count = max(10, run.clients // 20)
+    here, there, leaving = run.take_people(count), run.take_people(count), run.take_people(count)
+    run.start_readers(here, lambda: [right.port])
+    run.start_readers(there, lambda: [wrong.port])
+    going = run.start_readers(leaving, lambda: [wrong.port])
+    await until(lambda: all(reader.live for reader in run.readers), 60, "live readers")
+    first = await run.wait_for_true_presence()
+    before = run.presence_versions()
     # Longer than a lease: each node has renewed, and looked for whom to bury.
     await asyncio.sleep(20)
-    blinked = sum(stage.versions().get(user, 0) != version for user, version in before.items())
-    processes = len(stage.database.read("SELECT id FROM realtime_serverprocess"))
+    blinked = sum(run.presence_versions().get(user, 0) != version for user, version in before.items())
+    processes = len(run.database.read("SELECT id FROM realtime_serverprocess"))
     await asyncio.gather(*(reader.stop() for reader in going))
-    second = await stage.presence_is_true()
-    verdict = await stage.verdict()
+    second = await run.wait_for_true_presence()
+    verdict = await run.verdict()
     figure = (
         f"{2 * count} online after {ms(first)}, {blinked} blinked in 20 s, {processes} of 2 leases held;"
         f" {count} left, offline after {ms(second)}; {verdict}"

@@ -13,17 +13,19 @@ from tests.chaos import faults
 from tests.chaos.checker import percentile
 from tests.chaos.clients import until
 from tests.chaos.history import History
+from tests.chaos.run import Run, run_python
 from tests.chaos.scenario import Result, ms, scenario
-from tests.chaos.stage import Stage, run_python
 
 
-def saves(history: History, since: float = 0.0, until: float = float("inf"), share: float = 0.99) -> float:
+def save_percentile(
+    history: History, since: float = 0.0, until: float = float("inf"), share: float = 0.99
+) -> float:
     """What this share of the saves over HTTP that began in that time didn't exceed, in seconds."""
     return percentile((took for began, took in history.saves if since <= began <= until), share)
 
 
-def disconnects(stage: Stage) -> int:
-    return sum(event.kind == "closed" for log in stage.history.logs for event in log.heard)
+def disconnects(run: Run) -> int:
+    return sum(event.kind == "closed" for log in run.history.logs for event in log.events)
 
 
 @scenario(
@@ -31,30 +33,32 @@ def disconnects(stage: Stage) -> int:
     how="Redis killed, empty again after 2 s, three times; 100 writes/s",
     demand="0 sockets closed, 0 missing, staleness p99 ≤ 3 s, a save's p99 in the outage ≤ +200 ms",
 )
-async def redis_restarts(stage: Stage) -> Result:
-    await stage.start_two()
-    people = await stage.audience(max(20, stage.clients // 2))
-    await stage.write_orm(people, 60)
-    stage.write_http(people[:200], 40)
+async def redis_restarts(run: Run) -> Result:
+    await run.start_two()
+    people = await run.start_live_readers(max(20, run.clients // 2))
+    await run.start_orm_writer(people, 60)
+    run.start_http_writer(people[:200], 40)
     began = time.monotonic()
     await asyncio.sleep(6)
     first = time.monotonic()
     outages = []
     for _ in range(3):
         down = time.monotonic()
-        await asyncio.to_thread(stage.redis.kill)
+        await asyncio.to_thread(run.redis.kill)
         await asyncio.sleep(2)
-        await asyncio.to_thread(stage.redis.start)
+        await asyncio.to_thread(run.redis.start)
         outages.append((down, time.monotonic()))
         await asyncio.sleep(6)
-    closed = disconnects(stage)
-    verdict = await stage.verdict()
-    before = saves(stage.history, began, first)
-    during = max(saves(stage.history, *outage) for outage in outages)
-    stale = verdict.stale(first)
+    closed = disconnects(run)
+    verdict = await run.verdict()
+    before = save_percentile(run.history, began, first)
+    during = max(save_percentile(run.history, *outage) for outage in outages)
+    stale = verdict.staleness_percentile(first)
     figure = (
-        f"{closed} closed; {verdict}; staleness p99 {ms(stale)} (before {ms(verdict.stale(began, first))},"
-        f" longest {ms(verdict.stale(first, share=1.0))}); save p99 {ms(during)}, before {ms(before)}"
+        f"{closed} closed; {verdict}; staleness p99 {ms(stale)}"
+        f" (before {ms(verdict.staleness_percentile(began, first))},"
+        f" longest {ms(verdict.staleness_percentile(first, share=1.0))});"
+        f" save p99 {ms(during)}, before {ms(before)}"
     )
     return Result(figure, verdict.ok and not closed and stale <= 3 and during <= before + 0.2)
 
@@ -65,8 +69,8 @@ async def redis_restarts(stage: Stage) -> Result:
     demand="resync ≤ 5 s, CPU < 30 %, RSS growth < 20 MB; the stock layer freezes",
     needs_root=True,
 )
-async def redis_blackhole(stage: Stage) -> Result:
-    code, lines = await run_python("-m", "tests.chaos.blackhole", environment=stage.theatre.environment)
+async def redis_blackhole(run: Run) -> Result:
+    code, lines = await run_python("-m", "tests.chaos.blackhole", environment=run.testbed.environment)
     return Result("; ".join(lines[-2:]), code == 0)
 
 
@@ -75,29 +79,29 @@ async def redis_blackhole(stage: Stage) -> Result:
     how="Redis frozen for 10 s (SIGSTOP); saves and new sockets meanwhile",
     demand="connect p99 ≤ 1.5 s, save p99 ≤ 250 ms, 0 missing in the end",
 )
-async def redis_hangs(stage: Stage) -> Result:
-    await stage.start_two()
-    people = await stage.audience(max(20, stage.clients // 4))
-    writer = stage.write_http(people[:200], 40)
+async def redis_hangs(run: Run) -> Result:
+    await run.start_two()
+    people = await run.start_live_readers(max(20, run.clients // 4))
+    writer = run.start_http_writer(people[:200], 40)
     await asyncio.sleep(3)
     began = time.monotonic()
-    stage.redis.pause()
+    run.redis.pause()
     try:
         await asyncio.sleep(1)
-        late = stage.read(stage.people(100))
+        late = run.start_readers(run.take_people(100))
         await until(lambda: all(reader.live for reader in late), 30, "sockets while Redis hangs")
         await asyncio.sleep(max(0.0, began + 10 - time.monotonic()))
     finally:
-        stage.redis.resume()
+        run.redis.resume()
     ended = time.monotonic()
     await asyncio.sleep(2)
-    verdict = await stage.verdict()
-    connect, save = verdict.recovery(began), saves(stage.history, began, ended)
+    verdict = await run.verdict()
+    connect, save = verdict.recovery_percentile(began), save_percentile(run.history, began, ended)
     figure = (
         f"connect p99 {ms(connect)}, save p99 {ms(save)}, {writer.refused} refused; {verdict};"
-        f" staleness p99 {ms(verdict.stale(began, ended))}, {disconnects(stage)} closed"
+        f" staleness p99 {ms(verdict.staleness_percentile(began, ended))}, {disconnects(run)} closed"
     )
-    met = verdict.ok and connect <= 1.5 and save <= 0.25 and not writer.refused and not disconnects(stage)
+    met = verdict.ok and connect <= 1.5 and save <= 0.25 and not writer.refused and not disconnects(run)
     return Result(figure, met)
 
 
@@ -106,30 +110,30 @@ async def redis_hangs(stage: Stage) -> Result:
     how="PostgreSQL restarted under load: fast, immediate, then away for 40 s",
     demand="0 missing of what was acknowledged, first success ≤ 5 s after it is back, 0 stuck sockets",
 )
-async def postgresql_restarts(stage: Stage) -> Result:
-    await stage.start_two()
-    people = await stage.audience(max(20, stage.clients // 2))
-    writer = stage.write_http(people[:200], 30)
-    await stage.write_orm(people, 50)
+async def postgresql_restarts(run: Run) -> Result:
+    await run.start_two()
+    people = await run.start_live_readers(max(20, run.clients // 2))
+    writer = run.start_http_writer(people[:200], 30)
+    await run.start_orm_writer(people, 50)
     firsts = []
-    outages = ((stage.postgresql.stop, 2), (stage.postgresql.kill, 2), (stage.postgresql.kill, 40))
+    outages = ((run.postgresql.stop, 2), (run.postgresql.kill, 2), (run.postgresql.kill, 40))
     for end, seconds in outages:
         await asyncio.sleep(5)
         await asyncio.to_thread(end)
         await asyncio.sleep(seconds)
-        await asyncio.to_thread(stage.postgresql.start)
+        await asyncio.to_thread(run.postgresql.start)
         back = time.monotonic()
-        count = len(stage.history.saves)
-        await until(lambda count=count: len(stage.history.saves) > count, 60, "a save", 0.01)  # type: ignore[misc]
+        count = len(run.history.saves)
+        await until(lambda count=count: len(run.history.saves) > count, 60, "a save", 0.01)  # type: ignore[misc]
         firsts.append(time.monotonic() - back)
     await asyncio.sleep(5)
-    closed = disconnects(stage)
-    verdict = await stage.verdict()
-    await stage.presence_is_true()
-    stuck = sum(not reader.live for reader in stage.readers)
-    unknown = sum(write.outcome == "unknown" for write in stage.history.writes)
+    closed = disconnects(run)
+    verdict = await run.verdict()
+    await run.wait_for_true_presence()
+    stuck = sum(not reader.live for reader in run.readers)
+    unknown = sum(write.outcome == "unknown" for write in run.history.writes)
     figure = (
-        f"{stage.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused} over HTTP):"
+        f"{run.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused} over HTTP):"
         f" {verdict}; first success after {', '.join(map(ms, firsts))}; {stuck} stuck, {closed} sockets closed,"
         " who is here is shown online and no one else"
     )
@@ -141,21 +145,21 @@ async def postgresql_restarts(stage: Stage) -> Result:
     how="a layer that loses 100 %, then one that loses 30 % at random",
     demand="0 missing; staleness p99 ≤ the sweep's period (5 s here) + 2 s",
 )
-async def lossy_layers(stage: Stage) -> Result:
+async def lossy_layers(run: Run) -> Result:
     figures, met = [], True
     for share in ("1", "0.3"):
-        inner = Stage(stage.theatre, f"{stage.name}-{share}", stage.clients, 0)
-        inner.seed = f"{stage.seed}-{share}"
+        inner = Run(run.testbed, f"{run.name}-{share}", run.clients, 0)
+        inner.seed = f"{run.seed}-{share}"
         try:
             environment = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings", "CHAOS_DROP": share}
             await inner.start_two(REALTIME_SWEEP_SECONDS="5", **environment)
-            people = await inner.audience(max(20, stage.clients // 4))
-            await inner.write_orm(people, 60)
+            people = await inner.start_live_readers(max(20, run.clients // 4))
+            await inner.start_orm_writer(people, 60)
             await asyncio.sleep(12)
             verdict = await inner.verdict()
         finally:
             await inner.close()
-        stale = verdict.stale()
+        stale = verdict.staleness_percentile()
         met = met and verdict.ok and stale <= 7 and len(verdict.staleness) > 100
         figures.append(f"{float(share):.0%} lost: {verdict}, staleness p99 {ms(stale)}")
     return Result("; ".join(figures), met)
@@ -178,28 +182,30 @@ JUNK: list[dict[str, Any]] = [
     how="messages of unknown types, another version and no sense, to every group and to `presence`",
     demand="0 sockets closed, 0 missing; they are counted and ignored",
 )
-async def mixed_versions(stage: Stage) -> Result:
-    await stage.start_two()
-    people = await stage.audience(max(20, stage.clients // 10))
-    await stage.write_orm(people, 50)
+async def mixed_versions(run: Run) -> Result:
+    await run.start_two()
+    people = await run.start_live_readers(max(20, run.clients // 10))
+    await run.start_orm_writer(people, 50)
     prefix = "doorbell"
-    client = redis.Redis(port=stage.redis.port)
-    heard = 0
+    client = redis.Redis(port=run.redis.port)
+    received = 0
     for user, junk in itertools.product([person["id"] for person in people], JUNK):
-        heard += client.publish(f"{prefix}__group__user.{user}", msgpack.packb({**junk, "user": user}))
+        received += client.publish(f"{prefix}__group__user.{user}", msgpack.packb({**junk, "user": user}))
     for junk in JUNK:
-        heard += client.publish(f"{prefix}__group__presence", msgpack.packb(junk))
+        received += client.publish(f"{prefix}__group__presence", msgpack.packb(junk))
     # Not even a message of the layer.
     for junk_bytes in (b"", b"\xc1", b"x" * 1000, json.dumps(JUNK[0]).encode()):
         for person in people:
-            heard += client.publish(f"{prefix}__group__user.{person['id']}", junk_bytes)
+            received += client.publish(f"{prefix}__group__user.{person['id']}", junk_bytes)
     client.close()
     await asyncio.sleep(3)
-    closed = disconnects(stage)
-    verdict = await stage.verdict()
-    ignored = sum(server.log.read_text(errors="replace").count("ignored") for server in stage.servers)
-    figure = f"{heard} taken by the servers, {closed} sockets closed; {verdict}; {ignored} lines in the log"
-    return Result(figure, verdict.ok and not closed and heard > len(people))
+    closed = disconnects(run)
+    verdict = await run.verdict()
+    ignored = sum(server.log.read_text(errors="replace").count("ignored") for server in run.servers)
+    figure = (
+        f"{received} taken by the servers, {closed} sockets closed; {verdict}; {ignored} lines in the log"
+    )
+    return Result(figure, verdict.ok and not closed and received > len(people))
 
 
 @scenario(
@@ -207,23 +213,23 @@ async def mixed_versions(stage: Stage) -> Result:
     how="PostgreSQL and all its processes frozen for 5 s (SIGSTOP) under load",
     demand="threads bounded, 0 missing, first success ≤ 5 s after it goes on",
 )
-async def postgresql_hangs(stage: Stage) -> Result:
-    nodes = await stage.start_two()
-    people = await stage.audience(max(20, stage.clients // 4))
-    writer = stage.write_http(people[:200], 40)
-    await stage.write_orm(people, 50)
+async def postgresql_hangs(run: Run) -> Result:
+    nodes = await run.start_two()
+    people = await run.start_live_readers(max(20, run.clients // 4))
+    writer = run.start_http_writer(people[:200], 40)
+    await run.start_orm_writer(people, 50)
     await asyncio.sleep(3)
     before = max(faults.threads(node.pid) for node in nodes)
-    with faults.frozen(stage.postgresql.pid):
+    with faults.frozen(run.postgresql.pid):
         await asyncio.sleep(5)
         most = max(faults.threads(node.pid) for node in nodes)
-    back, count = time.monotonic(), len(stage.history.saves)
-    await until(lambda: len(stage.history.saves) > count, 60, "a save", 0.01)
+    back, count = time.monotonic(), len(run.history.saves)
+    await until(lambda: len(run.history.saves) > count, 60, "a save", 0.01)
     first = time.monotonic() - back
     await asyncio.sleep(5)
     most = max(most, *(faults.threads(node.pid) for node in nodes))
-    closed = disconnects(stage)
-    verdict = await stage.verdict()
+    closed = disconnects(run)
+    verdict = await run.verdict()
     figure = (
         f"{before} threads before, at most {most}; first success after {ms(first)}; {verdict};"
         f" {writer.refused} saves failed, {closed} sockets closed"

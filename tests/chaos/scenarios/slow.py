@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from tests.chaos.clients import until
 from tests.chaos.history import Write
+from tests.chaos.run import Run
 from tests.chaos.scenario import Result, mb, ms, scenario
-from tests.chaos.stage import Stage
 from tests.live.servers import ROOT
 
 # Tell many users something; the ids go out as JSON when it is committed.
-TELL = """
+NOTIFY_USERS = """
 import json, sys, time
 import django
 django.setup()
@@ -26,14 +26,14 @@ for number in range(config["rounds"]):
 """
 
 
-async def tell(
-    stage: Stage, users: Sequence[int], *, text: str = "", rounds: int = 1, each: int = 1
+async def notify_users(
+    run: Run, users: Sequence[int], *, text: str = "", rounds: int = 1, each: int = 1
 ) -> float:
     """Notify these users from a process of its own; returns when the last commit returned."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", TELL),
+        *(sys.executable, "-c", NOTIFY_USERS),
         cwd=ROOT,
-        env={**stage.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        env={**run.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**26,
@@ -50,9 +50,7 @@ async def tell(
         by_user: dict[int, list[int]] = {}
         for user, pk in made:
             by_user.setdefault(user, []).append(pk)
-        stage.history.writes += [
-            Write(user, "added", ids, "ok", began, last) for user, ids in by_user.items()
-        ]
+        run.history.writes += [Write(user, "added", ids, "ok", began, last) for user, ids in by_user.items()]
     assert await process.wait() == 0
     return last
 
@@ -62,8 +60,8 @@ async def tell(
     how="20 sockets that don't read, 128 MB meant for them, 200 healthy ones; `serve`",
     demand="RSS growth ≤ 40 MB, healthy p99 ≤ 250 ms or twice what it was, the slow ones closed 4001, then complete",
 )
-async def slow_readers(stage: Stage) -> Result:
-    return await play_slow_readers(stage, "serve")
+async def slow_readers(run: Run) -> Result:
+    return await run_slow_readers(run, "serve")
 
 
 @scenario(
@@ -71,47 +69,48 @@ async def slow_readers(stage: Stage) -> Result:
     how="the same on Daphne, which bounds no write buffer itself",
     demand="as T7",
 )
-async def slow_readers_on_daphne(stage: Stage) -> Result:
-    return await play_slow_readers(stage, "daphne")
+async def slow_readers_on_daphne(run: Run) -> Result:
+    return await run_slow_readers(run, "daphne")
 
 
-async def play_slow_readers(stage: Stage, kind: str) -> Result:
-    node = await stage.start(kind)
-    healthy = await stage.audience(min(200, max(20, stage.clients // 10)))
-    slow = stage.people(20)
-    sleepers = stage.read(slow)
+async def run_slow_readers(run: Run, kind: str) -> Result:
+    node = await run.start(kind)
+    healthy = await run.start_live_readers(min(200, max(20, run.clients // 10)))
+    slow = run.take_people(20)
+    sleepers = run.start_readers(slow)
     await until(lambda: all(reader.live for reader in sleepers), 30, "live readers")
-    await stage.write_orm(healthy, 50)
+    await run.start_orm_writer(healthy, 50)
     began = time.monotonic()
     await asyncio.sleep(5)
     paused = time.monotonic()
     before = most = node.rss()
     for reader in sleepers:
-        assert reader.wire is not None
-        reader.wire.transport.pause_reading()
+        assert reader.socket is not None
+        reader.socket.transport.pause_reading()
     # 2.8 kB each: 20 rounds of 115 to each of 20 users are 129 MB.
-    telling = asyncio.create_task(
-        tell(stage, [person["id"] for person in slow], text="\U0001f514" * 500, rounds=20, each=115)
+    notifying = asyncio.create_task(
+        notify_users(run, [person["id"] for person in slow], text="\U0001f514" * 500, rounds=20, each=115)
     )
-    while not telling.done() or time.monotonic() - paused < 15:
+    while not notifying.done() or time.monotonic() - paused < 15:
         most = max(most, node.rss())
         await asyncio.sleep(0.1)
-    told = await telling
+    last_commit = await notifying
     ended = time.monotonic()
     # They are closed when they have taken nothing for 30 s: the server then has no socket of theirs.
     query = f"SELECT count(*) FROM realtime_connection WHERE user_id >= {slow[0]['id']}"
     with contextlib.suppress(TimeoutError):
-        await until(lambda: stage.database.read(query) == [(0,)], 60, pause=0.5)
-    closed_after = time.monotonic() - told
-    left = stage.database.read(query)[0][0]
+        await until(lambda: run.database.read(query) == [(0,)], 60, pause=0.5)
+    closed_after = time.monotonic() - last_commit
+    left = run.database.read(query)[0][0]
     most = max(most, node.rss())
     for reader in sleepers:
-        if reader.wire is not None:
-            reader.wire.transport.resume_reading()
-    verdict = await stage.verdict(90)
+        if reader.socket is not None:
+            reader.socket.transport.resume_reading()
+    verdict = await run.verdict(90)
     users = {person["id"] for person in healthy}
-    usual, meanwhile = verdict.stale(began, paused, users=users), verdict.stale(paused, ended, users=users)
-    codes = {event.number for reader in sleepers for event in reader.log.heard if event.kind == "closed"}
+    usual = verdict.staleness_percentile(began, paused, users=users)
+    meanwhile = verdict.staleness_percentile(paused, ended, users=users)
+    codes = {event.number for reader in sleepers for event in reader.log.events if event.kind == "closed"}
     figure = (
         f"RSS +{mb(most - before)} (from {mb(before)}); healthy p99 {ms(meanwhile)}, before {ms(usual)};"
         f" {20 - left} of 20 closed after {closed_after:.0f} s ({', '.join(map(str, sorted(codes)))}); {verdict}"

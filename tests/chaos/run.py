@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from tests.live.servers import ROOT, Database, Server, faults, manage
+from tests.live.servers import ROOT, Database, Server, find_faults, manage
 from tools.services import PostgresServer, RedisServer
 
 from .checker import Verdict, check
 from .clients import Reader, until
-from .history import History, Log, Row, Truth
-from .theatre import ChaosServer, Theatre
+from .history import FinalState, History, ReaderLog, Row
+from .testbed import ChaosServer, Testbed
 from .writers import HttpWriter, OrmWriter
 
 T = TypeVar("T")
@@ -27,18 +27,18 @@ PRESENCE_SECONDS = 15 + 2 + 10 + 15
 SETTLE_SECONDS = 60
 
 # What stands in the log of a server to which things were done on purpose.
-EXCUSED = (
+EXPECTED_FAULTS = (
     "channels_redis.pubsub: Unexpected exception in receive task",
     "django.request: Service Unavailable: /",
     "realtime.delivery.hub: ignored a bad message from the channel layer",
 )
 
 
-class Stage:
+class Run:
     """One scenario's own. `clients` scales its numbers, `seed` decides all that is random."""
 
-    def __init__(self, theatre: Theatre, name: str, clients: int, seed: int) -> None:
-        self.theatre, self.name, self.clients = theatre, name, clients
+    def __init__(self, testbed: Testbed, name: str, clients: int, seed: int) -> None:
+        self.testbed, self.name, self.clients = testbed, name, clients
         self.seed = f"{seed}-{name}"
         self.random = random.Random(self.seed)
         # With SQLite goes the layer in memory.
@@ -48,12 +48,12 @@ class Stage:
         self.servers: list[Server] = []
         self.readers: list[Reader] = []
         self.writers: list[HttpWriter | OrmWriter] = []
-        self.excused: tuple[str, ...] = EXCUSED
+        self.expected_faults: tuple[str, ...] = EXPECTED_FAULTS
 
     @functools.cached_property
     def database(self) -> Database:
-        template = self.theatre.sqlite_template if self.on_sqlite else self.theatre.template
-        return template.copy(self.theatre.folder)
+        template = self.testbed.sqlite_template if self.on_sqlite else self.testbed.template
+        return template.copy(self.testbed.folder)
 
     @functools.cached_property
     def _people(self) -> Iterator[dict[str, Any]]:
@@ -61,12 +61,12 @@ class Stage:
 
     @property
     def postgresql(self) -> PostgresServer:
-        return self.theatre.postgresql
+        return self.testbed.postgresql
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
         # Nothing here tests the limit on calls.
-        environment = self.database.environment(self.theatre.environment) | {"API_RATE_LIMIT": "0"}
+        environment = self.database.environment(self.testbed.environment) | {"API_RATE_LIMIT": "0"}
         if self.on_sqlite:
             return environment
         self.redis.start()
@@ -75,7 +75,7 @@ class Stage:
     # --- Servers ------------------------------------------------------------------------------------------
 
     async def start(self, kind: str = "serve", **environment: str) -> Server:
-        log = self.theatre.folder / f"{self.name}-{len(self.servers)}-{kind}.log"
+        log = self.testbed.folder / f"{self.name}-{len(self.servers)}-{kind}.log"
         log.touch()
         server = ChaosServer(kind, self.environment | environment, log)
         self.servers.append(server)
@@ -85,7 +85,7 @@ class Stage:
         one = await self.start(kind, **environment)
         return one, await self.start(kind, **environment)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what blocks, while the readers read on."""
         return await asyncio.to_thread(work)
 
@@ -94,17 +94,17 @@ class Stage:
 
     # --- Readers and writers ------------------------------------------------------------------------------
 
-    def people(self, count: int) -> list[dict[str, Any]]:
-        """People whom nobody else on this stage is."""
+    def take_people(self, count: int) -> list[dict[str, Any]]:
+        """People whom nobody else on this run is."""
         return [next(self._people) for _ in range(count)]
 
-    def read(
+    def start_readers(
         self, people: Sequence[dict[str, Any]], ports: Callable[[], Sequence[int]] | None = None
     ) -> list[Reader]:
         """Open a page for each of these."""
         started = []
         for person in people:
-            log = Log(f"{person['username']}/{len(self.readers)}", person["id"])
+            log = ReaderLog(f"{person['username']}/{len(self.readers)}", person["id"])
             self.history.logs.append(log)
             rng = random.Random(f"{self.seed}-{log.name}")
             reader = Reader(log, person["session"], ports or self.ports, rng)
@@ -113,20 +113,22 @@ class Stage:
             started.append(reader)
         return started
 
-    async def audience(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
+    async def start_live_readers(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
         """So many people, each with a page that is live."""
-        people = self.people(count)
-        readers = self.read(people)
+        people = self.take_people(count)
+        readers = self.start_readers(people)
         await until(lambda: all(reader.live for reader in readers), seconds, f"{count} live readers")
         return people
 
-    def write_http(self, people: Sequence[dict[str, Any]], rate: float) -> HttpWriter:
+    def start_http_writer(self, people: Sequence[dict[str, Any]], rate: float) -> HttpWriter:
         writer = HttpWriter(self.history, people, self.ports, rate, f"{self.seed}-http")
         writer.start()
         self.writers.append(writer)
         return writer
 
-    async def write_orm(self, people: Sequence[dict[str, Any]], rate: float, **options: Any) -> OrmWriter:
+    async def start_orm_writer(
+        self, people: Sequence[dict[str, Any]], rate: float, **options: Any
+    ) -> OrmWriter:
         environment = self.environment | options.pop("environment", {})
         users = [person["id"] for person in people]
         seed = f"{self.seed}-{len(self.writers)}"
@@ -135,18 +137,18 @@ class Stage:
         await writer.start()
         return writer
 
-    async def stop_writing(self) -> None:
+    async def stop_writers(self) -> None:
         writers, self.writers = self.writers, []
         await asyncio.gather(*(writer.stop() for writer in writers))
 
     # --- The end ------------------------------------------------------------------------------------------
 
-    def truth(self) -> Truth:
+    def final_state(self) -> FinalState:
         rows = self.database.read(
             "SELECT id, user_id, is_read, removed_at IS NOT NULL, message_id FROM messaging_notification"
         )
         inboxes = self.database.read("SELECT user_id, revision, unread_count FROM messaging_inbox")
-        return Truth(
+        return FinalState(
             {pk: Row(user, bool(is_read), bool(gone), message) for pk, user, is_read, gone, message in rows},
             {user: (revision, unread) for user, revision, unread in inboxes},
         )
@@ -160,7 +162,7 @@ class Stage:
     async def settle(self, seconds: float = SETTLE_SECONDS) -> float:
         """Wait until every reader is live and holds its inbox's revision; returns how long that took.
 
-        A reader that doesn't come so far in time is the checker's to blame.
+        The checker reports a reader that doesn't get there in time.
         """
         began = time.monotonic()
         while time.monotonic() - began < seconds:
@@ -175,17 +177,17 @@ class Stage:
 
     async def verdict(self, seconds: float = SETTLE_SECONDS) -> Verdict:
         """End the load, let the readers settle, and have the history judged."""
-        await self.stop_writing()
+        await self.stop_writers()
         await self.settle(seconds)
-        truth = await asyncio.to_thread(self.truth)
-        found = await asyncio.to_thread(check, self.history, truth)
+        state = await asyncio.to_thread(self.final_state)
+        found = await asyncio.to_thread(check, self.history, state)
         try:
             await asyncio.to_thread(manage, self.environment, "check_inboxes")
         except AssertionError as error:
-            found.blame("wrong inbox", str(error))
+            found.add_fault("wrong inbox", str(error))
         return found
 
-    async def presence_is_true(self, seconds: float = PRESENCE_SECONDS) -> float:
+    async def wait_for_true_presence(self, seconds: float = PRESENCE_SECONDS) -> float:
         """Wait until those are shown online who have a socket, and no one else; returns how long that took.
 
         Raises TimeoutError, which names some for whom it isn't so.
@@ -193,7 +195,7 @@ class Stage:
         began = time.monotonic()
         while True:
             here = {reader.user for reader in self.readers if reader.port}
-            shown = await asyncio.to_thread(self.online)
+            shown = await asyncio.to_thread(self.shown_online)
             if shown == here:
                 return time.monotonic() - began
             if time.monotonic() - began > seconds:
@@ -203,20 +205,20 @@ class Stage:
                 )
             await asyncio.sleep(0.25)
 
-    def online(self) -> set[int]:
+    def shown_online(self) -> set[int]:
         return {
             user
             for (user,) in self.database.read("SELECT user_id FROM messaging_userprofile WHERE is_online")
         }
 
-    def versions(self) -> dict[int, int]:
+    def presence_versions(self) -> dict[int, int]:
         """How often each user's presence has changed."""
         return dict(self.database.read("SELECT user_id, version FROM messaging_userprofile"))
 
     def logged_faults(self) -> str:
         """What a server of ours logged that none should. (The tutorial's is a control.)"""
         ours = [(server.log, 0) for server in self.servers if server.kind != "tutorial"]
-        return faults(ours, self.excused)
+        return find_faults(ours, self.expected_faults)
 
     async def close(self) -> None:
         for writer in self.writers:
@@ -225,8 +227,8 @@ class Stage:
                     writer.kill()
                 await writer.stop()
         for reader in self.readers:
-            if reader.wire is not None:
-                reader.wire.transport.abort()
+            if reader.socket is not None:
+                reader.socket.transport.abort()
         await asyncio.gather(*(reader.stop() for reader in self.readers), return_exceptions=True)
         for server in self.servers:
             server.kill()

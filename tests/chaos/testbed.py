@@ -1,4 +1,4 @@
-"""The house that a run plays in: PostgreSQL, the template of its databases with people in it, kinds of servers."""
+"""What all scenarios of a run share: PostgreSQL, the template of their databases with users in it, kinds of servers."""
 
 import contextlib
 import functools
@@ -46,8 +46,10 @@ class ChaosServer(Server):
     }
 
 
-class Theatre:
+class Testbed:
     """The template of the databases, and the PostgreSQL that a scenario may restart."""
+
+    __test__ = False  # pytest takes a class of such a name for a test
 
     def __init__(
         self,
@@ -70,11 +72,11 @@ class Theatre:
 
 
 @contextlib.contextmanager
-def theatre(folder: Path, people: int) -> Iterator[Theatre]:
-    """A theatre with a PostgreSQL of its own, and so many people."""
+def open_testbed(folder: Path, people: int) -> Iterator[Testbed]:
+    """A testbed with a PostgreSQL of its own, and so many people."""
     environment = base_environment(folder / "bytecode")
     with PostgresServer() as postgresql:
         template = Database.template(folder, postgresql.url, environment)
         code = MORE_PEOPLE % people
         template.people += json.loads(manage(template.environment(environment), "shell", "-v0", "-c", code))
-        yield Theatre(folder, template, environment, postgresql)
+        yield Testbed(folder, template, environment, postgresql)

@@ -14,11 +14,11 @@ from collections.abc import Callable
 ABNORMAL = 1006
 
 
-class Refused(ConnectionError):
+class HandshakeRefused(ConnectionError):
     """The handshake was answered with something other than 101."""
 
 
-class Wire(asyncio.Protocol):
+class RawWebSocket(asyncio.Protocol):
     """One socket. `on_text` gets each text frame's payload; `closed` becomes the close code."""
 
     def __init__(self, request: bytes, on_text: Callable[[bytes], None]) -> None:
@@ -37,7 +37,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.opened.done():
-            self.opened.set_exception(error or Refused("closed during the handshake"))
+            self.opened.set_exception(error or HandshakeRefused("closed during the handshake"))
         if not self.closed.done():
             self.closed.set_result(self._code)
 
@@ -55,7 +55,7 @@ class Wire(asyncio.Protocol):
         status = bytes(self._buffer[:end]).split(b"\r\n", 1)[0]
         del self._buffer[: end + 4]
         if b" 101 " not in status + b" ":
-            self.opened.set_exception(Refused(status.decode("latin-1")))
+            self.opened.set_exception(HandshakeRefused(status.decode("latin-1")))
             self.transport.abort()
             return False
         self.opened.set_result(None)
@@ -76,10 +76,10 @@ class Wire(asyncio.Protocol):
             return False
         payload, first = bytes(buffer[start : start + length]), buffer[0]
         del buffer[: start + length]
-        self._take(first & 0x0F, bool(first & 0x80), payload)
+        self._on_frame(first & 0x0F, bool(first & 0x80), payload)
         return True
 
-    def _take(self, opcode: int, final: bool, payload: bytes) -> None:
+    def _on_frame(self, opcode: int, final: bool, payload: bytes) -> None:
         if opcode in (0, 1):
             self._parts += payload
             if final:
@@ -117,8 +117,8 @@ class Wire(asyncio.Protocol):
 
 async def connect(
     port: int, session: str, query: str, on_text: Callable[[bytes], None], seconds: float = 20
-) -> Wire:
-    """Open a socket at 127.0.0.1. Raises OSError (Refused, if the server answered something else) and TimeoutError."""
+) -> RawWebSocket:
+    """Open a socket at 127.0.0.1. Raises HandshakeRefused for any answer but 101, other OSErrors, and TimeoutError."""
     request = (
         f"GET /ws/notifications/{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -127,10 +127,12 @@ async def connect(
     )
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(seconds):
-        _, wire = await loop.create_connection(lambda: Wire(request.encode(), on_text), "127.0.0.1", port)
+        _, connection = await loop.create_connection(
+            lambda: RawWebSocket(request.encode(), on_text), "127.0.0.1", port
+        )
         try:
-            await wire.opened
+            await connection.opened
         except BaseException:
-            wire.transport.abort()
+            connection.transport.abort()
             raise
-    return wire
+    return connection
