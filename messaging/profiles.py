@@ -1,6 +1,9 @@
-"""The only writer of `is_online`, and who may see it. Callers hold the profiles' locks (`lock`) in a transaction."""
+"""The only writer of UserProfile: who is online, leaving or offline, who is hidden, and what contacts see of them.
 
-from collections.abc import Collection, Iterable, Sequence
+Presence that follows from connections is decided in `apply_presence`. Which connections are live, realtime knows.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +16,16 @@ from . import schemas
 from .events import presence_changed, status_changed
 from .models import UserProfile
 
-# How long somebody set online by hand stays so without a connection.
-BY_HAND = timedelta(minutes=5)
+# How long a user who was set online manually stays online without a connection.
+MANUAL_DURATION = timedelta(minutes=5)
+
+# --- From connections --------------------------------------------------------------------------------------------
 
 
 def lock(user_ids: Collection[int], *, skip_locked: bool = False) -> list[UserProfile]:
-    """Lock these users' profiles in the order of user ids, and make missing ones. Users who are gone are left out.
+    """Lock these users' profiles in the order of user ids, and create missing ones. Deleted users are left out.
 
-    With `skip_locked` also those are left out whose profiles somebody else has locked.
+    `skip_locked` leaves out profiles that another transaction has locked, too. To be called in a transaction.
     """
     rows = UserProfile.objects.filter(user_id__in=user_ids).order_by("user_id")
     rows = rows.select_for_update(skip_locked=skip_locked)
@@ -35,70 +40,105 @@ def lock(user_ids: Collection[int], *, skip_locked: bool = False) -> list[UserPr
     return profiles
 
 
-def set_online(user_ids: Collection[int]) -> None:
-    """Show these users online, and announce it after commit."""
-    _set(user_ids, is_online=True)
+def lock_overdue(*, limit: int = 500) -> list[UserProfile]:
+    """Lock up to `limit` profiles whose grace period is over, but none that another transaction has locked."""
+    rows = UserProfile.objects.filter(offline_after__lt=Now()).order_by("user_id")
+    return list(rows.select_for_update(skip_locked=True)[:limit])
 
 
-def set_offline(user_ids: Collection[int]) -> None:
-    """Show these users offline, last seen now, and announce it after commit."""
-    _set(user_ids, is_online=False)
+def apply_presence(
+    locked: Iterable[UserProfile],
+    *,
+    live: Collection[int],
+    leaving: Mapping[int, float] | None = None,
+    overdue: Collection[int] = (),
+) -> list[int]:
+    """Bring profiles, locked in this transaction, in line with their users' connections.
+
+    `live`: users with a live connection. `leaving`: users who have lost one, with the seconds of their grace period.
+    `overdue`: users whose grace period is over. Changes are announced after commit. Returns those who went offline.
+
+    | the user is           | and live | and leaving              | and overdue |
+    |-----------------------|----------|--------------------------|-------------|
+    | offline               | online   |                          |             |
+    | online                |          | leaving                  |             |
+    | leaving: online until | online   | leaving, by the new      | offline     |
+    | `offline_after`       |          | grace period             |             |
+    """
+    come, back, gone = [], [], []
+    graces: dict[float, list[int]] = {}
+    for profile in locked:
+        user_id = profile.user_id
+        if user_id in live:
+            if not profile.is_online:
+                come.append(user_id)
+            elif profile.offline_after:
+                back.append(user_id)
+        elif user_id in overdue:
+            gone.append(user_id)
+        elif leaving and user_id in leaving and profile.is_online:
+            graces.setdefault(leaving[user_id], []).append(user_id)
+    _set_online(come, is_online=True)
+    _set_offline_after(back, None)
+    for seconds, user_ids in graces.items():
+        _set_offline_after(user_ids, Now() + timedelta(seconds=seconds))
+    _set_online(gone, is_online=False)
+    return gone
 
 
-def _set(user_ids: Collection[int], *, is_online: bool) -> None:
+def _set_online(user_ids: Collection[int], *, is_online: bool) -> None:
     if user_ids:
         UserProfile.objects.filter(user_id__in=user_ids).update(
             is_online=is_online, offline_after=None, last_seen=Now(), **_visible_change()
         )
-        announce_status(user_ids, is_online=is_online)
+        _announce_status(user_ids, is_online=is_online)
+
+
+def _set_offline_after(user_ids: Collection[int], moment: Any) -> None:
+    if user_ids:
+        UserProfile.objects.filter(user_id__in=user_ids).update(offline_after=moment)
 
 
 def _visible_change() -> dict[str, Any]:
-    """What tells contacts of a change. Of hidden people's comings and goings not even the version tells."""
+    """Raise the version by which contacts see a change. A hidden user's comings and goings don't even show in it."""
     return {
         "version": F("version") + Case(When(is_hidden=False, then=1), default=0),
         "changed_at": Case(When(is_hidden=False, then=Now()), default=F("changed_at")),
     }
 
 
-def set_leaving(user_ids: Collection[int], grace: timedelta) -> None:
-    """Show these users offline when the grace is over, unless they come back."""
-    if user_ids:
-        UserProfile.objects.filter(user_id__in=user_ids).update(offline_after=Now() + grace)
+# --- Manually ----------------------------------------------------------------------------------------------------
 
 
-def set_staying(user_ids: Collection[int]) -> None:
-    """Forget that these users were about to go."""
-    if user_ids:
-        UserProfile.objects.filter(user_id__in=user_ids).update(offline_after=None)
-
-
-def set_by_hand(profile: UserProfile) -> bool:
+def set_manually(profile: UserProfile) -> bool:
     """Store a new `is_online` of a profile that is being saved. Returns whether it was new."""
     rows = UserProfile.objects.filter(pk=profile.pk, is_online=not profile.is_online)
-    changed = bool(_set_by_hand(rows, is_online=profile.is_online))
+    changed = bool(_set_manually(rows, is_online=profile.is_online))
     if changed:
-        announce_status([profile.user_id], is_online=profile.is_online)
+        _announce_status([profile.user_id], is_online=profile.is_online)
     return changed
 
 
-def set_many_by_hand(user_ids: Collection[int], *, is_online: bool) -> list[int]:
+def set_many_manually(user_ids: Collection[int], *, is_online: bool) -> list[int]:
     """Set these users online, for at most five minutes, or offline. Returns those of them who weren't already."""
     with transaction.atomic():
         changed = [profile.user_id for profile in lock(user_ids) if profile.is_online != is_online]
         if changed:
-            _set_by_hand(UserProfile.objects.filter(user_id__in=changed), is_online=is_online)
-            announce_status(changed, is_online=is_online)
+            _set_manually(UserProfile.objects.filter(user_id__in=changed), is_online=is_online)
+            _announce_status(changed, is_online=is_online)
     return changed
 
 
-def _set_by_hand(rows: QuerySet[UserProfile], *, is_online: bool) -> int:
+def _set_manually(rows: QuerySet[UserProfile], *, is_online: bool) -> int:
     return rows.update(
         is_online=is_online,
-        offline_after=Now() + BY_HAND if is_online else None,
+        offline_after=Now() + MANUAL_DURATION if is_online else None,
         last_seen=Now(),
         **_visible_change(),
     )
+
+
+# --- Hiding ------------------------------------------------------------------------------------------------------
 
 
 def set_hidden(user: Any, *, is_hidden: bool) -> bool:
@@ -110,7 +150,7 @@ def set_hidden(user: Any, *, is_hidden: bool) -> bool:
         return any(_hide(profile, is_hidden=is_hidden) for profile in lock([user.pk]))
 
 
-def note_hiding(profile: UserProfile) -> bool:
+def store_is_hidden(profile: UserProfile) -> bool:
     """Store a new `is_hidden` of a profile that is being saved. Returns whether it was new."""
     profile._was_hidden = profile.is_hidden
     return _hide(profile, is_hidden=profile.is_hidden)
@@ -120,7 +160,7 @@ def _hide(profile: UserProfile, *, is_hidden: bool) -> bool:
     rows = UserProfile.objects.filter(pk=profile.pk, is_hidden=not is_hidden)
     if not rows.update(is_hidden=is_hidden, version=F("version") + 1, changed_at=Now()):
         return False
-    # Of somebody who hides nothing is said but the frame.
+    # Contacts of a user who hides get the frame, but no "… is offline" notification.
     shown_online = not is_hidden and UserProfile.objects.filter(pk=profile.pk, is_online=True).exists()
     announce_presence([profile.user_id], online=[profile.user_id] if shown_online else [])
     return True
@@ -130,14 +170,11 @@ def is_hidden(user: Any) -> bool:
     return UserProfile.objects.filter(user=user, is_hidden=True).exists()
 
 
-def overdue(*, most: int = 500) -> list[int]:
-    """Return users whose grace is over, locked against other reapers."""
-    rows = UserProfile.objects.filter(offline_after__lt=Now()).order_by("user_id")
-    return list(rows.select_for_update(skip_locked=True).values_list("user_id", flat=True)[:most])
+# --- What contacts see -------------------------------------------------------------------------------------------
 
 
-def announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
-    """Announce after commit that these users came or went: those of them who aren't hidden."""
+def _announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
+    """Announce after commit that these users came online or went offline, leaving out those who are hidden."""
     rows = UserProfile.objects.filter(user_id__in=user_ids, is_hidden=False).order_by("user_id")
     users = list(rows.values_list("user_id", flat=True))
     announce_presence(users, online=users if is_online else [], offline=[] if is_online else users)
@@ -159,7 +196,7 @@ def announce_presence(
 
 
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
-    """Return what contacts see of these users, by user id. Hidden ones are offline to them, and were never seen."""
+    """Return what contacts see of these users, by user id. Hidden users appear offline and never seen."""
     rows = get_user_model().objects.filter(pk__in=user_ids, is_active=True)
     if online_only:
         rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
@@ -167,7 +204,7 @@ def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[in
     return {
         user_id: schemas.Presence(
             user=schemas.User(id=user_id, username=name),
-            # Without a profile yet nobody has been here.
+            # All None without a profile: the user has never connected.
             is_online=bool(is_online and not is_hidden),
             last_seen=None if is_hidden else last_seen,
             version=version or 0,

@@ -188,9 +188,9 @@ def note_status(
         return
     # First this: who hides and leaves at once leaves unseen.
     if instance.is_hidden != instance._was_hidden:
-        profiles.note_hiding(instance)
+        profiles.store_is_hidden(instance)
     if update_fields is None or "is_online" in update_fields:
-        profiles.set_by_hand(instance)
+        profiles.set_manually(instance)
 
 
 @guarded

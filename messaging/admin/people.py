@@ -89,7 +89,7 @@ class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
 
     def _set(self, request: HttpRequest, queryset: QuerySet[UserProfile], *, is_online: bool) -> None:
         user_ids = list(queryset.order_by().values_list("user_id", flat=True))
-        changed = len(profiles.set_many_by_hand(user_ids, is_online=is_online))
+        changed = len(profiles.set_many_manually(user_ids, is_online=is_online))
         self.message_user(request, f"{counted(changed, 'user')} set {'online' if is_online else 'offline'}.")
 
 

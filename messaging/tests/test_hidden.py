@@ -11,6 +11,7 @@ from messaging import profiles
 from messaging.contacts import meet
 from messaging.models import Notification, UserProfile
 from messaging.tests.api_client import refusal
+from messaging.tests.presence import set_leaving, set_offline, set_online
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def contacts(ada, grace, announced):
     """Two people who see each other, both online."""
     meet(ada.pk, grace.pk)
-    profiles.set_online([ada.pk, grace.pk])
+    set_online([ada.pk, grace.pk])
     Notification.everything.all().hard_delete()
     announced.clear()
 
@@ -63,7 +64,7 @@ def test_to_be_shown_again_while_online_looks_like_coming(ada, grace, contacts, 
 
 def test_to_be_shown_again_while_offline_is_no_coming(ada, grace, contacts, announced):
     profiles.set_hidden(ada, is_hidden=True)
-    profiles.set_offline([ada.pk])
+    set_offline([ada.pk])
     announced.clear()
     assert profiles.set_hidden(ada, is_hidden=False)
     assert seen(ada)[0] is False
@@ -83,9 +84,9 @@ def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts,
     profiles.set_hidden(ada, is_hidden=True)
     announced.clear()
     before, changed_at = seen(ada), UserProfile.objects.get(user=ada).changed_at
-    profiles.set_offline([ada.pk])
-    profiles.set_online([ada.pk])
-    profiles.set_many_by_hand([ada.pk], is_online=False)
+    set_offline([ada.pk])
+    set_online([ada.pk])
+    profiles.set_many_manually([ada.pk], is_online=False)
     profile = UserProfile.objects.get(user=ada)
     profile.is_online = True
     profile.save()
@@ -99,9 +100,9 @@ def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts,
 
 def test_of_several_who_come_those_are_announced_who_are_not_hidden(ada, grace, linus, contacts, announced):
     profiles.set_hidden(linus, is_hidden=True)
-    profiles.set_offline([ada.pk, linus.pk])
+    set_offline([ada.pk, linus.pk])
     announced.clear()
-    profiles.set_online([ada.pk, linus.pk])
+    set_online([ada.pk, linus.pk])
     assert status_of(announced) == [
         ("presence_changed", {"users": [ada.pk]}),
         ("status_changed", {"online": [ada.pk], "offline": []}),
@@ -110,7 +111,7 @@ def test_of_several_who_come_those_are_announced_who_are_not_hidden(ada, grace, 
 
 def test_who_hides_still_hears_of_others(ada, grace, contacts):
     profiles.set_hidden(ada, is_hidden=True)
-    profiles.set_offline([grace.pk])
+    set_offline([grace.pk])
     assert titles_of(ada) == ["grace is offline"]
 
 
@@ -156,10 +157,10 @@ def test_last_seen_is_the_time_of_going_offline(ada, contacts):
     long_ago = datetime(2026, 1, 1, tzinfo=UTC)
     UserProfile.objects.filter(user=ada).update(last_seen=long_ago)
     before = UserProfile.objects.annotate(now=Now()).get(user=ada).now
-    profiles.set_offline([ada.pk])
+    set_offline([ada.pk])
     after = UserProfile.objects.annotate(now=Now()).get(user=ada).now
     assert before - timedelta(milliseconds=5) <= seen(ada)[1] <= after + timedelta(milliseconds=5)
-    profiles.set_leaving([ada.pk], timedelta(seconds=5))
+    set_leaving([ada.pk], 5)
     assert seen(ada)[1] <= after + timedelta(milliseconds=5)
 
 

@@ -3,12 +3,14 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import contacts, presence_changes, profiles
 from messaging.events import presence_changed
 from messaging.models import Notification, UserProfile
+from messaging.tests.presence import set_leaving, set_offline, set_online
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,7 +60,7 @@ def test_the_same_missing_profile_is_made_once(threads):
 
 def test_going_online_and_offline_is_stored_and_announced(ada, grace, announced):
     users = sorted([ada.pk, grace.pk])
-    profiles.set_online(users[::-1])
+    set_online(users[::-1])
     profile = profile_of(ada)
     assert (profile.is_online, profile.version, profile.offline_after) == (True, 1, None)
     assert about_now(profile.last_seen)
@@ -68,7 +70,7 @@ def test_going_online_and_offline_is_stored_and_announced(ada, grace, announced)
         ("status_changed", {"online": users, "offline": []}),
     ]
     announced.clear()
-    profiles.set_offline([ada.pk])
+    set_offline([ada.pk])
     assert (profile_of(ada).is_online, profile_of(ada).version) == (False, 2)
     assert profile_of(ada).last_seen >= profile.last_seen
     assert (profile_of(grace).is_online, profile_of(grace).version) == (True, 1)
@@ -78,23 +80,70 @@ def test_going_online_and_offline_is_stored_and_announced(ada, grace, announced)
     ]
 
 
-def test_setting_nobody_is_nothing(db, announced, django_assert_num_queries):
-    with django_assert_num_queries(0):
-        profiles.set_online([])
-        profiles.set_offline([])
-        profiles.set_leaving([], timedelta(seconds=5))
-        profiles.set_staying([])
+def test_applying_nothing_costs_nothing(ada, announced, django_assert_num_queries):
+    with transaction.atomic():
+        locked = profiles.lock([ada.pk])
+        with django_assert_num_queries(0):
+            assert profiles.apply_presence([], live=[ada.pk], leaving={ada.pk: 5.0}, overdue=[ada.pk]) == []
+            assert profiles.apply_presence(locked, live=(), leaving={ada.pk: 5.0}) == []
     assert announced == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "found", "result"),
+    [
+        ("offline", "live", "online"),
+        ("offline", "leaving", "offline"),
+        ("offline", "nothing", "offline"),
+        ("online", "live", "online"),
+        ("online", "live leaving", "online"),
+        ("online", "leaving", "leaving 60"),
+        ("online", "nothing", "online"),
+        ("leaving 5", "live", "online"),
+        ("leaving 5", "live leaving overdue", "online"),
+        ("leaving 5", "leaving", "leaving 60"),
+        ("leaving 5", "overdue", "offline"),
+        ("leaving 5", "overdue leaving", "offline"),
+        ("leaving 5", "nothing", "leaving 5"),
+    ],
+)
+def test_online_leaving_and_offline(ada, announced, stored, found, result):
+    """The whole table of `apply_presence`: each change of `is_online` is a version, and announced."""
+    if stored != "offline":
+        set_online([ada.pk])
+    if stored.startswith("leaving"):
+        set_leaving([ada.pk], 5)
+    announced.clear()
+    before = profile_of(ada)
+    with transaction.atomic():
+        offline = profiles.apply_presence(
+            profiles.lock([ada.pk]),
+            live=[ada.pk] if "live" in found else [],
+            leaving={ada.pk: 60.0} if "leaving" in found else {},
+            overdue=[ada.pk] if "overdue" in found else [],
+        )
+    after = profile_of(ada)
+    assert after.is_online is (result != "offline")
+    assert offline == ([] if result == "offline" == stored or after.is_online else [ada.pk])
+    changed = after.is_online is not before.is_online
+    assert after.version - before.version == changed
+    assert [name for name, _ in announced] == ["presence_changed", "status_changed"] * changed
+    if result.startswith("leaving"):
+        seconds = int(result.split()[1])
+        row = UserProfile.objects.annotate(left=F("offline_after") - Now()).get(user=ada)
+        assert timedelta(seconds=seconds - 4) < row.left <= timedelta(seconds=seconds)
+    else:
+        assert after.offline_after is None
 
 
 def test_a_status_is_announced_after_commit_only(ada, announced):
     with transaction.atomic():
-        profiles.set_online([ada.pk])
+        set_online([ada.pk])
         assert announced == []
     assert len(announced) == 2
     announced.clear()
     with pytest.raises(Undo), transaction.atomic():
-        profiles.set_offline([ada.pk])
+        set_offline([ada.pk])
         raise Undo
     assert announced == []
     assert profile_of(ada).is_online is True
@@ -105,47 +154,36 @@ def test_a_listener_that_fails_does_not_fail_the_status(ada):
         raise RuntimeError("deaf")
 
     presence_changed.connect(listener)
-    profiles.set_online([ada.pk])
+    set_online([ada.pk])
     assert profile_of(ada).is_online is True
 
 
-def test_versions_rise_by_one_whoever_sets_them(ada, threads):
-    threads.together(*[lambda: profiles.set_online([ada.pk]), lambda: profiles.set_offline([ada.pk])] * 3)
-    assert profile_of(ada).version == 6
-
-
-def test_a_grace_is_set_and_forgotten_without_an_announcement(ada, announced):
-    profiles.set_online([ada.pk])
-    announced.clear()
-    profiles.set_leaving([ada.pk], timedelta(seconds=5))
-    profile = profile_of(ada)
-    assert about_now(profile.offline_after - timedelta(seconds=5))
-    assert (profile.is_online, profile.version) == (True, 1)
-    profiles.set_staying([ada.pk])
-    assert profile_of(ada).offline_after is None
-    assert announced == []
+def test_each_coming_and_going_is_one_version_whoever_writes_it(ada, announced, threads):
+    threads.together(*[lambda: set_online([ada.pk]), lambda: set_offline([ada.pk])] * 3)
+    changes = [name for name, _ in announced if name == "presence_changed"]
+    assert profile_of(ada).version == len(changes) > 0
 
 
 def test_those_are_overdue_whose_grace_is_over(ada, grace, linus):
-    profiles.set_online([ada.pk, grace.pk, linus.pk])
-    profiles.set_leaving([ada.pk, grace.pk], -timedelta(seconds=1))
-    profiles.set_leaving([linus.pk], timedelta(seconds=60))
+    set_online([ada.pk, grace.pk, linus.pk])
+    set_leaving([ada.pk, grace.pk], -1)
+    set_leaving([linus.pk], 60)
     with transaction.atomic():
-        assert profiles.overdue() == sorted([ada.pk, grace.pk])
-        assert len(profiles.overdue(most=1)) == 1
-    profiles.set_offline([ada.pk])
-    profiles.set_online([grace.pk])
+        assert [profile.user_id for profile in profiles.lock_overdue()] == sorted([ada.pk, grace.pk])
+        assert len(profiles.lock_overdue(limit=1)) == 1
+    set_offline([ada.pk])
+    set_online([grace.pk])
     with transaction.atomic():
-        assert profiles.overdue() == []
+        assert [profile.user_id for profile in profiles.lock_overdue()] == []
 
 
-# --- By hand ----------------------------------------------------------------------------------------------------------
+# --- Manually ---------------------------------------------------------------------------------------------------------
 
 
-def test_set_by_hand_lasts_five_minutes(ada, announced):
+def test_set_manually_lasts_five_minutes(ada, announced):
     profile = profile_of(ada)
     profile.is_online = True
-    assert profiles.set_by_hand(profile) is True
+    assert profiles.set_manually(profile) is True
     stored = profile_of(ada)
     assert (stored.is_online, stored.version) == (True, 1)
     assert about_now(stored.offline_after - timedelta(minutes=5))
@@ -154,16 +192,16 @@ def test_set_by_hand_lasts_five_minutes(ada, announced):
         ("status_changed", {"online": [ada.pk], "offline": []}),
     ]
     announced.clear()
-    assert profiles.set_by_hand(profile) is False
+    assert profiles.set_manually(profile) is False
     assert announced == []
     profile.is_online = False
-    assert profiles.set_by_hand(profile) is True
+    assert profiles.set_manually(profile) is True
     stored = profile_of(ada)
     assert (stored.is_online, stored.version, stored.offline_after) == (False, 2, None)
 
 
 @pytest.mark.parametrize("fields", [None, ["is_online"]])
-def test_saving_a_profile_sets_it_by_hand(ada, announced, fields):
+def test_saving_a_profile_sets_it_manually(ada, announced, fields):
     profile = profile_of(ada)
     profile.is_online = True
     profile.save(update_fields=fields)
@@ -179,7 +217,7 @@ def test_saving_a_profile_that_has_not_changed_announces_nothing(ada, announced)
     assert profile_of(ada).version == 0
 
 
-def test_a_rolled_back_save_by_hand_announces_nothing(ada, announced):
+def test_a_rolled_back_manual_save_announces_nothing(ada, announced):
     profile = profile_of(ada)
     profile.is_online = True
     with pytest.raises(Undo), transaction.atomic():
@@ -193,7 +231,7 @@ def test_a_rolled_back_save_by_hand_announces_nothing(ada, announced):
 def test_inside_a_testcase_nothing_is_announced(ada, grace, announced, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         contacts.meet(ada.pk, grace.pk)
-        profiles.set_online([ada.pk])
+        set_online([ada.pk])
     assert announced == []
 
 
@@ -201,7 +239,7 @@ def test_inside_a_testcase_nothing_is_announced(ada, grace, announced, django_ca
 
 
 def test_presence_is_what_contacts_see(ada, grace):
-    profiles.set_online([ada.pk])
+    set_online([ada.pk])
     seen = profiles.presence([ada.pk, grace.pk])
     assert seen[ada.pk].model_dump() == {
         "user": {"id": ada.pk, "username": "ada"},
@@ -221,13 +259,13 @@ def test_who_has_no_profile_yet_is_offline_and_was_never_seen(ada):
 
 
 def test_nobody_sees_a_deactivated_user(ada):
-    profiles.set_online([ada.pk])
+    set_online([ada.pk])
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert profiles.presence([ada.pk]) == {}
 
 
 def test_who_changed_since_a_moment_is_found(ada, grace):
-    profiles.set_online([ada.pk, grace.pk])
+    set_online([ada.pk, grace.pk])
     moment = profile_of(grace).changed_at + timedelta(milliseconds=1)
     assert presence_changes.changed_since(moment) == {}
     UserProfile.objects.filter(user=ada).update(changed_at=Now() + timedelta(seconds=1))
@@ -236,7 +274,7 @@ def test_who_changed_since_a_moment_is_found(ada, grace):
 
 def test_the_deactivated_hear_nothing(ada, grace):
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([grace.pk])
+    set_online([grace.pk])
     User.objects.filter(pk=grace.pk).update(is_active=False)
-    profiles.set_online([ada.pk])
+    set_online([ada.pk])
     assert not Notification.objects.exists()

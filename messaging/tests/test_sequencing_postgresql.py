@@ -19,6 +19,7 @@ from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.orm import retry
+from messaging.tests.presence import set_leaving, set_online
 from messaging.tests.replica import Replica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -542,15 +543,15 @@ def test_what_two_readers_change_is_shared_out_exactly(ada, held, threads):
 
 
 def test_a_reaper_leaves_profiles_that_another_one_holds(ada, grace, held):
-    profiles.set_online([ada.pk, grace.pk])
-    profiles.set_leaving([ada.pk, grace.pk], -timedelta(seconds=1))
+    set_online([ada.pk, grace.pk])
+    set_leaving([ada.pk, grace.pk], -1)
     with held(lambda: profiles.lock([ada.pk])), transaction.atomic():
-        assert profiles.overdue() == [grace.pk]
+        assert [profile.user_id for profile in profiles.lock_overdue()] == [grace.pk]
 
 
 def test_a_profile_that_is_locked_is_waited_for(ada, held, threads):
     with held(lambda: profiles.lock([ada.pk])):
-        threads.start(profiles.set_online, [ada.pk])
+        threads.start(set_online, [ada.pk])
         until(waits_for_a_lock)
         assert UserProfile.objects.get(user=ada).is_online is False
     threads.join()

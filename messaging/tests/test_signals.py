@@ -12,6 +12,7 @@ from messaging import contacts, notifications, profiles, signals
 from messaging.events import status_changed
 from messaging.models import Contact, Inbox, Message, Notification, UserProfile
 from messaging.signals import guarded, receivers_muted
+from messaging.tests.presence import set_offline, set_online
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,7 +96,7 @@ def test_any_name_a_user_can_have_fits_into_a_notification(ada, name):
     read(message)
     answer = send(ada, named)
     read(answer)
-    profiles.set_online([ada.pk, named.pk])
+    set_online([ada.pk, named.pk])
     assert {kind for kind, _, _ in texts(ada)} == {"new_message", "message_read", "user_online"}
 
 
@@ -265,21 +266,21 @@ def test_a_user_is_made_with_a_profile_and_an_inbox(ada):
 def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, margaret):
     for other in (grace, linus):
         contacts.meet(ada.pk, other.pk)
-    profiles.set_online([grace.pk, margaret.pk])
-    profiles.set_online([ada.pk])
+    set_online([grace.pk, margaret.pk])
+    set_online([ada.pk])
     assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
     row = Notification.objects.get(user=grace)
     assert (row.actor, row.is_read, row.level) == (ada, True, "success")
     assert Notification.objects.count() == 1
-    profiles.set_offline([ada.pk])
+    set_offline([ada.pk])
     assert texts(grace)[1:] == [("user_offline", "ada is offline", "ada is now offline.")]
     assert Notification.objects.count() == 2
 
 
 def test_status_notifications_toast_and_never_count(ada, grace, assigned):
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([grace.pk])
-    profiles.set_online([ada.pk])
+    set_online([grace.pk])
+    set_online([ada.pk])
     [revision] = assigned(grace)
     assert [(shape.notification_type, shape.is_read) for shape in revision.added] == [("user_online", True)]
     assert revision.unread_count == 0
@@ -289,49 +290,49 @@ def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypa
     now = 1_000 * signals.STATUS_WINDOW
     monkeypatch.setattr("messaging.signals.time.time", lambda: now)
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([grace.pk])
+    set_online([grace.pk])
     for _ in range(3):
-        profiles.set_online([ada.pk])
-        profiles.set_offline([ada.pk])
+        set_online([ada.pk])
+        set_offline([ada.pk])
     assert [kind for kind, _, _ in texts(grace)] == ["user_online", "user_offline"]
     now += signals.STATUS_WINDOW - 1
-    profiles.set_online([ada.pk])
+    set_online([ada.pk])
     assert len(texts(grace)) == 2
     now += 1
-    profiles.set_offline([ada.pk])
+    set_offline([ada.pk])
     assert [kind for kind, _, _ in texts(grace)] == ["user_online", "user_offline", "user_offline"]
 
 
 def test_people_who_come_together_hear_of_each_other(ada, grace):
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([ada.pk, grace.pk])
+    set_online([ada.pk, grace.pk])
     assert len(texts(ada)) == len(texts(grace)) == 1
 
 
 def test_a_status_takes_the_same_queries_for_1_contact_as_for_20(ada):
     others = [User.objects.create_user(f"user{number}") for number in range(20)]
     contacts.meet(ada.pk, others[0].pk)
-    profiles.set_online([other.pk for other in others])
+    set_online([other.pk for other in others])
     with CaptureQueriesContext(connection) as one:
-        profiles.set_online([ada.pk])
+        set_online([ada.pk])
     for other in others:
         contacts.meet(ada.pk, other.pk)
     with CaptureQueriesContext(connection) as twenty:
-        profiles.set_offline([ada.pk])
+        set_offline([ada.pk])
     assert Notification.objects.count() == 21
     assert len(one) == len(twenty)
 
 
 def test_a_status_of_somebody_who_is_gone_tells_nobody(ada, grace):
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([grace.pk])
+    set_online([grace.pk])
     status_changed.send(sender=UserProfile, online=[2**31 - 1], offline=[])
     assert texts(grace) == []
 
 
 def test_is_online_flipped_by_hand_takes_the_same_road(ada, grace, announced):
     contacts.meet(ada.pk, grace.pk)
-    profiles.set_online([grace.pk])
+    set_online([grace.pk])
     announced.clear()
     profile = UserProfile.objects.get(user=ada)
     profile.is_online = True
@@ -437,7 +438,7 @@ def test_a_user_is_made_although_the_profile_fails(db, monkeypatch, error, withi
 
 
 def test_a_profile_is_saved_although_announcing_fails(ada, monkeypatch, error, within, caplog):
-    monkeypatch.setattr(profiles, "set_by_hand", error)
+    monkeypatch.setattr(profiles, "set_manually", error)
     profile = UserProfile.objects.get(user=ada)
     profile.is_online = True
     within(profile.save)
@@ -447,7 +448,7 @@ def test_a_profile_is_saved_although_announcing_fails(ada, monkeypatch, error, w
 
 def test_a_status_is_stored_although_telling_fails(ada, monkeypatch, error, within, caplog):
     monkeypatch.setattr(contacts, "online_contacts", error)
-    within(lambda: profiles.set_online([ada.pk]))
+    within(lambda: set_online([ada.pk]))
     assert UserProfile.objects.get(user=ada).is_online is True
     assert failures(caplog) == ["the receiver user_status_notification failed"]
 
@@ -571,7 +572,7 @@ def test_muted_receivers_do_nothing(ada, grace, announced):
         message = send(grace, ada)
         read(message)
         silent = User.objects.create_user("silent")
-        profiles.set_online([ada.pk])
+        set_online([ada.pk])
     assert not Notification.everything.exists()
     assert not Contact.objects.exists()
     assert not UserProfile.objects.filter(user=silent).exists()

@@ -3,6 +3,7 @@
 import pytest
 
 from messaging import contacts, profiles
+from messaging.tests.presence import set_offline, set_online
 from realtime.db import in_thread
 from realtime.tests.client import eventually_in_database, notify_titles
 
@@ -16,7 +17,7 @@ async def watcher(server, ada, grace):
     socket = await server.connect(ada)
     # Only who is online by then is notified.
     await eventually_in_database(lambda: profiles.presence([ada.pk], online_only=True))
-    await in_thread(profiles.set_online, [grace.pk])
+    await in_thread(set_online, [grace.pk])
     while not socket.presence.get("grace", {}).get("is_online") or "grace is online" not in socket.titles:
         await socket.next()
     return socket
@@ -55,8 +56,8 @@ async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watch
     while watcher.presence["grace"]["is_online"]:
         await watcher.next()
     hidden = watcher.presence["grace"]
-    await in_thread(profiles.set_offline, [grace.pk])
-    await in_thread(profiles.set_online, [grace.pk])
+    await in_thread(set_offline, [grace.pk])
+    await in_thread(set_online, [grace.pk])
     await server.hub.upkeep.sweep_presence()
     await in_thread(notify_titles, ada, "After")
     while "After" not in watcher.titles:

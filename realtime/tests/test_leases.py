@@ -247,7 +247,7 @@ def test_whose_other_tab_stays_is_not_leaving_while_the_lease_has_run_out(proces
 def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace, linus):
     """A restored backup, say, or an UPDATE by hand."""
     leases.record(process, [opened(grace)])
-    profiles.set_many_by_hand([linus.pk], is_online=True)
+    profiles.set_many_manually([linus.pk], is_online=True)
     UserProfile.objects.filter(user=ada).update(is_online=True)
     leases.mark_unconnected_leaving()
     assert shown(grace) == (True, 1, None)
@@ -261,7 +261,7 @@ def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace
 def test_a_process_that_lives_is_not_buried(process, ada):
     leases.record(process, [opened(ada)])
     leases.reap()
-    leases.expire_processes([process], grace=1, only_expired=True)
+    leases.expire_processes([process], grace=1, only_lapsed=True)
     leases.renew(process)
     assert shown(ada) == (True, 1, None)
 
@@ -337,20 +337,21 @@ def test_a_connect_in_the_reapers_worst_moment_ends_online(process, ada, threads
     leases.record(process, [event])
     leases.record(process, [closed(event)])
     grace_is_over(ada)
-    worst_moment, set_offline = threading.Event(), profiles.set_offline
+    worst_moment, apply_presence = threading.Event(), profiles.apply_presence
 
-    def slowly(user_ids):
-        worst_moment.set()
-        # Under the lock the connect can't come through here.
-        connected.wait(0.3)
-        set_offline(user_ids)
+    def slowly(locked, *, overdue=(), **kwargs):
+        if overdue:
+            worst_moment.set()
+            # Under the lock the connect can't come through here.
+            connected.wait(0.3)
+        return apply_presence(locked, overdue=overdue, **kwargs)
 
     def connect():
         assert worst_moment.wait(10)
         leases.record(process, [opened(ada)])
         connected.set()
 
-    monkeypatch.setattr(profiles, "set_offline", slowly)
+    monkeypatch.setattr(profiles, "apply_presence", slowly)
     threads.together(leases.reap, connect)
     assert shown(ada)[0]
     check_truth(ada)

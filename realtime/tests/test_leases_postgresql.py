@@ -29,7 +29,7 @@ RACES = size(40, full=400)
 
 def lost_reloads(ada, threads, monkeypatch):
     """Let so many reloads connect in the reaper's worst moment. Returns how many ended connected but offline."""
-    process, lost, set_offline = leases.register(), 0, profiles.set_offline
+    process, lost, apply_presence = leases.register(), 0, profiles.apply_presence
     for _ in range(RACES):
         event = opened(ada)
         leases.record(process, [event])
@@ -37,18 +37,19 @@ def lost_reloads(ada, threads, monkeypatch):
         grace_is_over(ada)
         worst_moment, connected, new = threading.Event(), threading.Event(), opened(ada)
 
-        def slowly(user_ids, worst_moment=worst_moment, connected=connected):
-            worst_moment.set()
-            # Until the connect has come through, or stands before the lock.
-            wait_for(lambda: connected.is_set() or somebody_waits_for_a_lock())
-            set_offline(user_ids)
+        def slowly(locked, *, worst_moment=worst_moment, connected=connected, overdue=(), **kwargs):
+            if overdue:
+                worst_moment.set()
+                # Until the connect has come through, or waits for the lock.
+                wait_for(lambda: connected.is_set() or something_waits_for_a_lock())
+            return apply_presence(locked, overdue=overdue, **kwargs)
 
         def connect(worst_moment=worst_moment, connected=connected, new=new):
             assert worst_moment.wait(TIMEOUT)
             leases.record(process, [new])
             connected.set()
 
-        monkeypatch.setattr(profiles, "set_offline", slowly)
+        monkeypatch.setattr(profiles, "apply_presence", slowly)
         threads.together(leases.reap, connect)
         assert Connection.objects.filter(user=ada).exists()
         lost += not shown(ada)[0]
@@ -57,7 +58,7 @@ def lost_reloads(ada, threads, monkeypatch):
     return lost
 
 
-def somebody_waits_for_a_lock():
+def something_waits_for_a_lock():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -74,11 +75,11 @@ def test_with_the_lock_no_reload_is_lost(ada, threads, monkeypatch):
 def test_without_the_lock_every_reload_is_lost(ada, threads, monkeypatch):
     """The negative control."""
 
-    def look(user_ids, **kwargs):
+    def read(user_ids, **kwargs):
         return list(UserProfile.objects.filter(user_id__in=user_ids))
 
-    monkeypatch.setattr(profiles, "lock", look)
-    monkeypatch.setattr(profiles, "overdue", lambda most: [ada.pk])
+    monkeypatch.setattr(profiles, "lock", read)
+    monkeypatch.setattr(profiles, "lock_overdue", lambda limit: read([ada.pk]))
     assert lost_reloads(ada, threads, monkeypatch) == RACES
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from messaging import contacts, presence_changes, profiles
+from messaging import contacts, presence_changes
 from messaging.models import Contact
+from messaging.tests.presence import set_online
 from realtime.db import in_thread
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, eventually
@@ -53,7 +54,7 @@ async def change_late(server, watcher, threads, grace):
 
     def change():
         with transaction.atomic():
-            profiles.set_online([grace.pk])
+            set_online([grace.pk])
             written.set()
             assert commit.wait(TIMEOUT)
 
@@ -80,12 +81,12 @@ async def test_by_the_time_of_writing_it_would_never_be_told(
 
 
 async def test_a_change_before_the_first_regular_sweep_is_told_too(server, watcher, grace):
-    await in_thread(profiles.set_online, [grace.pk])
+    await in_thread(set_online, [grace.pk])
     assert await sweep(server, watcher) == [("grace", True)]
 
 
 async def test_who_becomes_a_contact_is_told_once_to_both_and_nobody_else(server, watcher, linus, margaret):
-    await in_thread(profiles.set_online, [linus.pk])
+    await in_thread(set_online, [linus.pk])
     other, stranger = await server.connect(linus), await server.connect(margaret)
     await sweep(server, watcher)
     await in_thread(contacts.meet, linus.pk, watcher_id := await in_thread(id_of, "ada"))

@@ -429,7 +429,7 @@ def test_one_event_that_can_never_be_written_is_dropped_and_holds_nobody_up(
     assert own.flush(TIMEOUT)
     assert shown(ada) == shown(grace) == (True, 1, None)
     assert shown(linus) == (False, 0, None)
-    assert "can't be written; 1 events dropped" in caplog.text
+    assert "cannot be written; 1 events dropped" in caplog.text
     own.opened(str(uuid.uuid4()), ada.pk, "hash")
     assert own.flush(TIMEOUT)
     assert Connection.objects.filter(user=ada).count() == 2
