@@ -5,17 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.contrib.auth import authenticate
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import notifications
-from messaging.demo import PEOPLE, people
 from messaging.management.commands.test import Command, path_of
-from messaging.models import Inbox, Message, Notification
+from messaging.models import Inbox, Notification
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,48 +21,6 @@ def run(command, *arguments):
     out = io.StringIO()
     call_command(command, *arguments, stdout=out, stderr=out)
     return out.getvalue()
-
-
-@pytest.mark.django_db
-class TestSeedDemo:
-    @pytest.fixture(autouse=True)
-    def demo(self, settings):
-        settings.DEMO = True
-
-    def test_makes_four_people_and_a_superuser_whose_name_and_password_it_prints(self):
-        printed = run("seed_demo")
-        assert {user.username: user.get_full_name() for user in people()} == PEOPLE
-        assert people().get(username="ada").email == "ada@example.com"
-        admin = User.objects.get(is_superuser=True)
-        assert admin.is_staff
-        password = printed.split()[-1]
-        for name in (*PEOPLE, admin.username):
-            assert name in printed
-            assert authenticate(username=name, password=password)
-
-    def test_the_people_have_exchanged_messages_some_of_them_read(self):
-        run("seed_demo")
-        assert Message.objects.count() > 4
-        assert 0 < Message.objects.filter(is_read=True).count() < Message.objects.count()
-        assert Notification.objects.filter(notification_type="message_read").exists()
-        for user in people():
-            assert user.sent_messages.exists()
-            assert user.received_messages.exists()
-
-    def test_a_second_run_changes_nothing(self):
-        run("seed_demo")
-        User.objects.filter(username="ada").update(first_name="Augusta")
-        before = list(User.objects.values()), list(Message.objects.values())
-        run("seed_demo")
-        assert (list(User.objects.values()), list(Message.objects.values())) == before
-
-    def test_without_demo_it_makes_no_known_passwords_unless_forced(self, settings):
-        settings.DEMO = False
-        with pytest.raises(CommandError, match="DEMO is off"):
-            run("seed_demo")
-        assert not User.objects.exists()
-        run("seed_demo", "--force")
-        assert User.objects.count() == 5
 
 
 @pytest.mark.django_db

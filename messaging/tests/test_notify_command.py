@@ -96,7 +96,7 @@ def test_without_inboxes_no_epoch_is_rotated(db):
 
 COMMANDS = [
     *("notify", "prune_notifications", "rotate_epoch"),
-    *("check_inboxes", "create_api_token", "seed_demo", "sweep_presence"),
+    *("check_inboxes", "create_api_token", "sweep_presence"),
 ]
 
 

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from messaging import tokens
 from messaging.api import errors
-from messaging.demo import PEOPLE, people
 from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
 from .faults import demo_only, json_body
+from .people import PEOPLE, people
 
 SECOND_PERSON = "demo page"  # what their tokens are called
 TOKENS_KEPT = 10

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from messaging.demo import PEOPLE
+from config.demo.people import PEOPLE
 from messaging.models import Message
 
 PASSWORD = "doorbell"  # noqa: S105  it is printed, and only for the demo
