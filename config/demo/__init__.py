@@ -1,1 +1,1 @@
-"""The demo: its page, the sign-in with one click, and the fault panel. Not part of the product, and off without DEMO."""
+"""The demo: its page, its one-click sign-in and its fault panel. Not part of the product; off unless DEMO is set."""

@@ -1,4 +1,4 @@
-"""The people of the demo. `manage.py seed_demo` makes them, and the demo page signs in as one of them."""
+"""The demo's people: `manage.py seed_demo` creates them, and the demo page signs in as one of them."""
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
@@ -13,6 +13,6 @@ PEOPLE = {
 
 
 def people() -> QuerySet[User]:
-    """Return those of them that exist, never one with rights."""
+    """Return those who exist, leaving out staff and superusers."""
     users = get_user_model().objects.filter(username__in=PEOPLE, is_active=True)
     return users.filter(is_staff=False, is_superuser=False).order_by("username")

@@ -1,4 +1,4 @@
-"""The demo page, and its sign-in with one click. Without DEMO there is neither."""
+"""The demo page and its one-click sign-in. Both are disabled unless DEMO is set."""
 
 from datetime import timedelta
 
@@ -18,18 +18,18 @@ from messaging.api import errors
 from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
-from .faults import demo_only, json_body
+from .faults import answer_error, demo_only, json_body
 from .people import PEOPLE, people
 
-SECOND_PERSON = "demo page"  # what their tokens are called
-TOKENS_KEPT = 10
+LABEL = "demo page"  # the name of the API tokens made here
+MAX_TOKENS_PER_PERSON = 10
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
 
 
 @require_GET
 @ensure_csrf_cookie
 def demo(request: HttpRequest) -> HttpResponse:
-    """Show the demo page, with the people as whom one may sign in."""
+    """Show the demo page, with the people one may sign in as."""
     if not settings.DEMO:
         return HttpResponse(PLAIN, content_type="text/plain; charset=utf-8")
     shown = [{"username": user.get_username(), "full_name": user.get_full_name()} for user in people()]
@@ -42,17 +42,17 @@ def demo(request: HttpRequest) -> HttpResponse:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in as one of the seeded people, without a password. Django's middleware checks the CSRF token.
 
-    With `token` true the browser's own login stays as it is: the answer has an API token of that person's instead,
-    for a second person in the same window.
+    With `token` true the browser's own login stays as it is: the answer has an API token of that person instead, for
+    a second person in the same window.
     """
     try:
         body = json_body(request)
     except MessagingError as error:
-        return errors.HANDLERS[MessagingError](request, error)
+        return answer_error(request, error)
     username = body.get("username")
     user = people().filter(username=username).first() if username in tuple(PEOPLE) else None
     if user is None:
-        return errors.problem(404, "unknown_user", "Nobody of that name takes part in the demo.")
+        return errors.problem(404, "unknown_user", "No demo user has this name.")
     known = {"id": user.pk, "username": user.get_username()}
     if body.get("token") is True:
         return JsonResponse({"user": known, "token": demo_token(user)})
@@ -61,12 +61,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def demo_token(user: User) -> str:
-    """Make an API token for a person of the demo. Those of an earlier day go, and all but the newest few.
+    """Create an API token for a demo user, and delete their demo tokens older than a day and all but the newest ten.
 
-    Not every earlier one: another window may hold it, and its socket would be closed.
+    Not all earlier ones: another window may be using one, and its socket would be closed.
     """
-    _, secret = tokens.make(SECOND_PERSON, user=user)
-    earlier = ApiToken.objects.filter(name=SECOND_PERSON, user=user).order_by("-pk")
-    newest = list(earlier.values_list("pk", flat=True)[:TOKENS_KEPT])
+    _, secret = tokens.make(LABEL, user=user)
+    earlier = ApiToken.objects.filter(name=LABEL, user=user).order_by("-pk")
+    newest = list(earlier.values_list("pk", flat=True)[:MAX_TOKENS_PER_PERSON])
     earlier.filter(Q(created_at__lt=Now() - timedelta(days=1)) | ~Q(pk__in=newest)).delete()
     return secret

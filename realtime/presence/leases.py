@@ -272,13 +272,3 @@ def mark_unconnected_leaving() -> None:
         # (A user who connects at this moment is found live when the grace period is over.)
         leaving = {profile.user_id: EXPIRED_GRACE_SECONDS for profile in locked}
         profiles.apply_presence(locked, live=(), leaving=leaving)
-
-
-def orphan(user_id: int) -> list[uuid.UUID]:
-    """Make a user's connections those of a process that was killed: its lease has run out. Returns their ids."""
-    with transaction.atomic():
-        mine = Connection.objects.filter(user_id=user_id)
-        ids = list(mine.values_list("id", flat=True))
-        dead = ServerProcess.objects.create(name="(killed)", lease_until=Now() - _lease())
-        mine.filter(id__in=ids).update(process=dead)
-    return ids

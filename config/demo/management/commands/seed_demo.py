@@ -24,27 +24,29 @@ MESSAGES = (
 
 class Command(BaseCommand):
     help = (
-        "Make the demo's four people, who have exchanged a few messages, and a superuser. "
-        "What is there already stays as it is."
+        "Create the demo's four people, who have exchanged a few messages, and a superuser. "
+        "Existing accounts are left unchanged."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--force", action="store_true", help="also where DEMO is off (known passwords!)")
+        parser.add_argument(
+            "--force", action="store_true", help="create them even if DEMO is off (known passwords!)"
+        )
 
     def handle(self, *args: Any, force: bool, **options: Any) -> None:
         if not getattr(settings, "DEMO", False) and not force:
             raise CommandError(
-                "DEMO is off, and this would make accounts with known passwords. Set DEMO=1, or use --force."
+                "DEMO is off, and this would create accounts with known passwords. Set DEMO=1, or use --force."
             )
         with transaction.atomic():
-            made = self.make_people()
-            if made:
-                self.make_messages(made)
+            created = self.create_people()
+            if created:
+                self.create_messages(created)
         self.stdout.write(f"Demo people: {', '.join(PEOPLE)}. Superuser: {ADMIN}, at /admin/.")
         self.stdout.write(f"Password of each, unless you have changed it: {PASSWORD}")
 
-    def make_people(self) -> set[str]:
-        """Make those who are missing, and return their names."""
+    def create_people(self) -> set[str]:
+        """Create those who are missing, and return their names."""
         user = get_user_model()
         known = set(user.objects.filter(username__in=[*PEOPLE, ADMIN]).values_list("username", flat=True))
         missing = [name for name in (*PEOPLE, ADMIN) if name not in known]
@@ -63,11 +65,11 @@ class Command(BaseCommand):
             )
         return set(missing)
 
-    def make_messages(self, made: set[str]) -> None:
-        """Let those who were made now write and be written to; the first few messages have been read."""
+    def create_messages(self, created: set[str]) -> None:
+        """Create the messages from and to those created in this run; the first few have been read."""
         users = get_user_model().objects.in_bulk(PEOPLE, field_name="username")
         for number, (sender, receiver, content) in enumerate(MESSAGES):
-            if not made & {sender, receiver}:
+            if not created & {sender, receiver}:
                 continue
             message = Message.objects.create(sender=users[sender], receiver=users[receiver], content=content)
             if number < 2:
