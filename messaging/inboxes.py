@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Min
@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from . import schemas
+from .dialects import dialect
 from .models import Inbox, Notification
 from .orm import sql
 from .sequencing import assign_revisions
@@ -19,6 +20,13 @@ from .sequencing import assign_revisions
 # More changed rows than this are not replayed: the client reads the list anew.
 MAX_REPLAYED_ROWS = 1_000
 HELD_SECONDS = 3.0
+
+
+class Position(NamedTuple):
+    """A place in the sequence of an inbox's revisions. Positions of different epochs can't be compared."""
+
+    revision: int
+    epoch: str
 
 
 @dataclass(slots=True)
@@ -64,10 +72,10 @@ def _pending(user_id: int) -> set[int]:
     return set(rows.order_by().values_list("id", flat=True))
 
 
-def positions(user_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
-    """Return (epoch, revision) of each of these users' inboxes, as they are now."""
-    rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "epoch", "revision")
-    return {user_id: (epoch, revision) for user_id, epoch, revision in rows}
+def positions(user_ids: Iterable[int]) -> dict[int, Position]:
+    """Return the present positions of these users' inboxes."""
+    rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision", "epoch")
+    return {user_id: Position(revision, epoch) for user_id, revision, epoch in rows}
 
 
 def oldest_pending_seconds() -> float:
@@ -83,39 +91,33 @@ def pending_users(*, older_than: timedelta, most: int = 500) -> list[int]:
     return list(overdue.order_by().values_list("user_id", flat=True).distinct()[:most])
 
 
-def missed(cursors: Mapping[int, int]) -> dict[int, Missed]:
+def missed(since: Mapping[int, int]) -> dict[int, Missed]:
     """Read the inboxes of these users (user id: the client's revision) and what changed after.
 
     All in one statement and so from one snapshot: were the rows read after the inbox, a row that changed in between
-    would be in neither. A cursor of -1 asks for the inbox alone. Call `assign_revisions` before.
+    would be in neither. With a revision of -1 only the inbox is read. Call `assign_revisions` before.
     """
-    if not cursors:
+    if not since:
         return {}
     rows = f"""
         SELECT id FROM {Notification._meta.db_table}
-        WHERE user_id = b.user_id AND b.cursor >= 0 AND revision > b.cursor
+        WHERE user_id = asked.user_id AND asked.since >= 0 AND revision > asked.since
         ORDER BY revision, id LIMIT {MAX_REPLAYED_ROWS + 1}
     """  # noqa: S608
     columns = ", ".join(f"n.{column}" for column in schemas.NOTIFICATION_COLUMNS)
-    if connection.vendor == "postgresql":
-        join = (
-            f"LEFT JOIN LATERAL ({rows}) m ON TRUE LEFT JOIN {Notification._meta.db_table} n ON n.id = m.id"
-        )
-    else:
-        join = f"LEFT JOIN {Notification._meta.db_table} n ON n.id IN ({rows})"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH b(user_id, cursor) AS (VALUES {", ".join(["(%s, %s)"] * len(cursors))})
+            WITH asked(user_id, since) AS (VALUES {", ".join(["(%s, %s)"] * len(since))})
             SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
                 n.revision, n.removed_at, n.counted, n.pending_since, {columns},
                 {sql.actor_name()} AS actor_username
-            FROM b JOIN {Inbox._meta.db_table} i ON i.user_id = b.user_id
-            {join}
+            FROM asked JOIN {Inbox._meta.db_table} i ON i.user_id = asked.user_id
+            {dialect().join_notifications(rows)}
             {sql.join_actor("n")}
             ORDER BY i.user_id, n.revision, n.id
             """,  # noqa: S608
-            [value for pair in cursors.items() for value in pair],
+            [value for pair in since.items() for value in pair],
         )
         names = [column[0] for column in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,36 +1,18 @@
 """What has changed in presence since a moment, so that no change is passed over: for whoever tells of it late."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db import connection
-
-from . import schemas
+from .dialects import dialect
 from .models import Contact, UserProfile
-
-# On SQLite no other writer can wait longer for a transaction than this, its `timeout`; none should last as long.
-LONGEST_ON_SQLITE = timedelta(seconds=30)
-MARGIN = timedelta(seconds=2)
-# What PostgreSQL knows to be going on: no change that is committed from now on carries an earlier time than this.
-HORIZON = """
-SELECT LEAST(statement_timestamp(), MIN(
-    CASE WHEN backend_xid IS NOT NULL THEN xact_start WHEN state = 'active' THEN query_start END
-)) FROM pg_stat_activity WHERE datname = current_database()
-"""
 
 
 def horizon() -> datetime:
     """Return the time such that every change of presence with an earlier one can be seen already.
 
     A row gets its `changed_at` when it is written, and is seen when that transaction commits: there may be an hour
-    between. (Of another database role's transactions PostgreSQL tells nothing: MARGIN is all that they have.)
+    between.
     """
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(HORIZON)
-            moment: datetime = cursor.fetchone()[0]
-            return moment - MARGIN
-        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
-        return schemas.as_utc(cursor.fetchone()[0]) - LONGEST_ON_SQLITE
+    return dialect().presence_horizon()
 
 
 def changed_since(moment: datetime) -> dict[int, int]:

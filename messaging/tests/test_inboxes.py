@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from messaging import inboxes, notifications
+from messaging.inboxes import Position
 from messaging.models import Inbox, Notification
 from messaging.notifications import assign_revisions, mark_read, notify, notify_many, remove
 from messaging.tests.replica import Replica, fresh_read
@@ -48,7 +49,7 @@ def test_positions_are_read_for_many(ada, grace, linus):
     assign_revisions([ada.pk])
     found = inboxes.positions([ada.pk, grace.pk, linus.pk, 2**31 - 1])
     epochs = dict(Inbox.objects.values_list("user_id", "epoch"))
-    assert found == {user.pk: (epochs[user.pk], n) for user, n in ((ada, 2), (grace, 1), (linus, 0))}
+    assert found == {user.pk: Position(n, epochs[user.pk]) for user, n in ((ada, 2), (grace, 1), (linus, 0))}
     assert inboxes.positions([]) == {}
 
 

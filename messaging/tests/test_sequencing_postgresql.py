@@ -367,7 +367,7 @@ def test_whose_inbox_is_held_holds_nobody_else_up(ada, grace, held, threads, cap
         assert [
             (assigned.user_id, assigned.revision) for assigned in assign_revisions([ada.pk, grace.pk])
         ] == [(grace.pk, 1)]
-    assert "1 users wait" in caplog.text
+    assert "notifications of 1 users stay pending" in caplog.text
     assert [(each.user_id, each.revision) for each in assign_revisions([ada.pk, grace.pk])] == [(ada.pk, 1)]
 
 

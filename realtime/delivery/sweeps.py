@@ -76,15 +76,15 @@ class Upkeep:
                 connection: connection.cursor
                 for user_id in positions.keys() & self._feeds.keys()
                 for connection in self._feeds[user_id].connections
-                if connection.live and (connection.epoch, connection.cursor) != positions[user_id]
+                if connection.live and (connection.cursor, connection.epoch) != positions[user_id]
             }
             if cursors:
                 await asyncio.sleep(ON_ITS_WAY_SECONDS)
                 suspects = {connection.user_id for connection in cursors}
                 later = await in_thread(inboxes.positions, suspects)
                 for connection, cursor in cursors.items():
-                    _, revision = positions[connection.user_id]
-                    epoch, present = later.get(connection.user_id, (None, 0))
+                    revision = positions[connection.user_id].revision
+                    present, epoch = later.get(connection.user_id, (0, None))
                     # A cursor may be above what was read before it, never above what is read after it.
                     if connection.live and (
                         connection.cursor < revision or cursor > present or connection.epoch != epoch

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from messaging import contacts, presence_changes
+from messaging import contacts
+from messaging.dialects import postgresql, sqlite
 from messaging.models import Contact
 from messaging.tests.presence import set_online
 from realtime.db import in_thread
@@ -21,14 +22,14 @@ def without_hints(settings, monkeypatch):
     """Nothing tells of a change but a sweep, which the test makes itself; and a millisecond late is late."""
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
-    monkeypatch.setattr(presence_changes, "MARGIN", timedelta(0))
+    monkeypatch.setattr(postgresql, "HORIZON_MARGIN", timedelta(0))
 
 
 @pytest.fixture
 def by_the_time_of_writing(monkeypatch):
     """The negative control: a sweep that takes a change's time for the time at which it could be seen."""
-    monkeypatch.setattr(presence_changes, "HORIZON", "SELECT statement_timestamp()")
-    monkeypatch.setattr(presence_changes, "LONGEST_ON_SQLITE", timedelta(0))
+    monkeypatch.setattr(postgresql, "HORIZON", "SELECT statement_timestamp()")
+    monkeypatch.setattr(sqlite, "MAX_TRANSACTION", timedelta(0))
 
 
 @pytest.fixture

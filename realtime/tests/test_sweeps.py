@@ -155,7 +155,7 @@ async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(serve
     settings.REALTIME_PENDING_SECONDS = 1000
     await in_thread(notify_titles, ada, "Just now")
     await server.hub.upkeep.sweep_pending()
-    assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk][1] == 0
+    assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk].revision == 0
 
 
 @pytest.mark.parametrize("work", ["sweep", "sweep_pending", "sweep_presence", "recheck_all", "beat"])

@@ -1,0 +1,56 @@
+"""The functions that both databases have: a module is a Dialect if it defines all of them, and mypy checks that."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from django.db.models import Model
+
+# A notification that has just got its revision: the columns of schemas.NOTIFICATION_COLUMNS, user_id, revision,
+# counted, removed_at, actor_username, and was_counted and was_revision from before.
+NumberedRow = dict[str, Any]
+
+
+class InboxState(NamedTuple):
+    revision: int
+    unread_count: int
+
+
+class Dialect(Protocol):
+    """All but the last two are to be called in a transaction."""
+
+    def lock_inboxes(self, user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
+        """Lock these users' inboxes, in the order of user ids: in any other, two transactions that wait deadlock.
+
+        Without `wait_seconds` inboxes locked by another transaction are left out; with it each is waited for that
+        long at most, then OperationalError.
+        """
+
+    def number_rows(
+        self, inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+    ) -> list[NumberedRow]:
+        """Give pending rows of these locked inboxes their revisions, and count the unread ones. At most `limit` rows.
+
+        Returns them in the order of (user_id, id).
+        """
+
+    def store_inboxes(self, inboxes: Mapping[int, InboxState]) -> None:
+        """Store the state of these locked inboxes."""
+
+    def raise_floors(self, floors: Mapping[int, int]) -> None:
+        """Raise the `floor` of these locked inboxes (user id: floor), where it is lower.
+
+        In SQL: the ORM takes ten times as long, under the locks.
+        """
+
+    def lock_against_deletion(self, model: type[Model], pk: Any, *, wait_seconds: float) -> bool:
+        """Keep a row from being deleted until this transaction ends. Returns whether it exists.
+
+        If another transaction is deleting it, that is waited for so long at most, then OperationalError.
+        """
+
+    def presence_horizon(self) -> datetime:
+        """Return a time such that every presence change with an earlier `changed_at` is visible already."""
+
+    def join_notifications(self, ids: str) -> str:
+        """Return a LEFT JOIN of the notifications `n` whose ids this query, which may refer to each row, returns."""

@@ -1,0 +1,116 @@
+"""PostgreSQL: row locks, and statements that change any number of rows in one round trip. See base.Dialect."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model
+
+from messaging import schemas
+from messaging.models import Inbox, Notification
+from messaging.orm import sql
+
+from .base import InboxState, NumberedRow
+
+# No change of presence that commits from now on carries an earlier time than the oldest open transaction's.
+HORIZON = """
+SELECT LEAST(statement_timestamp(), MIN(
+    CASE WHEN backend_xid IS NOT NULL THEN xact_start WHEN state = 'active' THEN query_start END
+)) FROM pg_stat_activity WHERE datname = current_database()
+"""
+# The transactions of other database roles are not visible in pg_stat_activity: this margin is all that they have.
+HORIZON_MARGIN = timedelta(seconds=2)
+
+
+def lock_inboxes(user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
+    with connection.cursor() as cursor:
+        if wait_seconds is not None:
+            cursor.execute(f"SET LOCAL lock_timeout = '{wait_seconds}s'")
+        cursor.execute(
+            f"SELECT user_id, revision, unread_count FROM {Inbox._meta.db_table}"  # noqa: S608
+            f" WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE{' SKIP LOCKED' if wait_seconds is None else ''}",
+            [user_ids],
+        )
+        return {user_id: InboxState(*state) for user_id, *state in cursor.fetchall()}
+
+
+def number_rows(
+    inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+) -> list[NumberedRow]:
+    columns = ["user_id", "revision", "counted", "removed_at", *schemas.NOTIFICATION_COLUMNS]
+    # SKIP LOCKED is what makes it right, not only what makes it fast: a row that an open transaction holds would
+    # otherwise be waited for, numbered with the content from before the wait, and its change never delivered.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH picked AS MATERIALIZED (
+                SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision
+                FROM {Notification._meta.db_table}
+                WHERE user_id = ANY(%s) AND pending_since IS NOT NULL
+                ORDER BY user_id, id LIMIT {limit}
+                FOR UPDATE SKIP LOCKED
+            ), numbered AS (
+                SELECT p.*, {sql.actor_name()} AS actor_username, i.revision + 1
+                    + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {rows_per_revision} AS next
+                FROM picked p
+                JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
+                {sql.join_actor("p")}
+            )
+            UPDATE {Notification._meta.db_table} n
+            SET revision = d.next, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
+            FROM numbered d WHERE n.id = d.id
+            RETURNING {", ".join(f"n.{column}" for column in columns)},
+                d.was_counted, d.was_revision, d.actor_username
+            """,  # noqa: S608
+            [list(inboxes)],
+        )
+        names = [*columns, "was_counted", "was_revision", "actor_username"]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows.sort(key=lambda row: (row["user_id"], row["id"]))
+    return rows
+
+
+def store_inboxes(inboxes: Mapping[int, InboxState]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Inbox._meta.db_table} i SET revision = d.revision, unread_count = d.unread_count"  # noqa: S608
+            " FROM unnest(%s::bigint[], %s::bigint[], %s::int[]) AS d(user_id, revision, unread_count)"
+            " WHERE i.user_id = d.user_id",
+            [
+                list(inboxes),
+                [inbox.revision for inbox in inboxes.values()],
+                [inbox.unread_count for inbox in inboxes.values()],
+            ],
+        )
+
+
+def raise_floors(floors: Mapping[int, int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Inbox._meta.db_table} i SET floor = GREATEST(i.floor, d.floor)"  # noqa: S608
+            " FROM unnest(%s::bigint[], %s::bigint[]) AS d(user_id, floor) WHERE i.user_id = d.user_id",
+            [list(floors), list(floors.values())],
+        )
+
+
+def lock_against_deletion(model: type[Model], pk: Any, *, wait_seconds: float) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{wait_seconds}s'")
+        cursor.execute(
+            f"SELECT 1 FROM {model._meta.db_table} WHERE {model._meta.pk.column} = %s FOR KEY SHARE",  # noqa: S608
+            [pk],
+        )
+        return cursor.fetchone() is not None
+
+
+def presence_horizon() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute(HORIZON)
+        moment: datetime = cursor.fetchone()[0]
+        return moment - HORIZON_MARGIN
+
+
+def join_notifications(ids: str) -> str:
+    table = Notification._meta.db_table
+    return f"LEFT JOIN LATERAL ({ids}) m ON TRUE LEFT JOIN {table} n ON n.id = m.id"

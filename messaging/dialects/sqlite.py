@@ -1,0 +1,83 @@
+"""SQLite: one writer at a time, so a transaction that began IMMEDIATE has the only lock there is. See base.Dialect."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import F, Model
+
+from messaging import schemas
+from messaging.models import Inbox, Notification
+
+from .base import InboxState, NumberedRow
+
+# The database's `timeout`: no other writer can wait longer for a transaction than this, so none should last as long.
+MAX_TRANSACTION = timedelta(seconds=30)
+
+
+def lock_inboxes(user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
+    rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision", "unread_count")
+    return {user_id: InboxState(*state) for user_id, *state in rows}
+
+
+def number_rows(
+    inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+) -> list[NumberedRow]:
+    # No other transaction writes, and so what is read here is what is numbered.
+    rows = list(
+        Notification.everything.filter(user_id__in=inboxes, pending_since__isnull=False)
+        .order_by("user_id", "id")
+        .values(
+            *schemas.NOTIFICATION_COLUMNS,
+            "user_id",
+            "removed_at",
+            was_counted=F("counted"),
+            was_revision=F("revision"),
+            actor_username=F(f"actor__{get_user_model().USERNAME_FIELD}"),
+        )[:limit]
+    )
+    for user_id, group in groupby(rows, key=lambda row: row["user_id"]):
+        for place, row in enumerate(group):
+            row["revision"] = inboxes[user_id].revision + 1 + place // rows_per_revision
+            row["counted"] = not row["is_read"] and row["removed_at"] is None
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Notification._meta.db_table}"  # noqa: S608
+            " SET revision = %s, pending_since = NULL, counted = %s WHERE id = %s",
+            [(row["revision"], row["counted"], row["id"]) for row in rows],
+        )
+    return rows
+
+
+def store_inboxes(inboxes: Mapping[int, InboxState]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Inbox._meta.db_table} SET revision = %s, unread_count = %s WHERE user_id = %s",  # noqa: S608
+            [(inbox.revision, inbox.unread_count, user_id) for user_id, inbox in inboxes.items()],
+        )
+
+
+def raise_floors(floors: Mapping[int, int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Inbox._meta.db_table} SET floor = MAX(floor, %s) WHERE user_id = %s",  # noqa: S608
+            [(floor, user_id) for user_id, floor in floors.items()],
+        )
+
+
+def lock_against_deletion(model: type[Model], pk: Any, *, wait_seconds: float) -> bool:
+    return model._default_manager.filter(pk=pk).exists()
+
+
+def presence_horizon() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        return schemas.as_utc(cursor.fetchone()[0]) - MAX_TRANSACTION
+
+
+def join_notifications(ids: str) -> str:
+    # There is no LATERAL.
+    return f"LEFT JOIN {Notification._meta.db_table} n ON n.id IN ({ids})"
