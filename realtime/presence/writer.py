@@ -1,7 +1,7 @@
-"""Presence: what this process's sockets do, told to the database.
+"""Writes this process's connects and disconnects to the database in batches, and keeps its lease.
 
-One thread a process, with a database connection of its own, writes connects and disconnects in batches, renews the
-process's lease, and reaps what dead processes left. Nothing in a consumer's disconnect() is trusted to run.
+One thread per process, with a database connection of its own; it also reaps what dead processes left. Nothing relies
+on a consumer's disconnect(): it is skipped when a process is killed. The transactions are in leases.py.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ BATCH_SIZE = 200
 REAP_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 CONNECT_WAIT_SECONDS = 0.5
-# The grace after a socket that the server closed: its client comes back, but by a backoff.
+# The grace period after the server closed a socket: its client reconnects, but after a backoff.
 SERVER_CLOSED_GRACE_SECONDS = 20.0
 SERVER_CLOSES = {
     protocol.CloseCode.SERVICE_RESTART,
@@ -43,7 +43,10 @@ EXIT_SECONDS = 2.0
 
 
 class PresenceWriter:
-    """The sockets of this process, as the database is told of them."""
+    """The queue of this process's connects and disconnects, and the thread that writes them.
+
+    `_changed` guards the queue (`_open`, `_events`, `_writing`) and wakes those who wait for it.
+    """
 
     def __init__(self) -> None:
         self._reset()
@@ -55,7 +58,7 @@ class PresenceWriter:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        # What the thread is writing now.
+        # The batch in the current transaction.
         self._writing: list[Opened | Closed] = []
         self._ticked = time.monotonic()
         self._renewed_at: float | None = None
@@ -74,7 +77,7 @@ class PresenceWriter:
     # --- From the event loop ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to hold a lease and to reap, if not begun. To be called on the event loop that serves."""
+        """Start the thread, unless it runs. To be called on the event loop that serves the sockets."""
         if self._thread is None:
             loop = asyncio.get_running_loop()
             self._ticked = time.monotonic()
@@ -89,7 +92,7 @@ class PresenceWriter:
             self._changed.notify_all()
 
     def closed(self, connection_id: str, user_id: int, close_code: int | None) -> None:
-        """`close_code`: the server's, None if the client closed."""
+        """`close_code`: the server's, or None if the client closed."""
         grace = SERVER_CLOSED_GRACE_SECONDS if close_code in SERVER_CLOSES else conf.offline_grace_seconds
         with self._changed:
             self._open.pop(connection_id, None)
@@ -97,7 +100,7 @@ class PresenceWriter:
             self._changed.notify_all()
 
     def stop(self, seconds: float = EXIT_SECONDS) -> None:
-        """Write what waits, give up the lease, and end the thread."""
+        """Write what is queued, give up the lease, and end the thread."""
         with self._changed:
             thread = self._thread
             if thread is None:
@@ -112,9 +115,9 @@ class PresenceWriter:
             return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
 
     def wait_for_connects(self, user_ids: Collection[int]) -> None:
-        """Wait, but not for long, until connects of these users are written, and so seen by every process.
+        """Wait, but not for long, until connects of these users are written, and so visible to every process.
 
-        Not while many come at once: they are seen a moment later.
+        Doesn't wait while many connect at once: they become visible a moment later.
         """
         with self._changed:
             if len(self._events) < BATCH_SIZE:
@@ -126,50 +129,51 @@ class PresenceWriter:
     # --- The thread ---------------------------------------------------------------------------------------
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        # In small steps, so that however much there is to write, the lease is renewed in time.
-        renewal = reaping = 0.0
+        # One batch per round, so that the lease is renewed in time however much there is to write.
+        renew_at = reap_at = 0.0
         while True:
             now = time.monotonic()
             if not self._stopping:
                 self._request_tick(loop)
-            if now >= renewal and self._loop_is_responsive():
-                renewed = self._attempt("renew the lease", self._renew)
-                renewal = now + (conf.lease_seconds / 3 if renewed else 1)
+            if now >= renew_at and self._loop_is_responsive():
+                renewed = self._attempt(self._renew, "lease not renewed, retrying in 1 s")
+                renew_at = now + (conf.lease_seconds / 3 if renewed else 1)
             if self.process_id is not None:
                 self._write_batch(self.process_id)
-            if now >= reaping and self._may_expire_others():
-                reaping = now if self._reap() else now + REAP_SECONDS
+            if now >= reap_at and self._may_expire_others():
+                reap_at = now if self._reap() else now + REAP_SECONDS
             connections.close_all()
             with self._changed:
                 if self._stopping and (not self._events or self.process_id is None):
                     break
-                longest = 0 if reaping == now else 0.5
-                self._changed.wait_for(lambda: self._events or self._stopping, longest)
+                timeout = 0 if reap_at == now else 0.5
+                self._changed.wait_for(lambda: self._events or self._stopping, timeout)
                 self._changed.wait_for(self._batch_is_due, GATHER_SECONDS)
-        self._attempt("give up the lease", self._release)
+        self._attempt(self._release, "lease not given up, it runs out by itself")
         connections.close_all()
         with self._changed:
             self._thread, self._stopping = None, False
 
-    def _attempt(self, what: str, work: Callable[[], object]) -> bool:
+    def _attempt(self, work: Callable[[], object], failure: str) -> bool:
+        """Do this work. Returns whether it succeeded; if not, `failure` is logged with the error."""
         try:
             work()
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            logger.warning("could not %s: %s", what, error)
+            logger.warning("%s: %s", failure, error)
             return False
         except Exception:
-            logger.exception("could not %s", what)
+            logger.exception("%s", failure)
             return False
         return True
 
     def _batch_is_due(self) -> bool:
-        """A lone connect is written at once, for its greeting waits for that. Of many a few gather."""
+        """A single connect is written at once, since its hello waits for that. Several are batched."""
         if self._stopping or not self._events:
             return True
-        hurried = len(self._connecting()) == 1 or len(self._events) >= BATCH_SIZE
-        return hurried and self.process_id is not None
+        due = len(self._connecting()) == 1 or len(self._events) >= BATCH_SIZE
+        return due and self.process_id is not None
 
     def _request_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         def tick() -> None:
@@ -178,21 +182,24 @@ class PresenceWriter:
         try:
             loop.call_soon_threadsafe(tick)
         except RuntimeError:
-            # The loop is closed: so are its sockets.
+            # The loop is closed, and with it its sockets.
             self._stopping = True
 
     def _loop_is_responsive(self) -> bool:
-        """A process whose event loop is frozen serves nobody, and must lose its lease."""
+        """A process whose event loop is blocked serves no socket, and must lose its lease."""
         return time.monotonic() - self._ticked < conf.lease_seconds
 
     def _may_expire_others(self) -> bool:
-        """After a failure or a halt of the database all leases have run out: give everybody the time to renew."""
+        """Not until renewing has worked for a lease's time, after the database failed or stalled.
+
+        All leases have run out by then, and every process needs the chance to renew its own.
+        """
         if self._healthy_since is None or self._lease_has_lapsed():
             return False
         return time.monotonic() - self._healthy_since >= self._probation
 
     def _lease_has_lapsed(self) -> bool:
-        """Has our own lease run out? The thread may have hung in a write for longer than that."""
+        """Whether this process's own lease has run out: the thread may have hung in a write for longer than that."""
         return self._renewed_at is not None and time.monotonic() - self._renewed_at > conf.lease_seconds
 
     def _renew(self) -> None:
@@ -206,18 +213,18 @@ class PresenceWriter:
             self._reregister()
         if self._healthy_since is None or self._lease_has_lapsed():
             self._healthy_since = time.monotonic()
-            # At the first start there is nobody whom a failure could have hindered.
+            # At the first start no failure can have kept the others from renewing.
             self._probation = 0.0 if self._renewed_at is None else conf.lease_seconds
         self._renewed_at = time.monotonic()
 
     def _reregister(self) -> None:
-        """Somebody buried us by mistake: tell of all sockets again, under a new lease."""
+        """Another process expired this one, which is alive: queue all open sockets again, under a new lease."""
         self.process_id = leases.register()
         with self._changed:
-            waiting = {event.id for event in self._events if isinstance(event, Opened)}
-            again = [opened for opened in self._open.values() if opened.id not in waiting]
+            queued = {event.id for event in self._events if isinstance(event, Opened)}
+            again = [opened for opened in self._open.values() if opened.id not in queued]
             self._events.extendleft(reversed(again))
-        logger.warning("this process had lost its lease; %d sockets are registered anew", len(again))
+        logger.warning("lease expired by another process; registered again, with %d open sockets", len(again))
 
     def _release(self) -> None:
         if self.process_id is not None:
@@ -225,9 +232,9 @@ class PresenceWriter:
             self.process_id = None
 
     def _reap(self) -> bool:
-        """Returns whether there is more to do."""
+        """Reap once. Returns whether there is more to do."""
         reaped: list[leases.Reaped] = []
-        self._attempt("reap", lambda: reaped.append(leases.reap()))
+        self._attempt(lambda: reaped.append(leases.reap()), "expired leases not looked for, retrying")
         return any(done.more for done in reaped)
 
     def _write_batch(self, process_id: uuid.UUID) -> None:
@@ -236,39 +243,41 @@ class PresenceWriter:
             self._writing = batch
         if not batch:
             return
-        waiting = self._write(process_id, batch)
+        deferred = self._write(process_id, batch)
         with self._changed:
             self._writing = []
-            self._events.extendleft(reversed(waiting))
+            self._events.extendleft(reversed(deferred))
             self._changed.notify_all()
-        if waiting:
+        if deferred:
             time.sleep(RETRY_SECONDS)
 
     def _write(self, process_id: uuid.UUID, batch: list[Opened | Closed]) -> list[Opened | Closed]:
         """Write these events. Returns those that have to be written again."""
-        waiting: list[Opened | Closed] = []
+        deferred: list[Opened | Closed] = []
         try:
             try:
                 over_limit = leases.record(process_id, batch)
             except Fenced:
                 raise
             except Exception as error:
-                logger.warning("presence of %d sockets is written one by one: %s", len(batch), error)
+                logger.warning(
+                    "batch of %d presence events failed, retrying user by user: %s", len(batch), error
+                )
                 connections.close_all()
-                over_limit, waiting = leases.record_each(process_id, batch)
+                over_limit, deferred = leases.record_each(process_id, batch)
         except Fenced:
-            self._attempt("register anew", self._reregister)
+            self._attempt(self._reregister, "not registered again, retrying")
             return batch
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            logger.warning("presence of %d sockets waits for the database: %s", len(batch), error)
+            logger.warning("database unavailable, %d presence events stay queued: %s", len(batch), error)
             return batch
         counters.presence_batches += 1
-        counters.presence_events += len(batch) - len(waiting)
+        counters.presence_events += len(batch) - len(deferred)
         for user_id, connection_id in over_limit:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
-        return waiting
+        return deferred
 
 
 presence_writer = PresenceWriter()

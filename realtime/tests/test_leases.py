@@ -1,6 +1,5 @@
 import threading
 import uuid
-from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,8 @@ from messaging import profiles
 from messaging.models import UserProfile
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
-from realtime.presence.leases import Closed, Fenced, Opened
+from realtime.presence.leases import Fenced
+from realtime.tests.presence import closed, grace_is_over, lease_is_over, opened, shown
 
 
 @pytest.fixture
@@ -19,29 +19,6 @@ def process(db, settings):
     """A process that lives, however long this machine takes."""
     settings.REALTIME_LEASE_SECONDS = 1_000
     return leases.register()
-
-
-def opened(user):
-    return Opened(str(uuid.uuid4()), user.pk, "hash")
-
-
-def closed(event, grace=5.0):
-    return Closed(event.id, event.user_id, grace)
-
-
-def shown(user):
-    """What is stored of a user's presence: online, version, seconds until offline or None."""
-    row = UserProfile.objects.annotate(now=Now()).get(user=user)
-    left = None if row.offline_after is None else (row.offline_after - row.now).total_seconds()
-    return row.is_online, row.version, left
-
-
-def grace_is_over(*users):
-    UserProfile.objects.filter(user__in=users).update(offline_after=Now() - timedelta(seconds=1))
-
-
-def lease_is_over(process):
-    ServerProcess.objects.filter(id=process).update(lease_until=Now() - timedelta(seconds=1))
 
 
 # --- Coming and going ------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from messaging.models import UserProfile
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
 from realtime.tests.client import TIMEOUT
+from realtime.tests.presence import closed, grace_is_over, lease_is_over, opened, shown
 from realtime.tests.processes import wait_for
-from realtime.tests.test_leases import closed, grace_is_over, lease_is_over, opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

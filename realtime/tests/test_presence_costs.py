@@ -16,8 +16,8 @@ from realtime.delivery import sweeps
 from realtime.models import Connection
 from realtime.presence import leases, writer
 from realtime.tests.client import TIMEOUT
+from realtime.tests.presence import opened, shown
 from realtime.tests.processes import wait_for
-from realtime.tests.test_leases import opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,3 +1,5 @@
+"""The thread that writes presence: its lease, its batches, and what it does while the database or its loop fails."""
+
 import asyncio
 import threading
 import uuid
@@ -7,15 +9,22 @@ import pytest
 from django.db import DataError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from messaging.models import Message, Notification, UserProfile
 from realtime.db import in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases, writer
 from realtime.presence.writer import presence_writer
-from realtime.tests.client import TIMEOUT, eventually, eventually_in_database, notify_titles
+from realtime.tests.client import TIMEOUT, eventually_in_database, notify_titles
 from realtime.tests.conftest import stop_presence
+from realtime.tests.presence import (
+    grace_is_over,
+    lease_is_over,
+    opened,
+    shown,
+    shown_now,
+    until_offline,
+    written,
+)
 from realtime.tests.processes import wait_for
-from realtime.tests.test_leases import grace_is_over, lease_is_over, opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,192 +34,9 @@ def reaps_often(monkeypatch):
     monkeypatch.setattr(writer, "REAP_SECONDS", 0.05)
 
 
-async def written():
-    """Everything that happened so far is in the database."""
-    await eventually(lambda: presence_writer.process_id is not None)
-    assert await asyncio.to_thread(presence_writer.flush, TIMEOUT)
-
-
-async def shown_now(user):
-    await written()
-    return await in_thread(shown, user)
-
-
 def own_process():
     assert presence_writer.process_id is not None
     return presence_writer.process_id
-
-
-async def until_offline(user):
-    await eventually_in_database(lambda: not UserProfile.objects.get(user=user).is_online)
-
-
-# --- Sockets drive it ------------------------------------------------------------------------------------------
-
-
-async def test_a_socket_shows_its_user_online_and_its_end_offline_after_the_grace(server, ada, settings):
-    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0.2
-    socket = await server.connect(ada)
-    assert (await shown_now(ada))[:2] == (True, 1)
-    row = await in_thread(lambda: Connection.objects.select_related("process").get())
-    assert (str(row.id), row.user_id, row.process_id) == (
-        server.connection(ada).id,
-        ada.pk,
-        presence_writer.process_id,
-    )
-    assert row.login_hash == server.connection(ada).login.hash
-    await socket.disconnect()
-    await until_offline(ada)
-    assert not await in_thread(Connection.objects.exists)
-
-
-async def test_with_several_tabs_the_last_one_decides(server, ada, settings):
-    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
-    tabs = [await server.connect(ada) for _ in range(3)]
-    for tab in tabs[:2]:
-        await tab.disconnect()
-        assert await shown_now(ada) == (True, 1, None)
-    await in_thread(leases.reap)
-    assert await shown_now(ada) == (True, 1, None)
-    await tabs[2].disconnect()
-    await until_offline(ada)
-
-
-async def test_reloads_within_the_grace_are_no_event_for_anybody(server, ada, grace, settings):
-    # However long this machine takes for a reload.
-    settings.REALTIME_OFFLINE_GRACE_SECONDS = 1_000
-
-    def meet():
-        Message.objects.create(sender=grace, receiver=ada, content="Hello!")
-
-    await in_thread(meet)
-    watcher = await server.connect(ada)
-    socket = await server.connect(grace)
-    while not watcher.presence.get("grace", {}).get("is_online"):
-        await watcher.next()
-    seen = watcher.presence["grace"]
-    for _ in range(4):
-        await socket.disconnect()
-        await written()
-        socket = await server.connect(grace)
-        await written()
-    assert await shown_now(grace) == (True, 1, None)
-    await watcher.received_so_far()
-    # The sweep may say again what is known, but nothing newer.
-    assert watcher.presence["grace"] == seen
-
-
-async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ada, grace, settings):
-    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
-    await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
-    watcher = await server.connect(ada)
-    await written()
-    socket = await server.connect(grace)
-    # (That she is a contact, and offline, may be told first.)
-    while not watcher.presence.get("grace", {}).get("is_online") or "grace is online" not in watcher.titles:
-        await watcher.next()
-    version = watcher.presence["grace"]["version"]
-    await socket.disconnect()
-    while watcher.presence["grace"]["is_online"] or "grace is offline" not in watcher.titles:
-        await watcher.next()
-    assert watcher.presence["grace"]["version"] > version
-    assert watcher.presence["grace"]["last_seen"].endswith("Z")
-    rows = await in_thread(
-        lambda: list(
-            Notification.objects.filter(user=ada, actor=grace, is_read=True).values_list("title", flat=True)
-        )
-    )
-    assert set(rows) == {"grace is online", "grace is offline"}
-
-
-@pytest.mark.parametrize("patient", [True, False])
-async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, monkeypatch, patient):
-    await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
-    release, write, wait = threading.Event(), leases.record, presence_writer.wait_for_connects
-
-    def late(process_id, batch):
-        assert release.wait(TIMEOUT)
-        return write(process_id, batch)
-
-    def wait_for_connects(user_ids):
-        # She was read, but isn't written yet.
-        assert ada.pk in presence_writer._connecting()
-        if patient:
-            release.set()
-        wait(user_ids)
-
-    monkeypatch.setattr(leases, "record", late)
-    monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", TIMEOUT if patient else 0)
-    with monkeypatch.context() as patched:
-        patched.setattr(presence_writer, "wait_for_connects", wait_for_connects)
-        await server.connect(ada)
-    # The control doesn't wait, and finds her offline.
-    assert (await in_thread(shown, ada))[0] is patient
-    socket = await server.connect(grace)
-    assert socket.presence.keys() == ({"ada"} if patient else set())
-    release.set()
-    # Who was missed comes a moment later.
-    while "ada" not in socket.presence:
-        await socket.next()
-
-
-async def test_a_lone_connect_waits_for_no_other_to_be_written_with(server, ada, monkeypatch):
-    presence_writer.start()
-    await eventually(lambda: presence_writer.process_id is not None)
-    monkeypatch.setattr(writer, "GATHER_SECONDS", 3600)
-    await server.connect(ada)
-    assert (await in_thread(shown, ada))[0]
-
-
-@pytest.mark.parametrize(
-    ("code", "least", "most"), [(4000, 15, 20), (4001, 15, 20), (4002, 15, 20), (1012, 15, 20), (4503, 2, 5)]
-)
-async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_back(
-    server, ada, code, least, most
-):
-    socket = await server.connect(ada)
-    await written()
-    server.connection(ada).close(code)
-    assert await socket.close_code() == code
-    await socket.disconnect()
-    await eventually(lambda: not presence_writer._open)
-    online, _, left = await shown_now(ada)
-    assert online
-    assert least < left <= most
-
-
-async def test_after_the_client_closed_the_grace_is_five_seconds(server, ada):
-    socket = await server.connect(ada)
-    await written()
-    await socket.disconnect()
-    _, _, left = await shown_now(ada)
-    assert 2 < left <= 5
-
-
-async def test_the_21st_socket_closes_the_oldest_with_4502(server, ada):
-    sockets = [await server.connect(ada) for _ in range(20)]
-    await written()
-    assert await sockets[0].received_so_far() == []
-    sockets.append(await server.connect(ada))
-    assert await sockets[0].close_code() == 4502
-    await sockets[0].disconnect()
-    await written()
-    for socket in sockets[1:]:
-        assert await socket.received_so_far() == []
-    assert await in_thread(Connection.objects.count) == 20
-
-
-async def test_of_sockets_that_come_all_at_once_the_first_over_the_limit_go(server, ada, settings):
-    settings.REALTIME_MAX_CONNECTIONS_PER_USER = 3
-    await server.session(ada)
-    sockets = [await server.connect(ada) for _ in range(5)]
-    for socket in sockets[:2]:
-        assert await socket.close_code() == 4502
-    for socket in sockets[2:]:
-        assert await socket.received_so_far() == []
-
-
-# --- The process's lease -----------------------------------------------------------------------------------------
 
 
 async def test_a_process_that_ends_writes_what_waits_and_gives_up_its_lease(server, ada):

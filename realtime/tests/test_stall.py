@@ -16,7 +16,7 @@ from realtime.db import THREADS, in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
 from realtime.tests.client import TIMEOUT, notify_titles, sign_in
-from realtime.tests.test_leases import closed, grace_is_over, opened, shown
+from realtime.tests.presence import closed, grace_is_over, opened, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
