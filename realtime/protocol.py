@@ -192,14 +192,14 @@ def decode(text: str) -> ResumeCommand | PingCommand:
         raise BadCommand("bad_request", f"{where}: {first['msg']}", ref) from None
 
 
-def revision(value: Any) -> int | None:
+def as_revision(value: Any) -> int | None:
     """Read a client's `since`. None if it is no revision."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
         return value
     return None
 
 
-def number(text: str) -> int | str:
+def parse_since(text: str) -> int | str:
     """Read a `since` of a query string, where a number is a text. What is none stays what it is."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else text
 

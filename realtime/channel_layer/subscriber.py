@@ -18,7 +18,7 @@ import hiredis
 from channels_redis.utils import _close_redis, create_pool
 from redis import asyncio as aioredis
 
-from realtime.background import end
+from realtime.background import cancel_all
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Subscriber:
     async def close(self) -> None:
         """Close every connection and forget every subscription. It may be used again afterwards."""
         if self._task is not None:
-            await end([self._task])
+            await cancel_all([self._task])
             self._task = None
         await _close_redis(self._redis)
         for waiting in self._waiting.values():

@@ -1,13 +1,14 @@
-"""One live socket: how far it has come (its cursor), and the way out to it."""
+"""One live socket: how far it has come (its cursor), whether it is live or behind, and the way out to it."""
 
 import asyncio
+import enum
 import logging
 import types
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from sys import getsizeof
-from typing import Any
+from typing import Any, NamedTuple
 
 from messaging import schemas
 from realtime import counters, protocol
@@ -17,65 +18,165 @@ from realtime.conf import conf
 
 logger = logging.getLogger(__name__)
 
-MOST_BACKLOG_FRAMES = 256
+MAX_BACKLOG_FRAMES = 256
 # Of memory: one emoji makes each character of a text four bytes.
-MOST_BACKLOG_BYTES = 1024 * 1024
-# How long a socket that is to be closed may take for what it was handed before, and for the close frame.
+MAX_BACKLOG_BYTES = 1024 * 1024
+# For a socket that is to be closed: the time for what it was handed before, and then for the close frame.
 FLUSH_SECONDS = 1.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-# What a client says it holds: (since, epoch), as given. None once it has been served.
-Request = tuple[Any, str | None]
-# (revision, unread_count) of an inbox.
-Step = tuple[int, int]
 
 
-class Connection:
-    """A socket is `live`, and gets each revision as it comes, or behind, and waits for the hub's reader.
+class Step(NamedTuple):
+    """What a frame of the inbox brings its client to."""
 
-    `cursor` is the last revision handed to it. Frames are handed over by `send` without waiting; while the
-    socket takes none they gather in a bounded backlog. On overflow the inbox's are dropped, and when the socket
-    moves again it is behind: nobody else waits for it, and nothing is lost.
+    revision: int
+    unread_count: int
+
+
+class ResumeRequest(NamedTuple):
+    """The position that a client says it holds, as given: any JSON value, and an epoch or None for the present one."""
+
+    since: Any
+    epoch: str | None
+
+    @property
+    def revision(self) -> int | None:
+        """None if `since` is no revision."""
+        return protocol.as_revision(self.since)
+
+
+class SyncState(enum.Enum):
+    """Where a socket stands between the database and the live frames. The transitions are ClientSocket's methods."""
+
+    # Waits for the recovery to read its inbox.
+    BEHIND = enum.auto()
+    # The recovery reads for it, or replays to it.
+    CATCHING_UP = enum.auto()
+    # The same, and it was found to be behind meanwhile: a second catch-up follows.
+    CATCHING_UP_TWICE = enum.auto()
+    # The same, but frames below what was read have been dropped with its backlog: the catch-up has to start again.
+    OUTDATED = enum.auto()
+    # Gets each revision as it comes.
+    LIVE = enum.auto()
+    # Its backlog overflowed and was dropped. Behind as soon as it takes data again.
+    STALLED = enum.auto()
+    # Gets nothing more.
+    CLOSED = enum.auto()
+
+
+_CATCHING_UP = frozenset({SyncState.CATCHING_UP, SyncState.CATCHING_UP_TWICE, SyncState.OUTDATED})
+
+
+class ClientSocket:
+    """Frames are handed over by `send`, which never waits: while the socket takes none, a bounded backlog holds them.
+
+    `cursor` is the revision of the last frame handed over. When the backlog overflows, the inbox's frames in it are
+    dropped, and the socket is behind once it takes data again: no other socket waits for it, and nothing is lost.
+    Recovery drives the state from BEHIND to LIVE; everything else only calls `request_recovery`.
     """
 
-    def __init__(self, login: Login, send: Send, since: Any, epoch: str | None) -> None:
+    def __init__(
+        self,
+        login: Login,
+        send: Send,
+        request: ResumeRequest | None = None,
+        *,
+        enqueue: Callable[["ClientSocket"], None],
+    ) -> None:
+        """`request`: what the client asked for in the handshake. `enqueue`: puts the socket in the recovery's queue."""
         self.id = str(uuid.uuid4())
         self.login = login
         self.user_id = login.user.id
+        self.state = SyncState.BEHIND
+        # The position that the client has been brought to. Written by `send`, `reposition` and an overflow.
         self.cursor = 0
         self.unread_count = 0
         self.epoch: str | None = None
-        self.live = False
-        # Is the reader at it? Then a wish to be read is remembered until it is done.
-        self.reading = False
-        self.read_again = False
-        self.greeted = False
-        # Presence that became known before the greeting, and answers to a client that didn't wait for it.
-        self._early: list[str] = []
-        self.beat_at: float | None = None
-        self.request: Request | None = None if since is None else (since, epoch)
+        # What the client asked for, until it has been served.
+        self.request = request
+        self.has_hello = False
+        # Presence from before the hello, and answers to a client that didn't wait for it.
+        self._before_hello: list[str] = []
+        # On the loop's clock. Written by the sweeps alone.
+        self.heartbeat_due: float | None = None
         self.close_code: int | None = None
         # Set when the close frame has been handed over, or given up.
         self.closed = asyncio.Event()
-        self.when_moving: Callable[[Connection], None] = lambda connection: None
+        self._enqueue = enqueue
         self._send = send
         self._writer: asyncio.Task[None] | None = None
         self._backlog: deque[tuple[str, Step | None]] = deque()
         self._backlog_bytes = 0
-        self._overflowed = False
+
+    # --- The state -------------------------------------------------------------------------------------------
 
     @property
-    def closing(self) -> bool:
-        return self.close_code is not None
+    def is_live(self) -> bool:
+        return self.state is SyncState.LIVE
 
     @property
-    def blocked(self) -> bool:
+    def is_catching_up(self) -> bool:
+        return self.state in _CATCHING_UP
+
+    @property
+    def is_outdated(self) -> bool:
+        return self.state is SyncState.OUTDATED
+
+    @property
+    def is_closing(self) -> bool:
+        return self.state is SyncState.CLOSED
+
+    @property
+    def is_blocked(self) -> bool:
         """Is a frame on its way that the socket hasn't taken yet?"""
         return self._writer is not None
 
+    def request_recovery(self) -> None:
+        """Have the socket brought up to date from the database. The only way to ask for that."""
+        if self.state in (SyncState.LIVE, SyncState.BEHIND):
+            self.state = SyncState.BEHIND
+            self._enqueue(self)
+        elif self.state is SyncState.CATCHING_UP:
+            self.state = SyncState.CATCHING_UP_TWICE
+        # A stalled socket asks by itself when it takes data again, and an outdated catch-up starts again anyhow.
+
+    def resume(self, request: ResumeRequest) -> None:
+        """Have a live socket caught up from where its client says it is."""
+        self.request = request
+        self.request_recovery()
+
+    def begin_catch_up(self) -> bool:
+        """BEHIND → CATCHING_UP. Returns whether the socket was behind."""
+        if self.state is not SyncState.BEHIND:
+            return False
+        self.state = SyncState.CATCHING_UP
+        return True
+
+    def restart_catch_up(self) -> None:
+        """CATCHING_UP or OUTDATED → BEHIND: what was read for the socket is of no use to it."""
+        if self.is_catching_up:
+            self.state = SyncState.BEHIND
+            self._enqueue(self)
+
+    def finish_catch_up(self, end: protocol.SyncedFrame | protocol.ResetFrame) -> None:
+        """CATCHING_UP → LIVE, or BEHIND if that was asked for meanwhile: send the frame that closes the catch-up."""
+        once_more = self.state is SyncState.CATCHING_UP_TWICE
+        self.state = SyncState.LIVE
+        self.request = None
+        self.send(end.encode(), Step(end.revision, end.unread_count))
+        if once_more:
+            self.request_recovery()
+
+    def reposition(self, revision: int, epoch: str) -> None:
+        """Take what the client holds as the socket's position: the catch-up goes on from there."""
+        self.cursor, self.epoch = revision, epoch
+
+    # --- Sending ---------------------------------------------------------------------------------------------
+
     def send(self, text: str, step: Step | None = None) -> None:
         """Hand over a frame, and with it a step of the inbox, without waiting."""
-        if self.closing:
+        if self.state is SyncState.CLOSED:
             return
         if self._writer is not None:
             self._queue(text, step)
@@ -91,7 +192,7 @@ class Connection:
         except StopIteration:
             return
         except Exception:
-            # The client has gone; the consumer hears of it by itself.
+            # The client has gone; the consumer gets its disconnect by itself.
             self.abandon()
             return
         self._writer = spawn(self._write(_finish(coroutine, waiting_for)))
@@ -99,28 +200,30 @@ class Connection:
     def send_frame(self, frame: protocol.Frame) -> None:
         self.send(frame.encode())
 
-    def greet(self, hello: protocol.HelloFrame, online: list[schemas.Presence]) -> None:
-        """Send what comes first on every connection, and then what would have come before it."""
+    def send_hello(self, hello: protocol.HelloFrame, online: list[schemas.Presence]) -> None:
+        """Send the two frames that every connection begins with, and then what was held back for them."""
         self.send_frame(hello)
         self.send_frame(protocol.PresenceStateFrame(online=online))
-        self.greeted = True
-        for text in self._early:
+        self.has_hello = True
+        for text in self._before_hello:
             self.send(text)
-        self._early.clear()
+        self._before_hello.clear()
 
-    def send_when_greeted(self, text: str) -> None:
-        if self.greeted:
+    def send_after_hello(self, text: str) -> None:
+        if self.has_hello:
             self.send(text)
         else:
-            self._early.append(text)
+            self._before_hello.append(text)
 
     def abandon(self, code: int = 1006) -> None:
         """The socket is gone: hand over nothing more."""
+        self.state = SyncState.CLOSED
         self.close_code = self.close_code or code
 
     def close(self, code: int, reason: str = "") -> None:
         """Close the socket after what was handed over before, and hand over nothing more."""
-        if not self.closing:
+        if not self.is_closing:
+            self.state = SyncState.CLOSED
             self.close_code = code
             spawn(self._close(code, reason))
 
@@ -129,8 +232,10 @@ class Connection:
         while self._writer is not None:
             await asyncio.wait([self._writer])
 
+    # --- The backlog -----------------------------------------------------------------------------------------
+
     def _queue(self, text: str, step: Step | None) -> None:
-        if self._overflowed and step is not None:
+        if step is not None and self.state is SyncState.STALLED:
             return
         self._backlog.append((text, step))
         self._backlog_bytes += getsizeof(text)
@@ -140,29 +245,28 @@ class Connection:
             self.cursor, self.unread_count = step
 
     def _backlog_is_full(self) -> bool:
-        return len(self._backlog) > MOST_BACKLOG_FRAMES or self._backlog_bytes > MOST_BACKLOG_BYTES
+        return len(self._backlog) > MAX_BACKLOG_FRAMES or self._backlog_bytes > MAX_BACKLOG_BYTES
 
     def _overflow(self) -> None:
-        """Drop the steps of the inbox: the reader brings them. What can't be read again, presence say, stays."""
-        revisions = [step[0] for _, step in self._backlog if step is not None]
-        if revisions:
-            self.cursor = min(revisions) - 1
-        self._overflowed = True
-        self.live = False
+        """Drop the inbox's frames, which the recovery reads again. What can't be read again, presence say, stays."""
         counters.overflows += 1
-        self._backlog = deque((text, step) for text, step in self._backlog if step is None)
+        revisions = [step.revision for _, step in self._backlog if step is not None]
+        if revisions:
+            self.state = SyncState.OUTDATED if self.is_catching_up else SyncState.STALLED
+            self.cursor = min(revisions) - 1
+        self._backlog = deque(item for item in self._backlog if item[1] is None)
         self._backlog_bytes = sum(getsizeof(text) for text, _ in self._backlog)
         if self._backlog_is_full():
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")
 
     async def _write(self, sending: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._patiently(sending)
-            while self._backlog and not self.closing:
+            await self._within_patience(sending)
+            while self._backlog and not self.is_closing:
                 text, _ = self._backlog.popleft()
                 self._backlog_bytes -= getsizeof(text)
                 counters.frames += 1
-                await self._patiently(self._send({"type": "websocket.send", "text": text}))
+                await self._within_patience(self._send({"type": "websocket.send", "text": text}))
         except TimeoutError:
             self._writer = None
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")
@@ -170,11 +274,11 @@ class Connection:
             self.abandon()
         finally:
             self._writer = None
-        if self._overflowed and not self.closing:
-            self._overflowed = False
-            self.when_moving(self)
+        if self.state is SyncState.STALLED:
+            self.state = SyncState.BEHIND
+            self.request_recovery()
 
-    async def _patiently(self, sending: Awaitable[None]) -> None:
+    async def _within_patience(self, sending: Awaitable[None]) -> None:
         async with asyncio.timeout(conf.slow_seconds):
             await sending
 
@@ -188,8 +292,8 @@ class Connection:
                 # Daphne takes nothing but a plain int.
                 await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
         except Exception as error:
-            # Not even this: the consumer ends, and the server with it the transport.
-            logger.debug("socket %s ends without a close frame: %s", self.id, error)
+            # Not even the close frame went out: the consumer ends, and the server closes the transport with it.
+            logger.debug("connection %s ends without a close frame: %s", self.id, error)
         self.closed.set()
 
 

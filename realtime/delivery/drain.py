@@ -1,4 +1,4 @@
-"""A process that goes away takes leave of its sockets: spread, so that their clients don't all come back at once."""
+"""Graceful drain: close a server's sockets spread over time, so that their clients don't all reconnect at once."""
 
 import asyncio
 import math
@@ -6,15 +6,15 @@ import random
 
 from realtime.protocol import CloseCode
 
-from .client_socket import Connection
+from .client_socket import ClientSocket
 from .hub import Hub
 
 STEP_SECONDS = 0.1
 # A few sockets are not worth the whole time.
-LEAST_A_SECOND = 20
+MIN_PER_SECOND = 20
 # Of the sockets in one step, also after a step that came late.
-MOST_SHARE = 0.1
-# How much longer those get that are being caught up.
+MAX_SHARE = 0.1
+# How much longer the sockets get that are being caught up.
 REPLAY_SECONDS = 2.0
 
 # True once this process has been asked to stop: /readyz answers 503 and handshakes are refused. Set by `serve`.
@@ -25,17 +25,19 @@ async def close_sockets(hub: Hub, seconds: float) -> None:
     """Close every socket with 1012 within `seconds`, those that are being caught up last."""
     loop = asyncio.get_running_loop()
     count = len(_open(hub))
-    seconds = min(seconds, count / LEAST_A_SECOND)
+    seconds = min(seconds, count / MIN_PER_SECOND)
     end = loop.time() + seconds
-    most = math.ceil(count * max(MOST_SHARE, STEP_SECONDS / max(seconds, STEP_SECONDS)))
+    most = math.ceil(count * max(MAX_SHARE, STEP_SECONDS / max(seconds, STEP_SECONDS)))
     while sockets := _open(hub):
         left = end - loop.time()
         share = math.ceil(len(sockets) * STEP_SECONDS / max(left, STEP_SECONDS))
-        ready = sockets if left < -REPLAY_SECONDS else [socket for socket in sockets if not socket.reading]
+        ready = (
+            sockets if left < -REPLAY_SECONDS else [socket for socket in sockets if not socket.is_catching_up]
+        )
         for socket in random.sample(ready, min(share, most, len(ready))):
             socket.close(CloseCode.SERVICE_RESTART, "the server restarts")
         await asyncio.sleep(STEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-def _open(hub: Hub) -> list[Connection]:
-    return [socket for feed in hub.feeds.values() for socket in feed.connections if not socket.closing]
+def _open(hub: Hub) -> list[ClientSocket]:
+    return [socket for user in hub.users.values() for socket in user.sockets if not socket.is_closing]

@@ -1,7 +1,7 @@
 """From the channel layer to the sockets: one hub per event loop, with one channel for all of them.
 
-It owns a feed for each connected user. The database decides what a client gets, the layer only shortens the wait:
-what a push doesn't bring, reader.py and upkeep.py do.
+It owns the sockets of each connected user. The database decides what a client gets, the layer only shortens the wait:
+what a push doesn't bring, recovery.py and sweeps.py do.
 """
 
 import asyncio
@@ -12,131 +12,149 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 from realtime import background, counters
-from realtime.background import end, spawn
+from realtime.background import cancel_all, run_periodically, spawn
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.outbound.receivers import ENVELOPE, PRESENCE_GROUP, user_group
+from realtime.outbound import envelopes
+from realtime.outbound.envelopes import PRESENCE_GROUP, user_group
 
-from .client_socket import Connection
-from .recovery import Reader
-from .sweeps import Upkeep
-from .user_sockets import Feed
+from .client_socket import ClientSocket, Step
+from .presence_fanout import PresenceFanout
+from .recovery import Recovery
+from .sweeps import Sweeps
+from .user_sockets import UserSockets
 
 logger = logging.getLogger(__name__)
 
 JOIN_SECONDS = 1.0
+# How often a group that could not be joined is tried again.
+REJOIN_SECONDS = 1.0
+# How long a user's group is kept after their last socket: a page reload comes back within seconds.
 LINGER_SECONDS = 10.0
-LONGEST_TURN_SECONDS = 0.005
+# For how long messages from the layer are handled before the loop's other tasks run.
+MAX_TURN_SECONDS = 0.005
 
 
 class Hub:
     """Everything that the sockets of one event loop share."""
 
     def __init__(self) -> None:
-        self.feeds: dict[int, Feed] = {}
-        # Messages from the layer that couldn't be understood.
+        self.users: dict[int, UserSockets] = {}
+        self.recovery = Recovery(self.users)
+        self.presence_fanout = PresenceFanout(self.users)
+        self.sweeps = Sweeps(self.users, self.presence_fanout, lambda: self.layer_degraded)
+        # Messages from the layer that couldn't be decoded.
         self.ignored = 0
-        self.reader = Reader(self.feeds)
-        self.upkeep = Upkeep(self.feeds, self.reader.fall_behind, self._sick)
         self._layer: Any = get_channel_layer()
         self._channel = ""
         self._open = asyncio.Event()
         # The layer may have lost something.
         self._gap = asyncio.Event()
         # One line in the log for each outage.
-        self._complained = False
+        self._warned = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         background.server_loops.add(asyncio.get_running_loop())
         if isinstance(self._layer, GuardedRedisLayer):
             self._layer.on_gap(self._gap.set)
-        work = [self._receive(), self._close_gaps(), self.reader.run(), *self.upkeep.works()]
-        self._tasks = [asyncio.create_task(endless) for endless in work]
+        endless = [
+            self._receive(),
+            self._close_gaps(),
+            self.recovery.run(),
+            run_periodically(lambda: REJOIN_SECONDS, self.rejoin_missing_groups),
+            *self.sweeps.periodic_tasks(),
+        ]
+        self._tasks = [asyncio.create_task(work) for work in endless]
 
     async def stop(self) -> None:
         """End the hub's tasks. Sockets are left as they are."""
         background.server_loops.discard(asyncio.get_running_loop())
-        await end(self._tasks)
+        await cancel_all(self._tasks)
 
-    async def attach(self, connection: Connection) -> None:
-        """Take a connection in: join its user's group, then have the reader greet it and bring it up to date."""
-        feed = self.feeds.get(connection.user_id)
-        if feed is None:
-            feed = self.feeds[connection.user_id] = Feed(connection.user_id)
-        feed.connections.add(connection)
+    # --- Sockets ---------------------------------------------------------------------------------------------
+
+    async def attach(self, socket: ClientSocket) -> None:
+        """Join the group of the socket's user, then have the socket sent its hello and brought up to date."""
+        user = self.users.get(socket.user_id)
+        if user is None:
+            user = self.users[socket.user_id] = UserSockets(socket.user_id)
+        user.sockets.add(socket)
         counters.sockets_opened += 1
-        connection.when_moving = self.reader.fall_behind
-        if not feed.joined:
+        if not user.joined:
             # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.
-            joining = spawn(self._join(feed))
-            if not self._away():
+            joining = spawn(self._join(user))
+            if not self._layer_away:
                 await asyncio.wait([joining], timeout=JOIN_SECONDS)
-        self.reader.fall_behind(connection)
+        socket.request_recovery()
 
-    def detach(self, connection: Connection) -> None:
-        self.reader.forget(connection)
-        feed = self.feeds.get(connection.user_id)
-        if feed is not None:
-            feed.connections.discard(connection)
-            if not feed.connections:
-                # A reload comes back within seconds: keep the group for it.
-                asyncio.get_running_loop().call_later(LINGER_SECONDS, lambda: spawn(self._leave(feed)))
+    def detach(self, socket: ClientSocket) -> None:
+        self.recovery.forget(socket)
+        user = self.users.get(socket.user_id)
+        if user is not None:
+            user.sockets.discard(socket)
+            if not user.sockets:
+                asyncio.get_running_loop().call_later(LINGER_SECONDS, lambda: spawn(self._leave(user)))
 
-    def _away(self) -> bool:
+    def sockets_of(self, user_id: int) -> list[ClientSocket]:
+        user = self.users.get(user_id)
+        return list(user.sockets) if user else []
+
+    # --- Groups ----------------------------------------------------------------------------------------------
+
+    @property
+    def layer_degraded(self) -> bool:
+        """Is it known that the layer doesn't bring everything?"""
+        if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
+            return True
+        return not all(user.joined for user in self.users.values())
+
+    @property
+    def _layer_away(self) -> bool:
         return isinstance(self._layer, GuardedRedisLayer) and self._layer.away
 
-    def _sick(self) -> bool:
-        """Is the layer unwell, or is there a group that we should be in and aren't? Then try that again."""
+    async def rejoin_missing_groups(self) -> None:
+        """Join the groups again that could not be joined. (The guarded layer remembers what it was asked for.)"""
         if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
-            # It remembers what it was asked for.
-            return True
-        outside = [feed for feed in self.feeds.values() if not feed.joined]
-        for feed in outside if self._open.is_set() else ():
-            spawn(self._join(feed))
-        self._complained = self._complained and bool(outside)
-        return bool(outside)
+            return
+        missing = [user for user in self.users.values() if not user.joined]
+        self._warned = self._warned and bool(missing)
+        if self._open.is_set():
+            for user in missing:
+                spawn(self._join(user))
 
-    async def _close_gaps(self) -> None:
-        """After a gap in the layer ask the database at once for what it may have lost."""
-        while True:
-            await self._gap.wait()
-            self._gap.clear()
-            try:
-                await self.upkeep.sweep()
-                await self.upkeep.sweep_presence()
-                await self.upkeep.recheck_all()
-            except Exception as error:
-                logger.warning("the sweep after a gap failed, and is tried again: %s", error)
-                self._gap.set()
-                await asyncio.sleep(1)
-
-    async def _join(self, feed: Feed) -> None:
+    async def _join(self, user: UserSockets) -> None:
         await self._open.wait()
-        async with feed.changing:
-            if not feed.joined and self.feeds.get(feed.user_id) is feed:
+        async with user.membership:
+            if not user.joined and self.users.get(user.user_id) is user:
                 try:
-                    await self._layer.group_add(user_group(feed.user_id), self._channel)
-                    feed.joined = True
+                    await self._layer.group_add(user_group(user.user_id), self._channel)
+                    user.joined = True
                 except Exception as error:
-                    self._complain("could not join the group of user %d yet: %r", feed.user_id, error)
+                    self._warn(
+                        "could not join a group; deliveries fall back to the sweep: user %d: %r",
+                        user.user_id,
+                        error,
+                    )
 
-    def _complain(self, text: str, *details: Any) -> None:
-        if not (self._complained or self._away()):
-            logger.warning(text, *details)
-        self._complained = True
-
-    async def _leave(self, feed: Feed) -> None:
-        async with feed.changing:
-            if feed.connections or self.feeds.get(feed.user_id) is not feed:
+    async def _leave(self, user: UserSockets) -> None:
+        async with user.membership:
+            if user.sockets or self.users.get(user.user_id) is not user:
                 return
-            feed.joined = False
+            user.joined = False
             try:
                 # Even if it was never confirmed: a layer may remember what it was asked for.
-                await self._layer.group_discard(user_group(feed.user_id), self._channel)
+                await self._layer.group_discard(user_group(user.user_id), self._channel)
             except Exception as error:
-                self._complain("could not leave the group of user %d: %r", feed.user_id, error)
-            if not feed.connections:
-                del self.feeds[feed.user_id]
+                self._warn("could not leave a group: user %d: %r", user.user_id, error)
+            if not user.sockets:
+                del self.users[user.user_id]
+
+    def _warn(self, text: str, *details: Any) -> None:
+        if not (self._warned or self._layer_away):
+            logger.warning(text, *details)
+        self._warned = True
+
+    # --- Messages --------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
         turn = time.monotonic()
@@ -146,16 +164,16 @@ class Hub:
                     await self._open_channel()
                 message = await self._layer.receive(self._channel)
             except Exception as error:
-                self._complain("the channel layer failed: %r", error)
+                self._warn("channel layer unavailable; deliveries fall back to the sweep: %r", error)
                 await asyncio.sleep(1)
                 continue
             try:
-                self.take(message)
+                self.handle(message)
             except Exception:
-                # Another version of this server may have sent it, or somebody else.
+                # Another version of this server may have sent it, or another program.
                 self.ignored += 1
-                logger.warning("ignored a bad message from the channel layer", exc_info=True)
-            if time.monotonic() - turn > LONGEST_TURN_SECONDS:
+                logger.warning("ignored a malformed message from the channel layer", exc_info=True)
+            if time.monotonic() - turn > MAX_TURN_SECONDS:
                 # receive() doesn't yield while there is more.
                 await asyncio.sleep(0)
                 turn = time.monotonic()
@@ -165,42 +183,38 @@ class Hub:
         await self._layer.group_add(PRESENCE_GROUP, self._channel)
         self._open.set()
 
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         """Act on a message from the layer. Unknown kinds and versions are counted and ignored."""
-        handler = {
-            "doorbell.inbox": self._take_inbox,
-            "doorbell.presence": self._take_presence,
-            "doorbell.recheck": self._take_recheck,
-            "doorbell.close": self._take_close,
-        }.get(message.get("type", ""))
-        if handler is None or message.get("v") != ENVELOPE:
-            self.ignored += 1
-            return
-        handler(message)
+        match envelopes.decode(message):
+            case envelopes.RevisionEnvelope(user_id, revision, unread_count, frame):
+                if (user := self.users.get(user_id)) is not None:
+                    user.push(Step(revision, unread_count), frame)
+            case envelopes.PresenceEnvelope(user_ids):
+                spawn(self.presence_fanout.announce(user_ids))
+            case envelopes.RecheckEnvelope(user_id):
+                spawn(self.sweeps.recheck(self.sockets_of(user_id)))
+            case envelopes.CloseEnvelope(user_id, connection_id, code):
+                for socket in self.sockets_of(user_id):
+                    if socket.id == connection_id:
+                        socket.close(code)
+            case _:
+                self.ignored += 1
 
-    def _take_inbox(self, message: dict[str, Any]) -> None:
-        revision, unread_count, frame = message["revision"], message["unread_count"], message["frame"]
-        if not (isinstance(revision, int) and isinstance(unread_count, int) and isinstance(frame, str)):
-            raise TypeError("not a revision")
-        feed = self.feeds.get(message["user"])
-        if feed is not None:
-            feed.push(revision, unread_count, frame, self.reader.fall_behind)
-
-    def _take_presence(self, message: dict[str, Any]) -> None:
-        spawn(self.upkeep.tell_presence([int(user_id) for user_id in message["users"]]))
-
-    def _take_recheck(self, message: dict[str, Any]) -> None:
-        spawn(self.upkeep.recheck(self._connections_of(message["user"])))
-
-    def _take_close(self, message: dict[str, Any]) -> None:
-        code = int(message["code"])
-        for connection in self._connections_of(message["user"]):
-            if connection.id == message["connection"]:
-                connection.close(code)
-
-    def _connections_of(self, user_id: int) -> list[Connection]:
-        feed = self.feeds.get(user_id)
-        return list(feed.connections) if feed else []
+    async def _close_gaps(self) -> None:
+        """After a gap in the layer, compare with the database at once."""
+        while True:
+            await self._gap.wait()
+            self._gap.clear()
+            try:
+                await self.sweeps.sweep()
+                await self.presence_fanout.sweep()
+                await self.sweeps.recheck_all()
+            except Exception as error:
+                logger.warning(
+                    "the sweep after a gap in the channel layer failed; it is tried again: %s", error
+                )
+                self._gap.set()
+                await asyncio.sleep(1)
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
@@ -217,3 +231,8 @@ def running_hub() -> Hub:
         hub = _hubs[loop] = Hub()
         hub.start()
     return hub
+
+
+def running_hubs() -> list[Hub]:
+    """Return the hubs of all event loops of this process. May be called by any thread."""
+    return list(_hubs.values())

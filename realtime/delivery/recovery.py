@@ -1,4 +1,4 @@
-"""The reader brings connections that are behind up to date from the database: one for each hub, many in a query."""
+"""Recovery brings the sockets that are behind up to date from the database: one for each hub, many sockets a query."""
 
 import asyncio
 import logging
@@ -15,171 +15,178 @@ from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.presence.writer import presence_writer
 
-from .client_socket import Connection
+from .client_socket import ClientSocket, ResumeRequest, Step
 from .replay import plan
-from .user_sockets import Feed
+from .user_sockets import UserSockets
 
 logger = logging.getLogger(__name__)
 
 # With a thousand rows for each that is 100 MB at most. More in a query bring 5,000 sockets back no sooner.
-USERS_A_READ = 50
+USERS_PER_READ = 50
 RETRY_SECONDS = 1.0
+# Asks `inboxes.missed` for the inbox alone.
+NO_ROWS = -1
 
 
-class Reader:
-    """Attaching, `resume`, a gap, a sweep's finding and an overflowed backlog all end here, by `fall_behind`."""
+class Recovery:
+    """Attaching, `resume`, a gap, a sweep's finding and an overflowed backlog all end here, by `request_recovery`."""
 
-    def __init__(self, feeds: Mapping[int, Feed]) -> None:
-        self._feeds = feeds
-        # A dict for its order: first come, first served.
-        self._behind: dict[Connection, None] = {}
+    def __init__(self, users: Mapping[int, UserSockets]) -> None:
+        self._users = users
+        # A dict for its order: first in, first out.
+        self._queue: dict[ClientSocket, None] = {}
         self._wake = asyncio.Event()
-        # How many are still to be read one user at a time, after a batch in which somebody couldn't be.
-        self._alone = 0
+        # How many are still to be read one user at a time, after a batch that failed as a whole.
+        self._one_by_one = 0
 
-    def fall_behind(self, connection: Connection) -> None:
-        """Have this connection brought up to date."""
-        connection.live = False
-        if connection.reading:
-            connection.read_again = True
-            return
-        self._behind[connection] = None
+    def enqueue(self, socket: ClientSocket) -> None:
+        """Read this socket's inbox when its turn has come. Called by ClientSocket.request_recovery alone."""
+        self._queue[socket] = None
         self._wake.set()
 
-    def forget(self, connection: Connection) -> None:
-        self._behind.pop(connection, None)
+    def forget(self, socket: ClientSocket) -> None:
+        self._queue.pop(socket, None)
 
     async def run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._behind:
-                batch = self._take()
+            while self._queue:
+                batch = self._next_batch()
                 try:
                     await self._catch_up(batch)
                 except (OperationalError, InterfaceError) as error:
-                    logger.warning("%d connections wait for the database: %s", len(batch), error)
-                    for connection in batch:
-                        self._put_back(connection)
+                    logger.warning(
+                        "database unavailable; %d sockets wait for their catch-up: %s", len(batch), error
+                    )
+                    for socket in batch:
+                        socket.restart_catch_up()
                     await asyncio.sleep(RETRY_SECONDS)
                 except Exception as error:
                     self._isolate(batch, error)
 
-    def _isolate(self, batch: Collection[Connection], error: Exception) -> None:
-        """Somebody has what can't be read or told. It holds nobody else up: each is read by itself."""
-        if len({connection.user_id for connection in batch}) > 1:
-            for connection in batch:
-                self._put_back(connection)
-            self._alone = len(self._behind)
+    def _isolate(self, batch: Collection[ClientSocket], error: Exception) -> None:
+        """One user's inbox can't be read or encoded. It delays no other: each user is read alone."""
+        if len({socket.user_id for socket in batch}) > 1:
+            for socket in batch:
+                socket.restart_catch_up()
+            self._one_by_one = len(self._queue)
         else:
-            for connection in batch:
-                self._fail(connection, error)
+            for socket in batch:
+                self._fail(socket, error)
 
-    def _fail(self, connection: Connection, error: Exception) -> None:
-        logger.error("user %d can't be brought up to date", connection.user_id, exc_info=error)
-        connection.close(protocol.CloseCode.INTERNAL_ERROR, "internal error")
+    def _fail(self, socket: ClientSocket, error: Exception) -> None:
+        logger.error(
+            "catch-up failed; the socket is closed with 1011: user %d, connection %s",
+            socket.user_id,
+            socket.id,
+            exc_info=error,
+        )
+        socket.close(protocol.CloseCode.INTERNAL_ERROR, "internal error")
 
-    def _take(self) -> list[Connection]:
-        batch: list[Connection] = []
+    def _next_batch(self) -> list[ClientSocket]:
+        taken: list[ClientSocket] = []
         users: set[int] = set()
-        for connection in self._behind:
-            users.add(connection.user_id)
-            if len(users) > (1 if self._alone else USERS_A_READ):
+        for socket in self._queue:
+            users.add(socket.user_id)
+            if len(users) > (1 if self._one_by_one else USERS_PER_READ):
                 break
-            batch.append(connection)
-        for connection in batch:
-            del self._behind[connection]
-            connection.reading = True
-        self._alone = max(0, self._alone - len(batch))
-        return batch
+            taken.append(socket)
+        for socket in taken:
+            del self._queue[socket]
+        self._one_by_one = max(0, self._one_by_one - len(taken))
+        return [socket for socket in taken if socket.begin_catch_up()]
 
-    def _put_back(self, connection: Connection) -> None:
-        connection.reading = connection.read_again = False
-        if not connection.closing:
-            self.fall_behind(connection)
-
-    async def _catch_up(self, batch: Collection[Connection]) -> None:
-        cursors: dict[int, int] = {}
-        for connection in batch:
-            since, lowest = _since(connection), cursors.get(connection.user_id, -1)
-            cursors[connection.user_id] = (
-                min(lowest, since) if min(lowest, since) >= 0 else max(lowest, since)
-            )
-        strangers = {connection.user_id for connection in batch if not connection.greeted}
-        missed, online = await in_thread(_read, cursors, strangers)
-        for connection in batch:
-            inbox = missed.get(connection.user_id)
-            if connection.closing:
+    async def _catch_up(self, batch: Collection[ClientSocket]) -> None:
+        since = _lowest_revisions(batch)
+        without_hello = {socket.user_id for socket in batch if not socket.has_hello}
+        missed, online = await in_thread(_read, since, without_hello)
+        for socket in batch:
+            inbox = missed.get(socket.user_id)
+            if not _goes_on(socket):
                 continue
             if inbox is None:
                 # The user is gone, and the inbox with them.
-                connection.close(protocol.CloseCode.SIGNED_OUT)
-            elif inbox.too_many and _since(connection) > cursors[connection.user_id]:
-                # Another tab's rows filled the page: this one is read by itself.
-                self._put_back(connection)
+                socket.close(protocol.CloseCode.SIGNED_OUT)
+            elif inbox.too_many and _first_needed(socket) > since[socket.user_id]:
+                # Another tab's rows filled the page: this one is read alone.
+                socket.restart_catch_up()
             else:
                 try:
-                    self._bring(connection, inbox, online.get(connection.user_id, []))
+                    self._bring(socket, inbox, online.get(socket.user_id, []))
                 except Exception as error:
-                    self._fail(connection, error)
+                    self._fail(socket, error)
 
-    def _bring(self, connection: Connection, inbox: inboxes.Missed, online: list[schemas.Presence]) -> None:
-        request, connection.request = connection.request, None
-        if not connection.greeted:
-            connection.cursor = inbox.revision
-        planned = plan(inbox, request, connection.cursor, connection.epoch)
-        if request is not None and planned.resumed:
-            connection.cursor = protocol.revision(request[0]) or 0
-        connection.epoch = inbox.epoch
+    def _bring(self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]) -> None:
+        request = socket.request
+        if not socket.has_hello:
+            socket.reposition(inbox.revision, inbox.epoch)
+        planned = plan(inbox, request or ResumeRequest(socket.cursor, socket.epoch))
+        resumed = request is not None and isinstance(planned.end, protocol.SyncedFrame)
+        held = request.revision if request is not None and resumed else None
+        socket.reposition(socket.cursor if held is None else held, inbox.epoch)
         counters.replays += bool(planned.replay)
         if isinstance(planned.end, protocol.ResetFrame):
             counters.resets[planned.end.reason] += 1
-        if not connection.greeted:
-            connection.greet(_hello(connection, inbox, resumed=planned.resumed), online)
-        if planned.replay or connection.blocked:
-            # A slow socket delays no other. What ends the run must not wait in the backlog, which may be dropped.
-            spawn(self._replay(connection, planned.replay, planned.end))
+        if not socket.has_hello:
+            socket.send_hello(_hello(socket, inbox, resumed=resumed), online)
+        if planned.replay or socket.is_blocked:
+            # A slow socket delays no other. The frame that closes the run must not wait in the backlog, which may be
+            # dropped.
+            spawn(self._replay(socket, planned.replay, planned.end))
         else:
-            self._end(connection, planned.end)
+            self._finish(socket, planned.end)
 
     async def _replay(
         self,
-        connection: Connection,
+        socket: ClientSocket,
         frames: Iterable[protocol.InboxFrame],
         end: protocol.SyncedFrame | protocol.ResetFrame,
     ) -> None:
         for frame in frames:
-            await connection.drained()
-            connection.send(frame.encode(), (frame.revision, frame.unread_count))
-        await connection.drained()
-        self._end(connection, end)
+            await socket.drained()
+            if not _goes_on(socket):
+                return
+            socket.send(frame.encode(), Step(frame.revision, frame.unread_count))
+        await socket.drained()
+        self._finish(socket, end)
 
-    def _end(self, connection: Connection, end: protocol.SyncedFrame | protocol.ResetFrame) -> None:
-        """In one step of the loop: the closing frame, what was kept meanwhile, and live."""
-        connection.reading = False
-        feed = self._feeds.get(connection.user_id)
-        if connection.closing or feed is None:
-            return
-        connection.send(end.encode(), (end.revision, end.unread_count))
-        connection.live = True
-        if connection.read_again:
-            connection.read_again = False
-            self.fall_behind(connection)
-        feed.flush(self.fall_behind)
+    def _finish(self, socket: ClientSocket, end: protocol.SyncedFrame | protocol.ResetFrame) -> None:
+        """In one step of the loop: the closing frame, live, and what was kept meanwhile."""
+        user = self._users.get(socket.user_id)
+        if _goes_on(socket) and user is not None:
+            socket.finish_catch_up(end)
+            user.flush()
 
 
-def _since(connection: Connection) -> int:
-    """From which revision on its rows are needed; -1 if none are."""
-    if connection.request is not None:
-        since = protocol.revision(connection.request[0])
-        return -1 if since is None else since
-    return connection.cursor if connection.greeted else -1
+def _goes_on(socket: ClientSocket) -> bool:
+    """Is what was read for this socket still what it needs? An outdated catch-up is started again."""
+    if socket.is_outdated:
+        socket.restart_catch_up()
+    return socket.is_catching_up
 
 
-def _hello(connection: Connection, inbox: inboxes.Missed, *, resumed: bool) -> protocol.HelloFrame:
+def _first_needed(socket: ClientSocket) -> int:
+    """After which revision its rows are needed; NO_ROWS if none are."""
+    if socket.request is not None:
+        revision = socket.request.revision
+        return NO_ROWS if revision is None else revision
+    return socket.cursor if socket.has_hello else NO_ROWS
+
+
+def _lowest_revisions(batch: Iterable[ClientSocket]) -> dict[int, int]:
+    """After which revision each user's rows are read: the lowest that one of their sockets needs."""
+    lowest: dict[int, int] = {}
+    for socket in batch:
+        needed, known = _first_needed(socket), lowest.get(socket.user_id, NO_ROWS)
+        lowest[socket.user_id] = max(known, needed) if NO_ROWS in (known, needed) else min(known, needed)
+    return lowest
+
+
+def _hello(socket: ClientSocket, inbox: inboxes.Missed, *, resumed: bool) -> protocol.HelloFrame:
     return protocol.HelloFrame(
-        connection_id=connection.id,
-        user=connection.login.user,
+        connection_id=socket.id,
+        user=socket.login.user,
         epoch=inbox.epoch,
         revision=inbox.revision,
         unread_count=inbox.unread_count,
@@ -190,19 +197,19 @@ def _hello(connection: Connection, inbox: inboxes.Missed, *, resumed: bool) -> p
 
 
 def _read(
-    cursors: dict[int, int], strangers: set[int]
+    since: dict[int, int], without_hello: set[int]
 ) -> tuple[dict[int, inboxes.Missed], dict[int, list[schemas.Presence]]]:
-    """Read inboxes from these cursors on, and for those not greeted yet, who of their contacts is online."""
-    assign_revisions(cursors)
+    """Read inboxes after these revisions, and for users with a socket that needs its hello, the contacts online."""
+    assign_revisions(since)
     online: dict[int, list[schemas.Presence]] = {}
-    if strangers:
-        # Whoever is greeted is online, whichever process is asked.
-        presence_writer.wait_for_connects(strangers)
-        contacts = contacts_of_many(strangers)
+    if without_hello:
+        # A user is online for every process by the time of their hello.
+        presence_writer.wait_for_connects(without_hello)
+        contacts = contacts_of_many(without_hello)
         everyone = {contact for listed in contacts.values() for contact in listed}
         present = profiles.presence(everyone, online_only=True) if everyone else {}
         online = {
             user_id: [present[contact] for contact in listed if contact in present]
             for user_id, listed in contacts.items()
         }
-    return inboxes.missed(cursors), online
+    return inboxes.missed(since), online

@@ -1,4 +1,4 @@
-"""What a connection that is behind gets: a pure function from the inbox's state to frames."""
+"""What a socket that is behind gets: a pure function from the inbox's state to frames."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from itertools import groupby
 from messaging.inboxes import MAX_REPLAYED_ROWS, Missed, MissedRow
 from realtime import protocol
 
-from .client_socket import Request
+from .client_socket import ResumeRequest
 
-ROWS_A_FRAME = 100
+ROWS_PER_FRAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +18,16 @@ class Plan:
 
     replay: Sequence[protocol.InboxFrame]
     end: protocol.SyncedFrame | protocol.ResetFrame
-    resumed: bool
 
 
-def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str | None) -> Plan:
-    """Decide what brings a client up to date that asked for something (`request`), or holds `cursor`.
+def plan(missed: Missed, position: ResumeRequest) -> Plan:
+    """Decide what brings a client up to date that holds this position: a replay, or a reset with its reason.
 
-    The reasons for a reset are tried in the contract's order.
+    The reasons for a reset are tested in the contract's order.
     """
-    epoch, since = (request[1], protocol.revision(request[0])) if request else (known_epoch, cursor)
+    since = position.revision
     reason: protocol.ResetReason | None = None
-    if epoch is not None and epoch != missed.epoch:
+    if position.epoch is not None and position.epoch != missed.epoch:
         reason = "new_epoch"
     elif since is None or since > missed.revision:
         reason = "unknown_revision"
@@ -38,11 +37,10 @@ def plan(missed: Missed, request: Request | None, cursor: int, known_epoch: str 
     if len(rows) > MAX_REPLAYED_ROWS:
         reason = "too_far_behind"
     if reason:
-        reset = protocol.ResetFrame(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
-        return Plan([], reset, resumed=False)
+        end = protocol.ResetFrame(revision=missed.revision, unread_count=missed.unread_count, reason=reason)
+        return Plan([], end)
     frames = [_frame(page, missed) for page in _pages(rows)]
-    synced = protocol.SyncedFrame(revision=missed.revision, unread_count=missed.unread_count)
-    return Plan(frames, synced, resumed=request is not None)
+    return Plan(frames, protocol.SyncedFrame(revision=missed.revision, unread_count=missed.unread_count))
 
 
 def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
@@ -50,7 +48,7 @@ def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
     page: list[MissedRow] = []
     for _, group in groupby(rows, key=lambda row: row.revision):
         revision = list(group)
-        if page and len(page) + len(revision) > ROWS_A_FRAME:
+        if page and len(page) + len(revision) > ROWS_PER_FRAME:
             yield page
             page = []
         page += revision

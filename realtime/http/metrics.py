@@ -22,7 +22,7 @@ from realtime import counters
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.db import in_thread
 from realtime.delivery import drain, hub
-from realtime.delivery.client_socket import Connection
+from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
 
@@ -133,14 +133,13 @@ class _Asked(Collector):
 
 class _Sockets(Collector):
     def collect(self) -> Iterable[Metric]:
-        hubs = list(hub._hubs.values())
-        feeds = [feed for known in hubs for feed in list(known.feeds.values())]
-        connections: list[Connection] = [one for feed in feeds for one in list(feed.connections)]
-        yield gauge("sockets", "Open sockets.", len(connections))
-        yield gauge("feeds", "Users with a socket here, or who had one a moment ago.", len(feeds))
-        behind = sum(not connection.live for connection in connections)
+        users = [user for known in hub.running_hubs() for user in list(known.users.values())]
+        sockets: list[ClientSocket] = [socket for user in users for socket in list(user.sockets)]
+        yield gauge("sockets", "Open sockets.", len(sockets))
+        yield gauge("feeds", "Users with a socket here, or who had one a moment ago.", len(users))
+        behind = sum(not socket.is_live for socket in sockets)
         yield gauge("sockets_behind", "Sockets that wait to be brought up to date.", behind)
-        blocked = sum(connection.blocked for connection in connections)
+        blocked = sum(socket.is_blocked for socket in sockets)
         yield gauge("sockets_blocked", "Sockets that don't take what was sent.", blocked)
         yield gauge("draining", "1 while the process is ending.", drain.draining)
         yield counter("sockets_opened", "Sockets let in.", counters.sockets_opened)
@@ -155,10 +154,10 @@ class _Delivery(Collector):
     def collect(self) -> Iterable[Metric]:
         yield counter("revisions", "Revisions assigned by this process.", counters.revisions)
         yield counter("stamped_rows", "Notifications that they changed.", counters.stamped_rows)
-        yield gauge("relay_waiting", "Pushes on their way to the channel layer.", len(relay._messages))
-        yield gauge("relay_touched", "Users whose notifications wait for a revision.", len(relay._touched))
+        yield gauge("relay_waiting", "Pushes on their way to the channel layer.", relay.queued_messages)
+        yield gauge("relay_touched", "Users whose notifications wait for a revision.", relay.queued_users)
         yield counter("relay_dropped", "Pushes that the layer didn't get in time.", relay.dropped)
-        ignored = sum(known.ignored for known in list(hub._hubs.values()))
+        ignored = sum(known.ignored for known in hub.running_hubs())
         yield counter("layer_ignored", "Messages of the layer that made no sense.", ignored)
         yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counters.swept_sockets)
         yield counter("swept_revisions", "Revisions that only the sweep assigned.", counters.swept_revisions)

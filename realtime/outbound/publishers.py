@@ -1,4 +1,4 @@
-"""Sending to the channel layer from a plain thread: one way for each kind of layer.
+"""Publishing to the channel layer from a plain thread: one publisher for each kind of layer.
 
 `group_send` by async_to_sync would make an event loop and a Redis connection for every call.
 """
@@ -7,7 +7,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -20,13 +20,18 @@ from redis.retry import Retry
 from realtime import background
 from realtime.background import spawn
 
-Message = tuple[str, dict[str, Any]]
+
+class GroupMessage(NamedTuple):
+    """What Channels' `group_send` takes."""
+
+    group: str
+    message: dict[str, Any]
 
 
 class Unsent(Exception):
     """The layer is away for these messages."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[GroupMessage]) -> None:
         super().__init__(messages)
         self.messages = messages
 
@@ -34,9 +39,9 @@ class Unsent(Exception):
         return f"{len(self.messages)} unsent, {self.__cause__}"
 
 
-class Sender(Protocol):
-    def send(self, messages: Sequence[Message]) -> None:
-        """Send (group, message) pairs in order, within about a second a host.
+class Publisher(Protocol):
+    def publish(self, messages: Sequence[GroupMessage]) -> None:
+        """Publish messages in order, within about a second a host.
 
         Raises Unsent with those that may be sent later, or what else the layer raises.
         """
@@ -44,45 +49,45 @@ class Sender(Protocol):
     def close(self) -> None: ...
 
 
-class LocalSender:
-    """For a layer that ends at this process: the messages are handed to the server's loop, if there is one."""
+class LocalPublisher:
+    """For a layer within this process: the messages are handed to the server's loop, if there is one."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[GroupMessage]) -> None:
         for loop in list(background.server_loops):
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._send_here, list(messages))
+                loop.call_soon_threadsafe(self._publish_here, list(messages))
 
-    def _send_here(self, messages: list[Message]) -> None:
-        spawn(_send_all(self.layer, messages))
+    def _publish_here(self, messages: list[GroupMessage]) -> None:
+        spawn(_group_send_all(self.layer, messages))
 
     def close(self) -> None: ...
 
 
-class RedisSender:
+class RedisPublisher:
     """For Redis pub/sub: every message of a batch in one pipeline a host, over connections of its own."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.prefix = layer._kwargs.get("prefix", "asgi")
-        self.hosts = [_Host(options) for options in decode_hosts(layer._kwargs.get("hosts"))]
+        self.hosts = [_RedisHost(options) for options in decode_hosts(layer._kwargs.get("hosts"))]
 
-    def send(self, messages: Sequence[Message]) -> None:
-        shards: dict[int, list[Message]] = {}
+    def publish(self, messages: Sequence[GroupMessage]) -> None:
+        shards: dict[int, list[GroupMessage]] = {}
         for message in messages:
             shard = _consistent_hash(self._channel(message[0]), len(self.hosts))
             shards.setdefault(shard, []).append(message)
-        unsent: list[Message] = []
+        unsent: list[GroupMessage] = []
         reason: Exception | None = None
-        for shard, those in shards.items():
+        for shard, batch in shards.items():
             try:
                 self.hosts[shard].publish(
-                    (self._channel(group), self.layer.serialize(message)) for group, message in those
+                    (self._channel(group), self.layer.serialize(message)) for group, message in batch
                 )
             except (redis.RedisError, OSError) as error:
-                unsent.extend(those)
+                unsent.extend(batch)
                 reason = error
         if unsent:
             raise Unsent(unsent) from reason
@@ -95,21 +100,21 @@ class RedisSender:
             host.close()
 
 
-class _Host:
-    """One Redis, with a breaker: one that is away or hangs isn't waited for again and again."""
+class _RedisHost:
+    """One Redis, with a circuit breaker: one that is away or hangs isn't waited for again and again."""
 
-    LONGEST_PAUSE = 2.0
+    MAX_PAUSE = 2.0
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
         self.client: redis.Redis | None = None
         self.pause = 0.0
-        self.closed_until = 0.0
+        self.open_until = 0.0
 
     def publish(self, published: Iterable[tuple[str, bytes]]) -> None:
         """Publish (channel, data) pairs. Raises redis.RedisError or OSError, at once while the breaker is open."""
-        if time.monotonic() < self.closed_until:
-            raise redis.ConnectionError("it failed a moment ago")
+        if time.monotonic() < self.open_until:
+            raise redis.ConnectionError("the last attempt failed a moment ago")
         try:
             # Made anew after each failure: the name may lead elsewhere by now.
             self.client = self.client or _client(self.options)
@@ -119,8 +124,8 @@ class _Host:
             pipeline.execute()
         except (redis.RedisError, OSError):
             self.close()
-            self.pause = min(self.LONGEST_PAUSE, self.pause * 2 or 0.5)
-            self.closed_until = time.monotonic() + self.pause
+            self.pause = min(self.MAX_PAUSE, self.pause * 2 or 0.5)
+            self.open_until = time.monotonic() + self.pause
             raise
         self.pause = 0.0
 
@@ -149,29 +154,29 @@ def _client(host: Mapping[str, Any]) -> "redis.Redis":
     return redis.Redis.from_url(urlunsplit(url), **options)
 
 
-class LoopSender:
+class LoopPublisher:
     """For any other layer: its own asynchronous group_send, on one event loop that lives as long as the thread."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.loop = asyncio.new_event_loop()
 
-    def send(self, messages: Sequence[Message]) -> None:
-        self.loop.run_until_complete(asyncio.wait_for(_send_all(self.layer, messages), 1))
+    def publish(self, messages: Sequence[GroupMessage]) -> None:
+        self.loop.run_until_complete(asyncio.wait_for(_group_send_all(self.layer, messages), 1))
 
     def close(self) -> None:
         self.loop.close()
 
 
-def sender(layer: Any) -> Sender:
-    """Return the sender that fits a layer."""
+def publisher_for(layer: Any) -> Publisher:
+    """Return the publisher that fits a layer."""
     if isinstance(layer, InMemoryChannelLayer):
-        return LocalSender(layer)
+        return LocalPublisher(layer)
     if isinstance(layer, RedisPubSubChannelLayer):
-        return RedisSender(layer)
-    return LoopSender(layer)
+        return RedisPublisher(layer)
+    return LoopPublisher(layer)
 
 
-async def _send_all(layer: Any, messages: Sequence[Message]) -> None:
+async def _group_send_all(layer: Any, messages: Sequence[GroupMessage]) -> None:
     for group, message in messages:
         await layer.group_send(group, message)

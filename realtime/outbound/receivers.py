@@ -1,4 +1,4 @@
-"""Domain signals to the relay: what is told, to which group, in which words."""
+"""Domain signals to the relay: which envelope goes to which group. The only module that gives the relay work."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,59 +12,34 @@ from messaging import signals
 from messaging.models import ApiToken
 from messaging.notifications import Revision
 from realtime import counters, protocol
-from realtime.conf import conf
 
+from .envelopes import CloseEnvelope, PresenceEnvelope, RecheckEnvelope, RevisionEnvelope
 from .relay import relay
-
-# The version of the envelope in which a hub gets things. A hub ignores what it doesn't know.
-ENVELOPE = 1
-PRESENCE_GROUP = "presence"
-
-
-def user_group(user_id: int) -> str:
-    """The group that a user's sockets share."""
-    return f"user.{user_id}"
-
-
-def envelope(kind: str, **fields: Any) -> dict[str, Any]:
-    return {"type": f"doorbell.{kind}", "v": ENVELOPE, **fields}
 
 
 def flush(seconds: float = 2.0) -> bool:
-    """Wait until everything told so far is on the channel layer. Returns whether that was so in time."""
+    """Wait until all work given to the relay so far is on the channel layer. Returns whether that was so in time."""
     return relay.flush(seconds)
 
 
-def relay_touched(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
-    if conf.relay:
-        relay.touch(user_ids)
+def relay_pending(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
+    """Notifications were committed without a revision: the relay's thread assigns it."""
+    relay.assign(user_ids)
 
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
+    """Revisions were assigned, by the relay's own thread or by any other: they leave by the relay, in order."""
     counters.revisions += len(revisions)
     counters.stamped_rows += sum(
         len(assigned.added) + len(assigned.read) + len(assigned.unread) + len(assigned.removed)
         for assigned in revisions
     )
-    if conf.relay:
-        relay.send(
-            (
-                user_group(assigned.user_id),
-                envelope(
-                    "inbox",
-                    user=assigned.user_id,
-                    revision=assigned.revision,
-                    unread_count=assigned.unread_count,
-                    frame=frame_of(assigned),
-                ),
-            )
-            for assigned in revisions
-        )
+    relay.publish(revision_envelope(assigned).encode() for assigned in revisions)
 
 
-def frame_of(assigned: Revision) -> str:
-    """Encode a revision, once for all sockets and processes."""
-    return protocol.InboxFrame.model_construct(
+def revision_envelope(assigned: Revision) -> RevisionEnvelope:
+    """Encode a revision's live frame, once for all sockets and processes."""
+    frame = protocol.InboxFrame.model_construct(
         revision=assigned.revision,
         unread_count=assigned.unread_count,
         replayed=False,
@@ -72,23 +47,22 @@ def frame_of(assigned: Revision) -> str:
         read=assigned.read,
         unread=assigned.unread,
         removed=assigned.removed,
-    ).encode()
+    )
+    return RevisionEnvelope(assigned.user_id, assigned.revision, assigned.unread_count, frame.encode())
 
 
 def relay_presence(sender: Any, *, users: list[int], **kwargs: Any) -> None:
-    if conf.relay:
-        relay.send([(PRESENCE_GROUP, envelope("presence", users=users))])
+    relay.publish([PresenceEnvelope(users).encode()])
 
 
 def recheck(user_id: int) -> None:
-    """Have every socket of this user's looked at again, in every process: is its login still good?"""
-    if conf.relay:
-        relay.send([(user_group(user_id), envelope("recheck", user=user_id))])
+    """Have the login of every socket of this user revalidated, in every process."""
+    relay.publish([RecheckEnvelope(user_id).encode()])
 
 
 def close_connection(user_id: int, connection_id: str, code: int) -> None:
     """Have a socket closed, in whichever process it is."""
-    relay.send([(user_group(user_id), envelope("close", user=user_id, connection=connection_id, code=code))])
+    relay.publish([CloseEnvelope(user_id, connection_id, code).encode()])
 
 
 def recheck_signed_out(sender: Any, *, instance: Session, **kwargs: Any) -> None:
@@ -119,7 +93,7 @@ def recheck_deleted(sender: Any, *, instance: Any, **kwargs: Any) -> None:
 def connect() -> None:
     """Connect every receiver, once."""
     receivers: list[tuple[Any, Callable[..., None], Any]] = [
-        (signals.notifications_pending, relay_touched, None),
+        (signals.notifications_pending, relay_pending, None),
         (signals.revisions_assigned, relay_revisions, None),
         (signals.presence_changed, relay_presence, None),
         (post_delete, recheck_signed_out, Session),

@@ -1,7 +1,9 @@
-"""From commit to the channel layer: one plain thread a process stamps what was touched and sends the frames.
+"""From commit to the channel layer: one thread a process assigns revisions and publishes the frames.
 
-A save costs its caller no push at all, and load makes the batches bigger instead of slower. Nothing here is needed
-for a notification to arrive: what is lost here, the hubs' sweeps find in the database.
+It has two queues: users whose pending notifications need a revision, and messages to publish. Assigning fills the
+second through the signal `revisions_assigned`, as any other assignment in this process does. A save costs its caller no
+push at all, and load makes the batches bigger instead of slower. Nothing here is needed for a notification to arrive:
+what is lost here, the hubs' sweeps find in the database.
 """
 
 import atexit
@@ -19,27 +21,29 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import notifications
 from realtime import db
+from realtime.conf import conf
 
-from .publishers import Message, Sender, Unsent, sender
+from .publishers import GroupMessage, Publisher, Unsent, publisher_for
 
 logger = logging.getLogger(__name__)
 
-LONGEST_GATHERING = {"postgresql": 0.005, "sqlite": 0.010}
-# Of users: what the first of a broadcast are told shan't wait for the last to be numbered.
-MOST_A_BATCH = 500
-MOST_WAITING = 10_000
-MOST_LATE = 10_000
+MAX_GATHERING_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
+# Users whose revisions are assigned before what is there is published: the first frames of a broadcast to thousands
+# leave while the last revisions are still to be assigned.
+USERS_PER_BATCH = 500
+MAX_QUEUED = 10_000
+MAX_LATE = 10_000
 # How long the thread sits idle before it gives its database connection back, and how often late messages are tried.
 IDLE_SECONDS = 1.0
 EXIT_SECONDS = 2.0
 
 
 class Relay:
-    """The thread, started on first use, and what waits for it.
+    """The thread, started on first use, and its queues. Without REALTIME_RELAY it takes no work.
 
-    `dropped` counts the messages that didn't reach the layer when they should have. Of those that couldn't for a
-    Redis that was away, the last of each kind and group is sent when it is back: it tells the hubs, which may have
-    noticed nothing, that something is missing.
+    `dropped` counts the messages that didn't reach the layer when they should have. While Redis is away, the last
+    message of each kind and group is kept, and published when Redis is back: it shows the hubs, which may have noticed
+    no outage, that something is missing.
     """
 
     def __init__(self) -> None:
@@ -47,148 +51,171 @@ class Relay:
         self._begin()
 
     def _begin(self) -> None:
-        self._waiting = threading.Condition()
-        # A dict for its order: first come, first served.
-        self._touched: dict[int, None] = {}
-        # How often that was said: many changes of one user are many events, too.
-        self._touches = 0
-        self._messages: deque[Message] = deque()
-        self._late: dict[tuple[Any, ...], Message] = {}
-        self._tried_at = 0.0
+        self._changed = threading.Condition()
+        # A dict for its order: first in, first out.
+        self._users: dict[int, None] = {}
+        # How many calls those were: many changes of one user are many events, too.
+        self._assign_calls = 0
+        self._messages: deque[GroupMessage] = deque()
+        self._late: dict[tuple[Any, ...], GroupMessage] = {}
+        self._late_tried_at = 0.0
         self._failing = False
         self._busy = False
         self._thread: threading.Thread | None = None
 
-    def touch(self, user_ids: Collection[int]) -> None:
-        """Have these users' pending notifications numbered and sent. Takes microseconds; never fails."""
-        with self._waiting:
-            self._touched.update(dict.fromkeys(user_ids))
-            self._touches += 1
-            self._wake()
+    @property
+    def queued_users(self) -> int:
+        return len(self._users)
 
-    def send(self, messages: Iterable[Message]) -> None:
-        """Have (group, message) pairs sent, in order. Waits for nothing."""
-        # Before the lock: a generator encodes, which takes time and may fail.
-        messages = list(messages)
-        with self._waiting:
-            self._messages.extend(messages)
-            while len(self._messages) > MOST_WAITING:
-                self._messages.popleft()
-                self.dropped += 1
-            self._wake()
+    @property
+    def queued_messages(self) -> int:
+        return len(self._messages)
+
+    def assign(self, user_ids: Collection[int]) -> None:
+        """Have revisions assigned to these users' pending notifications. Takes microseconds; never fails."""
+        if conf.relay:
+            with self._changed:
+                self._users.update(dict.fromkeys(user_ids))
+                self._assign_calls += 1
+                self._wake()
+
+    def publish(self, messages: Iterable[GroupMessage]) -> None:
+        """Have messages published, in order. Waits for nothing."""
+        if conf.relay:
+            # Before the lock: a generator encodes, which takes time and may fail.
+            messages = list(messages)
+            with self._changed:
+                self._messages.extend(messages)
+                while len(self._messages) > MAX_QUEUED:
+                    self._messages.popleft()
+                    self.dropped += 1
+                self._wake()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until nothing waits any more. Returns whether that was so in time."""
-        with self._waiting:
-            return self._waiting.wait_for(
-                lambda: not (self._busy or self._touched or self._messages), seconds
-            )
+        """Wait until both queues are empty. Returns whether that was so in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._busy or self._has_work()), seconds)
+
+    def _has_work(self) -> bool:
+        return bool(self._users or self._messages)
 
     def _wake(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
             self._thread.start()
-        self._waiting.notify_all()
+        self._changed.notify_all()
+
+    # --- The thread -----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        channel = _Channel()
+        publisher = _ConfiguredPublisher()
         gather = 0.0
         while True:
-            with self._waiting:
+            with self._changed:
                 self._busy = False
-                self._waiting.notify_all()
-                if not self._waiting.wait_for(lambda: self._touched or self._messages, IDLE_SECONDS):
+                self._changed.notify_all()
+                if not self._changed.wait_for(self._has_work, IDLE_SECONDS):
                     # Nothing to do for a while: give the database connection back.
                     connections.close_all()
                     if not self._late:
-                        self._waiting.wait_for(lambda: self._touched or self._messages)
+                        self._changed.wait_for(self._has_work)
                 self._busy = True
-            self._send_late(channel)
+            self._publish_late(publisher)
             # Only after a batch of several: a lone event doesn't wait. Twice as long as a batch took: two thirds of the
-            # interpreter's lock are left to whoever saves.
+            # interpreter's lock are left to the threads that save.
             time.sleep(gather)
             began = time.monotonic()
-            events = self._batch(channel)
-            longest = LONGEST_GATHERING.get(connection.vendor, 0.005)
+            events = self._batch(publisher)
+            longest = MAX_GATHERING_SECONDS.get(connection.vendor, 0.005)
             gather = min(2 * (time.monotonic() - began), longest) if events > 1 else 0.0
 
-    def _batch(self, channel: "_Channel") -> int:
-        with self._waiting:
-            touched = list(itertools.islice(self._touched, MOST_A_BATCH))
-            for user_id in touched:
-                del self._touched[user_id]
-            touches, self._touches = self._touches, 0
-        if touched:
-            self._stamp(touched)
-        with self._waiting:
+    def _batch(self, publisher: "_ConfiguredPublisher") -> int:
+        """Work off what is queued. Returns how many events that was."""
+        with self._changed:
+            user_ids = list(itertools.islice(self._users, USERS_PER_BATCH))
+            for user_id in user_ids:
+                del self._users[user_id]
+            calls, self._assign_calls = self._assign_calls, 0
+        if user_ids:
+            self._assign(user_ids)
+        with self._changed:
             messages, self._messages = self._messages, deque()
-        unsent = self._try(channel, messages)
+        unsent = self._try(publisher, messages)
         self.dropped += len(unsent)
         self._keep(unsent)
-        return max(touches, len(touched), len(messages))
+        return max(calls, len(user_ids), len(messages))
 
-    def _try(self, channel: "_Channel", messages: Collection[Message]) -> Collection[Message]:
-        """Send; returns what may be sent later. One line in the log when that begins, and one when it is over."""
+    def _assign(self, user_ids: Collection[int]) -> None:
+        # The receiver of `revisions_assigned` calls publish() of this relay.
+        try:
+            try:
+                notifications.assign_revisions(user_ids)
+            except (OperationalError, InterfaceError):
+                close_old_connections()
+                connections.close_all()
+                notifications.assign_revisions(user_ids)
+        except (OperationalError, InterfaceError) as error:
+            connections.close_all()
+            logger.warning(
+                "database unavailable; pending notifications of %d users wait for the sweep: %s",
+                len(user_ids),
+                error,
+            )
+        except Exception:
+            connections.close_all()
+            logger.exception(
+                "could not assign revisions; pending notifications of %d users wait for the sweep",
+                len(user_ids),
+            )
+
+    def _try(
+        self, publisher: "_ConfiguredPublisher", messages: Collection[GroupMessage]
+    ) -> Collection[GroupMessage]:
+        """Publish. Returns what may be published later. One log line when an outage begins, and one when it ends."""
         if not messages:
             return ()
         try:
-            channel.send(messages)
+            publisher.publish(messages)
         except Exception as error:
             if not self._failing:
                 self._failing = True
-                logger.warning("pushes wait for the sweep: the channel layer failed: %s", error)
+                logger.warning(
+                    "channel layer unavailable; deliveries fall back to the periodic sweep: %s", error
+                )
             if isinstance(error, Unsent):
                 return error.messages
             self.dropped += len(messages)
             return ()
         if self._failing and not self._late:
             self._failing = False
-            logger.warning("pushes leave again; %d messages were dropped so far", self.dropped)
+            logger.warning("channel layer available again; %d messages were dropped so far", self.dropped)
         return ()
 
-    def _keep(self, unsent: Collection[Message]) -> None:
+    def _keep(self, unsent: Collection[GroupMessage]) -> None:
         for group, message in unsent:
             key = group, message.get("type"), message.get("connection")
-            if key in self._late or len(self._late) < MOST_LATE:
-                self._late[key] = group, message
+            if key in self._late or len(self._late) < MAX_LATE:
+                self._late[key] = GroupMessage(group, message)
 
-    def _send_late(self, channel: "_Channel") -> None:
-        if self._late and time.monotonic() - self._tried_at > IDLE_SECONDS / 2:
-            self._tried_at = time.monotonic()
+    def _publish_late(self, publisher: "_ConfiguredPublisher") -> None:
+        if self._late and time.monotonic() - self._late_tried_at > IDLE_SECONDS / 2:
+            self._late_tried_at = time.monotonic()
             late, self._late = self._late, {}
-            self._keep(self._try(channel, late.values()))
-
-    def _stamp(self, touched: Collection[int]) -> None:
-        # assign_revisions() announces what it assigned, and the receiver of that calls send() of this relay.
-        try:
-            try:
-                notifications.assign_revisions(touched)
-            except (OperationalError, InterfaceError):
-                close_old_connections()
-                connections.close_all()
-                notifications.assign_revisions(touched)
-        except (OperationalError, InterfaceError) as error:
-            connections.close_all()
-            logger.warning("pending notifications of %d users wait for the sweep: %s", len(touched), error)
-        except Exception:
-            connections.close_all()
-            logger.exception("pending notifications of %d users wait for the sweep", len(touched))
+            self._keep(self._try(publisher, late.values()))
 
 
-class _Channel:
-    """The sender that fits the configured layer."""
+class _ConfiguredPublisher:
+    """The publisher that fits the configured layer."""
 
     def __init__(self) -> None:
         self._layer: object = None
-        self._sender: Sender | None = None
+        self._publisher: Publisher | None = None
 
-    def send(self, messages: Collection[Message]) -> None:
-        if not messages:
-            return
+    def publish(self, messages: Collection[GroupMessage]) -> None:
         layer = get_channel_layer()
-        if self._sender is None or self._layer is not layer:
-            self._layer, self._sender = layer, sender(layer)
-        self._sender.send(list(messages))
+        if self._publisher is None or self._layer is not layer:
+            self._layer, self._publisher = layer, publisher_for(layer)
+        self._publisher.publish(list(messages))
 
 
 relay = Relay()
@@ -200,4 +227,4 @@ os.register_at_fork(after_in_child=relay._begin)
 @atexit.register
 def _finish() -> None:
     if relay._thread is not None and not relay.flush(EXIT_SECONDS):
-        logger.warning("some pushes wait for the sweep: the process ends")
+        logger.warning("the process ends before all messages were published; they wait for the sweep")

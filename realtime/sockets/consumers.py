@@ -17,7 +17,7 @@ from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery import drain
-from realtime.delivery.client_socket import Connection, Send
+from realtime.delivery.client_socket import ClientSocket, ResumeRequest, Send
 from realtime.delivery.hub import running_hub
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
@@ -40,7 +40,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection: Connection | None = None
+        self.socket: ClientSocket | None = None
         self.max_age_timer: asyncio.TimerHandle | None = None
         self.frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_PER_BURST)
         self.invalid_commands = 0
@@ -65,19 +65,20 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             return
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given, epoch = query.get("since", [None])[-1], query.get("epoch", [None])[-1]
-        since = None if given is None else protocol.number(given)
+        request = None if given is None else ResumeRequest(protocol.parse_since(given), epoch)
         send = with_backpressure(cast("Send", self.base_send))
-        self.connection = connection = Connection(login, send, since, epoch)
+        hub = running_hub()
+        self.socket = socket = ClientSocket(login, send, request, enqueue=hub.recovery.enqueue)
         age = conf.max_age_seconds * random.uniform(0.9, 1)  # noqa: S311
         loop = asyncio.get_running_loop()
-        self.max_age_timer = loop.call_later(age, connection.close, CloseCode.MAX_AGE, "too old")
+        self.max_age_timer = loop.call_later(age, socket.close, CloseCode.MAX_AGE, "too old")
         presence_writer.start()
-        presence_writer.opened(connection.id, connection.user_id, login.hash)
-        await running_hub().attach(connection)
-        await self._listen(connection, receive)
+        presence_writer.opened(socket.id, socket.user_id, login.hash)
+        await hub.attach(socket)
+        await self._listen(socket, receive)
 
-    async def _listen(self, connection: Connection, receive: Any) -> None:
-        closed = asyncio.ensure_future(connection.closed.wait())
+    async def _listen(self, socket: ClientSocket, receive: Any) -> None:
+        closed = asyncio.ensure_future(socket.closed.wait())
         message: asyncio.Future[Any] | None = None
         try:
             while True:
@@ -90,10 +91,10 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                 if message.result()["type"] == "websocket.disconnect":
                     if message.result().get("code") == CloseCode.SERVICE_RESTART:
                         # uvicorn closed it at shutdown.
-                        connection.abandon(CloseCode.SERVICE_RESTART)
+                        socket.abandon(CloseCode.SERVICE_RESTART)
                     return
-                if not connection.closing:
-                    self._command(connection, message.result())
+                if not socket.is_closing:
+                    self._command(socket, message.result())
         finally:
             closed.cancel()
             if message is not None:
@@ -144,52 +145,51 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         if self.max_age_timer is not None:
             self.max_age_timer.cancel()
         # Nothing is awaited here: when the task is being cancelled, an await would raise and skip the rest.
-        if self.connection is not None:
-            counters.sockets_closed[str(self.connection.close_code or "client")] += 1
-            presence_writer.closed(self.connection.id, self.connection.user_id, self.connection.close_code)
-            self.connection.abandon()
-            running_hub().detach(self.connection)
+        if self.socket is not None:
+            counters.sockets_closed[str(self.socket.close_code or "client")] += 1
+            presence_writer.closed(self.socket.id, self.socket.user_id, self.socket.close_code)
+            self.socket.abandon()
+            running_hub().detach(self.socket)
 
     # --- Commands -----------------------------------------------------------------------------------------
 
-    def _command(self, connection: Connection, message: dict[str, Any]) -> None:
+    def _command(self, socket: ClientSocket, message: dict[str, Any]) -> None:
         if not self.frames.take():
-            connection.close(CloseCode.RATE_LIMITED, "too many frames")
+            socket.close(CloseCode.RATE_LIMITED, "too many frames")
             return
         text = message.get("text")
         if text is None:
-            connection.close(CloseCode.PROTOCOL_ERROR, "binary frame")
+            socket.close(CloseCode.PROTOCOL_ERROR, "binary frame")
             return
         if len(text) > protocol.MOST_COMMAND_BYTES or len(text.encode()) > protocol.MOST_COMMAND_BYTES:
-            connection.close(self._too_big_code(), "frame over 4 KiB")
+            socket.close(self._too_big_code(), "frame over 4 KiB")
             return
         try:
             command = protocol.decode(text)
         except protocol.BadCommand as error:
             self.invalid_commands += 1
-            connection.send_when_greeted(error.frame.encode())
+            socket.send_after_hello(error.frame.encode())
             if self.invalid_commands >= protocol.MOST_INVALID_COMMANDS:
-                connection.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
+                socket.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
             return
         if isinstance(command, protocol.PingCommand):
-            connection.send_when_greeted(protocol.PongFrame(ref=command.ref).encode())
+            socket.send_after_hello(protocol.PongFrame(ref=command.ref).encode())
         else:
-            self._resume(connection, command)
+            self._resume(socket, command)
 
-    def _resume(self, connection: Connection, command: protocol.ResumeCommand) -> None:
+    def _resume(self, socket: ClientSocket, command: protocol.ResumeCommand) -> None:
         now = time.monotonic()
         while self.resumed_at and now - self.resumed_at[0] > 60:
             self.resumed_at.popleft()
         if len(self.resumed_at) >= protocol.RESUMES_PER_MINUTE:
             detail = f"At most {protocol.RESUMES_PER_MINUTE} resumes a minute."
-        elif not connection.live:
+        elif not socket.is_live:
             detail = "A catch-up is under way: wait for synced or reset."
         else:
             self.resumed_at.append(now)
-            connection.request = command.since, command.epoch
-            running_hub().reader.fall_behind(connection)
+            socket.resume(ResumeRequest(command.since, command.epoch))
             return
-        connection.send_when_greeted(
+        socket.send_after_hello(
             protocol.ErrorFrame(code="not_allowed", detail=detail, ref=command.ref).encode()
         )
 

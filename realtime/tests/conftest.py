@@ -28,8 +28,8 @@ def relay_at_rest(request):
     yield
     if relay._thread is not None:
         assert receivers.flush(TIMEOUT)
-        with patch.object(relay, "_stamp", lambda touched: connections.close_all()):
-            relay.touch({0})
+        with patch.object(relay, "_assign", lambda user_ids: connections.close_all()):
+            relay.assign({0})
             assert receivers.flush(TIMEOUT)
 
 
@@ -44,12 +44,12 @@ class Server:
     def hub(self):
         return hub.running_hub()
 
-    def feed(self, user):
-        return self.hub.feeds[user.pk]
+    def user_sockets(self, user):
+        return self.hub.users[user.pk]
 
-    def connection(self, user):
-        [connection] = self.feed(user).connections
-        return connection
+    def client_socket(self, user):
+        [socket] = self.user_sockets(user).sockets
+        return socket
 
     async def session(self, user):
         """The key of a login of this user, always the same one."""
@@ -108,7 +108,7 @@ async def server(transactional_db, monkeypatch):
     # It is slept through at each test's end.
     monkeypatch.setattr("realtime.presence.writer.GATHER_SECONDS", 0.005)
     # The first heartbeat comes at random: in between whatever a test listens to, if that takes a second or more.
-    monkeypatch.setattr("realtime.delivery.sweeps.BEAT_SECONDS", 1_000_000)
+    monkeypatch.setattr("realtime.delivery.sweeps.HEARTBEAT_CHECK_SECONDS", 1_000_000)
     running = Server()
     yield running
     await running.stop()

@@ -233,7 +233,7 @@ async def test_an_api_token_gets_a_ticket_and_revoking_it_closes_the_socket(serv
     token, ticket = await in_thread(ask)
     socket = await with_ticket(server, ticket)
     await socket.until("synced")
-    await server.hub.upkeep.recheck_all()
+    await server.hub.sweeps.recheck_all()
     assert await socket.received_so_far() == []
     await in_thread(tokens.revoke, token)
     assert await socket.close_code() == 4503
@@ -373,7 +373,7 @@ async def test_a_login_signed_with_a_fallback_key_survives_a_socket(server, ada,
     settings.SECRET_KEY_FALLBACKS = [project_settings.SECRET_KEY]
     settings.SECRET_KEY = "a new one"
     socket = await server.connect(ada)
-    await server.hub.upkeep.recheck_all()
+    await server.hub.sweeps.recheck_all()
     assert await socket.received_so_far() == []
     assert await in_thread(Session.objects.filter(session_key=key).exists)
 

@@ -116,7 +116,7 @@ async def test_who_talks_at_once_is_greeted_before_it_is_answered(server, ada, m
     await asked.wait()
     for command in ({"type": "ping", "ref": "a"}, {"type": "resume", "since": 0}, {"type": "nonsense"}):
         await socket.send_command(**command)
-    await eventually(lambda: len(next(iter(running_hub().feeds[ada.pk].connections))._early) == 3)
+    await eventually(lambda: len(next(iter(running_hub().users[ada.pk].sockets))._before_hello) == 3)
     go_on.set()
     kinds = [frame["type"] for frame in await socket.until("synced")]
     assert kinds[:5] == ["hello", "presence_state", "pong", "error", "error"]
@@ -389,7 +389,7 @@ async def test_a_second_resume_during_the_first_is_not_allowed(server, ada):
         )
     error = (await socket.until("error"))[-1]
     assert error["code"] == "not_allowed"
-    if not socket.communicator.output_queue.empty() or not server.connection(ada).live:
+    if not socket.communicator.output_queue.empty() or not server.client_socket(ada).is_live:
         await socket.until("synced")
 
 
@@ -398,7 +398,7 @@ async def test_the_seventh_resume_in_a_minute_is_not_allowed(server, ada):
     for _ in range(6):
         await socket.send_command(type="resume", since=0)
         await socket.until("synced")
-        await eventually(lambda: server.connection(ada).live)
+        await eventually(lambda: server.client_socket(ada).is_live)
     await socket.send_command(type="resume", since=0, ref="seventh")
     error = await socket.next()
     assert (error["type"], error["code"], error["ref"]) == ("error", "not_allowed", "seventh")
@@ -422,7 +422,7 @@ async def test_a_client_that_leaves_is_taken_out(server, ada):
     socket = await server.connect(ada)
     assert len(presence_writer._open) == 1
     await socket.disconnect()
-    assert not server.feed(ada).connections
+    assert not server.user_sockets(ada).sockets
     assert presence_writer._open == {}
 
 
@@ -430,7 +430,7 @@ async def test_a_socket_that_is_cancelled_is_taken_out(server, ada):
     socket = await server.connect(ada)
     socket.communicator.future.cancel()
     await asyncio.wait([socket.communicator.future])
-    assert not server.feed(ada).connections
+    assert not server.user_sockets(ada).sockets
     assert presence_writer._open == {}
     # Nobody listens to it any more.
     await asyncio.sleep(0)
@@ -443,11 +443,11 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
     async def gone(message):
         raise OSError("gone")
 
-    server.connection(ada)._send = gone
+    server.client_socket(ada)._send = gone
     await in_thread(notify_titles, ada, "Hello")
-    await eventually(lambda: server.connection(ada).closing)
+    await eventually(lambda: server.client_socket(ada).closing)
     await socket.disconnect(code=1006)
-    assert not server.feed(ada).connections
+    assert not server.user_sockets(ada).sockets
     assert presence_writer._open == {}
 
 
@@ -457,7 +457,7 @@ async def test_a_client_that_answers_no_close_is_let_go(server, ada, monkeypatch
     await socket.communicator.send_to(bytes_data=b"x")
     assert await socket.close_code() == 4501
     await socket.communicator.wait(timeout=10)
-    assert not server.feed(ada).connections
+    assert not server.user_sockets(ada).sockets
 
 
 async def test_every_frame_on_the_wire_is_one_of_the_protocols(server, ada):

@@ -15,13 +15,13 @@ class Hub:
         self.now = 0.0
         self.closed = []
         self.sockets = {self.socket(number) for number in range(count)}
-        self.feeds = {1: SimpleNamespace(connections=self.sockets)}
+        self.users = {1: SimpleNamespace(sockets=self.sockets)}
 
     def socket(self, number):
-        made = type("Socket", (), {"number": number, "closing": False, "reading": False})()
+        made = type("Socket", (), {"number": number, "is_closing": False, "is_catching_up": False})()
 
         def close(code, reason):
-            made.closing = True
+            made.is_closing = True
             self.closed.append((self.now, code, number))
 
         made.close = close
@@ -78,11 +78,11 @@ async def test_those_who_are_being_caught_up_come_last_but_are_not_waited_for_wi
             await super().sleep(seconds)
             for socket in self.sockets:
                 if socket.number == 7 and self.now > 5.5:
-                    socket.reading = False
+                    socket.is_catching_up = False
 
     hub = Reading(100)
     for socket in hub.sockets:
-        socket.reading = socket.number in (7, 8)
+        socket.is_catching_up = socket.number in (7, 8)
     closed = {number: at for at, _, number in await drained(hub, 5)}
     assert max(at for number, at in closed.items() if number not in (7, 8)) <= 5.2
     assert 5.5 < closed[7] < 6

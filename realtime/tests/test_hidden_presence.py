@@ -58,7 +58,7 @@ async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watch
     hidden = watcher.presence["grace"]
     await in_thread(set_offline, [grace.pk])
     await in_thread(set_online, [grace.pk])
-    await server.hub.upkeep.sweep_presence()
+    await server.hub.presence_fanout.sweep()
     await in_thread(notify_titles, ada, "After")
     while "After" not in watcher.titles:
         frame = await watcher.next()

@@ -12,7 +12,8 @@ from messaging.notifications import mark_read
 from messaging.tests.replica import fresh_read
 from realtime.db import in_thread
 from realtime.delivery import hub as hub_module
-from realtime.outbound.receivers import ENVELOPE, envelope, flush, user_group
+from realtime.outbound.envelopes import VERSION, user_group
+from realtime.outbound.receivers import flush
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, eventually, notify_titles, notify_titles_one_by_one
 
@@ -127,7 +128,7 @@ async def test_with_a_layer_that_drops_everything_and_no_sweep_nothing_arrives(s
     await eventually(lambda: get_channel_layer().dropped >= 2)
     assert await socket.received_so_far() == []
     # Only the sweep was missing.
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     await socket.until_revision(2)
     assert socket.titles == ["First", "Second"]
 
@@ -172,14 +173,14 @@ async def test_a_group_that_cannot_be_joined_delays_and_loses_nothing(server, ad
     # Where a group isn't joined the sweep comes every second, whatever is set.
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     monkeypatch.setattr(
-        "realtime.delivery.sweeps.Upkeep._sweep_seconds", lambda upkeep: 0.05 if upkeep._sick() else 60
+        "realtime.delivery.sweeps.Sweeps._sweep_seconds", lambda self: 0.05 if self._layer_degraded() else 60
     )
     socket = await server.connect(ada)
-    assert not server.feed(ada).joined
+    assert not server.user_sockets(ada).joined
     await in_thread(notify_titles, ada, "Hello")
     await socket.until_revision(1)
     over.set()
-    await eventually(lambda: server.feed(ada).joined)
+    await eventually(lambda: server.user_sockets(ada).joined)
     assert failures
 
 
@@ -199,7 +200,7 @@ async def test_with_a_redis_that_was_never_there_all_arrives_by_sweeps_and_the_l
         await in_thread(notify_titles, ada, f"Number {number}")
         for tab in tabs:
             await tab.until_revision(number + 1)
-    assert not server.feed(ada).joined
+    assert not server.user_sockets(ada).joined
     warnings = [record for record in caplog.records if record.name.startswith("realtime")]
     assert len(warnings) <= 3, [record.message for record in warnings]
 
@@ -222,7 +223,7 @@ def losing(settings):
 
 async def test_a_sleeping_sweep_is_woken_when_the_layer_falls_ill(server, ada, losing, monkeypatch):
     socket = await lose(server, ada)
-    monkeypatch.setattr(server.hub.upkeep, "_sick", lambda: True)
+    monkeypatch.setattr(server.hub.sweeps, "_layer_degraded", lambda: True)
     await socket.until_revision(1)
 
 
@@ -235,7 +236,7 @@ async def test_after_a_gap_all_are_swept_at_once(server, ada, losing):
 
 async def test_a_sweep_after_a_gap_that_fails_is_tried_again(server, ada, losing, monkeypatch):
     socket = await lose(server, ada)
-    sweep = server.hub.upkeep.sweep
+    sweep = server.hub.sweeps.sweep
     failures: list[int] = []
 
     async def fail_once():
@@ -244,7 +245,7 @@ async def test_a_sweep_after_a_gap_that_fails_is_tried_again(server, ada, losing
             raise OSError("the database is away")
         await sweep()
 
-    monkeypatch.setattr(server.hub.upkeep, "sweep", fail_once)
+    monkeypatch.setattr(server.hub.sweeps, "sweep", fail_once)
     server.hub._gap.set()
     await socket.until_revision(1)
     assert failures
@@ -253,17 +254,22 @@ async def test_a_sweep_after_a_gap_that_fails_is_tried_again(server, ada, losing
 # --- Messages that aren't ours ---------------------------------------------------------------------------------
 
 
+def envelope(kind, **fields):
+    """A message as another process, or another version of the server, may send it."""
+    return {"type": f"doorbell.{kind}", "v": VERSION, **fields}
+
+
 def inbox_message(owner, **changed):
     message = envelope("inbox", user=owner.pk, revision=1, unread_count=1, frame='{"type":"x"}')
     return message | changed
 
 
 BAD = [
-    {"type": "doorbell.more", "v": ENVELOPE},
+    {"type": "doorbell.more", "v": VERSION},
     {"type": "chat.message", "text": "Hello"},
     {"type": "doorbell.inbox"},
-    {"type": ["doorbell.inbox"], "v": ENVELOPE},
-    {"v": ENVELOPE},
+    {"type": ["doorbell.inbox"], "v": VERSION},
+    {"v": VERSION},
     {},
     envelope("inbox"),
     envelope("presence"),
@@ -281,7 +287,7 @@ async def test_bad_messages_from_the_layer_are_counted_and_ignored(server, ada):
     layer, group = get_channel_layer(), user_group(ada.pk)
     bad = [
         *BAD,
-        inbox_message(ada, v=ENVELOPE + 1),
+        inbox_message(ada, v=VERSION + 1),
         inbox_message(ada, revision="1"),
         inbox_message(ada, revision=None),
         inbox_message(ada, unread_count=[]),
@@ -308,16 +314,16 @@ async def test_messages_for_people_who_are_not_here_are_passed_over(server, ada,
         envelope("presence", users=[grace.pk, 10**9]),
         envelope("presence", users=[]),
     ):
-        server.hub.take(message)
+        server.hub.handle(message)
     assert server.hub.ignored == 0
     assert await socket.received_so_far() == []
 
 
 async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
     first = await server.connect(ada)
-    connection = server.connection(ada)
+    connection = server.client_socket(ada)
     second = await server.connect(ada)
-    server.hub.take(envelope("close", user=ada.pk, connection=connection.id, code=4502))
+    server.hub.handle(envelope("close", user=ada.pk, connection=connection.id, code=4502))
     assert await first.close_code() == 4502
     assert await second.received_so_far() == []
 
@@ -330,12 +336,12 @@ async def test_a_feed_lingers_and_then_leaves_the_group(server, ada, settings, m
     socket = await server.connect(ada)
     assert user_group(ada.pk) in get_channel_layer().groups
     await socket.disconnect()
-    assert ada.pk in server.hub.feeds
+    assert ada.pk in server.hub.users
     assert user_group(ada.pk) in get_channel_layer().groups
     monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
     socket = await server.connect(ada)
     await socket.disconnect()
-    await eventually(lambda: ada.pk not in server.hub.feeds)
+    await eventually(lambda: ada.pk not in server.hub.users)
     assert user_group(ada.pk) not in get_channel_layer().groups
 
 

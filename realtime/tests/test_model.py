@@ -21,13 +21,13 @@ from messaging import events, inboxes, notifications, schemas
 from messaging.tests.replica import check_counts, fresh_read
 from realtime import background
 from realtime.auth import Login
-from realtime.delivery import client_socket as connection_module
-from realtime.delivery import recovery as reader_module
+from realtime.delivery import client_socket as client_socket_module
+from realtime.delivery import recovery as recovery_module
 from realtime.delivery import replay, sweeps
-from realtime.delivery import user_sockets as feed_module
-from realtime.delivery.client_socket import Connection
+from realtime.delivery import user_sockets as user_sockets_module
+from realtime.delivery.client_socket import ClientSocket, ResumeRequest
 from realtime.delivery.hub import Hub
-from realtime.outbound.receivers import envelope, frame_of
+from realtime.outbound.receivers import revision_envelope
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, Copy, notify_titles
 
@@ -52,26 +52,27 @@ class Tab:
         self.user = user
         self.copy = Copy()
         self.epoch: str | None = None
-        self.connection: Connection | None = None
+        self.socket: ClientSocket | None = None
         self.takes = asyncio.Event()
         self.takes.set()
         self.faults: list[Exception] = []
 
-    def begin(self, since: int, rows: dict[int, bool]) -> Connection:
+    def begin(self, since: int, rows: dict[int, bool], hub: Hub) -> ClientSocket:
         """Make its next connection, for which the client holds these rows at this revision."""
         self.copy = Copy(since)
         self.copy.rows = dict(rows)
-        connection: Connection
+        socket: ClientSocket
 
         async def send(message: dict[str, Any]) -> None:
             if not self.takes.is_set():
                 await self.takes.wait()
-            if self.connection is connection and message["type"] == "websocket.send":
+            if self.socket is socket and message["type"] == "websocket.send":
                 self.take(json.loads(message["text"]))
 
         login = Login(self.user, "session")
-        self.connection = connection = Connection(login, send, since, self.epoch)
-        return connection
+        request = ResumeRequest(since, self.epoch)
+        self.socket = socket = ClientSocket(login, send, request, enqueue=hub.recovery.enqueue)
+        return socket
 
     def take(self, frame: dict[str, Any]) -> None:
         try:
@@ -89,8 +90,8 @@ class Tab:
 
     @property
     def at_rest(self) -> bool:
-        connection = self.connection
-        return connection is None or (connection.live and not connection.reading and not connection.blocked)
+        socket = self.socket
+        return socket is None or (socket.is_live and not socket.is_blocked)
 
 
 class Inboxes(RuleBasedStateMachine):
@@ -130,17 +131,11 @@ class Inboxes(RuleBasedStateMachine):
     async def end(self) -> None:
         await self.hub.stop()
         mine = [task for task in background._tasks if task.get_loop() is self.loop]
-        await background.end(mine)
+        await background.cancel_all(mine)
 
     def send(self, sender: Any, *, revisions: list[notifications.Revision], **kwargs: Any) -> None:
         """What the relay does with the revisions assigned, by whomever."""
-        for assigned in revisions:
-            fields = {
-                "user": assigned.user_id,
-                "revision": assigned.revision,
-                "unread_count": assigned.unread_count,
-            }
-            self.network.append(envelope("inbox", **fields, frame=frame_of(assigned)))
+        self.network += [revision_envelope(assigned).encode().message for assigned in revisions]
 
     # --- Writers ------------------------------------------------------------------------------------------
 
@@ -211,7 +206,7 @@ class Inboxes(RuleBasedStateMachine):
 
     def take(self, message: dict[str, Any]) -> None:
         async def take() -> None:
-            self.hub.take(message)
+            self.hub.handle(message)
 
         self.run(take())
 
@@ -227,7 +222,7 @@ class Inboxes(RuleBasedStateMachine):
             if not from_nothing:
                 since = inboxes.state(tab.user.id).revision
                 rows = fresh_read(tab.user.id).rows
-            self.run(self.hub.attach(tab.begin(since, rows)))
+            self.run(self.hub.attach(tab.begin(since, rows, self.hub)))
             if wait:
                 self.run(self.rest(tab))
 
@@ -244,13 +239,13 @@ class Inboxes(RuleBasedStateMachine):
             if for_good:
                 self.tabs[name].remove(tab)
             else:
-                self.run(self.hub.attach(tab.begin(tab.copy.revision or 0, tab.copy.rows)))
+                self.run(self.hub.attach(tab.begin(tab.copy.revision or 0, tab.copy.rows, self.hub)))
 
     async def drop(self, tab: Tab) -> None:
-        if tab.connection is not None:
-            tab.connection.abandon()
-            self.hub.detach(tab.connection)
-        tab.connection = None
+        if tab.socket is not None:
+            tab.socket.abandon()
+            self.hub.detach(tab.socket)
+        tab.socket = None
         tab.takes.set()
 
     @rule(name=users, pick=which)
@@ -267,15 +262,9 @@ class Inboxes(RuleBasedStateMachine):
     def resume(self, name: str, pick: int) -> None:
         """What the consumer does with a `resume`."""
         tab = self.tab(name, pick)
-        if (
-            tab is not None
-            and tab.connection is not None
-            and tab.connection.live
-            and not tab.connection.blocked
-        ):
-            tab.connection.request = tab.copy.revision, tab.epoch
+        if tab is not None and tab.socket is not None and tab.socket.is_live and not tab.socket.is_blocked:
             tab.copy.synced = False
-            self.hub.reader.fall_behind(tab.connection)
+            tab.socket.resume(ResumeRequest(tab.copy.revision, tab.epoch))
 
     # --- Time ---------------------------------------------------------------------------------------------
 
@@ -291,8 +280,8 @@ class Inboxes(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.run(self.hub.upkeep.sweep_pending())
-        self.run(self.hub.upkeep.sweep())
+        self.run(self.hub.sweeps.sweep_pending())
+        self.run(self.hub.sweeps.sweep())
 
     @rule()
     def settle(self) -> None:
@@ -350,10 +339,10 @@ def machine(ada, grace, settings, monkeypatch):
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = -1
-    monkeypatch.setattr(sweeps.Upkeep, "works", lambda self: [])
-    monkeypatch.setattr(sweeps, "ON_ITS_WAY_SECONDS", 0)
-    monkeypatch.setattr(feed_module, "GAP_SECONDS", 0.0005)
-    monkeypatch.setattr(connection_module, "MOST_BACKLOG_FRAMES", 3)
+    monkeypatch.setattr(sweeps.Sweeps, "periodic_tasks", lambda self: [])
+    monkeypatch.setattr(sweeps, "IN_FLIGHT_SECONDS", 0)
+    monkeypatch.setattr(user_sockets_module, "GAP_SECONDS", 0.0005)
+    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 3)
     Inboxes.cast = {user.username: schemas.User(id=user.pk, username=user.username) for user in (ada, grace)}
 
 
@@ -370,7 +359,7 @@ FOUND = (AssertionError, Flaky)
 def test_a_hub_that_does_not_sweep_is_found_out(monkeypatch):
     async def skip(self: Any) -> None: ...
 
-    monkeypatch.setattr(sweeps.Upkeep, "sweep", skip)
+    monkeypatch.setattr(sweeps.Sweeps, "sweep", skip)
     with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 
@@ -378,23 +367,23 @@ def test_a_hub_that_does_not_sweep_is_found_out(monkeypatch):
 def test_a_replay_that_begins_one_too_late_is_found_out(monkeypatch):
     plan = replay.plan
 
-    def late(missed: Any, request: Any, cursor: int, epoch: Any) -> Any:
+    def late(missed: Any, position: Any) -> Any:
         first = min((row.revision for row in missed.rows), default=0)
         missed.rows = [row for row in missed.rows if row.revision > first]
-        return plan(missed, request, cursor, epoch)
+        return plan(missed, position)
 
-    monkeypatch.setattr(reader_module, "plan", late)
+    monkeypatch.setattr(recovery_module, "plan", late)
     with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 
 
 def test_a_feed_that_sends_what_comes_as_it_comes_is_found_out(monkeypatch):
-    def push(self: Any, revision: int, unread_count: int, frame: str, fall_behind: Any) -> None:
-        for each in self.connections:
-            if each.live:
-                each.send(frame, (revision, unread_count))
+    def push(self: Any, step: Any, text: str) -> None:
+        for each in self.sockets:
+            if each.is_live:
+                each.send(text, step)
 
-    monkeypatch.setattr(feed_module.Feed, "push", push)
+    monkeypatch.setattr(user_sockets_module.UserSockets, "push", push)
     with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 

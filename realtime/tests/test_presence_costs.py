@@ -12,7 +12,7 @@ from django.test import Client
 from conftest import size
 from messaging import contacts, profiles
 from messaging.models import Contact, Notification, UserProfile
-from realtime.delivery import sweeps
+from realtime.delivery import presence_fanout
 from realtime.models import Connection
 from realtime.presence import leases, writer
 from realtime.tests.client import TIMEOUT
@@ -113,7 +113,7 @@ def coming_online_costs(user):
     with batch.counted():
         leases.record(process, [opened(user)])
     with reading.counted():
-        sweeps._read_presence([user.pk])
+        presence_fanout._read([user.pk])
     client = Client()
     client.force_login(user)
     with answer.counted():

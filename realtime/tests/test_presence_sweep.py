@@ -37,14 +37,14 @@ async def watcher(server, ada, grace):
     """Ada's socket; Grace is a contact of hers. The hub has begun to sweep."""
     await in_thread(contacts.meet, ada.pk, grace.pk)
     socket = await server.connect(ada)
-    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
+    await eventually(lambda: server.hub.presence_fanout._horizon is not None)
     await sweep(server, socket)
     return socket
 
 
 async def sweep(server, socket):
     """Sweep once. Returns what it told: (username, is_online)."""
-    await server.hub.upkeep.sweep_presence()
+    await server.hub.presence_fanout.sweep()
     heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
     return [(frame["user"]["username"], frame["is_online"]) for frame in heard]
 

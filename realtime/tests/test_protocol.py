@@ -230,24 +230,24 @@ def test_a_bad_command_is_answered_with_its_code_and_ref(text, code, ref):
 
 @pytest.mark.parametrize("value", [0, 1, 2**63 - 1])
 def test_an_integer_from_0_to_2_63_less_one_is_a_revision(value):
-    assert protocol.revision(value) == value
+    assert protocol.as_revision(value) == value
 
 
 @pytest.mark.parametrize("value", [None, True, False, -1, 2**63, 1.0, 1.5, "", "x", "1", [], {}])
 def test_nothing_else_is_a_revision(value):
-    assert protocol.revision(value) is None
+    assert protocol.as_revision(value) is None
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("7", 7), ("007", 7), (str(2**63 - 1), 2**63 - 1)])
 def test_in_a_query_string_a_number_is_a_text(text, value):
-    assert protocol.revision(protocol.number(text)) == value
+    assert protocol.as_revision(protocol.parse_since(text)) == value
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "5x", "-1", "+1", " 1", "1 ", "1_0", "1.0", "٣", "²", str(2**63), "9" * 5000]
 )
 def test_any_other_text_in_a_query_string_is_no_revision(text):
-    assert protocol.revision(protocol.number(text)) is None
+    assert protocol.as_revision(protocol.parse_since(text)) is None
 
 
 # --- The twin in the browser ---------------------------------------------------------------------------------

@@ -11,7 +11,14 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from realtime import background
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound import publishers
-from realtime.outbound.publishers import LocalSender, LoopSender, RedisSender, Unsent, sender
+from realtime.outbound.publishers import (
+    GroupMessage,
+    LocalPublisher,
+    LoopPublisher,
+    RedisPublisher,
+    Unsent,
+    publisher_for,
+)
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
@@ -65,20 +72,20 @@ def to_redis(client, monkeypatch):
         return client
 
     monkeypatch.setattr(publishers, "_client", make)
-    return RedisSender(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
+    return RedisPublisher(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
 
 
-def test_each_kind_of_layer_has_its_sender():
-    assert isinstance(sender(InMemoryChannelLayer()), LocalSender)
-    assert isinstance(sender(RedisPubSubChannelLayer(hosts=HOSTS)), RedisSender)
-    assert isinstance(sender(GuardedRedisLayer(hosts=HOSTS)), RedisSender)
-    other = sender(object())
-    assert isinstance(other, LoopSender)
+def test_each_kind_of_layer_has_its_publisher():
+    assert isinstance(publisher_for(InMemoryChannelLayer()), LocalPublisher)
+    assert isinstance(publisher_for(RedisPubSubChannelLayer(hosts=HOSTS)), RedisPublisher)
+    assert isinstance(publisher_for(GuardedRedisLayer(hosts=HOSTS)), RedisPublisher)
+    other = publisher_for(object())
+    assert isinstance(other, LoopPublisher)
     other.close()
 
 
 def test_a_batch_leaves_in_one_pipeline_as_the_layer_would_send_it(to_redis, client):
-    to_redis.send([("user.1", {"type": "a"}), ("presence", {"type": "b"})])
+    to_redis.publish([("user.1", {"type": "a"}), ("presence", {"type": "b"})])
     assert client.executed == 1
     assert [channel for channel, _ in client.published] == [
         "doorbell__group__user.1",
@@ -95,9 +102,9 @@ def test_with_several_hosts_a_group_goes_where_the_layer_listens(monkeypatch, ki
     clients = [Client(), Client(), Client()]
     monkeypatch.setattr(publishers, "_client", lambda options: clients[options["number"]])
     layer = kind(hosts=[{**HOSTS[0], "number": number} for number in range(3)], prefix="doorbell")
-    to_redis = RedisSender(layer)
+    to_redis = RedisPublisher(layer)
     groups = [f"user.{number}" for number in range(60)]
-    to_redis.send([(group, {"type": "a"}) for group in groups])
+    to_redis.publish([GroupMessage(group, {"type": "a"}) for group in groups])
     layer._kwargs["hosts"] = HOSTS * 3
 
     async def listening():
@@ -120,16 +127,16 @@ def test_the_breaker_waits_longer_and_longer_for_a_redis_that_is_away(to_redis, 
     [host] = to_redis.hosts
     for _ in range(5):
         with pytest.raises(Unsent):
-            to_redis.send([("user.1", {})])
+            to_redis.publish([GroupMessage("user.1", {})])
         tries = client.executed
         # While it is open nothing is tried, and nothing swallowed.
-        clock[0] = host.closed_until - 0.001
+        clock[0] = host.open_until - 0.001
         with pytest.raises(Unsent) as unsent:
-            to_redis.send([("user.1", {"n": 1}), ("user.2", {"n": 2})])
+            to_redis.publish([("user.1", {"n": 1}), ("user.2", {"n": 2})])
         assert unsent.value.messages == [("user.1", {"n": 1}), ("user.2", {"n": 2})]
         assert client.executed == tries
         pauses.append(host.pause)
-        clock[0] = host.closed_until
+        clock[0] = host.open_until
     assert pauses == [0.5, 1, 2, 2, 2]
     # Whatever it was connected to, it looked the host up anew each time.
     assert client.made == 5
@@ -140,14 +147,14 @@ def test_the_breaker_closes_when_redis_is_back_and_forgets(to_redis, client, clo
     [host] = to_redis.hosts
     for _ in range(3):
         with pytest.raises(Unsent):
-            to_redis.send([("user.1", {})])
-        clock[0] = host.closed_until
+            to_redis.publish([GroupMessage("user.1", {})])
+        clock[0] = host.open_until
     client.error = None
-    to_redis.send([("user.1", {})])
+    to_redis.publish([GroupMessage("user.1", {})])
     assert len(client.published) == 1
     client.error = redis.ConnectionError("away again")
     with pytest.raises(Unsent):
-        to_redis.send([("user.1", {})])
+        to_redis.publish([GroupMessage("user.1", {})])
     assert host.pause == 0.5
 
 
@@ -157,10 +164,10 @@ def test_a_host_that_is_away_keeps_nothing_from_the_others(monkeypatch):
     clients = [away, well]
     monkeypatch.setattr(publishers, "_client", lambda options: clients[options["number"]])
     hosts = [{**HOSTS[0], "number": number} for number in range(2)]
-    to_redis = RedisSender(RedisPubSubChannelLayer(hosts=hosts, prefix="doorbell"))
-    messages = [(f"user.{number}", {"number": number}) for number in range(40)]
+    to_redis = RedisPublisher(RedisPubSubChannelLayer(hosts=hosts, prefix="doorbell"))
+    messages = [GroupMessage(f"user.{number}", {"number": number}) for number in range(40)]
     with pytest.raises(Unsent) as unsent:
-        to_redis.send(messages)
+        to_redis.publish(messages)
     unsent_groups = {group for group, _ in unsent.value.messages}
     sent_groups = {channel.removeprefix("doorbell__group__") for channel, _ in well.published}
     assert unsent_groups
@@ -172,9 +179,9 @@ def test_a_name_that_leads_nowhere_opens_the_breaker_like_any_failure(monkeypatc
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    to_redis = RedisSender(RedisPubSubChannelLayer(hosts=[{"address": "redis://redis:6379"}]))
+    to_redis = RedisPublisher(RedisPubSubChannelLayer(hosts=[{"address": "redis://redis:6379"}]))
     with pytest.raises(Unsent, match="Name or service not known"):
-        to_redis.send([("user.1", {})])
+        to_redis.publish([GroupMessage("user.1", {})])
     assert to_redis.hosts[0].pause == 0.5
 
 
@@ -208,7 +215,7 @@ def test_a_host_that_is_encrypted_keeps_its_name():
 
 
 def test_closing_closes_the_connections(to_redis, client):
-    to_redis.send([("user.1", {})])
+    to_redis.publish([GroupMessage("user.1", {})])
     assert not client.closed
     to_redis.close()
     assert client.closed
@@ -219,8 +226,8 @@ async def test_a_local_layer_gets_its_messages_on_the_servers_loop(monkeypatch):
     monkeypatch.setattr(background, "server_loops", {asyncio.get_running_loop()})
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
-    messages = [("group", {"number": number}) for number in range(20)]
-    await asyncio.to_thread(LocalSender(layer).send, messages)
+    messages = [GroupMessage("group", {"number": number}) for number in range(20)]
+    await asyncio.to_thread(LocalPublisher(layer).publish, messages)
     async with asyncio.timeout(10):
         assert [await layer.receive(channel) for _ in messages] == [message for _, message in messages]
 
@@ -229,7 +236,7 @@ def test_without_a_server_in_this_process_a_local_layer_gets_nothing(monkeypatch
     closed = asyncio.new_event_loop()
     closed.close()
     monkeypatch.setattr(background, "server_loops", {closed})
-    LocalSender(InMemoryChannelLayer()).send([("group", {})])
+    LocalPublisher(InMemoryChannelLayer()).publish([GroupMessage("group", {})])
 
 
 def test_any_other_layer_is_sent_to_by_its_own_means():
@@ -240,9 +247,9 @@ def test_any_other_layer_is_sent_to_by_its_own_means():
             threads.add(threading.current_thread())
             sent.append((group, message))
 
-    to_other = LoopSender(Other())
+    to_other = LoopPublisher(Other())
     for number in range(3):
-        to_other.send([("group", {"number": number})])
+        to_other.publish([GroupMessage("group", {"number": number})])
     to_other.close()
     assert [message["number"] for _, message in sent] == [0, 1, 2]
     assert threads == {threading.current_thread()}
@@ -253,9 +260,9 @@ def test_a_layer_that_hangs_is_given_up(monkeypatch):
         async def group_send(self, group, message):
             await asyncio.sleep(60)
 
-    to_hanging = LoopSender(Hanging())
+    to_hanging = LoopPublisher(Hanging())
     with pytest.raises(TimeoutError):
-        to_hanging.send([("group", {})])
+        to_hanging.publish([GroupMessage("group", {})])
     to_hanging.close()
 
 
@@ -264,11 +271,11 @@ async def test_what_the_relay_sends_is_heard_through_the_configured_layer(transa
     layer = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
-    to_layer = sender(layer)
+    to_layer = publisher_for(layer)
     heard = asyncio.create_task(layer.receive(channel))
     while not heard.done():
         # The layer returns from group_add before Redis has confirmed.
-        await asyncio.to_thread(to_layer.send, [("group", {"type": "hello", "text": "é"})])
+        await asyncio.to_thread(to_layer.publish, [GroupMessage("group", {"type": "hello", "text": "é"})])
         await asyncio.wait([heard], timeout=0.1)
     assert heard.result() == {"type": "hello", "text": "é"}
     to_layer.close()

@@ -17,7 +17,7 @@ from messaging.models import Inbox, Message, Notification
 from messaging.notifications import notify, notify_many
 from realtime.outbound import receivers
 from realtime.outbound import relay as relay_module
-from realtime.outbound.publishers import Unsent
+from realtime.outbound.publishers import GroupMessage, Unsent
 from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Heard:
-    """Takes the place of the sender: what would go to the layer, batch by batch."""
+    """Takes the place of the publisher: what would go to the layer, batch by batch."""
 
     def __init__(self):
         self.batches = []
@@ -39,7 +39,7 @@ class Heard:
     def __call__(self, layer):
         return self
 
-    def send(self, messages):
+    def publish(self, messages):
         self.asked.set()
         assert self.open.wait(20)
         if self.error is not None:
@@ -68,8 +68,8 @@ class Heard:
 def heard(monkeypatch, transactional_db):
     """A relay of its own, and what it sends."""
     listener = Heard()
-    monkeypatch.setattr(relay_module, "sender", listener)
-    # Its thread makes the sender that fits the layer; another layer makes it anew, and back again after the test.
+    monkeypatch.setattr(relay_module, "publisher_for", listener)
+    # Its thread makes the publisher that fits the layer; another layer makes it anew, and back again after the test.
     monkeypatch.setattr(relay_module, "get_channel_layer", lambda: listener)
     yield listener
     listener.open.set()
@@ -171,8 +171,13 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
     heard.unsent = True
     own = Relay()
     for number in range(5):
-        own.send([("user.1", {"type": "inbox", "n": number}), ("user.2", {"type": "inbox", "n": number})])
-        own.send([("user.2", {"type": "recheck", "n": number})])
+        own.publish(
+            [
+                GroupMessage("user.1", {"type": "inbox", "n": number}),
+                GroupMessage("user.2", {"type": "inbox", "n": number}),
+            ]
+        )
+        own.publish([GroupMessage("user.2", {"type": "recheck", "n": number})])
         assert own.flush(20)
     assert heard.batches == []
     assert own.dropped == 15
@@ -181,27 +186,27 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
     while not heard.batches:
         time.sleep(0.01)
     assert heard.messages == [
-        ("user.1", {"type": "inbox", "n": 4}),
-        ("user.2", {"type": "inbox", "n": 4}),
-        ("user.2", {"type": "recheck", "n": 4}),
+        GroupMessage("user.1", {"type": "inbox", "n": 4}),
+        GroupMessage("user.2", {"type": "inbox", "n": 4}),
+        GroupMessage("user.2", {"type": "recheck", "n": 4}),
     ]
-    own.send([("user.1", {"type": "inbox", "n": 5})])
+    own.publish([GroupMessage("user.1", {"type": "inbox", "n": 5})])
     assert own.flush(20)
     assert len(heard.batches) == 2
     assert own.dropped == 15
     # One line for the outage, and one for its end.
     assert [record.message.split(":")[0].split(";")[0] for record in caplog.records] == [
-        "pushes wait for the sweep",
-        "pushes leave again",
+        "channel layer unavailable",
+        "channel layer available again",
     ]
 
 
 def test_of_what_is_late_no_more_is_kept_than_a_bound(heard, monkeypatch):
     monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
-    monkeypatch.setattr(relay_module, "MOST_LATE", 10)
+    monkeypatch.setattr(relay_module, "MAX_LATE", 10)
     heard.unsent = True
     own = Relay()
-    own.send([(f"user.{number}", {"type": "inbox"}) for number in range(25)])
+    own.publish([GroupMessage(f"user.{number}", {"type": "inbox"}) for number in range(25)])
     assert own.flush(20)
     heard.unsent = False
     while not heard.batches:
@@ -267,13 +272,13 @@ def test_switched_off_nothing_is_numbered_or_sent(heard, ada, settings):
 
 
 def test_too_much_that_waits_is_dropped_from_its_beginning(heard, monkeypatch):
-    monkeypatch.setattr(relay_module, "MOST_WAITING", 10)
+    monkeypatch.setattr(relay_module, "MAX_QUEUED", 10)
     heard.open.clear()
     own = Relay()
-    own.send([("group", {"number": -1})])
+    own.publish([GroupMessage("group", {"number": -1})])
     while own._messages:
         time.sleep(0.001)
-    own.send([("group", {"number": number}) for number in range(25)])
+    own.publish([GroupMessage("group", {"number": number}) for number in range(25)])
     heard.open.set()
     assert own.flush(20)
     assert own.dropped == 15
@@ -281,8 +286,8 @@ def test_too_much_that_waits_is_dropped_from_its_beginning(heard, monkeypatch):
 
 
 def test_a_broadcast_to_more_than_may_wait_reaches_everybody(heard, monkeypatch):
-    monkeypatch.setattr(relay_module, "MOST_A_BATCH", 10)
-    monkeypatch.setattr(relay_module, "MOST_WAITING", 15)
+    monkeypatch.setattr(relay_module, "USERS_PER_BATCH", 10)
+    monkeypatch.setattr(relay_module, "MAX_QUEUED", 15)
     names = [f"user{number:02}" for number in range(40)]
     users = User.objects.bulk_create([User(username=name, password="!") for name in names])
     dropped = relay.dropped
@@ -298,12 +303,12 @@ def test_what_is_sent_is_made_before_the_lock_is_taken(heard, ada):
     own = Relay()
 
     def messages():
-        assert not own._waiting._is_owned()  # type: ignore[attr-defined]
-        yield "group", {"number": 1}
+        assert not own._changed._is_owned()  # type: ignore[attr-defined]
+        yield GroupMessage("group", {"number": 1})
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        own.send(messages())
+        own.publish(messages())
     assert not own._messages
 
 
@@ -318,7 +323,7 @@ def test_inside_a_tests_transaction_nothing_is_told(ada):
     before = relay._thread
     notify(ada, "announcement", "Hello")
     assert relay._thread is before
-    assert not relay._touched
+    assert not relay._users
 
 
 FORK = """
@@ -332,9 +337,9 @@ from realtime.outbound import relay as relay_module
 from realtime.outbound.relay import relay
 
 revisions = []
-class Sender:
-    def send(self, messages): revisions.extend(message["revision"] for _, message in messages)
-relay_module.sender = lambda layer: Sender()
+class Publisher:
+    def publish(self, messages): revisions.extend(message["revision"] for _, message in messages)
+relay_module.publisher_for = lambda layer: Publisher()
 
 ada = User.objects.get(username="ada")
 connection.close()
@@ -343,7 +348,7 @@ assert relay.flush(20) and revisions == [1], revisions
 # The worst moment: a connection is in use, somebody holds the relay's lock, and its thread has one, too.
 connection.ensure_connection()
 in_use, pool = connection.connection, getattr(connection, "pool", None)
-relay._waiting.acquire()
+relay._changed.acquire()
 pid = os.fork()
 if pid == 0:
     notify(ada, "announcement", "From the child")
@@ -353,7 +358,7 @@ if pid == 0:
     assert pool is None or connection.pool is not pool
     print("the child's relay works", flush=True)
     sys.exit()
-relay._waiting.release()
+relay._changed.release()
 _, status = os.waitpid(pid, 0)
 assert status == 0, status
 # The connection, and those of the pool, are still open.

@@ -5,6 +5,7 @@ import pytest
 from messaging import schemas
 from messaging.inboxes import Missed, MissedRow
 from realtime import protocol
+from realtime.delivery.client_socket import ResumeRequest
 from realtime.delivery.replay import plan
 
 
@@ -42,44 +43,44 @@ def summary(planned):
 
 
 def test_without_since_nothing_is_replayed_and_nothing_resumed():
-    planned = plan(inbox(revision=5), None, 5, None)
-    assert (planned.replay, planned.resumed) == ([], False)
+    planned = plan(inbox(revision=5), ResumeRequest(5, None))
+    assert planned.replay == []
     assert planned.end == protocol.SyncedFrame(revision=5, unread_count=7)
 
 
 def test_what_changed_after_since_is_replayed_in_rising_revision():
-    planned = plan(inbox([(4, 2), (9, 3), (5, 7)]), (1, "now"), 1, None)
+    planned = plan(inbox([(4, 2), (9, 3), (5, 7)]), ResumeRequest(1, "now"))
     assert summary(planned) == [(7, [4, 9, 5], [])]
     assert planned.end == protocol.SyncedFrame(revision=7, unread_count=7)
-    assert planned.resumed
+    assert isinstance(planned.end, protocol.SyncedFrame)
 
 
 def test_a_replayed_frame_says_that_it_is_one():
-    [frame] = plan(inbox([(4, 2)]), (1, None), 1, None).replay
+    [frame] = plan(inbox([(4, 2)]), ResumeRequest(1, None)).replay
     assert (frame.replayed, frame.read, frame.unread) == (True, [], [])
 
 
 def test_a_removed_row_is_replayed_as_removed():
-    assert summary(plan(inbox([(4, 2), (9, 3, True)]), (1, "now"), 1, None)) == [(3, [4], [9])]
+    assert summary(plan(inbox([(4, 2), (9, 3, True)]), ResumeRequest(1, "now"))) == [(3, [4], [9])]
 
 
 def test_rows_another_tab_asked_for_are_left_out():
-    assert summary(plan(inbox([(1, 1), (2, 2), (3, 3)]), (2, "now"), 2, None)) == [(3, [3], [])]
+    assert summary(plan(inbox([(1, 1), (2, 2), (3, 3)]), ResumeRequest(2, "now"))) == [(3, [3], [])]
 
 
 def test_a_client_that_has_everything_gets_synced_alone():
-    planned = plan(inbox(revision=5), (5, "now"), 5, None)
-    assert (planned.replay, planned.resumed) == ([], True)
+    planned = plan(inbox(revision=5), ResumeRequest(5, "now"))
+    assert planned.replay == []
     assert planned.end == protocol.SyncedFrame(revision=5, unread_count=7)
 
 
 def test_the_count_of_a_replay_is_the_present_one():
-    planned = plan(inbox(numbered(250), unread_count=3), (0, "now"), 0, None)
+    planned = plan(inbox(numbered(250), unread_count=3), ResumeRequest(0, "now"))
     assert {frame.unread_count for frame in planned.replay} == {3}
 
 
 def test_a_replay_goes_in_pages_of_a_hundred():
-    planned = plan(inbox(numbered(250)), (0, "now"), 0, None)
+    planned = plan(inbox(numbered(250)), ResumeRequest(0, "now"))
     assert [frame.revision for frame in planned.replay] == [100, 200, 250]
     assert [len(frame.added) for frame in planned.replay] == [100, 100, 50]
 
@@ -91,7 +92,7 @@ def test_no_revision_is_spread_over_two_frames(sizes):
         for _ in range(size):
             pk += 1
             rows.append((pk, revision, pk % 7 == 0))
-    planned = plan(inbox(rows), (0, "now"), 0, None)
+    planned = plan(inbox(rows), ResumeRequest(0, "now"))
     of_row = {pk: revision for pk, revision, _ in rows}
     frames = [
         ({of_row[pk] for pk in added + removed}, revision) for revision, added, removed in summary(planned)
@@ -106,24 +107,24 @@ def test_no_revision_is_spread_over_two_frames(sizes):
 
 
 def test_a_revision_of_more_than_a_page_is_one_frame():
-    planned = plan(inbox([(pk, 1) for pk in range(1, 151)] + [(200, 2)]), (0, "now"), 0, None)
+    planned = plan(inbox([(pk, 1) for pk in range(1, 151)] + [(200, 2)]), ResumeRequest(0, "now"))
     assert [(frame.revision, len(frame.added)) for frame in planned.replay] == [(1, 150), (2, 1)]
 
 
 def test_a_thousand_rows_are_replayed():
-    planned = plan(inbox(numbered(1000)), (0, "now"), 0, None)
+    planned = plan(inbox(numbered(1000)), ResumeRequest(0, "now"))
     assert sum(len(frame.added) for frame in planned.replay) == 1000
     assert planned.end == protocol.SyncedFrame(revision=1000, unread_count=7)
 
 
 def test_a_thousand_and_one_rows_are_too_many():
-    planned = plan(inbox(numbered(1001)), (0, "now"), 0, None)
-    assert (planned.replay, planned.resumed) == ([], False)
+    planned = plan(inbox(numbered(1001)), ResumeRequest(0, "now"))
+    assert planned.replay == []
     assert planned.end == protocol.ResetFrame(revision=1001, unread_count=7, reason="too_far_behind")
 
 
 def test_a_tab_that_needs_fewer_of_many_rows_is_served():
-    assert plan(inbox(numbered(1001)), (1, "now"), 1, None).resumed
+    assert isinstance(plan(inbox(numbered(1001)), ResumeRequest(1, "now")).end, protocol.SyncedFrame)
 
 
 @pytest.mark.parametrize(
@@ -142,29 +143,28 @@ def test_a_tab_that_needs_fewer_of_many_rows_is_served():
 )
 def test_the_reasons_for_a_reset_are_tried_in_the_contracts_order(since, epoch, floor, rows, reason):
     state = inbox(numbered(rows, from_revision=1000), revision=2000, floor=floor)
-    planned = plan(state, (since, epoch), 0, "now")
-    assert (planned.replay, planned.resumed) == ([], False)
+    planned = plan(state, ResumeRequest(since, epoch))
+    assert planned.replay == []
     assert planned.end == protocol.ResetFrame(revision=2000, unread_count=7, reason=reason)
 
 
 def test_since_may_be_the_floor_and_the_present_revision():
-    assert plan(inbox(revision=9, floor=9), (9, "now"), 9, None).resumed
-    assert plan(inbox(revision=9, floor=8), (8, "now"), 8, None).resumed
+    assert isinstance(plan(inbox(revision=9, floor=9), ResumeRequest(9, "now")).end, protocol.SyncedFrame)
+    assert isinstance(plan(inbox(revision=9, floor=8), ResumeRequest(8, "now")).end, protocol.SyncedFrame)
 
 
 def test_since_without_an_epoch_means_the_present_one():
-    assert plan(inbox(revision=9), (4, None), 4, "older").resumed
+    assert isinstance(plan(inbox(revision=9), ResumeRequest(4, None)).end, protocol.SyncedFrame)
 
 
 def test_a_socket_that_fell_behind_gets_what_follows_its_cursor():
-    planned = plan(inbox([(4, 6)]), None, 5, "now")
+    planned = plan(inbox([(4, 6)]), ResumeRequest(5, "now"))
     assert summary(planned) == [(6, [4], [])]
-    assert not planned.resumed
 
 
 def test_a_socket_that_fell_behind_in_an_older_epoch_is_reset():
-    assert plan(inbox(revision=9), None, 5, "older").end.reason == "new_epoch"
+    assert plan(inbox(revision=9), ResumeRequest(5, "older")).end.reason == "new_epoch"
 
 
 def test_a_socket_whose_cursor_is_ahead_of_a_restored_inbox_is_reset():
-    assert plan(inbox(revision=4), None, 5, "now").end.reason == "unknown_revision"
+    assert plan(inbox(revision=4), ResumeRequest(5, "now")).end.reason == "unknown_revision"

@@ -17,6 +17,7 @@ from messaging.notifications import notify
 from messaging.sequencing import assign_revisions
 from realtime import auth
 from realtime.db import in_thread
+from realtime.delivery import presence_fanout as presence_fanout_module
 from realtime.delivery import sweeps
 from realtime.outbound.relay import relay
 from realtime.tests import layers
@@ -83,29 +84,29 @@ async def test_with_the_sweep_switched_off_what_was_committed_by_hand_does_not_a
     await in_thread(notify_titles, ada, "Nobody tells")
     assert await socket.received_so_far() == []
     settings.REALTIME_PENDING_SECONDS = 0
-    await server.hub.upkeep.sweep_pending()
+    await server.hub.sweeps.sweep_pending()
     assert await socket.received_so_far() == []
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     await socket.until_revision(1)
 
 
 async def test_a_sweep_that_finds_nothing_sends_nothing(server, ada):
     await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
-    await server.hub.upkeep.sweep()
-    await server.hub.upkeep.sweep_pending()
+    await server.hub.sweeps.sweep()
+    await server.hub.sweeps.sweep_pending()
     assert await socket.received_so_far() == []
-    assert server.connection(ada).live
+    assert server.client_socket(ada).is_live
 
 
 async def test_after_the_epochs_were_rotated_live_sockets_are_reset(server, ada):
     await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     await in_thread(call_command, "rotate_epoch")
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     reset = (await socket.until("reset"))[-1]
     assert (reset["reason"], reset["revision"]) == ("new_epoch", 1)
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     await in_thread(notify_titles_one_by_one, ada, "Second")
     assert (await socket.next())["revision"] == 2
     assert socket.titles == ["Second"]
@@ -117,11 +118,11 @@ async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_fol
     socket = await server.connect(ada)
     await in_thread(QuerySet(Notification).filter(revision__gt=2).delete)
     await in_thread(Inbox.objects.filter(user=ada).update, revision=2, unread_count=2)
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     reset = (await socket.until("reset"))[-1]
     assert (reset["reason"], reset["revision"]) == ("unknown_revision", 2)
     # Pushed before the restoration and kept since: nothing will ever come before it.
-    server.feed(ada).push(9, 9, "{}", server.hub.reader.fall_behind)
+    server.user_sockets(ada).push(9, 9, "{}", server.hub.recovery.fall_behind)
     await socket.until("synced")
     assert await socket.received_so_far() == []
     await in_thread(notify_titles_one_by_one, ada, "Again")
@@ -144,7 +145,7 @@ async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, 
         return found
 
     monkeypatch.setattr(inboxes, "positions", slowly)
-    await server.hub.upkeep.sweep()
+    await server.hub.sweeps.sweep()
     frames = await socket.until_revision(1)
     assert [frame["replayed"] for frame in frames if frame["type"] == "inbox"] == [False]
     assert await socket.received_so_far() == []
@@ -154,7 +155,7 @@ async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(serve
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = 1000
     await in_thread(notify_titles, ada, "Just now")
-    await server.hub.upkeep.sweep_pending()
+    await server.hub.sweeps.sweep_pending()
     assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk].revision == 0
 
 
@@ -162,14 +163,14 @@ async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(serve
 async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, settings, monkeypatch, work):
     settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 0.02
     settings.REALTIME_RECHECK_SECONDS = settings.REALTIME_HEARTBEAT_SECONDS = 0.02
-    monkeypatch.setattr(sweeps, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(sweeps, "HEARTBEAT_CHECK_SECONDS", 0.02)
     calls = []
 
     async def fail(self):
         calls.append(work)
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(sweeps.Upkeep, work, fail)
+    monkeypatch.setattr(sweeps.Sweeps, work, fail)
     fail.__name__ = work
     socket = await server.connect(ada)
     await eventually(lambda: len(calls) >= 2)
@@ -181,9 +182,9 @@ async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, setti
 
 async def beat(server, user):
     """Let the time of the next heartbeat come."""
-    for one in server.feed(user).connections:
-        one.beat_at = 0
-    await server.hub.upkeep.beat()
+    for one in server.user_sockets(user).sockets:
+        one.heartbeat_due = 0
+    await server.hub.sweeps.send_heartbeats()
 
 
 async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ada):
@@ -201,7 +202,7 @@ async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ad
 
 
 async def test_heartbeats_come_by_themselves(server, ada, settings, monkeypatch):
-    monkeypatch.setattr(sweeps, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(sweeps, "HEARTBEAT_CHECK_SECONDS", 0.02)
     settings.REALTIME_HEARTBEAT_SECONDS = 1
     socket = await server.open(ada)
     frames = await socket.until("heartbeat")
@@ -211,8 +212,8 @@ async def test_heartbeats_come_by_themselves(server, ada, settings, monkeypatch)
 
 async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
     socket = await server.connect(ada)
-    server.connection(ada).beat_at = float("inf")
-    await server.hub.upkeep.beat()
+    server.client_socket(ada).heartbeat_due = float("inf")
+    await server.hub.sweeps.send_heartbeats()
     assert await socket.received_so_far() == []
 
 
@@ -220,16 +221,16 @@ async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(serve
     monkeypatch.setattr("realtime.delivery.client_socket.MOST_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, send_queue_size=1)
     await in_thread(notify_titles_one_by_one, ada, *"1234")
-    await eventually(lambda: server.connection(ada).cursor == 4)
-    assert server.connection(ada).blocked
+    await eventually(lambda: server.client_socket(ada).cursor == 4)
+    assert server.client_socket(ada).is_blocked
     await beat(server, ada)
     # The backlog overflows: what it held of the inbox is read again.
     await in_thread(notify_titles_one_by_one, ada, *"56789")
-    await eventually(lambda: not server.connection(ada).live)
+    await eventually(lambda: not server.client_socket(ada).is_live)
     frames = await socket.until_revision(9)
     assert "heartbeat" not in {frame["type"] for frame in frames}
-    await eventually(lambda: not server.connection(ada).blocked)
-    await server.hub.upkeep.beat()
+    await eventually(lambda: not server.client_socket(ada).is_blocked)
+    await server.hub.sweeps.send_heartbeats()
     frame = await socket.next()
     assert (frame["type"], frame["revision"], frame["unread_count"]) == ("heartbeat", 9, 9)
 
@@ -291,7 +292,7 @@ async def test_what_nobody_told_is_found_by_the_recheck_in_one_batch(server, ada
 
     settings.REALTIME_RELAY = False
     await in_thread(quietly)
-    await server.hub.upkeep.recheck_all()
+    await server.hub.sweeps.recheck_all()
     assert await sockets[ada].close_code() == 4503
     assert await sockets[grace].close_code() == 4503
     assert await sockets[linus].received_so_far() == []
@@ -363,8 +364,8 @@ async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(
     settings.REALTIME_SWEEP_SECONDS = 0.1
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
-    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
-    await server.hub.upkeep.sweep_presence()
+    await eventually(lambda: server.hub.presence_fanout._horizon is not None)
+    await server.hub.presence_fanout.sweep()
     await in_thread(show, grace, is_online=True)
     await presence_of(socket, "grace", is_online=True)
 
@@ -376,19 +377,19 @@ async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
-    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
-    await server.hub.upkeep.sweep_presence()
+    await eventually(lambda: server.hub.presence_fanout._horizon is not None)
+    await server.hub.presence_fanout.sweep()
     await in_thread(show, grace, is_online=True)
-    read = sweeps._read_presence
+    read = presence_fanout_module._read
 
     def fail(users):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(sweeps, "_read_presence", fail)
+    monkeypatch.setattr(presence_fanout_module, "_read", fail)
     with pytest.raises(OperationalError):
-        await server.hub.upkeep.sweep_presence()
-    monkeypatch.setattr(sweeps, "_read_presence", read)
-    await server.hub.upkeep.sweep_presence()
+        await server.hub.presence_fanout.sweep()
+    monkeypatch.setattr(presence_fanout_module, "_read", read)
+    await server.hub.presence_fanout.sweep()
     await presence_of(socket, "grace", is_online=True)
 
 
@@ -398,11 +399,11 @@ async def test_a_swept_change_is_told_once(server, ada, grace, settings):
     await in_thread(meet, ada, grace)
     await in_thread(inboxes.state, ada.pk)
     socket = await server.connect(ada)
-    await eventually(lambda: server.hub.upkeep._swept_presence is not None)
-    await server.hub.upkeep.sweep_presence()
+    await eventually(lambda: server.hub.presence_fanout._horizon is not None)
+    await server.hub.presence_fanout.sweep()
     await in_thread(show, grace, is_online=True)
     for _ in range(3):
-        await server.hub.upkeep.sweep_presence()
+        await server.hub.presence_fanout.sweep()
     heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
     assert [(frame["user"]["username"], frame["is_online"]) for frame in heard].count(("grace", True)) == 1
 
@@ -421,7 +422,7 @@ async def test_status_notifications_toast_and_never_count(server, ada, grace):
 
 async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server, ada, grace, monkeypatch):
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
-    monkeypatch.setattr(sweeps, "PASSING_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(sweeps, "EPHEMERAL_PAUSE_SECONDS", 0)
 
     def prepare():
         for number in range(5):
@@ -437,7 +438,7 @@ async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server
 
     old = await in_thread(prepare)
     socket = await server.connect(ada)
-    await server.hub.upkeep.remove_ephemeral()
+    await server.hub.sweeps.remove_ephemeral()
     removed: set[int] = set()
     while removed != old:
         removed |= set((await socket.next()).get("removed", []))

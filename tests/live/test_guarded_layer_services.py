@@ -10,7 +10,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis import Redis, RedisError
 
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.outbound.publishers import RedisSender
+from realtime.outbound.publishers import GroupMessage, RedisPublisher
 from tools.services import RedisServer
 
 TIMEOUT = 60
@@ -50,13 +50,13 @@ async def heard(layer: GuardedRedisLayer, channel: str, count: int) -> list[obje
 async def test_what_is_published_right_after_a_join_is_heard_every_time(
     layer: GuardedRedisLayer, redis: RedisServer
 ) -> None:
-    sender = RedisSender(RedisPubSubChannelLayer(hosts=[redis.url], prefix="doorbell"))
+    publisher = RedisPublisher(RedisPubSubChannelLayer(hosts=[redis.url], prefix="doorbell"))
     channel = await layer.new_channel()
     for number in range(300):
         await layer.group_add(f"user.{number}", channel)
-        sender.send([(f"user.{number}", {"number": number})])
+        publisher.publish([GroupMessage(f"user.{number}", {"number": number})])
     assert await heard(layer, channel, 300) == list(range(300))
-    sender.close()
+    publisher.close()
 
 
 async def test_the_stock_layer_and_ours_hear_each_other(layer: GuardedRedisLayer, redis: RedisServer) -> None:
