@@ -445,7 +445,7 @@ async def test_a_client_that_vanishes_while_something_is_sent_is_taken_out(serve
 
     server.client_socket(ada)._send = gone
     await in_thread(notify_titles, ada, "Hello")
-    await eventually(lambda: server.client_socket(ada).closing)
+    await eventually(lambda: server.client_socket(ada).is_closing)
     await socket.disconnect(code=1006)
     assert not server.user_sockets(ada).sockets
     assert presence_writer._open == {}

@@ -85,7 +85,7 @@ async def test_replays_resets_and_close_codes_are_counted(server, ada):
     await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
     await in_thread(notifications.assign_revisions, [ada.pk])
     socket = await server.connect(ada, since=99)
-    server.connection(ada).close(4000)
+    server.client_socket(ada).close(4000)
     assert await socket.close_code() == 4000
     await socket.disconnect(4000)
     await server.connect(ada, since=0)
@@ -109,7 +109,7 @@ async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
 
 
 async def test_what_waits_is_told(server, monkeypatch):
-    relay = SimpleNamespace(_touched={1, 2, 3}, _messages=[None], dropped=7)
+    relay = SimpleNamespace(queued_users=3, queued_messages=1, dropped=7)
     monkeypatch.setattr(metrics, "relay", relay)
     monkeypatch.setattr(metrics, "presence_writer", SimpleNamespace(queued=2, has_lease=False))
     server.hub.ignored = 5

@@ -26,11 +26,11 @@ async def test_a_socket_shows_its_user_online_and_its_end_offline_after_the_grac
     assert (await shown_now(ada))[:2] == (True, 1)
     row = await in_thread(lambda: Connection.objects.select_related("process").get())
     assert (str(row.id), row.user_id, row.process_id) == (
-        server.connection(ada).id,
+        server.client_socket(ada).id,
         ada.pk,
         presence_writer.process_id,
     )
-    assert row.login_hash == server.connection(ada).login.hash
+    assert row.login_hash == server.client_socket(ada).login.hash
     await socket.disconnect()
     await until_offline(ada)
     assert not await in_thread(Connection.objects.exists)
@@ -142,7 +142,7 @@ async def test_the_grace_is_longer_after_the_server_closed_and_asked_to_come_bac
 ):
     socket = await server.connect(ada)
     await written()
-    server.connection(ada).close(code)
+    server.client_socket(ada).close(code)
     assert await socket.close_code() == code
     await socket.disconnect()
     await eventually(lambda: not presence_writer._open)

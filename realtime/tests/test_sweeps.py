@@ -19,6 +19,8 @@ from realtime import auth
 from realtime.db import in_thread
 from realtime.delivery import presence_fanout as presence_fanout_module
 from realtime.delivery import sweeps
+from realtime.delivery.client_socket import Step
+from realtime.delivery.presence_fanout import PresenceFanout
 from realtime.outbound.relay import relay
 from realtime.tests import layers
 from realtime.tests.client import (
@@ -122,7 +124,7 @@ async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_fol
     reset = (await socket.until("reset"))[-1]
     assert (reset["reason"], reset["revision"]) == ("unknown_revision", 2)
     # Pushed before the restoration and kept since: nothing will ever come before it.
-    server.user_sockets(ada).push(9, 9, "{}", server.hub.recovery.fall_behind)
+    server.user_sockets(ada).push(Step(9, 9), "{}")
     await socket.until("synced")
     assert await socket.received_so_far() == []
     await in_thread(notify_titles_one_by_one, ada, "Again")
@@ -159,8 +161,19 @@ async def test_what_is_pending_for_less_than_its_time_is_left_to_the_relay(serve
     assert (await in_thread(inboxes.positions, [ada.pk]))[ada.pk].revision == 0
 
 
-@pytest.mark.parametrize("work", ["sweep", "sweep_pending", "sweep_presence", "recheck_all", "beat"])
-async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, settings, monkeypatch, work):
+@pytest.mark.parametrize(
+    ("owner", "work"),
+    [
+        (sweeps.Sweeps, "sweep"),
+        (sweeps.Sweeps, "sweep_pending"),
+        (PresenceFanout, "sweep"),
+        (sweeps.Sweeps, "recheck_all"),
+        (sweeps.Sweeps, "send_heartbeats"),
+    ],
+)
+async def test_a_periodic_task_that_fails_closes_no_socket_and_goes_on(
+    server, ada, settings, monkeypatch, owner, work
+):
     settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 0.02
     settings.REALTIME_RECHECK_SECONDS = settings.REALTIME_HEARTBEAT_SECONDS = 0.02
     monkeypatch.setattr(sweeps, "HEARTBEAT_CHECK_SECONDS", 0.02)
@@ -170,7 +183,7 @@ async def test_upkeep_that_fails_closes_no_socket_and_goes_on(server, ada, setti
         calls.append(work)
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(sweeps.Sweeps, work, fail)
+    monkeypatch.setattr(owner, work, fail)
     fail.__name__ = work
     socket = await server.connect(ada)
     await eventually(lambda: len(calls) >= 2)
@@ -218,7 +231,7 @@ async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
 
 
 async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(server, ada, monkeypatch):
-    monkeypatch.setattr("realtime.delivery.client_socket.MOST_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr("realtime.delivery.client_socket.MAX_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, send_queue_size=1)
     await in_thread(notify_titles_one_by_one, ada, *"1234")
     await eventually(lambda: server.client_socket(ada).cursor == 4)
