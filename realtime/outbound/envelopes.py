@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, get_origin
 
-from .publishers import GroupMessage
-
 VERSION = 1
 PRESENCE_GROUP = "presence"
 
@@ -16,6 +14,13 @@ PRESENCE_GROUP = "presence"
 def user_group(user_id: int) -> str:
     """The group that a user's sockets share."""
     return f"user.{user_id}"
+
+
+class GroupMessage(NamedTuple):
+    """What Channels' `group_send` takes."""
+
+    group: str
+    message: dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -20,12 +20,7 @@ from redis.retry import Retry
 from realtime import background
 from realtime.background import spawn
 
-
-class GroupMessage(NamedTuple):
-    """What Channels' `group_send` takes."""
-
-    group: str
-    message: dict[str, Any]
+from .envelopes import GroupMessage
 
 
 class Unsent(Exception):

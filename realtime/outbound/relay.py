@@ -23,7 +23,8 @@ from messaging import notifications
 from realtime import db
 from realtime.conf import conf
 
-from .publishers import GroupMessage, Publisher, Unsent, publisher_for
+from .envelopes import GroupMessage
+from .publishers import Publisher, Unsent, publisher_for
 
 logger = logging.getLogger(__name__)
 

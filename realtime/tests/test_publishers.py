@@ -11,8 +11,8 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from realtime import background
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound import publishers
+from realtime.outbound.envelopes import GroupMessage
 from realtime.outbound.publishers import (
-    GroupMessage,
     LocalPublisher,
     LoopPublisher,
     RedisPublisher,

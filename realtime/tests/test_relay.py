@@ -17,7 +17,8 @@ from messaging.models import Inbox, Message, Notification
 from messaging.notifications import notify, notify_many
 from realtime.outbound import receivers
 from realtime.outbound import relay as relay_module
-from realtime.outbound.publishers import GroupMessage, Unsent
+from realtime.outbound.envelopes import GroupMessage
+from realtime.outbound.publishers import Unsent
 from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
 

@@ -10,7 +10,8 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis import Redis, RedisError
 
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.outbound.publishers import GroupMessage, RedisPublisher
+from realtime.outbound.envelopes import GroupMessage
+from realtime.outbound.publishers import RedisPublisher
 from tools.services import RedisServer
 
 TIMEOUT = 60
