@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +20,7 @@ from django.http.request import split_domain_port, validate_host
 
 from messaging import schemas
 from messaging.models import ApiToken
+from messaging.sessions import read_sessions
 
 from .conf import conf
 from .models import Ticket
@@ -142,7 +142,7 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
     """Return the users of those of these sessions that are still good: not ended, not expired, password unchanged,
     user active. Two queries for any number where sessions are kept in the database."""
     ids: dict[str, Any] = {}
-    for key, data in _sessions(session_keys).items():
+    for key, data in read_sessions(session_keys).items():
         if data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS and SESSION_KEY in data:
             ids[key] = (
                 get_user_model()._meta.pk.to_python(data[SESSION_KEY]),
@@ -160,19 +160,6 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
 def _hash_fits(user: Any, session_hash: str) -> bool:
     hashes: Iterable[str] = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
     return any(hmac.compare_digest(session_hash, one) for one in hashes)
-
-
-def _sessions(keys: Collection[str]) -> dict[str, dict[str, Any]]:
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    if hasattr(store, "get_model_class"):
-        rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=Now())
-        return {row.session_key: row.get_decoded() for row in rows}
-    found = {}
-    for key in keys:
-        session = store(session_key=key)
-        if session.exists(key):
-            found[key] = session.load()
-    return found
 
 
 def issue_ticket(user: Any, session_key: str) -> str:
