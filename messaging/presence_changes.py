@@ -1,4 +1,4 @@
-"""What has changed in presence since a moment, so that no change is passed over: for whoever tells of it late."""
+"""Reads the changes of presence since a point in time, so that a periodic sweep misses none."""
 
 from datetime import datetime
 
@@ -7,19 +7,22 @@ from .models import Contact, UserProfile
 
 
 def horizon() -> datetime:
-    """Return the time such that every change of presence with an earlier one can be seen already.
+    """Return the time at which the next sweep must begin: every change with an earlier one is visible already.
 
-    A row gets its `changed_at` when it is written, and is seen when that transaction commits: there may be an hour
-    between.
+    1. A row gets its `changed_at` (or `met_at`) when it is written.
+    2. It becomes visible when its transaction commits: an hour later, perhaps, and after a sweep in between.
+
+    A sweep that began at the time of the last one would never see that row. The horizon is no later than the
+    beginning of the oldest transaction that is open now.
     """
     return dialect().presence_horizon()
 
 
 def changed_since(moment: datetime) -> dict[int, int]:
-    """Return the versions of the profiles that changed from that moment of the database's clock on, by user id."""
+    """Return the versions, by user id, of the profiles that changed at or after this time of the database's clock."""
     return dict(UserProfile.objects.filter(changed_at__gte=moment).values_list("user_id", "version"))
 
 
 def met_since(moment: datetime) -> set[tuple[int, int]]:
-    """Return the pairs of people who met from that moment of the database's clock on."""
+    """Return the pairs of users who became contacts at or after this time of the database's clock."""
     return set(Contact.objects.filter(met_at__gte=moment).values_list("low_id", "high_id"))

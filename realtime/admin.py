@@ -1,4 +1,4 @@
-"""Why is this user online? The leases, to look at."""
+"""Read-only pages of server processes and connections: why a user is online."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class ServerProcessAdmin(ReadOnly):
 
     @admin.display(boolean=True)
     def alive(self, process: Any) -> bool:
-        """Does its lease run, by the database's clock?"""
+        """Whether its lease runs, by the database's clock."""
         return bool(process.lease_until > process.now)
 
     @admin.display(description="connections")
@@ -47,5 +47,5 @@ class ConnectionAdmin(ReadOnly):
 
     @admin.display(description="process alive", boolean=True)
     def alive(self, connection: Any) -> bool:
-        """Does its process's lease run, by the database's clock? If not, it counts no more."""
+        """Whether its process's lease runs, by the database's clock. If not, the connection doesn't count."""
         return bool(connection.process.lease_until > connection.now)

@@ -1,4 +1,4 @@
-"""Leases, written by leases.py alone: which server processes live, with which sockets. And the tickets of auth.py."""
+"""The tables of presence, which only presence/leases.py writes, and the tickets of auth.py."""
 
 import uuid
 from typing import ClassVar
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 
 class ServerProcess(models.Model):
-    """A server process, alive until `lease_until` by the database's clock."""
+    """A server process and its lease: alive until `lease_until`, by the database's clock."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=200)
@@ -24,7 +24,7 @@ class ServerProcess(models.Model):
 
 
 class Connection(models.Model):
-    """A live socket. It answers "why is this user online?"."""
+    """An open socket of a server process. While the process's lease runs, its user is online."""
 
     id = models.UUIDField(primary_key=True)
     process = models.ForeignKey(ServerProcess, on_delete=models.CASCADE, related_name="connections")
@@ -40,7 +40,7 @@ class Connection(models.Model):
 
 
 class Ticket(models.Model):
-    """A way into the socket for clients without a cookie: 30 seconds, once. Only its hash is kept."""
+    """Opens one socket for a client without a cookie, within 30 seconds. Only its hash is stored."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

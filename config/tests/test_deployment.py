@@ -122,7 +122,7 @@ def test_the_search_for_what_is_forbidden_finds_it():
     assert not INLINE.search('<script src="x.js" defer></script><script type="application/json">{}</script>')
 
 
-def test_cookies_stay_here_and_out_of_scripts(settings, ada):
+def test_cookies_are_same_site_and_http_only(settings, ada):
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     client = Client()
     body = {"username": "ada", "password": "doorbell"}
@@ -135,7 +135,7 @@ def test_cookies_stay_here_and_out_of_scripts(settings, ada):
     assert session["httponly"]
 
 
-def test_over_http_a_browser_is_sent_to_https_but_not_who_asks_after_our_health(settings, db):
+def test_over_http_a_browser_is_redirected_to_https_but_not_a_health_check(settings, db):
     settings.SECURE_SSL_REDIRECT = True
     for path in ("/", "/admin/", "/api/v1/session"):
         response = Client().get(path)
@@ -164,7 +164,7 @@ def test_over_https_a_browser_is_told_to_stay_there(settings, db):
         ({"REALTIME_RELAY": "perhaps"}, "Unexpected value REALTIME_RELAY='perhaps', use True or False"),
     ],
 )
-def test_what_the_environment_sets_counts_and_what_it_cannot_mean_is_named(variables, said):
+def test_the_environment_is_read_and_invalid_values_are_named(variables, said):
     show = "from realtime.conf import conf; print(conf.sweep_seconds, conf.pending_seconds, conf.relay)"
     done = manage(production(**variables), "shell", "--no-imports", "-c", show)
     assert said in done.stdout + done.stderr

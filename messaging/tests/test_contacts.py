@@ -12,7 +12,7 @@ class Undo(Exception):
     """Raised to roll a transaction back."""
 
 
-def test_two_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):
+def test_two_users_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):
     contacts.meet(grace.pk, ada.pk)
     assert contacts.contacts_of(ada.pk) == [grace.pk]
     assert contacts.contacts_of(grace.pk) == [ada.pk]
@@ -20,7 +20,7 @@ def test_two_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):
     assert announced == [("presence_changed", {"users": sorted([ada.pk, grace.pk])})]
 
 
-def test_meeting_again_is_nothing(ada, grace, announced):
+def test_meeting_again_changes_nothing(ada, grace, announced):
     contacts.meet(grace.pk, ada.pk)
     announced.clear()
     contacts.meet(ada.pk, grace.pk)

@@ -1,4 +1,4 @@
-"""Hidden people: to their contacts offline and never seen, and nobody hears of their coming and going."""
+"""Hidden users appear offline and never seen to their contacts, without a trace of their coming and going."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def contacts(ada, grace, announced):
-    """Two people who see each other, both online."""
+    """Two users who see each other, both online."""
     meet(ada.pk, grace.pk)
     set_online([ada.pk, grace.pk])
     Notification.everything.all().hard_delete()
@@ -39,7 +39,7 @@ def titles_of(user):
     return list(Notification.objects.filter(user=user).order_by("id").values_list("title", flat=True))
 
 
-def test_to_hide_while_online_looks_like_going(ada, grace, contacts, announced):
+def test_hiding_while_online_looks_like_going(ada, grace, contacts, announced):
     _, _, version = seen(ada)
     assert profiles.set_hidden(ada, is_hidden=True)
     assert seen(ada) == (False, None, version + 1)
@@ -50,7 +50,7 @@ def test_to_hide_while_online_looks_like_going(ada, grace, contacts, announced):
     assert profiles.presence([ada.pk], online_only=True) == {}
 
 
-def test_to_be_shown_again_while_online_looks_like_coming(ada, grace, contacts, announced):
+def test_being_shown_again_while_online_looks_like_coming(ada, grace, contacts, announced):
     profiles.set_hidden(ada, is_hidden=True)
     announced.clear()
     _, _, version = seen(ada)
@@ -62,7 +62,7 @@ def test_to_be_shown_again_while_online_looks_like_coming(ada, grace, contacts, 
     assert titles_of(grace) == ["ada is online"]
 
 
-def test_to_be_shown_again_while_offline_is_no_coming(ada, grace, contacts, announced):
+def test_being_shown_again_while_offline_is_no_coming(ada, grace, contacts, announced):
     profiles.set_hidden(ada, is_hidden=True)
     set_offline([ada.pk])
     announced.clear()
@@ -71,7 +71,7 @@ def test_to_be_shown_again_while_offline_is_no_coming(ada, grace, contacts, anno
     assert [name for name, _ in status_of(announced)] == ["presence_changed"]
 
 
-def test_to_hide_twice_is_nothing(ada, contacts, announced):
+def test_hiding_twice_changes_nothing(ada, contacts, announced):
     profiles.set_hidden(ada, is_hidden=True)
     announced.clear()
     before = seen(ada)
@@ -80,7 +80,7 @@ def test_to_hide_twice_is_nothing(ada, contacts, announced):
     assert announced == []
 
 
-def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts, announced):
+def test_no_trace_shows_the_coming_and_going_of_a_hidden_user(ada, grace, contacts, announced):
     profiles.set_hidden(ada, is_hidden=True)
     announced.clear()
     before, changed_at = seen(ada), UserProfile.objects.get(user=ada).changed_at
@@ -90,7 +90,7 @@ def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts,
     profile = UserProfile.objects.get(user=ada)
     profile.is_online = True
     profile.save()
-    # Not even the version, which everybody may read.
+    # Not even in the version, which contacts can read.
     assert seen(ada) == before == (False, None, before[2])
     assert UserProfile.objects.get(user=ada).changed_at == changed_at
     assert UserProfile.objects.get(user=ada).is_online
@@ -98,7 +98,7 @@ def test_nothing_tells_that_somebody_hidden_comes_and_goes(ada, grace, contacts,
     assert titles_of(grace) == []
 
 
-def test_of_several_who_come_those_are_announced_who_are_not_hidden(ada, grace, linus, contacts, announced):
+def test_of_several_users_only_those_not_hidden_are_announced(ada, grace, linus, contacts, announced):
     profiles.set_hidden(linus, is_hidden=True)
     set_offline([ada.pk, linus.pk])
     announced.clear()
@@ -109,14 +109,14 @@ def test_of_several_who_come_those_are_announced_who_are_not_hidden(ada, grace, 
     ]
 
 
-def test_who_hides_still_hears_of_others(ada, grace, contacts):
+def test_a_hidden_user_still_gets_the_status_of_others(ada, grace, contacts):
     profiles.set_hidden(ada, is_hidden=True)
     set_offline([grace.pk])
     assert titles_of(ada) == ["grace is offline"]
 
 
 @pytest.mark.parametrize("fields", [None, ["is_hidden"]])
-def test_who_hides_is_not_shown_by_a_save_that_knew_nothing_of_it(ada, fields):
+def test_a_hidden_user_is_not_shown_by_a_stale_save(ada, fields):
     profiles.set_hidden(ada, is_hidden=True)
     profile = UserProfile.objects.get(user=ada)
     profiles.set_hidden(ada, is_hidden=False)
@@ -126,7 +126,7 @@ def test_who_hides_is_not_shown_by_a_save_that_knew_nothing_of_it(ada, fields):
     assert profiles.is_hidden(ada)
 
 
-def test_a_change_by_hand_outlasts_the_reading_of_other_fields(ada):
+def test_a_manual_change_survives_a_refresh_of_other_fields(ada):
     profile = UserProfile.objects.get(user=ada)
     profile.is_hidden = True
     profile.refresh_from_db(fields=["is_online"])
@@ -134,7 +134,7 @@ def test_a_change_by_hand_outlasts_the_reading_of_other_fields(ada):
     assert profiles.is_hidden(ada)
 
 
-def test_a_save_by_hand_hides_and_shows(ada, contacts, announced):
+def test_a_manual_save_hides_and_shows(ada, contacts, announced):
     profile = UserProfile.objects.get(user=ada)
     profile.is_hidden = True
     profile.save()
@@ -145,7 +145,7 @@ def test_a_save_by_hand_hides_and_shows(ada, contacts, announced):
     assert seen(ada)[0]
 
 
-def test_a_save_that_knows_nothing_of_it_shows_nobody_again(ada, contacts):
+def test_a_stale_save_of_another_field_does_not_unhide(ada, contacts):
     stale = UserProfile.objects.get(user=ada)
     profiles.set_hidden(ada, is_hidden=True)
     stale.is_online = False

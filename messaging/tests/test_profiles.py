@@ -36,7 +36,7 @@ def test_profiles_are_locked_in_the_order_of_user_ids(ada, grace, linus):
     assert [profile.user_id for profile in locked] == sorted([ada.pk, grace.pk, linus.pk])
 
 
-def test_missing_profiles_are_made_and_users_who_are_gone_left_out(ada):
+def test_missing_profiles_are_created_and_deleted_users_left_out(ada):
     [old] = User.objects.bulk_create([User(username="old")])
     with transaction.atomic():
         locked = profiles.lock([old.pk, ada.pk, 2**31 - 1])
@@ -164,7 +164,7 @@ def test_each_coming_and_going_is_one_version_whoever_writes_it(ada, announced, 
     assert profile_of(ada).version == len(changes) > 0
 
 
-def test_those_are_overdue_whose_grace_is_over(ada, grace, linus):
+def test_profiles_are_overdue_when_the_grace_is_over(ada, grace, linus):
     set_online([ada.pk, grace.pk, linus.pk])
     set_leaving([ada.pk, grace.pk], -1)
     set_leaving([linus.pk], 60)
@@ -251,20 +251,20 @@ def test_presence_is_what_contacts_see(ada, grace):
     assert set(profiles.presence([ada.pk, grace.pk], online_only=True)) == {ada.pk}
 
 
-def test_who_has_no_profile_yet_is_offline_and_was_never_seen(ada):
+def test_a_user_without_a_profile_is_offline_and_was_never_seen(ada):
     UserProfile.objects.all().delete()
     seen = profiles.presence([ada.pk])[ada.pk]
     assert (seen.is_online, seen.last_seen, seen.version) == (False, None, 0)
     assert profiles.presence([ada.pk], online_only=True) == {}
 
 
-def test_nobody_sees_a_deactivated_user(ada):
+def test_a_deactivated_user_is_not_shown(ada):
     set_online([ada.pk])
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert profiles.presence([ada.pk]) == {}
 
 
-def test_who_changed_since_a_moment_is_found(ada, grace):
+def test_changes_since_a_moment_are_found(ada, grace):
     set_online([ada.pk, grace.pk])
     moment = profile_of(grace).changed_at + timedelta(milliseconds=1)
     assert presence_changes.changed_since(moment) == {}
@@ -272,7 +272,7 @@ def test_who_changed_since_a_moment_is_found(ada, grace):
     assert presence_changes.changed_since(moment) == {ada.pk: 1}
 
 
-def test_the_deactivated_hear_nothing(ada, grace):
+def test_a_deactivated_contact_gets_no_notification(ada, grace):
     contacts.meet(ada.pk, grace.pk)
     set_online([grace.pk])
     User.objects.filter(pk=grace.pk).update(is_active=False)

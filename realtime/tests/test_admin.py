@@ -1,4 +1,4 @@
-"""Why is this user online? The admin's pages of leases: to look at, and nothing else."""
+"""The admin's read-only pages of server processes and connections."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Hidden people, as their contacts' sockets see them."""
+"""Hidden users, as their contacts' sockets see them."""
 
 import pytest
 
@@ -43,7 +43,7 @@ async def test_to_hide_and_to_be_shown_are_frames_like_going_and_coming(server, 
     assert watcher.presence["grace"]["version"] > seen["version"]
 
 
-async def test_whoever_connects_later_does_not_see_a_hidden_contact(server, watcher, ada, grace):
+async def test_a_contact_who_connects_later_does_not_see_a_hidden_user(server, watcher, ada, grace):
     await hide(grace, is_hidden=True)
     later = await server.connect(ada)
     assert not later.presence.get("grace", {"is_online": False})["is_online"]
@@ -51,7 +51,7 @@ async def test_whoever_connects_later_does_not_see_a_hidden_contact(server, watc
     assert (await server.connect(ada)).presence["grace"]["is_online"]
 
 
-async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watcher, ada, grace):
+async def test_no_frame_shows_the_coming_and_going_of_a_hidden_user(server, watcher, ada, grace):
     await hide(grace, is_hidden=True)
     while watcher.presence["grace"]["is_online"]:
         await watcher.next()
@@ -68,7 +68,7 @@ async def test_of_a_hidden_persons_coming_and_going_no_frame_tells(server, watch
     assert watcher.titles[-2:] == ["grace is online", "After"]
 
 
-async def test_a_hidden_person_sees_and_hears_others(server, watcher, ada, grace):
+async def test_a_hidden_user_gets_the_presence_of_others(server, watcher, ada, grace):
     await hide(grace, is_hidden=True)
     socket = await server.connect(grace)
     # In the presence_state, or a moment later.

@@ -16,7 +16,7 @@ from realtime.tests.presence import closed, grace_is_over, lease_is_over, opened
 
 @pytest.fixture
 def process(db, settings):
-    """A process that lives, however long this machine takes."""
+    """A process that stays alive, however long this machine takes."""
     settings.REALTIME_LEASE_SECONDS = 1_000
     return leases.register()
 
@@ -88,14 +88,14 @@ def test_of_several_graces_the_longest_counts(process, ada):
     assert 15 < shown(ada)[2] <= 20
 
 
-def test_a_grace_that_is_over_while_a_socket_is_there_shows_nobody_offline(process, ada):
+def test_a_user_with_a_socket_stays_online_when_the_grace_is_over(process, ada):
     leases.record(process, [opened(ada)])
     grace_is_over(ada)
     leases.reap()
     assert shown(ada) == (True, 1, None)
 
 
-def test_a_batch_may_hold_many_people(process, ada, grace, linus):
+def test_a_batch_may_hold_many_users(process, ada, grace, linus):
     events = {user: opened(user) for user in (ada, grace, linus)}
     leases.record(process, events.values())
     leases.record(process, [closed(events[ada], 5), closed(events[grace], 20)])
@@ -104,7 +104,7 @@ def test_a_batch_may_hold_many_people(process, ada, grace, linus):
     assert shown(linus) == (True, 1, None)
 
 
-def test_a_user_who_is_gone_spoils_no_batch(process, ada, grace):
+def test_a_deleted_user_spoils_no_batch(process, ada, grace):
     gone, event = opened(grace), opened(ada)
     grace.delete()
     leases.record(process, [gone, event, closed(gone)])
@@ -119,14 +119,14 @@ def test_a_user_without_a_profile_gets_one(process, ada):
     assert shown(ada) == (True, 1, None)
 
 
-def test_a_connect_that_is_told_twice_is_one(process, ada):
+def test_a_connect_recorded_twice_is_one(process, ada):
     event = opened(ada)
     leases.record(process, [event])
     leases.record(process, [event, event])
     assert Connection.objects.count() == 1
 
 
-def test_who_was_shown_online_by_hand_goes_with_the_time(process, ada):
+def test_a_user_set_online_manually_goes_offline_in_time(process, ada):
     profile = UserProfile.objects.get(user=ada)
     profile.is_online = True
     profile.save()
@@ -167,7 +167,7 @@ def test_the_limit_is_over_all_processes(process, ada, settings):
 # --- Processes that die ------------------------------------------------------------------------------------------
 
 
-def test_a_dead_process_is_buried_with_its_sockets(process, ada, grace):
+def test_a_dead_process_is_expired_with_its_sockets(process, ada, grace):
     dead = leases.register()
     leases.record(dead, [opened(ada), opened(ada)])
     leases.record(process, [opened(grace)])
@@ -184,7 +184,7 @@ def test_a_dead_process_is_buried_with_its_sockets(process, ada, grace):
     assert shown(ada) == (False, 2, None)
 
 
-def test_who_has_another_socket_elsewhere_stays_when_a_process_dies(process, ada):
+def test_a_user_with_a_socket_elsewhere_stays_when_a_process_dies(process, ada):
     dead = leases.register()
     leases.record(dead, [opened(ada)])
     leases.record(process, [opened(ada)])
@@ -193,7 +193,7 @@ def test_who_has_another_socket_elsewhere_stays_when_a_process_dies(process, ada
     assert shown(ada) == (True, 1, None)
 
 
-def test_sockets_of_a_process_whose_lease_is_over_count_for_nothing(process, ada):
+def test_sockets_of_a_process_whose_lease_is_over_do_not_count(process, ada):
     dead = leases.register()
     leases.record(dead, [opened(ada)])
     event = opened(ada)
@@ -203,8 +203,8 @@ def test_sockets_of_a_process_whose_lease_is_over_count_for_nothing(process, ada
     assert shown(ada)[2] is not None
 
 
-def test_who_comes_while_the_lease_has_run_out_is_online(process, ada, grace):
-    """After an outage: the lease is renewed only after what waited has been written."""
+def test_a_user_who_connects_while_the_lease_has_run_out_is_online(process, ada, grace):
+    """After an outage: the lease is renewed only after the queue has been written."""
     leases.record(process, [opened(grace)])
     lease_is_over(process)
     leases.record(process, [opened(ada)])
@@ -213,7 +213,7 @@ def test_who_comes_while_the_lease_has_run_out_is_online(process, ada, grace):
     assert shown(ada) == shown(grace) == (True, 1, None)
 
 
-def test_whose_other_tab_stays_is_not_leaving_while_the_lease_has_run_out(process, ada):
+def test_a_user_with_another_tab_is_not_leaving_while_the_lease_has_run_out(process, ada):
     first, second = opened(ada), opened(ada)
     leases.record(process, [first, second])
     lease_is_over(process)
@@ -221,7 +221,7 @@ def test_whose_other_tab_stays_is_not_leaving_while_the_lease_has_run_out(proces
     assert shown(ada) == (True, 1, None)
 
 
-def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace, linus):
+def test_a_user_online_without_a_connection_is_given_the_grace(process, ada, grace, linus):
     """A restored backup, say, or an UPDATE by hand."""
     leases.record(process, [opened(grace)])
     profiles.set_many_manually([linus.pk], is_online=True)
@@ -235,7 +235,7 @@ def test_whom_no_connection_showed_online_is_given_the_grace(process, ada, grace
     assert [shown(user)[0] for user in (ada, grace, linus)] == [False, True, True]
 
 
-def test_a_process_that_lives_is_not_buried(process, ada):
+def test_a_live_process_is_not_expired(process, ada):
     leases.record(process, [opened(ada)])
     leases.reap()
     leases.expire_processes([process], grace=1, only_lapsed=True)
@@ -243,7 +243,7 @@ def test_a_process_that_lives_is_not_buried(process, ada):
     assert shown(ada) == (True, 1, None)
 
 
-def test_a_buried_process_is_told_when_it_renews_or_writes(process, ada):
+def test_an_expired_process_is_fenced_when_it_renews_or_writes(process, ada):
     lease_is_over(process)
     leases.reap()
     with pytest.raises(Fenced):
@@ -253,7 +253,7 @@ def test_a_buried_process_is_told_when_it_renews_or_writes(process, ada):
     assert shown(ada) == (False, 0, None)
 
 
-def test_a_process_that_ends_leaves_its_people_a_grace(process, ada):
+def test_a_process_that_ends_leaves_its_users_a_grace(process, ada):
     leases.record(process, [opened(ada)])
     leases.expire_processes([process], grace=20)
     assert not ServerProcess.objects.exists()
@@ -334,7 +334,7 @@ def test_a_connect_in_the_reapers_worst_moment_ends_online(process, ada, threads
     check_truth(ada)
 
 
-def test_a_burial_that_races_with_a_reconnect_ends_online(process, ada, threads):
+def test_an_expiry_that_races_with_a_reconnect_ends_online(process, ada, threads):
     for _ in range(10):
         dead, event = leases.register(), opened(ada)
         leases.record(dead, [opened(ada)])

@@ -1,4 +1,4 @@
-"""What PostgreSQL's row locks do to presence: what the profile's lock prevents, and what somebody else's holds up."""
+"""PostgreSQL's row locks in presence: what the profile's lock prevents, and what another transaction's lock delays."""
 
 import threading
 import uuid
@@ -67,7 +67,7 @@ def something_waits_for_a_lock():
 
 
 def test_with_the_lock_no_reload_is_lost(ada, threads, monkeypatch):
-    # However long this machine takes, nobody gives up waiting.
+    # However long this machine takes, the wait for the lock doesn't time out.
     monkeypatch.setattr(leases, "LOCK_TIMEOUT_SECONDS", 60)
     assert lost_reloads(ada, threads, monkeypatch) == 0
 
@@ -83,7 +83,7 @@ def test_without_the_lock_every_reload_is_lost(ada, threads, monkeypatch):
     assert lost_reloads(ada, threads, monkeypatch) == RACES
 
 
-# --- A profile that somebody else has locked ---------------------------------------------------------------------
+# --- A profile that another transaction has locked -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def held(ada, threads):
     threads.join()
 
 
-def test_it_holds_up_its_own_user_and_nobody_else(ada, grace, held, other_process):
+def test_it_delays_its_own_user_and_no_other(ada, grace, held, other_process):
     _, own = other_process
     wait_for(lambda: own.process_id is not None)
     with own._changed:
@@ -118,7 +118,7 @@ def test_it_holds_up_its_own_user_and_nobody_else(ada, grace, held, other_proces
     assert own.flush(TIMEOUT)
 
 
-def test_a_burial_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_same(ada, grace, held):
+def test_expiring_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_same(ada, grace, held):
     dead = leases.register()
     Connection.objects.bulk_create(
         Connection(id=uuid.uuid4(), process_id=dead, user=user, login_hash="hash") for user in (ada, grace)
@@ -128,7 +128,7 @@ def test_a_burial_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_
     assert leases.reap().processes == 1
     assert shown(grace)[2] is not None
     assert [row.user_id for row in Connection.objects.all()] == [ada.pk]
-    # It may not go on as if it had all its sockets.
+    # It must not go on as if it had all its sockets.
     with pytest.raises(leases.Fenced):
         leases.renew(dead)
     assert leases.reap().processes == 0
@@ -138,7 +138,7 @@ def test_a_burial_leaves_it_for_the_next_time_and_the_process_is_fenced_all_the_
     assert not ServerProcess.objects.exists()
 
 
-def test_a_process_that_registers_anew_takes_its_sockets_back_from_the_grave(ada, held):
+def test_a_process_that_registers_again_takes_its_sockets_back_from_the_orphanage(ada, held):
     dead, event = leases.register(), opened(ada)
     Connection.objects.create(id=event.id, process_id=dead, user=ada, login_hash="hash")
     lease_is_over(dead)
@@ -154,6 +154,6 @@ def test_a_process_that_registers_anew_takes_its_sockets_back_from_the_grave(ada
 def taken_back(process, event):
     try:
         leases.record(process, [event])
-    except OperationalError:  # whoever holds the profile hasn't let go yet
+    except OperationalError:  # the profile is still locked
         return False
     return True

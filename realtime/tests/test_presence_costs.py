@@ -27,7 +27,7 @@ CONTACTS = 2_000
 
 
 class Statements(list[str]):
-    """What a thread says to the database, transactions' BEGIN and COMMIT left out."""
+    """The statements of a thread, without transactions' BEGIN and COMMIT."""
 
     @contextmanager
     def counted(self):
@@ -62,7 +62,7 @@ def crowd(number, **profile):
 
 @pytest.fixture
 def renews_often(monkeypatch, settings):
-    """To be asked for before `other_process`. Its lease is long all the same: nobody buries it on a busy machine."""
+    """Request it before `other_process`. Its lease is long all the same: no process expires it on a busy machine."""
     monkeypatch.setattr(leases, "_lease", lambda: timedelta(hours=1))
     settings.REALTIME_LEASE_SECONDS = 1.5
 
@@ -107,7 +107,7 @@ def test_a_steady_state_writes_one_row_each_time_a_lease_is_renewed(renews_often
 
 
 def coming_online_costs(user):
-    """Statements of a user's coming online: the batch with the notifications, a hub's reading, GET presence."""
+    """Statements when a user comes online: the batch with the notifications, a hub's reading, GET presence."""
     batch, reading, answer = Statements(), Statements(), Statements()
     process = leases.register()
     with batch.counted():
@@ -160,7 +160,7 @@ def test_many_sockets_that_come_at_once_are_written_in_few_transactions(other_pr
     print(f"{RECONNECTING} sockets: {len(batches)} transactions, {len(statements)} statements")
 
 
-def test_a_user_has_contacts_without_a_look_at_the_messages(ada, grace):
+def test_contacts_are_read_without_the_messages(ada, grace):
     contacts.meet(ada.pk, grace.pk)
     statements = Statements()
     with statements.counted():

@@ -22,7 +22,7 @@ PEOPLE = 50
 
 @pytest.fixture
 def without_grace(settings, monkeypatch):
-    """Whoever has gone is offline at once, so that the end of a schedule can be compared."""
+    """Users who have left are offline at once, so that the end of a schedule can be compared."""
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
     monkeypatch.setattr(writer, "SERVER_CLOSED_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(writer, "GATHER_SECONDS", 0.002)
@@ -59,10 +59,10 @@ class Model:
             else:
                 self.open(user)
         if self.random.random() < 0.1:
-            # Somebody takes a living process for dead.
+            # A live process is expired by mistake.
             mistaken = self.random.choice(self.processes)
             leases.expire_processes([mistaken.process_id], grace=0)
-            # It learns of it when it writes next.
+            # It finds out when it writes next.
             mistaken.closed(str(uuid.uuid4()), 0, None)
 
     def open(self, user):
@@ -93,7 +93,7 @@ def test_after_every_schedule_the_database_shows_what_the_model_does(processes):
         for process in processes:
             assert process.flush(TIMEOUT)
         wait_for(lambda: model.differences() == (set(), set()))
-        # Coming and going take turns: each change of the version is one of them.
+        # Online and offline alternate: each change of the version is one of them.
         for is_online, version in UserProfile.objects.values_list("is_online", "version"):
             assert version % 2 == is_online, f"schedule {number}, seed {SEED}"
     changes = sum(UserProfile.objects.values_list("version", flat=True))

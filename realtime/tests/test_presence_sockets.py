@@ -48,7 +48,7 @@ async def test_with_several_tabs_the_last_one_decides(server, ada, settings):
     await until_offline(ada)
 
 
-async def test_reloads_within_the_grace_are_no_event_for_anybody(server, ada, grace, settings):
+async def test_reloads_within_the_grace_are_no_event(server, ada, grace, settings):
     # However long this machine takes for a reload.
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 1_000
 
@@ -68,17 +68,17 @@ async def test_reloads_within_the_grace_are_no_event_for_anybody(server, ada, gr
         await written()
     assert await shown_now(grace) == (True, 1, None)
     await watcher.received_so_far()
-    # The sweep may say again what is known, but nothing newer.
+    # The sweep may send again what is known, but nothing newer.
     assert watcher.presence["grace"] == seen
 
 
-async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ada, grace, settings):
+async def test_contacts_get_a_frame_and_a_notification(server, ada, grace, settings):
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0
     await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
     watcher = await server.connect(ada)
     await written()
     socket = await server.connect(grace)
-    # (That she is a contact, and offline, may be told first.)
+    # (A frame that she is a contact, and offline, may come first.)
     while not watcher.presence.get("grace", {}).get("is_online") or "grace is online" not in watcher.titles:
         await watcher.next()
     version = watcher.presence["grace"]["version"]
@@ -96,7 +96,7 @@ async def test_contacts_hear_of_a_socket_by_frame_and_by_notification(server, ad
 
 
 @pytest.mark.parametrize("patient", [True, False])
-async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, monkeypatch, patient):
+async def test_a_user_who_got_hello_is_online_in_every_process(server, ada, grace, monkeypatch, patient):
     await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
     release, write, wait = threading.Event(), leases.record, presence_writer.wait_for_connects
 
@@ -105,7 +105,7 @@ async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, mo
         return write(process_id, batch)
 
     def wait_for_connects(user_ids):
-        # She was read, but isn't written yet.
+        # Her connect was queued, but isn't written yet.
         assert ada.pk in presence_writer._connecting()
         if patient:
             release.set()
@@ -121,12 +121,12 @@ async def test_whoever_is_greeted_is_online_for_everybody(server, ada, grace, mo
     socket = await server.connect(grace)
     assert socket.presence.keys() == ({"ada"} if patient else set())
     release.set()
-    # Who was missed comes a moment later.
+    # A contact that hello missed comes a moment later.
     while "ada" not in socket.presence:
         await socket.next()
 
 
-async def test_a_lone_connect_waits_for_no_other_to_be_written_with(server, ada, monkeypatch):
+async def test_a_single_connect_is_written_at_once(server, ada, monkeypatch):
     presence_writer.start()
     await eventually(lambda: presence_writer.process_id is not None)
     monkeypatch.setattr(writer, "GATHER_SECONDS", 3600)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def without_hints(settings, monkeypatch):
-    """Nothing tells of a change but a sweep, which the test makes itself; and a millisecond late is late."""
+    """Only a sweep, which the test makes itself, finds a change; and a change a millisecond late is late."""
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     monkeypatch.setattr(postgresql, "HORIZON_MARGIN", timedelta(0))
@@ -43,14 +43,14 @@ async def watcher(server, ada, grace):
 
 
 async def sweep(server, socket):
-    """Sweep once. Returns what it told: (username, is_online)."""
+    """Sweep once. Returns the presence frames: (username, is_online)."""
     await server.hub.presence_fanout.sweep()
-    heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
-    return [(frame["user"]["username"], frame["is_online"]) for frame in heard]
+    frames = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
+    return [(frame["user"]["username"], frame["is_online"]) for frame in frames]
 
 
 async def change_late(server, watcher, threads, grace):
-    """Change Grace's presence in a transaction that is committed after a sweep. Returns what that sweep told."""
+    """Change Grace's presence in a transaction that is committed after a sweep. Returns what that sweep sent."""
     written, commit = threading.Event(), threading.Event()
 
     def change():
@@ -61,19 +61,19 @@ async def change_late(server, watcher, threads, grace):
 
     threads.start(change)
     assert await in_thread(written.wait, TIMEOUT)
-    told = await sweep(server, watcher)
+    sent = await sweep(server, watcher)
     commit.set()
     await in_thread(threads.join)
-    return told
+    return sent
 
 
-async def test_a_change_that_is_committed_after_a_sweep_is_told_by_the_next(server, watcher, threads, grace):
+async def test_a_change_committed_after_a_sweep_is_found_by_the_next(server, watcher, threads, grace):
     assert await change_late(server, watcher, threads, grace) == []
     assert await sweep(server, watcher) == [("grace", True)]
     assert await sweep(server, watcher) == []
 
 
-async def test_by_the_time_of_writing_it_would_never_be_told(
+async def test_by_the_time_of_writing_it_would_never_be_found(
     by_the_time_of_writing, server, watcher, threads, grace
 ):
     assert await change_late(server, watcher, threads, grace) == []
@@ -81,12 +81,14 @@ async def test_by_the_time_of_writing_it_would_never_be_told(
     assert await sweep(server, watcher) == []
 
 
-async def test_a_change_before_the_first_regular_sweep_is_told_too(server, watcher, grace):
+async def test_a_change_before_the_first_regular_sweep_is_found_too(server, watcher, grace):
     await in_thread(set_online, [grace.pk])
     assert await sweep(server, watcher) == [("grace", True)]
 
 
-async def test_who_becomes_a_contact_is_told_once_to_both_and_nobody_else(server, watcher, linus, margaret):
+async def test_new_contacts_get_each_others_presence_once_and_no_one_else_does(
+    server, watcher, linus, margaret
+):
     await in_thread(set_online, [linus.pk])
     other, stranger = await server.connect(linus), await server.connect(margaret)
     await sweep(server, watcher)

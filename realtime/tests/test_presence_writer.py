@@ -39,7 +39,7 @@ def own_process():
     return presence_writer.process_id
 
 
-async def test_a_process_that_ends_writes_what_waits_and_gives_up_its_lease(server, ada):
+async def test_a_process_that_ends_writes_its_queue_and_gives_up_its_lease(server, ada):
     await server.connect(ada)
     await stop_presence()
     assert not await in_thread(ServerProcess.objects.exists)
@@ -49,7 +49,7 @@ async def test_a_process_that_ends_writes_what_waits_and_gives_up_its_lease(serv
     assert 15 < left <= 20
 
 
-async def test_to_stop_what_never_started_is_harmless(server, ada):
+async def test_stopping_before_it_started_is_harmless(server, ada):
     await asyncio.to_thread(presence_writer.stop)
     assert not presence_writer._stopping
     await server.connect(ada)
@@ -57,7 +57,7 @@ async def test_to_stop_what_never_started_is_harmless(server, ada):
     assert presence_writer._thread is not None
 
 
-async def test_the_dead_processes_of_others_are_reaped(server, ada, grace):
+async def test_other_processes_that_died_are_reaped(server, ada, grace):
     def leave_behind():
         dead = leases.register()
         leases.record(dead, [opened(grace)])
@@ -73,7 +73,7 @@ async def test_the_dead_processes_of_others_are_reaped(server, ada, grace):
     assert (await shown_now(ada))[0]
 
 
-async def test_the_lease_is_renewed_while_the_loop_turns(server, ada, settings):
+async def test_the_lease_is_renewed_while_the_loop_runs(server, ada, settings):
     settings.REALTIME_LEASE_SECONDS = 1
     await server.connect(ada)
     await written()
@@ -83,10 +83,10 @@ async def test_the_lease_is_renewed_while_the_loop_turns(server, ada, settings):
     )
 
 
-async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(
+async def test_a_process_expired_by_mistake_registers_again_with_its_sockets(
     server, ada, grace, settings, monkeypatch
 ):
-    # It renews often, but its lease is long: nobody else buries it on a busy machine.
+    # It renews often, but its lease is long: no other process expires it on a busy machine.
     settings.REALTIME_LEASE_SECONDS = 1
     monkeypatch.setattr(leases, "_lease", lambda: timedelta(hours=1))
     sockets = [await server.connect(user) for user in (ada, ada, grace)]
@@ -96,7 +96,7 @@ async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(
     def expire():
         with transaction.atomic():
             leases.expire_processes([expired], grace=10)
-            # Before it can notice.
+            # Before the process can notice.
             return shown(ada)
 
     assert (await in_thread(expire))[2] is not None
@@ -108,7 +108,7 @@ async def test_a_process_buried_by_mistake_registers_anew_with_its_sockets(
         assert "error" not in {frame["type"] for frame in await socket.received_so_far()}
 
 
-async def test_a_buried_process_that_writes_before_it_renews_registers_anew(server, ada, grace, settings):
+async def test_an_expired_process_that_writes_before_it_renews_registers_again(server, ada, grace, settings):
     settings.REALTIME_LEASE_SECONDS = 1_000
     await server.connect(ada)
     await written()
@@ -122,11 +122,11 @@ async def test_a_buried_process_that_writes_before_it_renews_registers_anew(serv
 
 @pytest.fixture
 def short_lease(settings):
-    """To be asked for before `other_process`, whose first lease it is."""
+    """Request it before `other_process`, whose first lease it is."""
     settings.REALTIME_LEASE_SECONDS = 0.6
 
 
-def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_it_turns(
+def test_a_process_whose_loop_is_blocked_loses_its_lease_and_registers_again_when_it_runs(
     ada, short_lease, other_process, settings
 ):
     loop, own = other_process
@@ -134,14 +134,14 @@ def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_
     wait_for(lambda: shown(ada)[0])
     frozen = own.process_id
     loop.freeze()
-    # On a starved machine its lease may end before, and then it registers anew at once.
+    # On a starved machine its lease may end before, and then it registers again at once.
     wait_for(lambda: not own._loop_is_responsive())
 
-    def buried():
+    def expired():
         leases.reap()
         return not (ServerProcess.objects.exists() or Connection.objects.exists())
 
-    wait_for(buried)
+    wait_for(expired)
     assert shown(ada)[2] is not None
     # The next one lasts, however long this machine takes.
     settings.REALTIME_LEASE_SECONDS = 1_000
@@ -151,7 +151,7 @@ def test_a_process_whose_loop_is_frozen_loses_its_lease_and_registers_anew_when_
     assert shown(ada) == (True, 1, None)
 
 
-def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a_while(
+def test_a_process_that_could_not_renew_expires_no_other_until_it_has_renewed_for_a_while(
     ada, short_lease, other_process, settings, monkeypatch
 ):
     _, own = other_process
@@ -174,10 +174,10 @@ def test_a_process_that_could_not_renew_buries_nobody_until_it_has_renewed_for_a
     assert own._may_expire_others()
 
 
-def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_until_it_has_renewed_for_a_while(
+def test_a_process_whose_thread_hung_for_longer_than_its_lease_expires_no_other_until_it_has_renewed_for_a_while(
     ada, short_lease, other_process, settings, monkeypatch
 ):
-    """A database that halts raises nothing: everybody's lease has run out, unseen."""
+    """A stalled database raises no error: every lease has run out, unnoticed."""
     _, own = other_process
     wait_for(own._may_expire_others)
     settings.REALTIME_LEASE_SECONDS = 15
@@ -212,7 +212,7 @@ def test_a_process_whose_thread_hung_for_longer_than_its_lease_buries_nobody_unt
     assert reaped[0] is False
 
 
-def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(
+def test_events_during_a_database_outage_are_written_later_and_in_order(
     ada, grace, other_process, monkeypatch
 ):
     _, own = other_process
@@ -235,7 +235,7 @@ def test_what_happens_while_the_database_is_away_is_written_later_and_in_order(
     assert shown(grace) == (True, 1, None)
 
 
-def test_one_event_that_can_never_be_written_is_dropped_and_holds_nobody_up(
+def test_one_event_that_can_never_be_written_is_dropped_and_delays_no_other(
     ada, grace, linus, other_process, monkeypatch, caplog
 ):
     _, own = other_process
@@ -261,7 +261,7 @@ def test_one_event_that_can_never_be_written_is_dropped_and_holds_nobody_up(
     assert Connection.objects.filter(user=ada).count() == 2
 
 
-def test_what_is_a_mistake_of_ours_does_not_end_the_thread(ada, grace, other_process):
+def test_a_bug_in_an_event_does_not_end_the_thread(ada, grace, other_process):
     _, own = other_process
     wait_for(lambda: own.process_id is not None)
     with own._changed:
@@ -304,7 +304,7 @@ def test_a_closed_loop_ends_its_thread_and_gives_up_the_lease(ada, other_process
     loop.__init__()
 
 
-async def test_presence_costs_the_socket_nothing_while_the_database_is_away(server, ada, monkeypatch):
+async def test_a_socket_is_served_while_presence_cannot_be_written(server, ada, monkeypatch):
     def fail(process_id, batch):
         raise OperationalError("the database is away")
 

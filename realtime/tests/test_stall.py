@@ -71,7 +71,7 @@ def wrong_clock(request, monkeypatch):
     return run
 
 
-def test_a_process_with_a_wrong_clock_buries_nobody_and_is_not_buried(ada, grace, wrong_clock):
+def test_a_process_with_a_wrong_clock_expires_no_other_and_is_not_expired(ada, grace, wrong_clock):
     right, wrong = leases.register(), wrong_clock(leases.register)
     here, there = opened(ada), opened(grace)
     leases.record(right, [here])
@@ -86,7 +86,7 @@ def test_a_process_with_a_wrong_clock_buries_nobody_and_is_not_buried(ada, grace
         assert abs((process.lease_until - timezone.now()).total_seconds() - 15) < 15
 
 
-def test_its_people_have_their_grace_and_go(ada, wrong_clock):
+def test_its_users_have_their_grace_and_go_offline(ada, wrong_clock):
     process, event = wrong_clock(leases.register), opened(ada)
     wrong_clock(leases.record, process, [event])
     wrong_clock(leases.record, process, [closed(event)])

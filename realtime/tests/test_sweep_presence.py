@@ -1,4 +1,4 @@
-"""manage.py sweep_presence: by hand, what every server process does by itself."""
+"""manage.py sweep_presence: run manually what every server process does periodically."""
 
 import io
 from datetime import timedelta
@@ -30,7 +30,7 @@ def connected(ada):
     return ServerProcess.objects.filter(id=process)
 
 
-def test_who_is_connected_stays_online(connected, ada):
+def test_a_connected_user_stays_online(connected, ada):
     assert sweep() == "Expired 0 server processes; marked 0 users offline.\n"
     assert UserProfile.objects.get(user=ada).is_online
     assert Connection.objects.count() == 1
@@ -48,7 +48,7 @@ def test_a_dead_process_is_expired_and_its_users_are_offline_after_the_grace(con
     assert not UserProfile.objects.get(user=ada).is_online
 
 
-def test_who_has_come_back_elsewhere_is_not_turned_offline(connected, ada):
+def test_a_user_who_reconnected_elsewhere_stays_online(connected, ada):
     connected.update(lease_until=Now() - timedelta(seconds=1))
     sweep()
     leases.record(leases.register(), [Opened(f"{2:032x}", ada.pk, "x")])

@@ -22,7 +22,7 @@ def demo(settings):
     settings.DEMO = True
 
 
-def test_makes_four_people_and_a_superuser_whose_name_and_password_it_prints():
+def test_creates_four_people_and_a_superuser_and_prints_names_and_password():
     printed = seed()
     assert {user.username: user.get_full_name() for user in people()} == PEOPLE
     assert people().get(username="ada").email == "ada@example.com"
@@ -52,7 +52,7 @@ def test_a_second_run_changes_nothing():
     assert (list(User.objects.values()), list(Message.objects.values())) == before
 
 
-def test_without_demo_it_makes_no_known_passwords_unless_forced(settings):
+def test_without_demo_it_creates_no_known_passwords_unless_forced(settings):
     settings.DEMO = False
     with pytest.raises(CommandError, match="DEMO is off"):
         seed()
