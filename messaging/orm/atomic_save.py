@@ -40,7 +40,7 @@ def receivers_use_savepoints() -> bool:
 
 
 class ReceiverFailed(BaseException):
-    """A receiver failed in a transaction without savepoints. No Exception, lest an `except Exception` catch it."""
+    """A receiver failed in a transaction without savepoints. No Exception, so that no `except Exception` catches it."""
 
 
 class AtomicSaveModel(models.Model):
