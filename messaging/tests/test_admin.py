@@ -11,7 +11,7 @@ from django.urls import reverse
 from messaging import notifications, tokens
 from messaging.models import ApiToken, Inbox, Message, Notification, UserProfile
 from messaging.tests.admin_client import AdminClient, admin_url
-from messaging.tests.replica import check_counts
+from messaging.tests.domain_replica import check_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

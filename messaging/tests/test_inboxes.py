@@ -11,7 +11,7 @@ from messaging import inboxes, notifications
 from messaging.inboxes import Position
 from messaging.models import Inbox, Notification
 from messaging.notifications import assign_revisions, mark_read, notify, notify_many, remove
-from messaging.tests.replica import Replica, fresh_read
+from messaging.tests.domain_replica import DomainReplica, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -240,12 +240,12 @@ def test_a_row_that_changes_again_while_it_waits_is_not_missed(ada):
     """Read while its second change is pending: it stands as at its revision, and is told again afterwards."""
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     mark_read(ada, [row.pk])
     replica.catch_up()
-    assert (replica.revision, replica.rows) == (1, {row.pk: False})
+    assert (replica.revision, replica.read_marks) == (1, {row.pk: False})
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
 
 

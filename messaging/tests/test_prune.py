@@ -14,7 +14,7 @@ from messaging import inboxes, pruning
 from messaging.management.commands import prune_notifications
 from messaging.models import Inbox, Notification
 from messaging.notifications import mark_read, notify, notify_many, remove
-from messaging.tests.replica import Replica, check_counts, fresh_read
+from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,8 +51,8 @@ def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, assign
     old = notify_many([ada, ada, grace], "announcement", "Old")
     age(30)
     notify(ada, "announcement", "New")
-    replica = Replica(ada.pk)
-    replica.apply(*assigned(ada))
+    replica = DomainReplica(ada.pk)
+    replica.apply_revision(*assigned(ada))
     assigned(grace)
     announced.clear()
     assert prune("--days", "30") == "3 notifications removed, and 0 deleted for good.\n"
@@ -62,7 +62,7 @@ def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, assign
         (ada.pk, 1, [old[0].pk, old[1].pk]),
         (grace.pk, 0, [old[2].pk]),
     ]
-    replica.apply(sent[0])
+    replica.apply_revision(sent[0])
     assert replica == fresh_read(ada.pk)
     for user in (ada, grace):
         check_counts(user.pk)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from messaging import pruning
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import assign_revisions, mark_read, notify, notify_many, remove
-from messaging.tests.replica import check_counts, fresh_read
+from messaging.tests.domain_replica import check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

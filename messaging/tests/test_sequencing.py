@@ -11,7 +11,7 @@ from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.orm import retry
-from messaging.tests.replica import Replica, check_counts, fresh_read
+from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +53,7 @@ def test_a_new_notification_is_pending_until_it_is_stamped(ada, assigned):
     assert (revision.revision, revision.unread_count) == (1, 1)
     assert (revision.read, revision.unread, revision.removed) == ([], [], [])
     assert pending(ada) == []
-    assert fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
+    assert fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
 
 
 def test_a_stamp_tells_the_whole_notification(ada, grace, assigned):
@@ -141,13 +141,13 @@ def test_stamping_inside_a_transaction_is_refused(ada):
 
 
 def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, assigned):
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     notify_many([ada] * 250, "announcement", "Hello")
     revisions = assigned(ada)
     assert [len(revision.added) for revision in revisions] == [100, 100, 50]
     assert [revision.unread_count for revision in revisions] == [100, 200, 250]
     for revision in revisions:
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
@@ -158,11 +158,11 @@ def test_exactly_100_rows_are_one_revision(ada, assigned):
 
 
 def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assigned):
-    replicas = {user.pk: Replica(user.pk) for user in (ada, grace)}
+    replicas = {user.pk: DomainReplica(user.pk) for user in (ada, grace)}
     notify_many([ada, grace] * 650, "announcement", "Hello")
     revisions = assign_revisions([grace.pk, ada.pk])
     for revision in revisions:
-        replicas[revision.user_id].apply(revision)
+        replicas[revision.user_id].apply_revision(revision)
     for pk, replica in replicas.items():
         assert replica.unread_count == 650
         assert replica == fresh_read(pk)
@@ -367,16 +367,16 @@ def test_a_stale_instance_never_overwrites_the_bookkeeping(ada, assigned):
 
 
 def test_a_stale_instance_does_not_bring_a_removed_notification_back(ada, assigned):
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     stale = Notification.objects.get(pk=row.pk)
     remove(ada, [row.pk])
-    replica.apply(*assigned(ada))
+    replica.apply_revision(*assigned(ada))
     stale.save()
     for revision in assigned(ada):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
-    assert replica.rows == {}
+    assert replica.read_marks == {}
 
 
 def test_removing_an_actor_or_a_message_makes_nothing_pending(ada, grace, assigned):
@@ -408,7 +408,7 @@ def test_a_rolled_back_change_is_not_told(ada, assigned, announced):
         raise Undo
     assert announced == []
     assert assigned(ada) == []
-    assert fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
+    assert fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
 
 
 @pytest.mark.parametrize("state", ["40P01", "40001"])
@@ -465,9 +465,9 @@ def test_two_stamps_at_once_deal_each_row_once(ada, threads):
     notify_many([ada] * 350, "announcement", "Hello")
     assigned = []
     threads.together(*[lambda: assigned.extend(assign_revisions([ada.pk]))] * 4)
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     for revision in sorted(assigned, key=lambda revision: revision.revision):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
@@ -478,7 +478,7 @@ class History:
     def __init__(self, user, other, seed):
         self.user, self.other = user, other
         self.random = random.Random(seed)
-        self.replica = Replica(user.pk)
+        self.replica = DomainReplica(user.pk)
         self.past = [self.replica.copy()]
 
     def some(self):
@@ -542,7 +542,7 @@ class History:
     def assign(self):
         for revision in assign_revisions([self.user.pk, self.other.pk]):
             if revision.user_id == self.user.pk:
-                self.replica.apply(revision)
+                self.replica.apply_revision(revision)
                 self.past.append(self.replica.copy())
         assert self.replica == fresh_read(self.user.pk)
         check_counts(self.user.pk)

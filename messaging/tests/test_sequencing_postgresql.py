@@ -19,8 +19,8 @@ from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification, UserProfile
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.orm import retry
+from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 from messaging.tests.presence import set_leaving, set_online
-from messaging.tests.replica import Replica, check_counts, fresh_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,7 +120,7 @@ def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
         while not over.is_set():
             assigned.extend(assign_revisions([ada.pk]))
 
-    follower = Replica(ada.pk)
+    follower = DomainReplica(ada.pk)
     followed = []
 
     def follow():
@@ -140,9 +140,9 @@ def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
     assigned += assign_revisions([ada.pk])
     followed += follower.catch_up()
 
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     for revision in sorted(assigned, key=lambda revision: revision.revision):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     everything = set(Notification.everything.values_list("id", flat=True))
     assert everything == set(committed)
     assert len(committed) > 10 * SOAK_SECONDS
@@ -204,46 +204,46 @@ def test_a_reader_that_tails_ids_skips_rows_under_load_too(ada, threads, capsys)
 
 
 def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     row, other = notify_many([ada, ada], "announcement", "Hello")
-    replica.apply(*assign_revisions([ada.pk]))
+    replica.apply_revision(*assign_revisions([ada.pk]))
     with held(lambda: mark_read(ada, [row.pk])) as thread:
         started = time.monotonic()
         while time.monotonic() - started < 2:
             mark_read(ada, [other.pk])
             # One that waited for the open transaction would wait for ever: it ends with this block.
             for revision in assign_revisions([ada.pk]):
-                replica.apply(revision)
+                replica.apply_revision(revision)
             assert thread.is_alive()
             mark_unread(ada, [other.pk])
             time.sleep(0.1)
-        assert replica.rows[row.pk] is False
+        assert replica.read_marks[row.pk] is False
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
-    assert replica.rows[row.pk] is True
+        replica.apply_revision(revision)
+    assert replica.read_marks[row.pk] is True
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
 
 def test_a_row_that_waits_already_and_is_held_is_told_afterwards(ada, held):
     """Pending when the stamp looks, changed in the open transaction: the very row that would be waited for."""
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk])):
         assert assign_revisions([ada.pk]) == []
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
-    assert replica == fresh_read(ada.pk) == Replica(ada.pk, 1, 0, {row.pk: True})
+        replica.apply_revision(revision)
+    assert replica == fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 0, {row.pk: True})
 
 
 def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk]), undo=True):
         assert assign_revisions([ada.pk]) == []
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
-    assert replica == fresh_read(ada.pk) == Replica(ada.pk, 1, 1, {row.pk: False})
+        replica.apply_revision(revision)
+    assert replica == fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
 
 
 @pytest.mark.parametrize("including", [True, False])
@@ -320,7 +320,7 @@ def test_without_locks_on_the_rows_a_change_is_lost(ada, held, threads, monkeypa
         return execute(self, sql, params)
 
     monkeypatch.setattr(CursorWrapper, "execute", patched)
-    replica = Replica(ada.pk)
+    replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     assigned = []
     with held(lambda: mark_read(ada, [row.pk])):
@@ -329,9 +329,9 @@ def test_without_locks_on_the_rows_a_change_is_lost(ada, held, threads, monkeypa
     threads.join()
     assigned += assign_revisions([ada.pk])
     for revision in assigned:
-        replica.apply(revision)
-    assert replica.rows == {row.pk: False}
-    assert fresh_read(ada.pk).rows == {row.pk: True}
+        replica.apply_revision(revision)
+    assert replica.read_marks == {row.pk: False}
+    assert fresh_read(ada.pk).read_marks == {row.pk: True}
 
 
 def test_a_long_business_transaction_does_not_hold_the_inbox(ada, held):
@@ -399,7 +399,7 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(30))
     ids = [user.pk for user in users]
     assign_revisions(ids)
-    replicas = {pk: Replica(pk) for pk in ids}
+    replicas = {pk: DomainReplica(pk) for pk in ids}
     assigned = []
 
     def work(seed):
@@ -412,7 +412,7 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
     threads.together(*[lambda seed=seed: work(seed) for seed in range(6)])
     assigned += assign_revisions(ids)
     for revision in sorted(assigned, key=lambda revision: (revision.user_id, revision.revision)):
-        replicas[revision.user_id].apply(revision)
+        replicas[revision.user_id].apply_revision(revision)
     for pk in ids:
         assert replicas[pk] == fresh_read(pk)
         check_counts(pk)

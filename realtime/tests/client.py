@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections import Counter
 from typing import Any
 
 from channels.routing import URLRouter
@@ -15,75 +14,15 @@ from messaging.notifications import notify
 from messaging.sequencing import assign_revisions
 from realtime.db import in_thread
 from realtime.sockets.routing import websocket_urlpatterns
+from tests.inbox_replica import InboxReplica, PresenceReplica
 
 PATH = "/ws/notifications/"
 # Long enough for a busy machine: only a test that fails waits so long.
 TIMEOUT = 20
 
 
-class Copy:
-    """The copy of the inbox that a client keeps over one connection. It checks that each frame may come now."""
-
-    def __init__(self, since: int | None = None) -> None:
-        self.revision: int | None = since
-        self.unread_count: int | None = None
-        self.rows: dict[int, bool] = {}
-        # How often each notification came in `added`.
-        self.added: Counter[int] = Counter()
-        self.titles: list[str] = []
-        self.synced = False
-        self.presence: dict[str, dict[str, Any]] = {}
-
-    def apply(self, frame: dict[str, Any]) -> None:
-        """Keep the copy by the rules of the contract, and check that the frame may come now."""
-        kind = frame["type"]
-        if kind == "hello":
-            assert self.unread_count is None, "hello comes once"
-            self.unread_count = frame["unread_count"]
-            if self.revision is None:
-                self.revision = frame["revision"]
-        assert self.unread_count is not None, "hello comes first"
-        assert self.revision is not None
-        if kind == "inbox":
-            self._apply_inbox(frame)
-        elif kind == "synced":
-            assert frame["revision"] >= self.revision
-            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
-        elif kind == "reset":
-            self.revision, self.unread_count, self.synced = frame["revision"], frame["unread_count"], True
-            self.rows.clear()
-        elif kind == "presence_state":
-            self.presence = {entry["user"]["username"]: entry for entry in frame["online"]}
-        elif kind == "presence":
-            known = self.presence.get(frame["user"]["username"])
-            if known is None or known["version"] < frame["version"]:
-                self.presence[frame["user"]["username"]] = frame
-
-    def _apply_inbox(self, frame: dict[str, Any]) -> None:
-        assert self.revision is not None
-        if frame["replayed"]:
-            self.synced = False
-            assert frame["revision"] > self.revision, "a replay goes in rising revisions"
-        else:
-            assert self.synced, "nothing is live before synced"
-            assert frame["revision"] == self.revision + 1, "live frames go one by one"
-        for row in frame["added"]:
-            known = self.rows.get(row["id"])
-            self.rows[row["id"]] = row["is_read"]
-            if frame["replayed"] and known is not None and known != row["is_read"]:
-                # Marked since it was told, and a replay tells rows, not changes: nothing new.
-                continue
-            self.added[row["id"]] += 1
-            self.titles.append(row["title"])
-        self.rows.update({pk: True for pk in frame["read"] if pk in self.rows})
-        self.rows.update({pk: False for pk in frame["unread"] if pk in self.rows})
-        for pk in frame["removed"]:
-            self.rows.pop(pk, None)
-        self.revision, self.unread_count = frame["revision"], frame["unread_count"]
-
-
-class WebSocketClient(Copy):
-    """One connection, and its client's copy of the inbox."""
+class WebSocketClient(InboxReplica):
+    """One connection, and the inbox that its client holds."""
 
     def __init__(
         self,
@@ -94,7 +33,9 @@ class WebSocketClient(Copy):
         send_queue_size: int = 0,
     ) -> None:
         """`send_queue_size`: how many frames fit before the server's `send` blocks; 0 means any number."""
-        super().__init__(since)
+        super().__init__(since or 0, complete=since == 0)
+        self.begin_connection(since)
+        self.contacts = PresenceReplica()
         path = PATH + (f"?{query}" if query else "")
         self.communicator = WebsocketCommunicator(
             URLRouter(websocket_urlpatterns), path, headers, subprotocols
@@ -118,6 +59,7 @@ class WebSocketClient(Copy):
         assert len(message["text"].encode()) <= 512 * 1024
         frame: dict[str, Any] = json.loads(message["text"])
         self.apply(frame)
+        self.contacts.apply(frame)
         return frame
 
     async def until(self, kind: str) -> list[dict[str, Any]]:
@@ -130,7 +72,7 @@ class WebSocketClient(Copy):
     async def until_revision(self, revision: int) -> list[dict[str, Any]]:
         """Return the frames until the copy has come so far and is up to date."""
         frames = []
-        while self.revision is None or self.revision < revision or not self.synced:
+        while self.revision < revision or not self.live:
             frames.append(await self.next())
         return frames
 
@@ -142,7 +84,14 @@ class WebSocketClient(Copy):
         assert frames.pop()["ref"] == ref
         return frames
 
+    @property
+    def presence(self) -> dict[str, dict[str, Any]]:
+        """What the client knows of its contacts, by username."""
+        return self.contacts.contacts
+
     async def send_command(self, **command: Any) -> None:
+        if command.get("type") == "resume":
+            self.expect_catch_up(command.get("since"))
         await self.communicator.send_json_to(command)
 
     async def close_code(self) -> int:

@@ -75,7 +75,7 @@ class Server:
     async def connect(self, user, since=None, epoch=None, **kwargs):
         """A socket that is live."""
         socket = await self.open(user, since, epoch, **kwargs)
-        while not socket.synced:
+        while not socket.live:
             await socket.next()
         return socket
 

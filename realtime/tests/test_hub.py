@@ -9,7 +9,7 @@ from django.db import transaction
 from messaging import inboxes
 from messaging.models import Notification
 from messaging.notifications import mark_read
-from messaging.tests.replica import fresh_read
+from messaging.tests.domain_replica import fresh_read
 from realtime.db import in_thread
 from realtime.delivery import hub as hub_module
 from realtime.outbound.envelopes import VERSION, user_group
@@ -24,8 +24,8 @@ async def check_copy(socket, user):
     """A client that has everything holds what a fresh read tells, and got every row once."""
     truth = await in_thread(fresh_read, user.pk)
     assert (socket.revision, socket.unread_count) == (truth.revision, truth.unread_count)
-    assert {pk: truth.rows[pk] for pk in socket.rows} == socket.rows
-    assert set(socket.added.values()) <= {1}
+    assert {pk: truth.read_marks[pk] for pk in socket.read_marks} == socket.read_marks
+    assert set(socket.times_added.values()) <= {1}
     return truth
 
 

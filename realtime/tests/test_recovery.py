@@ -65,7 +65,7 @@ async def test_a_resume_asked_while_the_database_is_away_is_answered_later(serve
     await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     database_away[0] = 2
-    socket.revision, socket.synced = 0, False
+    socket.revision, socket.live = 0, False
     await socket.send_command(type="resume", since=0)
     await socket.until("synced")
     assert socket.titles == ["First"]
@@ -208,10 +208,10 @@ async def test_a_slow_socket_delays_no_other(server, ada, grace):
     quick = await server.connect(grace, since=0)
     assert len(quick.titles) == 300
     assert server.client_socket(ada).is_blocked
-    await slow.until_revision(quick.revision if slow.revision is None else 1)
+    await slow.until_revision(1)
     while len(slow.titles) < 300:
         await slow.next()
-    assert set(slow.added.values()) == {1}
+    assert set(slow.times_added.values()) == {1}
 
 
 async def test_a_slow_socket_gets_its_greeting_and_its_reset_before_anything_else(server, ada, monkeypatch):
@@ -238,7 +238,7 @@ async def test_a_socket_whose_backlog_overflows_gets_everything_once_it_moves(se
     await eventually(lambda: server.client_socket(ada).state is SyncState.STALLED)
     await socket.until_revision(40)
     assert socket.titles == titles
-    assert set(socket.added.values()) == {1}
+    assert set(socket.times_added.values()) == {1}
     await in_thread(notify_titles_one_by_one, ada, "Live again")
     await socket.until_revision(41)
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from .client import Person, Tab
+from .client import Person
 from .conftest import Deployment, DeploymentFactory
 from .servers import Server
+from .tab import Tab
 
 MEGABYTE = 1024 * 1024
 CASES, SEED = int(os.environ.get("FUZZ_CASES", "75")), int(os.environ.get("FUZZ_SEED", "20261124"))

@@ -3,8 +3,9 @@
 import asyncio
 import random
 
-from .client import Person, Tab
+from .client import Person
 from .conftest import Deployment
+from .tab import Tab
 
 MESSAGES, SENDERS = 500, 5
 
@@ -21,9 +22,9 @@ async def test_a_burst_reaches_three_tabs_that_drop_and_resume_at_random(deploym
     for tab in tabs:
         fresh = await tab.until_consistent(60)
         assert len(fresh.items) == fresh.unread_count == MESSAGES
-        assert tab.resets == 0
+        assert tab.inbox.resets == 0
         # Each notification once, over all of a tab's connections; the client itself checks the revisions.
-        assert tab.times_added == dict.fromkeys(fresh.items, 1)
+        assert tab.inbox.times_added == dict.fromkeys(fresh.items, 1)
     assert sum(drops) >= 3, "nothing was tried"
     assert any(frame["replayed"] for tab in tabs for frame in tab.of_type("inbox"))
     assert any(not frame["replayed"] for tab in tabs for frame in tab.of_type("inbox"))

@@ -6,16 +6,15 @@ import json
 
 from websockets.exceptions import ConnectionClosed
 
-from .client import Tab
 from .conftest import Deployment
+from .tab import Tab
 from .test_handshake import close_code
 
 
 async def say(tab: Tab, text: str | bytes) -> None:
-    assert tab._socket is not None
     # The server may end it in the middle.
     with contextlib.suppress(ConnectionClosed):
-        await tab._socket.send(text)
+        await tab.websocket.send(text)
 
 
 async def answer(tab: Tab, text: str) -> dict[str, object]:
@@ -70,7 +69,7 @@ async def test_resume_brings_what_came_after_it(shared: Deployment) -> None:
     for bad in (99, "x", None, 1.5, 2**63):
         reset = await answer(tab, json.dumps({"type": "resume", "since": bad}))
         assert reset["reason"] == "unknown_revision"
-    assert tab.resets == 5
+    assert tab.inbox.resets == 5
     # That were six in a minute.
     assert (await answer(tab, '{"type": "resume", "since": 0}'))["code"] == "not_allowed"
     await tab.until_consistent()
@@ -94,9 +93,8 @@ async def test_a_binary_frame_closes_with_4501(shared: Deployment) -> None:
 
 
 async def send_invalid_utf8(tab: Tab) -> None:
-    assert tab._socket is not None
     mask = b"\0\0\0\0"
-    tab._socket.transport.write(b"\x81" + bytes([0x80 | 2]) + mask + b"\xff\xfe")
+    tab.websocket.transport.write(b"\x81" + bytes([0x80 | 2]) + mask + b"\xff\xfe")
 
 
 async def test_text_that_is_no_text_closes_with_1007(shared: Deployment) -> None:

@@ -56,7 +56,7 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(depl
             lambda tab: all(tab.sees_online(person) for person in crowd), seconds=TIMEOUT, what="all online"
         )
         before = {person.id: await shown(watching, person) for person in (*both, *away)}
-        told = len(watcher.presence_log)
+        told = len(watcher.presence.changes)
 
         here.kill()
         died = time.monotonic()
@@ -69,7 +69,7 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(depl
         print(f"{ONLY_HERE} people offline {took:.1f} s after kill -9; {2 * ELSEWHERE} others never blinked")
         if os.environ.get("FULL_SIZE"):
             assert took <= 30
-        assert {frame["user"]["id"] for frame in watcher.presence_log[told:]} == {
+        assert {frame["user"]["id"] for frame in watcher.presence.changes[told:]} == {
             person.id for person in only
         }
         assert {person.id: await shown(watching, person) for person in (*both, *away)} == before

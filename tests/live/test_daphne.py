@@ -28,7 +28,7 @@ async def test_daphne_serves_the_whole_path(deployment: Deployment) -> None:
     await ada.write_to(grace, "While away")
     await one.reopen()
     await one.until_consistent()
-    assert set(one.times_added.values()) == {1}
+    assert set(one.inbox.times_added.values()) == {1}
 
     assert (await answer(one, '{"type": "ping", "ref": "x"}'))["type"] == "pong"
     # 1009 is a code that Daphne can't send.

@@ -65,5 +65,5 @@ async def test_the_page_on_extending_does_what_it_says(shop: Deployment, tmp_pat
             assert answer.json()["created"] == created
     await tab.until_shows(unread=2)
     assert {item["level"] for item in tab.inbox.items.values()} == {"success", "error"}
-    assert max(tab.times_added.values()) == 1
+    assert max(tab.inbox.times_added.values()) == 1
     await tab.until_consistent()

@@ -93,8 +93,8 @@ async def test_no_socket_closes_and_nothing_is_missing_when_redis_is_killed_and_
     assert all(tab.is_open for tab in tabs)
     for tab in tabs:
         await tab.until_consistent()
-        assert tab.resets == 0
-        assert set(tab.times_added.values()) == {1}
+        assert tab.inbox.resets == 0
+        assert set(tab.inbox.times_added.values()) == {1}
     # Frozen is worse than dead: connections stay open, and nothing answers.
     redis.pause()
     took.clear()
@@ -150,7 +150,7 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
         await tab.until_shows(messages=20, seconds=30)
         assert tab.is_open
         await tab.until_consistent()
-        assert set(tab.times_added.values()) == {1}
+        assert set(tab.inbox.times_added.values()) == {1}
     assert watcher.is_open
     assert watcher.sees_online(grace)
     await deployment.check_inboxes()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from .client import Tab
 from .conftest import Deployment
 from .servers import PASSWORD
+from .tab import Tab
 
 
 async def test_the_whole_path_from_sign_in_to_the_receipt(push_only: Deployment) -> None:
@@ -43,7 +43,7 @@ async def test_the_whole_path_from_sign_in_to_the_receipt(push_only: Deployment)
     await grace.call("POST", f"messages/{message}/read")
     for tab in (sender, first, second):
         await tab.until_consistent()
-        assert set(tab.times_added.values()) == {1}
+        assert set(tab.inbox.times_added.values()) == {1}
     assert receipts(sender) == [grace.id]
     assert (await sender.until_consistent()).unread_count == 1
 
@@ -98,7 +98,7 @@ async def test_rows_that_nobody_announced_arrive(shared: Deployment) -> None:
     for tab in (one, other):
         await tab.until(lambda tab: len(tab.inbox.items) == 3, what="the rows")
         await tab.until_consistent()
-        assert set(tab.times_added.values()) == {1}
+        assert set(tab.inbox.times_added.values()) == {1}
 
 
 async def test_the_load_balancer_is_answered(monkeypatch: pytest.MonkeyPatch, shared: Deployment) -> None:

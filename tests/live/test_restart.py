@@ -34,9 +34,9 @@ Notification.objects.filter(user=grace).order_by("id")[2].delete()
     for tab in tabs:
         fresh = await tab.until_consistent()
         assert (len(fresh.items), fresh.unread_count) == (25, 23)
-        assert tab.resets == 0
-        assert {pk: count for pk, count in tab.times_added.items() if pk not in read} == dict.fromkeys(
-            tab.times_added.keys() - set(read), 1
+        assert tab.inbox.resets == 0
+        assert {pk: count for pk, count in tab.inbox.times_added.items() if pk not in read} == dict.fromkeys(
+            tab.inbox.times_added.keys() - set(read), 1
         )
     await deployment.check_inboxes()
 
@@ -65,7 +65,7 @@ async def test_a_server_told_to_stop_says_1012_and_nobody_is_shown_offline(deplo
     back = await ada_there.tab()
     await asyncio.sleep(1)
     assert watcher.sees_online(ada)
-    assert watcher.presence_log[-1]["version"] == shown["version"]
+    assert watcher.presence.changes[-1]["version"] == shown["version"]
     assert await deployment.at_server(grace, other).presence_of(ada) == shown
     await grace_writes(deployment, back.person.id, watcher.person.id)
     await back.until(lambda tab: any("Welcome" in item["description"] for item in tab.messages))

@@ -9,9 +9,10 @@ from collections import Counter
 import pytest
 from websockets.exceptions import InvalidHandshake
 
-from .client import Ended, Person, Tab
+from .client import Person
 from .conftest import Deployment
 from .servers import Server
+from .tab import SocketEnded, Tab
 
 CLIENTS = int(os.environ.get("CLIENTS", "40"))
 PEOPLE = 20
@@ -56,7 +57,7 @@ class Client:
             self.tab.person = random.choice(self.at)
             try:
                 await self.tab.open()
-            except (OSError, InvalidHandshake, Ended):
+            except (OSError, InvalidHandshake, SocketEnded):
                 assert time.monotonic() < deadline, "nobody lets it in"
                 await asyncio.sleep(0.1)
             else:
@@ -128,8 +129,8 @@ async def check(number: int, clients: list[Client]) -> int:
     for client in mine:
         await client.tab.until_revision(fresh.revision, 60)
         assert client.tab.inbox == fresh
-        assert client.tab.times_added == dict.fromkeys(fresh.items, 1)
-        assert client.tab.resets == 0
+        assert client.tab.inbox.times_added == dict.fromkeys(fresh.items, 1)
+        assert client.tab.inbox.resets == 0
     return len(fresh.items)
 
 

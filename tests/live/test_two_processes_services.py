@@ -26,7 +26,7 @@ async def test_a_message_posted_to_one_process_reaches_a_socket_on_the_other(dep
         await ada_there.write_to(grace, f"Number {number}, there")
     for tab in (one, other):
         await tab.until_shows(messages=50)
-        assert set(tab.times_added.values()) == {1}
+        assert set(tab.inbox.times_added.values()) == {1}
     marked = await grace_there.call("POST", "notifications/read", json={"all": True})
     await one.until_revision(marked["revision"])
     for tab in (one, other):
@@ -62,7 +62,7 @@ async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(
     assert watcher.sees_online(ada)
     await other.close()
     await watcher.until(lambda tab: not tab.sees_online(ada), what="Ada offline")
-    changes = [frame["is_online"] for frame in watcher.presence_log if frame["user"]["id"] == ada.id]
+    changes = [frame["is_online"] for frame in watcher.presence.changes if frame["user"]["id"] == ada.id]
     # She became a contact, came and went: no flicker in between.
     assert changes[-2:] == [True, False]
     assert sum(changes) == 1
