@@ -1,3 +1,5 @@
+"""The ASGI entry point: HTTP by Django, WebSockets by realtime."""
+
 import os
 
 from django.core.asgi import get_asgi_application

@@ -1,4 +1,4 @@
-"""Django's sessions in the database, for whatever a cookie may call itself."""
+"""Django's database sessions, made safe for any session key that a cookie may carry."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from django.contrib.sessions.backends import db
 
 
 class SessionStore(db.SessionStore):
-    """A cookie can spell NUL (`"\\000"`), which PostgreSQL refuses with an error: 500 for a mere stranger."""
+    """A cookie can spell NUL (`"\\000"`), which PostgreSQL refuses with an error: any visitor could provoke a 500."""
 
     def _validate_session_key(self, key: Any) -> bool:
-        # Django's demand is a length.
+        # Django only checks the length.
         valid: bool = super()._validate_session_key(key)  # type: ignore[misc]  # its stubs lack it
         return valid and "\0" not in key

@@ -1,4 +1,4 @@
-"""HTTP without sockets, for a host that has only WSGI. Notifications made here reach the sockets all the same."""
+"""The WSGI entry point: HTTP without sockets. Notifications created here still reach the sockets of other processes."""
 
 import os
 

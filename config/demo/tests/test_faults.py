@@ -35,7 +35,7 @@ def post(path, body=None, secret=None, **headers):
 class TestWithoutDemo:
     @pytest.mark.parametrize("path", ["/demo/sign-in", *FAULTS, "/demo/", "/demo/anything"])
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-    def test_no_demo_address_exists_whoever_asks(self, settings, secret, path, method):
+    def test_every_demo_address_is_404(self, settings, secret, path, method):
         settings.DEMO = False
         for headers in ({}, {"Authorization": f"Bearer {secret}"}):
             browser = Client(enforce_csrf_checks=True)
@@ -47,9 +47,9 @@ class TestWithoutDemo:
         assert ApiToken.objects.count() == 1
 
 
-class TestWhoMayBreakThings:
+class TestAccess:
     @pytest.mark.parametrize("path", FAULTS)
-    def test_nobody_who_is_not_signed_in(self, path, ada):
+    def test_an_anonymous_request_is_refused(self, path, ada):
         assert post(path, {"count": 1}).status_code == 401
         assert post(path, {"count": 1}, secret="doorbell_no").status_code == 401
         assert Client().get(path).status_code == 405
@@ -62,7 +62,7 @@ class TestWhoMayBreakThings:
         assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
 
     @pytest.mark.parametrize("path", FAULTS)
-    def test_no_page_of_another_site(self, path, secret):
+    def test_a_request_from_another_site_is_refused(self, path, secret):
         answer = post(path, {"count": 1}, secret, Origin="https://elsewhere.example")
         assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
         assert post(path, {"count": 1}, secret, Origin="http://testserver").status_code in (202, 204)
@@ -76,7 +76,7 @@ class TestRing:
         assert {row.level for row in ada.notifications.all()} == {"info", "success", "warning", "error"}
         assert not Notification.objects.exclude(user=ada).exists()
 
-    def test_a_flood_is_whole(self, ada, secret):
+    def test_a_flood_arrives_in_full(self, ada, secret):
         assert post("/demo/ring", {"count": 500}, secret).status_code == 202
         assert ada.notifications.count() == 500
 
@@ -92,7 +92,7 @@ class TestRing:
 
 
 class TestLoseProcess:
-    def test_ones_own_connections_are_left_with_a_dead_process_and_nobody_elses(self, ada, grace, secret):
+    def test_only_ones_own_connections_are_left_with_a_dead_process(self, ada, grace, secret):
         alive = ServerProcess.objects.create(name="alive", lease_until=Now() + timedelta(hours=1))
         for user in (ada, grace):
             Connection.objects.create(id=uuid.uuid4(), process=alive, user=user, login_hash="x")

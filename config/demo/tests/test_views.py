@@ -30,7 +30,7 @@ def sign_in(browser, body):
 
 
 class TestTheDemoPage:
-    def test_shows_the_people_who_are_there_and_sets_the_csrf_cookie(self, demo, browser, ada, grace):
+    def test_shows_the_people_who_exist_and_sets_the_csrf_cookie(self, demo, browser, ada, grace):
         User.objects.filter(pk=ada.pk).update(first_name="Ada", last_name="Lovelace")
         response = browser.get("/")
         assert response.status_code == 200
@@ -58,7 +58,7 @@ class TestTheDemoSignIn:
         assert browser.delete("/api/v1/session", headers=headers).status_code == 204
 
     @pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}, {"is_active": False}])
-    def test_lets_nobody_in_who_has_rights_or_is_locked_out(self, demo, browser, ada, rights):
+    def test_refuses_staff_superusers_and_inactive_users(self, demo, browser, ada, rights):
         User.objects.filter(pk=ada.pk).update(**rights)
         assert sign_in(browser, {"username": "ada"}).status_code == 404
         assert browser.get("/api/v1/session").json()["user"] is None
@@ -66,7 +66,7 @@ class TestTheDemoSignIn:
     @pytest.mark.parametrize(
         "body", [{"username": "eve"}, {"username": "a\0"}, {"username": 5}, {"username": ["ada"]}, {}, []]
     )
-    def test_lets_nobody_else_in(self, demo, browser, ada, body):
+    def test_refuses_any_other_name(self, demo, browser, ada, body):
         User.objects.create_user("eve")
         response = sign_in(browser, body)
         assert (response.status_code, response.json()["code"]) == (404, "unknown_user")
@@ -79,7 +79,7 @@ class TestTheDemoSignIn:
         settings.DEMO = False
         assert sign_in(browser, {"username": "ada"}).status_code == 404
 
-    def test_hands_out_a_token_of_ones_own_for_a_second_person_and_leaves_the_login_alone(
+    def test_gives_a_second_person_an_api_token_and_leaves_the_login_unchanged(
         self, demo, browser, ada, grace
     ):
         sign_in(browser, {"username": "ada"})
@@ -89,7 +89,7 @@ class TestTheDemoSignIn:
         token = tokens.find(answer["token"])
         assert (token.user, token.can_publish) == (grace, False)
 
-    def test_clears_yesterdays_tokens_of_that_person_alone(self, demo, browser, ada, grace):
+    def test_deletes_older_demo_tokens_of_that_person_only(self, demo, browser, ada, grace):
         for user in (ada, grace):
             sign_in(browser, {"username": user.username, "token": True})
         own, _ = tokens.make("my phone", user=ada)
