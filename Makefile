@@ -127,8 +127,9 @@ fuzz: setup-dev  ## schemathesis over the whole API, at length and at random, on
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SQLITE) $(PYTEST) -s -v tests/live/test_api_fuzz.py
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(ON_SERVICES) $(PYTEST) -s -v tests/live/test_api_fuzz.py
 
-contract: setup-dev  ## write the client's types anew from the server's models
+contract: setup-dev  ## write the generated files: the client's types and docs/configuration.md
 	@$(PY) -m tools.contract
+	@$(PY) -m tools.configuration
 
 lint: setup-dev  ## ruff, mypy, import-linter, tsc
 	@echo "════ ruff"

@@ -1,48 +1,28 @@
-"""Every setting of the project. Runs with an empty environment: SQLite, in-memory layer, debug pages on.
+"""Django's settings for the project. An empty environment means development: SQLite, in-memory layer, debug pages.
 
-Production sets DEBUG=False, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL and REDIS_URL; see .env.example.
+What the environment may set is in environment.py and realtime/conf.py, which docs/configuration.md shows.
 """
 
-import re
+import os
 from pathlib import Path
 from typing import Any
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import Environment
+from realtime.conf import Conf
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.Env()
+env = Environment(os.environ)
 
-
-def env_bool(name: str, *, default: bool) -> bool:
-    """Read a switch strictly: a typo in a security setting must not silently mean False."""
-    value = env.str(name, default=str(default))
-    switches = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
-    switches["off"] = False
-    if value.lower() not in switches:
-        raise ImproperlyConfigured(f"Unexpected value {name}={value!r}, use True or False")
-    return switches[value.lower()]
-
-
-def env_number(name: str, *, default: float) -> float:
-    """Read a number that is finite and not below zero."""
-    value = env.str(name, default=str(default))
-    # No sign, no exponent, no "nan": of all that float() takes only this is meant in an environment.
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        raise ImproperlyConfigured(f"Unexpected value {name}={value!r}, use a number")
-    return float(value)
-
-
-DEBUG = env_bool("DEBUG", default=True)
-# The seeded people and the one-click sign-in of the demo page.
-DEMO = env_bool("DEMO", default=DEBUG)
-# Empty in production unless set, and then Django refuses to start with "must not be empty".
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key-not-for-production" if DEBUG else "")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = env.debug
+DEMO = env.demo
+SECRET_KEY = env.secret_key
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
+ALLOWED_HOSTS = env.allowed_hosts
+CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 
 INSTALLED_APPS = [
     "daphne",
@@ -93,7 +73,7 @@ TEMPLATES = [
 
 
 def database(url: str) -> dict[str, Any]:
-    """Turn DATABASE_URL into Django's settings, with the options under which each database is right."""
+    """Return Django's settings for DATABASE_URL, with the options that each database needs."""
     settings: dict[str, Any] = dict(environ.Env.db_url_config(url))
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         # WAL and IMMEDIATE: readers never wait, and writers queue instead of failing with "database is locked".
@@ -102,25 +82,26 @@ def database(url: str) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         }
-        # A test that has several connections needs a file, not memory.
+        # Tests with several connections need a file, not memory.
         settings["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
     else:
-        # Under ASGI a persistent connection per thread leaks; the pool is what bounds and checks them.
+        # Under ASGI persistent connections leak, one per thread; a pool limits and checks them.
         settings["CONN_MAX_AGE"] = 0
         settings["CONN_HEALTH_CHECKS"] = True
         settings.setdefault("OPTIONS", {})["pool"] = {
             "min_size": 2,
-            "max_size": int(env_number("DATABASE_POOL_SIZE", default=20)),
+            "max_size": env.database_pool_size,
             "timeout": 10,
-            # Its tries are further and further apart, and nobody else tries meanwhile: with the default of 300 s a
-            # server stayed dark for 49 s after 70 s without PostgreSQL. After so long the next caller tries anew.
+            # The pool reconnects at growing intervals, and callers don't meanwhile: with the default of 300 s a server
+            # stayed without a database for 49 s after PostgreSQL had been away for 70 s. After this timeout the next
+            # caller starts a new attempt.
             "reconnect_timeout": 5,
         }
     return settings
 
 
 VAR_DIR.mkdir(exist_ok=True)
-DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))}
+DATABASES = {"default": database(env.database_url or f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -153,22 +134,19 @@ STORAGES = {
 SERVESTATIC_USE_FINDERS = DEBUG
 SERVESTATIC_AUTOREFRESH = DEBUG
 
-# API calls are limited to 20 a second a user, in bursts of 200: messaging/api/throttles.py.
-API_RATE_LIMIT = env_bool("API_RATE_LIMIT", default=True)
-# With a token, /metrics answers only to who brings it: Authorization: Bearer <token>.
-METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+API_RATE_LIMIT = env.api_rate_limit
+METRICS_TOKEN = env.metrics_token
 SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=not DEBUG)
-TRUST_PROXY = env_bool("TRUST_PROXY", default=False)
-if TRUST_PROXY:
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.secure_cookies
+if env.trust_proxy:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# Only the proxy knows the way in over HTTPS; those who ask after the process's health come past it.
-SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=TRUST_PROXY and SESSION_COOKIE_SECURE)
+# Probes and Prometheus reach the processes directly, over HTTP.
+SECURE_SSL_REDIRECT = env.secure_ssl_redirect
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
-SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", default=0))
-# Whether other names under this domain are for HTTPS only isn't Doorbell's to decide.
+SECURE_HSTS_SECONDS = env.hsts_seconds
+# HSTS for subdomains, and its preloading, concern more than this server.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -187,13 +165,13 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": env.log_level},
     "loggers": {
-        # Django's own handlers would print everything a second time.
+        # Django's own handlers would print every record a second time.
         "django": {"handlers": [], "level": "INFO"},
-        # Answers of 4xx are the client's business, not a warning for whoever runs the server.
+        # Responses of 4xx are clients' errors, and no warning to the operator.
         "django.request": {"level": "ERROR"},
-        # The sockets' paths are logged with their query strings at INFO.
+        # INFO would log the sockets' paths with their query strings.
         "uvicorn.error": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
     },
@@ -201,28 +179,18 @@ LOGGING = {
 
 # --- Real time ---------------------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
-REALTIME_PREFIX = env.str("REALTIME_PREFIX", default="doorbell")
-# Or channels_redis.pubsub.RedisPubSubChannelLayer, or channels_redis.core.RedisChannelLayer.
-REALTIME_LAYER = env.str("REALTIME_LAYER", default="realtime.channel_layer.GuardedRedisLayer")
-_core = REALTIME_LAYER.startswith("channels_redis.core.")
-CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if REDIS_URL:
-    CHANNEL_LAYERS = {
+if env.redis_url:
+    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         "default": {
-            "BACKEND": REALTIME_LAYER,
+            "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
             "CONFIG": {
-                # The core layer blocks for 5 s at a time, and dies of a shorter timeout.
-                "hosts": [
-                    {"address": REDIS_URL, "socket_timeout": 30 if _core else 1, "socket_connect_timeout": 1}
-                ],
-                "prefix": REALTIME_PREFIX,
-            }
-            | ({"capacity": 10_000} if _core else {}),
+                "hosts": [{"address": env.redis_url, "socket_timeout": 1, "socket_connect_timeout": 1}],
+                "prefix": env.realtime_prefix,
+            },
         }
     }
 else:
-    # One process only. A message that expires takes its channel out of its groups: never let one expire.
+    # For one process only. In this layer a message that expires removes its channel from its groups: none may expire.
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels.layers.InMemoryChannelLayer",
@@ -230,22 +198,6 @@ else:
         }
     }
 
-# What each of these means, and its default, stands in realtime/conf.py.
-for _name in (
-    "REALTIME_SWEEP_SECONDS",
-    "REALTIME_HEARTBEAT_SECONDS",
-    "REALTIME_PENDING_SECONDS",
-    "REALTIME_MAX_CONNECTIONS_PER_USER",
-    "REALTIME_OFFLINE_GRACE_SECONDS",
-    "REALTIME_LEASE_SECONDS",
-    "REALTIME_RECHECK_SECONDS",
-    "REALTIME_MAX_AGE_SECONDS",
-    "REALTIME_SLOW_SECONDS",
-    "REALTIME_PREDRAIN_SECONDS",
-    "REALTIME_DRAIN_SECONDS",
-    "REALTIME_PING_SECONDS",
-):
-    if _name in env.ENVIRON:
-        globals()[_name] = env_number(_name, default=0)
-REALTIME_RELAY = env_bool("REALTIME_RELAY", default=True)
-REALTIME_ORIGINS = env.list("REALTIME_ORIGINS", default=[])
+for _row in Conf.rows():
+    if _row.name in os.environ:
+        globals()[_row.name] = _row.from_environment(os.environ[_row.name])

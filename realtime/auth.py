@@ -5,7 +5,6 @@ Channels' own middleware flushes a session that was signed with a fallback key; 
 
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from messaging.sessions import read_sessions
 
 from .conf import conf
 from .models import Ticket
+from .setting import ORIGIN
 
 TICKET_SECONDS = 30
 # No session's key has a colon.
 TOKEN_LOGIN = "token:"  # noqa: S105
-_ORIGIN = re.compile(r"(https?)://((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -108,7 +107,7 @@ def _scheme(scope: dict[str, Any]) -> str:
 
 
 def _parsed(origin: str) -> tuple[str, str, int] | None:
-    match = _ORIGIN.fullmatch(origin.lower())
+    match = ORIGIN.fullmatch(origin.lower())
     if match is None:
         return None
     scheme, host, port = match.groups()

@@ -1,89 +1,99 @@
-"""The settings of this app: REALTIME_*, each with its default. Read anew each time, so that tests may override them."""
+"""The settings REALTIME_*: one row each, with type, default, bounds and meaning. Everything else reads this table.
 
-from typing import Any
+That is typed access (`conf.sweep_seconds`, read anew each time, so that tests may override settings), the environment
+(config/settings.py), `manage.py check` (checks.py), docs/configuration.md, and the test of .env.example.
+"""
 
 from django.conf import settings
 
-
-def _get(name: str, default: Any) -> Any:
-    return getattr(settings, f"REALTIME_{name}", default)
+from .setting import Integer, Number, Origins, Setting, SettingsTable, Switch, T
 
 
-class Conf:
-    @property
-    def relay(self) -> bool:
-        """Push after commit? Without it every notification waits for the sweep."""
-        return bool(_get("RELAY", True))
+class Conf(SettingsTable):
+    PREFIX = "REALTIME_"
+
+    relay = Switch(
+        True,
+        "Whether this process pushes what it commits. If not, the periodic sweep of the server processes delivers it.",
+    )
+    sweep_seconds = Number(
+        lambda conf: 1.0 if conf.layer_is_local else 15.0,
+        "How often inboxes are compared with what their sockets were sent. It is at most 1 while the channel layer is "
+        "unavailable.",
+        default_text="15 with Redis, 1 without",
+        minimum=0.01,
+        unit="seconds",
+    )
+    pending_seconds = Number(
+        2.0,
+        "Age at which the sweep takes over a notification without a revision, and how often it looks for them.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    heartbeat_seconds = Integer(25, "How often each client is sent a heartbeat.", minimum=1, unit="seconds")
+    ping_seconds = Number(
+        20.0,
+        "How often `serve` pings each socket, and how long it then waits for the pong. A dead peer is noticed after at "
+        "most twice this.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    recheck_seconds = Number(
+        30.0,
+        "How often the login behind every socket is validated again, in case the push that announces its end was lost.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    max_connections_per_user = Integer(20, "Open sockets of one user, over all processes.", minimum=1)
+    offline_grace_seconds = Number(
+        5.0,
+        "How long a user stays online after their client has closed their last socket, so that a page reload isn't "
+        "shown to contacts.",
+        unit="seconds",
+    )
+    lease_seconds = Number(
+        15.0,
+        "How long a server process counts as alive after it last renewed its lease, which it does three times in that "
+        "time.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    max_age_seconds = Number(
+        12 * 3600.0,
+        "Age at which a socket is closed, minus up to 10 % jitter, so that sockets opened together don't all reconnect "
+        "together.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    slow_seconds = Number(
+        30.0,
+        "How long a client may read nothing of what was sent to it before its socket is closed.",
+        minimum=0.01,
+        unit="seconds",
+    )
+    predrain_seconds = Number(
+        1.0,
+        "How long `serve` keeps listening after SIGTERM, so that a load balancer notices that /readyz answers 503.",
+        maximum=3600,
+        unit="seconds",
+    )
+    drain_seconds = Number(
+        5.0, "Over how long `serve` then spreads the closing of its sockets.", maximum=3600, unit="seconds"
+    )
+    origins = Origins(
+        "Origins, besides the server's own, whose pages may open a socket with the session cookie."
+    )
 
     @property
     def layer_is_local(self) -> bool:
-        """Does the channel layer end at this process?"""
+        """Whether the channel layer reaches this process only."""
         from channels.layers import InMemoryChannelLayer, get_channel_layer
 
         return isinstance(get_channel_layer(), InMemoryChannelLayer)
 
-    @property
-    def sweep_seconds(self) -> float:
-        """How often inboxes are compared with what their sockets got."""
-        return float(_get("SWEEP_SECONDS", 1 if self.layer_is_local else 15))
-
-    @property
-    def pending_seconds(self) -> float:
-        """How old a pending notification gets before the sweep takes it, and how often it looks."""
-        return float(_get("PENDING_SECONDS", 2))
-
-    @property
-    def heartbeat_seconds(self) -> int:
-        return int(_get("HEARTBEAT_SECONDS", 25))
-
-    @property
-    def ping_seconds(self) -> float:
-        """How often `serve` pings each socket, and how long it then waits: a dead peer is gone after twice this."""
-        return float(_get("PING_SECONDS", 20))
-
-    @property
-    def recheck_seconds(self) -> float:
-        """How often every login with a socket is looked up again."""
-        return float(_get("RECHECK_SECONDS", 30))
-
-    @property
-    def max_connections_per_user(self) -> int:
-        return int(_get("MAX_CONNECTIONS_PER_USER", 20))
-
-    @property
-    def offline_grace_seconds(self) -> float:
-        """How long somebody stays online after their last socket was closed by them: a reload is no event."""
-        return float(_get("OFFLINE_GRACE_SECONDS", 5))
-
-    @property
-    def lease_seconds(self) -> float:
-        """How long a process counts as alive after it last said so. It says so three times in that time."""
-        return float(_get("LEASE_SECONDS", 15))
-
-    @property
-    def max_age_seconds(self) -> float:
-        """After how long a socket is closed; up to a tenth sooner, for those who came together shan't go together."""
-        return float(_get("MAX_AGE_SECONDS", 12 * 3600))
-
-    @property
-    def slow_seconds(self) -> float:
-        """A socket that took nothing for so long is closed."""
-        return float(_get("SLOW_SECONDS", 30))
-
-    @property
-    def predrain_seconds(self) -> float:
-        """How long `serve` goes on listening when it was told to stop, so that a load balancer notices."""
-        return float(_get("PREDRAIN_SECONDS", 1))
-
-    @property
-    def drain_seconds(self) -> float:
-        """Over how long `serve` then spreads the closing of its sockets."""
-        return float(_get("DRAIN_SECONDS", 5))
-
-    @property
-    def origins(self) -> list[str]:
-        """Origins, besides the server's own, whose pages may connect with a cookie."""
-        return list(_get("ORIGINS", []))
+    def value_of(self, row: Setting[T]) -> T:
+        value: T | None = getattr(settings, row.name, None)
+        return row.default_in(self) if value is None else value
 
 
 conf = Conf()

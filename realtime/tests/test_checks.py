@@ -96,8 +96,27 @@ def test_an_impossible_number_is_an_error(production, name, value):
     assert "realtime.E004" in ids()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("SWEEP_SECONDS", "15", "Use a number of seconds, at least 0.01."),
+        ("LEASE_SECONDS", "soon", "Use a number of seconds, at least 0.01."),
+        ("HEARTBEAT_SECONDS", 2.5, "Use a whole number of seconds, at least 1."),
+        ("HEARTBEAT_SECONDS", True, "Use a whole number of seconds, at least 1."),
+        ("RELAY", "no", "Use True or False."),
+        ("ORIGINS", "https://app.example.com", "Use a list of origins such as https://app.example.com."),
+        ("ORIGINS", ["https://app.example.com/"], "Use a list of origins such as https://app.example.com."),
+    ],
+)
+def test_a_wrong_type_is_an_error_and_the_only_one(production, name, value, hint):
+    setattr(production, f"REALTIME_{name}", value)
+    assert ids() == ["realtime.E004"]
+    [error] = checks.values()
+    assert (error.msg, error.hint) == (f"REALTIME_{name} is {value!r}.", hint)
+
+
 def test_what_the_checks_know_of_other_modules_is_true():
-    assert checks.SERVER_CLOSED_GRACE == writer.SERVER_CLOSED_GRACE_SECONDS
+    assert checks.SERVER_CLOSED_GRACE_SECONDS == writer.SERVER_CLOSED_GRACE_SECONDS
     if project_settings.DEBUG:
         assert project_settings.SECRET_KEY.startswith(checks.DEVELOPMENT_KEY)
 

@@ -175,7 +175,7 @@ async def test_a_periodic_task_that_fails_closes_no_socket_and_goes_on(
     server, ada, settings, monkeypatch, owner, work
 ):
     settings.REALTIME_SWEEP_SECONDS = settings.REALTIME_PENDING_SECONDS = 0.02
-    settings.REALTIME_RECHECK_SECONDS = settings.REALTIME_HEARTBEAT_SECONDS = 0.02
+    settings.REALTIME_RECHECK_SECONDS, settings.REALTIME_HEARTBEAT_SECONDS = 0.02, 0
     monkeypatch.setattr(sweeps, "HEARTBEAT_CHECK_SECONDS", 0.02)
     calls = []
 

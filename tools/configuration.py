@@ -1,0 +1,73 @@
+"""Writes docs/configuration.md from the tables of settings: config/environment.py and realtime/conf.py.
+
+`python -m tools.configuration` writes it; with `--check` it only says whether the file is current (exit code 1 if not).
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from config.environment import DJANGO, REAL_TIME, STORES, ComposeVariables, Environment
+from realtime.conf import Conf
+from realtime.setting import Names, Setting
+
+PATH = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+HEAD = """\
+<!-- Made by `make contract` from config/environment.py and realtime/conf.py: don't edit. -->
+
+# Configuration
+
+The server reads these environment variables; [.env.example](../.env.example) is a file to start from. With a value
+that isn't accepted it doesn't start, and the error names the variable, the value and what is accepted.
+
+A project of your own ([install.md](install.md)) has no such variables. There `API_RATE_LIMIT`, `METRICS_TOKEN` and the
+`REALTIME_*` below, except `REALTIME_PREFIX`, are Django settings with these defaults, and lists are Python lists.
+`manage.py check` finds wrong types and values (`realtime.E004`).
+"""
+
+
+def text() -> str:
+    """Return the file's text."""
+    rows = Environment.rows()
+    sections = [
+        (title, [row for row in rows if row.section == title] + (Conf.rows() if title == REAL_TIME else []))
+        for title in (DJANGO, STORES, REAL_TIME)
+    ]
+    sections.append(("docker-compose.yml only", ComposeVariables.rows()))
+    return "\n".join([HEAD, *(table(title, rows) for title, rows in sections)])
+
+
+def table(title: str, rows: Iterable[Setting[Any]]) -> str:
+    lines = [f"## {title}", "", "| variable | accepts | default | |", "|---|---|---|---|"]
+    lines += [f"| `{row.name}` | {row.accepts} | {default(row)} | {row.meaning} |" for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def default(row: Setting[Any]) -> str:
+    if row.default_text:
+        return row.default_text
+    if isinstance(row, Names):
+        names: Any = row.default
+        return f"`{','.join(names)}`" if names else "none"
+    return f"`{row.default:g}`" if isinstance(row.default, float) else f"`{row.default}`"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="tools.configuration", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if it isn't current")
+    checking = parser.parse_args(arguments).check
+    made = text()
+    if PATH.exists() and PATH.read_text() == made:
+        return 0
+    if checking:
+        print(f"{PATH} isn't current: run `make contract`", file=sys.stderr)
+        return 1
+    PATH.write_text(made)
+    print(f"wrote {PATH}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
