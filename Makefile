@@ -85,7 +85,7 @@ LIVE := tests/live tests/chaos
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # What no database has a part in runs once, on SQLite.
 ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_storage.py tests/test_compose.py \
-	tests/test_contract.py tests/test_services.py tests/chaos/test_checker.py $(addprefix tests/live/test_,\
+	tests/test_configuration.py tests/test_contract.py tests/test_services.py tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py))
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript

@@ -9,7 +9,6 @@ from django.core.exceptions import ImproperlyConfigured
 from config.environment import ComposeVariables, Environment
 from realtime.conf import Conf, conf
 from realtime.setting import Setting
-from tools import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()
@@ -53,18 +52,6 @@ def test_what_the_example_comments_out_is_the_default_in_production(settings):
             row = ROWS[name]
             default = row.default_in(conf if row in Conf.rows() else production)
             assert row.from_environment(text) == default, name
-
-
-def test_docs_configuration_md_is_current():
-    assert configuration.PATH.read_text() == configuration.text(), "run `make contract`"
-
-
-def test_an_outdated_file_is_found_and_written_anew(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(configuration, "PATH", tmp_path / "configuration.md")
-    assert configuration.main(["--check"]) == 1
-    assert "make contract" in capsys.readouterr().err
-    assert configuration.main([]) == 0
-    assert configuration.main(["--check"]) == 0
 
 
 @pytest.mark.parametrize(
