@@ -8,7 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from sys import getsizeof
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from messaging import schemas
 from realtime import counters, protocol
@@ -27,11 +27,14 @@ FLUSH_SECONDS = 1.0
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class Step(NamedTuple):
-    """What a frame of the inbox brings its client to."""
+class Step(Protocol):
+    """What a frame of the inbox brings its client to: such a frame itself, or the envelope that it came in."""
 
-    revision: int
-    unread_count: int
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def unread_count(self) -> int: ...
 
 
 class ResumeRequest(NamedTuple):
@@ -65,6 +68,7 @@ class SyncState(enum.Enum):
     CLOSED = enum.auto()
 
 
+_CLOSED = SyncState.CLOSED
 _CATCHING_UP = frozenset({SyncState.CATCHING_UP, SyncState.CATCHING_UP_TWICE, SyncState.OUTDATED})
 
 
@@ -164,7 +168,7 @@ class ClientSocket:
         once_more = self.state is SyncState.CATCHING_UP_TWICE
         self.state = SyncState.LIVE
         self.request = None
-        self.send(end.encode(), Step(end.revision, end.unread_count))
+        self.send(end.encode(), end)
         if once_more:
             self.request_recovery()
 
@@ -176,13 +180,13 @@ class ClientSocket:
 
     def send(self, text: str, step: Step | None = None) -> None:
         """Hand over a frame, and with it a step of the inbox, without waiting."""
-        if self.state is SyncState.CLOSED:
+        if self.state is _CLOSED:
             return
         if self._writer is not None:
             self._queue(text, step)
             return
         if step is not None:
-            self.cursor, self.unread_count = step
+            self.cursor, self.unread_count = step.revision, step.unread_count
         counters.frames += 1
         coroutine = self._send({"type": "websocket.send", "text": text})
         try:
@@ -242,7 +246,7 @@ class ClientSocket:
         if self._backlog_is_full():
             self._overflow()
         elif step is not None:
-            self.cursor, self.unread_count = step
+            self.cursor, self.unread_count = step.revision, step.unread_count
 
     def _backlog_is_full(self) -> bool:
         return len(self._backlog) > MAX_BACKLOG_FRAMES or self._backlog_bytes > MAX_BACKLOG_BYTES

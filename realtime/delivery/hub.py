@@ -15,9 +15,16 @@ from realtime import background, counters
 from realtime.background import cancel_all, run_periodically, spawn
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound import envelopes
-from realtime.outbound.envelopes import PRESENCE_GROUP, user_group
+from realtime.outbound.envelopes import (
+    PRESENCE_GROUP,
+    CloseEnvelope,
+    PresenceEnvelope,
+    RecheckEnvelope,
+    RevisionEnvelope,
+    user_group,
+)
 
-from .client_socket import ClientSocket, Step
+from .client_socket import ClientSocket
 from .presence_fanout import PresenceFanout
 from .recovery import Recovery
 from .sweeps import Sweeps
@@ -185,18 +192,19 @@ class Hub:
 
     def handle(self, message: dict[str, Any]) -> None:
         """Act on a message from the layer. Unknown kinds and versions are counted and ignored."""
-        match envelopes.decode(message):
-            case envelopes.RevisionEnvelope(user_id, revision, unread_count, frame):
-                if (user := self.users.get(user_id)) is not None:
-                    user.push(Step(revision, unread_count), frame)
-            case envelopes.PresenceEnvelope(user_ids):
-                spawn(self.presence_fanout.announce(user_ids))
-            case envelopes.RecheckEnvelope(user_id):
-                spawn(self.sweeps.recheck(self.sockets_of(user_id)))
-            case envelopes.CloseEnvelope(user_id, connection_id, code):
-                for socket in self.sockets_of(user_id):
-                    if socket.id == connection_id:
-                        socket.close(code)
+        envelope = envelopes.decode(message)
+        match envelope:
+            case RevisionEnvelope():
+                if (user := self.users.get(envelope.user)) is not None:
+                    user.push(envelope)
+            case PresenceEnvelope():
+                spawn(self.presence_fanout.announce(envelope.users))
+            case RecheckEnvelope():
+                spawn(self.sweeps.recheck(self.sockets_of(envelope.user)))
+            case CloseEnvelope():
+                for socket in self.sockets_of(envelope.user):
+                    if socket.id == envelope.connection:
+                        socket.close(envelope.code)
             case _:
                 self.ignored += 1
 

@@ -15,7 +15,7 @@ from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.presence.writer import presence_writer
 
-from .client_socket import ClientSocket, ResumeRequest, Step
+from .client_socket import ClientSocket, ResumeRequest
 from .replay import plan
 from .user_sockets import UserSockets
 
@@ -147,7 +147,7 @@ class Recovery:
             await socket.drained()
             if not _goes_on(socket):
                 return
-            socket.send(frame.encode(), Step(frame.revision, frame.unread_count))
+            socket.send(frame.encode(), frame)
         await socket.drained()
         self._finish(socket, end)
 

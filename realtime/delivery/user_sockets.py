@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from typing import NamedTuple
 
-from .client_socket import ClientSocket, Step
+from realtime.outbound.envelopes import RevisionEnvelope
+
+from .client_socket import ClientSocket, SyncState
 
 MAX_KEPT_FRAMES = 256
 # They are of use to a socket that is just being caught up. One that is stuck reads all of it from the database.
@@ -12,12 +13,8 @@ MAX_KEPT_BYTES = 256 * 1024
 # How long a frame that came too early is kept for the one before it. Processes' pushes may overtake each other.
 GAP_SECONDS = 0.1
 
-
-class PushedFrame(NamedTuple):
-    """An encoded frame of the inbox, and the step that it is."""
-
-    text: str
-    step: Step
+# An enum's member and a property cost a push more than the rest of the comparison.
+LIVE = SyncState.LIVE
 
 
 class UserSockets:
@@ -30,15 +27,15 @@ class UserSockets:
         # Joining and leaving the group exclude each other.
         self.membership = asyncio.Lock()
         # By revision.
-        self._kept: dict[int, PushedFrame] = {}
+        self._kept: dict[int, RevisionEnvelope] = {}
         self._kept_bytes = 0
         self._gap: asyncio.TimerHandle | None = None
 
-    def push(self, step: Step, text: str) -> None:
-        """Take a frame from the layer: it may come twice, late, early or never."""
-        self._drop(step.revision)
-        self._kept[step.revision] = PushedFrame(text, step)
-        self._kept_bytes += sys.getsizeof(text)
+    def push(self, pushed: RevisionEnvelope) -> None:
+        """Take a revision from the layer: it may come twice, late, early or never."""
+        self._drop(pushed.revision)
+        self._kept[pushed.revision] = pushed
+        self._kept_bytes += sys.getsizeof(pushed.frame)
         self.flush()
         # What is over the bounds is read again, if a socket needs it. The last one stays: it shows that there was more.
         while len(self._kept) > MAX_KEPT_FRAMES or (
@@ -48,17 +45,16 @@ class UserSockets:
 
     def flush(self) -> None:
         """Send the kept frames that are next, drop those no socket needs, and wait a little for a missing one."""
+        newest = done = max(self._kept, default=0)
         gap = False
         for socket in list(self.sockets):
-            if socket.is_live:
+            if socket.state is LIVE:
                 self._send_next(socket)
-                gap = gap or self._misses(socket)
-        if not self.sockets:
-            self._drop_all()
-        elif all(socket.is_live for socket in self.sockets):
-            lowest = min(socket.cursor for socket in self.sockets)
-            for revision in [revision for revision in self._kept if revision <= lowest]:
-                self._drop(revision)
+                gap = gap or newest > socket.cursor
+            # A socket that isn't live may still need every frame.
+            done = min(done, socket.cursor if socket.state is LIVE else 0)
+        for revision in [revision for revision in self._kept if revision <= done]:
+            self._drop(revision)
         if gap and self._gap is None:
             self._gap = asyncio.get_running_loop().call_later(GAP_SECONDS, self._give_up)
 
@@ -70,14 +66,14 @@ class UserSockets:
         self._gap = None
         for socket in self.sockets:
             # What is just being read for one that catches up may be from before the frames that are dropped here.
-            if socket.is_catching_up or (socket.is_live and self._misses(socket)):
+            if socket.is_catching_up or (socket.state is LIVE and self._misses(socket)):
                 socket.request_recovery()
         self._drop_all()
 
     def _send_next(self, socket: ClientSocket) -> None:
         while (pushed := self._kept.get(socket.cursor + 1)) is not None:
-            socket.send(*pushed)
-            if not socket.is_live:
+            socket.send(pushed.frame, pushed)
+            if socket.state is not LIVE:
                 # Its backlog overflowed, or it is closed.
                 return
 
@@ -86,7 +82,7 @@ class UserSockets:
 
     def _drop(self, revision: int) -> None:
         if (pushed := self._kept.pop(revision, None)) is not None:
-            self._kept_bytes -= sys.getsizeof(pushed.text)
+            self._kept_bytes -= sys.getsizeof(pushed.frame)
 
     def _drop_all(self) -> None:
         self._kept.clear()

@@ -35,7 +35,7 @@ class Envelope:
 
     def encode(self) -> GroupMessage:
         """Return the group, and the message for Channels' `group_send`."""
-        values = {name: getattr(self, name) for name in _KINDS[self.KIND].fields}
+        values = {name: getattr(self, name) for name in _KINDS[self.KIND].names}
         return GroupMessage(self.group, {"type": self.KIND, "v": VERSION, **values})
 
 
@@ -89,6 +89,10 @@ class PresenceEnvelope(Envelope):
 
     users: list[int]
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(user_id, int) for user_id in self.users):
+            raise TypeError("users are ids")
+
     @property
     def group(self) -> str:
         return PRESENCE_GROUP
@@ -96,31 +100,31 @@ class PresenceEnvelope(Envelope):
 
 class _Kind(NamedTuple):
     envelope: type[Envelope]
-    fields: dict[str, type]
+    names: tuple[str, ...]
+    types: tuple[type, ...]
+
+
+def _kind(envelope: type[Envelope]) -> _Kind:
+    names = tuple(field.name for field in fields(envelope))
+    types: Any = tuple(get_origin(field.type) or field.type for field in fields(envelope))
+    return _Kind(envelope, names, types)
 
 
 _KINDS = {
-    envelope.KIND: _Kind(
-        envelope,
-        {field.name: get_origin(field.type) or field.type for field in fields(envelope)},  # type: ignore[misc]
-    )
+    envelope.KIND: _kind(envelope)
     for envelope in (RevisionEnvelope, RecheckEnvelope, CloseEnvelope, PresenceEnvelope)
 }
 
 
 def decode(message: Mapping[str, Any]) -> Envelope | None:
-    """Return the envelope in a message, None for an unknown kind or version. Raises TypeError for a malformed one."""
+    """Return the envelope in a message, None for an unknown kind or version.
+
+    Raises KeyError or TypeError for a malformed one.
+    """
     kind = _KINDS.get(message.get("type", ""))
     if kind is None or message.get("v") != VERSION:
         return None
-    values = [message.get(name) for name in kind.fields]
-    if not all(map(_is, values, kind.fields.values())):
+    values = [message[name] for name in kind.names]
+    if tuple(map(type, values)) != kind.types:
         raise TypeError(f"malformed {message['type']}: {message!r:.200}")
     return kind.envelope(*values)
-
-
-def _is(value: Any, kind: type) -> bool:
-    """A list in an envelope holds ids."""
-    if kind is list:
-        return isinstance(value, list) and all(isinstance(item, int) for item in value)
-    return isinstance(value, kind)

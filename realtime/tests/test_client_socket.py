@@ -7,7 +7,8 @@ from realtime import protocol
 from realtime.auth import Login
 from realtime.conf import conf
 from realtime.delivery import client_socket as client_socket_module
-from realtime.delivery.client_socket import ClientSocket, Step, SyncState
+from realtime.delivery.client_socket import ClientSocket, SyncState
+from realtime.protocol import SyncedFrame
 
 LOGIN = Login(schemas.User(id=1, username="ada"), "session")
 
@@ -51,7 +52,7 @@ async def socket(wire):
 
 def hand_over(socket, *revisions):
     for revision in revisions:
-        socket.send(f"frame {revision}", Step(revision, 0))
+        socket.send(f"frame {revision}", SyncedFrame(revision=revision, unread_count=0))
 
 
 def frames(*revisions):
@@ -75,7 +76,7 @@ async def test_a_socket_that_takes_data_is_sent_to_without_a_task(socket, wire):
 
 
 async def test_a_step_of_the_inbox_moves_the_cursor_and_the_count(socket):
-    socket.send("frame", (5, 3))
+    socket.send("frame", SyncedFrame(revision=5, unread_count=3))
     socket.send("no step")
     assert (socket.cursor, socket.unread_count) == (5, 3)
 

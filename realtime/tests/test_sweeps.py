@@ -19,8 +19,8 @@ from realtime import auth
 from realtime.db import in_thread
 from realtime.delivery import presence_fanout as presence_fanout_module
 from realtime.delivery import sweeps
-from realtime.delivery.client_socket import Step
 from realtime.delivery.presence_fanout import PresenceFanout
+from realtime.outbound.envelopes import RevisionEnvelope
 from realtime.outbound.relay import relay
 from realtime.tests import layers
 from realtime.tests.client import (
@@ -124,7 +124,7 @@ async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_fol
     reset = (await socket.until("reset"))[-1]
     assert (reset["reason"], reset["revision"]) == ("unknown_revision", 2)
     # Pushed before the restoration and kept since: nothing will ever come before it.
-    server.user_sockets(ada).push(Step(9, 9), "{}")
+    server.user_sockets(ada).push(RevisionEnvelope(ada.pk, 9, 9, "{}"))
     await socket.until("synced")
     assert await socket.received_so_far() == []
     await in_thread(notify_titles_one_by_one, ada, "Again")

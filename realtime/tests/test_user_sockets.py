@@ -3,9 +3,12 @@ import random
 import pytest
 
 from realtime.delivery import user_sockets as user_sockets_module
-from realtime.delivery.client_socket import Step
+from realtime.delivery.client_socket import SyncState
 from realtime.delivery.user_sockets import MAX_KEPT_FRAMES, UserSockets
+from realtime.outbound.envelopes import RevisionEnvelope
 from realtime.tests.client import eventually
+
+LIVE, BEHIND, CATCHING_UP = SyncState.LIVE, SyncState.BEHIND, SyncState.CATCHING_UP
 
 
 class Tab:
@@ -13,16 +16,24 @@ class Tab:
 
     behind: list["Tab"] = []
 
-    def __init__(self, cursor=0, *, live=True, catching_up=False):
-        self.cursor, self.is_live, self.is_catching_up, self.got = cursor, live, catching_up, []
+    def __init__(self, cursor=0, state=LIVE):
+        self.cursor, self.state, self.got = cursor, state, []
+
+    @property
+    def is_catching_up(self):
+        return self.state is CATCHING_UP
 
     def send(self, text, step):
-        self.cursor, _ = step
+        self.cursor = step.revision
         self.got.append(text)
 
     def request_recovery(self):
-        self.is_live = False
+        self.state = BEHIND
         self.behind.append(self)
+
+
+def revision(number, frame):
+    return RevisionEnvelope(1, number, 0, frame)
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +49,8 @@ def sockets_of(*tabs):
 
 
 def push(user, *revisions):
-    for revision in revisions:
-        user.push(Step(revision, 0), f"frame {revision}")
+    for number in revisions:
+        user.push(revision(number, f"frame {number}"))
 
 
 def frames(*revisions):
@@ -52,7 +63,7 @@ async def patience_ends(user):
 
 
 async def test_who_is_being_read_for_while_frames_are_forgotten_is_read_for_again(behind):
-    waits, reads, queued = Tab(8), Tab(10, live=False, catching_up=True), Tab(8, live=False)
+    waits, reads, queued = Tab(8), Tab(10, CATCHING_UP), Tab(8, BEHIND)
     user = sockets_of(waits, reads, queued)
     # The 9th was lost. The 11th came after the reading.
     push(user, 10, 11)
@@ -117,7 +128,7 @@ async def test_what_comes_meanwhile_follows_once_the_reader_has_brought_the_miss
     await patience_ends(user)
     push(user, 3, 4)
     assert tab.got == []
-    tab.cursor, tab.is_live = 2, True
+    tab.cursor, tab.state = 2, LIVE
     user.flush()
     assert tab.got == frames(3, 4)
 
@@ -132,11 +143,11 @@ async def test_a_second_gap_gets_its_own_time(behind):
 
 
 async def test_frames_are_kept_for_a_tab_that_is_being_read_for(behind):
-    behind, live = Tab(live=False), Tab()
+    behind, live = Tab(state=BEHIND), Tab()
     user = sockets_of(behind, live)
     push(user, 1, 2)
     assert (behind.got, live.got) == ([], frames(1, 2))
-    behind.is_live = True
+    behind.state = LIVE
     user.flush()
     assert behind.got == frames(1, 2)
 
@@ -150,7 +161,7 @@ async def test_what_nobody_needs_any_more_is_forgotten(behind):
 async def test_a_tab_that_closes_meanwhile_ends_nothing_but_itself(behind):
     closing, other = Tab(), Tab()
     # As a socket that is gone: its send does nothing, and it is live no more.
-    closing.send = lambda text, step: setattr(closing, "is_live", False)  # type: ignore[method-assign]
+    closing.send = lambda text, step: setattr(closing, "state", SyncState.CLOSED)  # type: ignore[method-assign]
     push(sockets_of(closing, other), 1, 2)
     assert other.got == frames(1, 2)
 
@@ -162,7 +173,7 @@ async def test_without_tabs_nothing_is_kept(behind):
 
 
 async def test_what_is_kept_is_bounded_and_the_newest(behind):
-    user = sockets_of(Tab(live=False))
+    user = sockets_of(Tab(state=BEHIND))
     push(user, *range(1, 1001))
     assert len(user._kept) == MAX_KEPT_FRAMES == 256
     assert min(user._kept) == 1001 - 256
@@ -172,11 +183,11 @@ async def test_what_is_kept_is_bounded_in_bytes_of_memory_too(behind):
     tab = Tab()
     user = sockets_of(tab)
     frame = "x" * 80_000
-    for revision in range(2, 10):
-        user.push(Step(revision, 0), frame)
+    for number in range(2, 10):
+        user.push(revision(number, frame))
     assert list(user._kept) == [7, 8, 9]
     # 1 byte a character, until one of them is an emoji: then it is 4.
-    user.push(Step(10, 0), frame + "\U0001f514")
+    user.push(revision(10, frame + "\U0001f514"))
     assert list(user._kept) == [10]
     await patience_ends(user)
     assert behind == [tab]
@@ -184,10 +195,10 @@ async def test_what_is_kept_is_bounded_in_bytes_of_memory_too(behind):
 
 
 async def test_a_tab_that_needed_what_was_dropped_falls_behind(behind):
-    tab = Tab(live=False)
+    tab = Tab(state=BEHIND)
     user = sockets_of(tab)
     push(user, *range(1, 1001))
-    tab.is_live = True
+    tab.state = LIVE
     user.flush()
     await patience_ends(user)
     assert tab.got == []
