@@ -14,8 +14,8 @@ from messaging import schemas
 
 SUBPROTOCOL = "notifications.v1"
 TICKET_PREFIX = "ticket."
-MOST_COMMAND_BYTES = 4 * 1024
-MOST_INVALID_COMMANDS = 10
+MAX_COMMAND_BYTES = 4 * 1024
+MAX_INVALID_COMMANDS = 10
 RESUMES_PER_MINUTE = 6
 
 ErrorCode = Literal["bad_json", "unknown_type", "bad_request", "not_allowed"]
@@ -155,7 +155,7 @@ COMMANDS: dict[str, type[ResumeCommand] | type[PingCommand]] = {"resume": Resume
 
 
 class BadCommand(Exception):
-    """A command that can't be obeyed. `frame` is the answer to it."""
+    """A malformed or unknown command. `frame` is the answer to it."""
 
     def __init__(self, code: ErrorCode, detail: str, ref: str | None = None) -> None:
         super().__init__(detail)

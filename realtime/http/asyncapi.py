@@ -36,7 +36,7 @@ One user's inbox, live. A client gives the last revision that it applied as `sin
 belongs; then come `hello`, `presence_state`, what it missed, `synced`, and one frame for each further revision.
 
 Text frames of one JSON object, at most {LARGEST_FRAME_BYTES // 1024} KiB from the server and
-{protocol.MOST_COMMAND_BYTES // 1024} KiB from the client. Unknown fields and unknown types of frames are to be ignored.
+{protocol.MAX_COMMAND_BYTES // 1024} KiB from the client. Unknown fields and unknown types of frames are to be ignored.
 The subprotocol is `{protocol.SUBPROTOCOL}`. Without the session's cookie a client gets a ticket over HTTP (`POST
 /api/v1/ticket`) and offers `{protocol.TICKET_PREFIX}<ticket>` as a second subprotocol.
 """

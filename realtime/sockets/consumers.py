@@ -161,7 +161,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         if text is None:
             socket.close(CloseCode.PROTOCOL_ERROR, "binary frame")
             return
-        if len(text) > protocol.MOST_COMMAND_BYTES or len(text.encode()) > protocol.MOST_COMMAND_BYTES:
+        if len(text) > protocol.MAX_COMMAND_BYTES or len(text.encode()) > protocol.MAX_COMMAND_BYTES:
             socket.close(self._too_big_code(), "frame over 4 KiB")
             return
         try:
@@ -169,7 +169,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         except protocol.BadCommand as error:
             self.invalid_commands += 1
             socket.send_after_hello(error.frame.encode())
-            if self.invalid_commands >= protocol.MOST_INVALID_COMMANDS:
+            if self.invalid_commands >= protocol.MAX_INVALID_COMMANDS:
                 socket.close(CloseCode.PROTOCOL_ERROR, "too many invalid frames")
             return
         if isinstance(command, protocol.PingCommand):

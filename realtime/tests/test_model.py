@@ -35,7 +35,7 @@ from tests.inbox_replica import InboxReplica
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "40"))
-MOST_TABS = 3
+MAX_TABS = 3
 
 users = st.sampled_from(["ada", "grace"])
 which = st.integers(0, 1_000)
@@ -211,7 +211,7 @@ class Inboxes(RuleBasedStateMachine):
     @rule(name=users, from_nothing=st.booleans(), wait=st.booleans())
     def connect(self, name: str, from_nothing: bool, wait: bool) -> None:
         """A page opens: from nothing, or with the list that it has read first. `wait`: until it is live."""
-        if len(self.tabs[name]) < MOST_TABS:
+        if len(self.tabs[name]) < MAX_TABS:
             tab = Tab(self.cast[name])
             self.tabs[name].append(tab)
             since, rows = 0, {}
@@ -374,10 +374,10 @@ def test_a_replay_that_begins_one_too_late_is_found_out(monkeypatch):
 
 
 def test_a_feed_that_sends_what_comes_as_it_comes_is_found_out(monkeypatch):
-    def push(self: Any, step: Any, text: str) -> None:
+    def push(self: Any, pushed: Any) -> None:
         for each in self.sockets:
             if each.is_live:
-                each.send(text, step)
+                each.send(pushed.frame, pushed)
 
     monkeypatch.setattr(user_sockets_module.UserSockets, "push", push)
     with pytest.raises(FOUND):

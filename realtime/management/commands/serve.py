@@ -58,7 +58,7 @@ class Command(BaseCommand):
             loop="uvloop",
             http=HttpProtocol,
             ws=SocketProtocol,
-            ws_max_size=protocol.MOST_COMMAND_BYTES,
+            ws_max_size=protocol.MAX_COMMAND_BYTES,
             # Compressing small frames costs a megabyte a socket, and invites CRIME.
             ws_per_message_deflate=False,
             ws_ping_interval=conf.ping_seconds,
