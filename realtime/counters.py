@@ -1,21 +1,33 @@
-"""What this process has done since it started: plain numbers, counted where it happens, read by metrics.py.
+"""Prometheus counters of this process, incremented where it happens; http/metrics.py shows them, and nothing else.
 
-Each is counted by one thread only, or so seldom that a count lost between two doesn't matter.
+They are in no registry. In prometheus_client's default one they would also appear in a host project's own /metrics, and
+be counted twice where Prometheus scrapes both.
 """
 
-from collections import Counter
+from collections.abc import Sequence
 
-sockets_opened = 0
-# By close code; "client" where it was the client that closed.
-sockets_closed: Counter[str] = Counter()
-frames = 0
-overflows = 0
-replays = 0
-resets: Counter[str] = Counter()
-# Live connections that a sweep found behind, and revisions that only the sweep assigned.
-swept_sockets = 0
-swept_revisions = 0
-revisions = 0
-stamped_rows = 0
-presence_batches = 0
-presence_events = 0
+from prometheus_client import Counter
+
+COUNTERS: list[Counter] = []
+
+
+def _counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+    counter = Counter(f"doorbell_{name}", text, labels, registry=None)
+    COUNTERS.append(counter)
+    return counter
+
+
+sockets_opened = _counter("sockets_opened", "Sockets accepted.")
+# By close code; "client" where the client closed.
+sockets_closed = _counter("sockets_closed", "Sockets ended.", ["code"])
+# A plain number, on the path of each frame: 0.07 µs where `inc()`, which takes a lock, costs 0.33.
+frames_sent = 0
+backlog_overflows = _counter("backlog_overflows", "Backlogs of slow sockets that were dropped.")
+replays = _counter("replays", "Catch-ups from the database that sent frames.")
+resets = _counter("resets", "Clients that had to read their list anew.", ["reason"])
+revisions = _counter("revisions", "Revisions assigned by this process.")
+stamped_rows = _counter("stamped_rows", "Notifications that they changed.")
+swept_sockets = _counter("swept_sockets", "Live sockets that only a sweep found behind.")
+swept_revisions = _counter("swept_revisions", "Revisions that only the sweep assigned.")
+presence_batches = _counter("presence_batches", "Transactions that wrote connects and disconnects.")
+presence_events = _counter("presence_events", "Connects and disconnects written.")

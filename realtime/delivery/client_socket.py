@@ -187,7 +187,7 @@ class ClientSocket:
             return
         if step is not None:
             self.cursor, self.unread_count = step.revision, step.unread_count
-        counters.frames += 1
+        counters.frames_sent += 1
         coroutine = self._send({"type": "websocket.send", "text": text})
         try:
             # Run it here: a socket that takes data never suspends, and a task for each frame would cost more
@@ -253,7 +253,7 @@ class ClientSocket:
 
     def _overflow(self) -> None:
         """Drop the inbox's frames, which the recovery reads again. What can't be read again, presence say, stays."""
-        counters.overflows += 1
+        counters.backlog_overflows.inc()
         revisions = [step.revision for _, step in self._backlog if step is not None]
         if revisions:
             self.state = SyncState.OUTDATED if self.is_catching_up else SyncState.STALLED
@@ -269,7 +269,7 @@ class ClientSocket:
             while self._backlog and not self.is_closing:
                 text, _ = self._backlog.popleft()
                 self._backlog_bytes -= getsizeof(text)
-                counters.frames += 1
+                counters.frames_sent += 1
                 await self._within_patience(self._send({"type": "websocket.send", "text": text}))
         except TimeoutError:
             self._writer = None

@@ -86,7 +86,7 @@ class Hub:
         if user is None:
             user = self.users[socket.user_id] = UserSockets(socket.user_id)
         user.sockets.add(socket)
-        counters.sockets_opened += 1
+        counters.sockets_opened.inc()
         if not user.joined:
             # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.
             joining = spawn(self._join(user))

@@ -125,9 +125,9 @@ class Recovery:
         resumed = request is not None and isinstance(planned.end, protocol.SyncedFrame)
         held = request.revision if request is not None and resumed else None
         socket.reposition(socket.cursor if held is None else held, inbox.epoch)
-        counters.replays += bool(planned.replay)
+        counters.replays.inc(bool(planned.replay))
         if isinstance(planned.end, protocol.ResetFrame):
-            counters.resets[planned.end.reason] += 1
+            counters.resets.labels(planned.end.reason).inc()
         if not socket.has_hello:
             socket.send_hello(_hello(socket, inbox, resumed=resumed), online)
         if planned.replay or socket.is_blocked:

@@ -82,7 +82,7 @@ class Sweeps:
                     if socket.is_live and (
                         socket.cursor < revision or cursor > present or socket.epoch != epoch
                     ):
-                        counters.swept_sockets += 1
+                        counters.swept_sockets.inc()
                         socket.request_recovery()
 
     async def sweep_pending(self) -> None:
@@ -90,7 +90,7 @@ class Sweeps:
 
         def overdue() -> None:
             user_ids = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
-            counters.swept_revisions += len(assign_revisions(user_ids))
+            counters.swept_revisions.inc(len(assign_revisions(user_ids)))
 
         await in_thread(overdue)
 

@@ -1,6 +1,6 @@
-"""GET /metrics, in Prometheus' text format: one process's numbers, gathered when somebody asks, none about a user.
+"""GET /metrics, in Prometheus' text format: the numbers of one process, none of them about a user.
 
-Counting costs the way of a frame one addition; everything else is looked up here.
+Events are counted where they happen (realtime/counters.py); everything else is looked up here, at each scrape.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ LAG_WINDOW_SECONDS = 60.0
 
 @transaction.non_atomic_requests
 async def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer to Prometheus. With METRICS_TOKEN set, only to who brings it: `Authorization: Bearer <token>`."""
+    """Answer to Prometheus. If METRICS_TOKEN is set, `Authorization: Bearer <token>` is required."""
     if not _may_read(request.headers.get("Authorization", "")):
-        refused = errors.problem(401, "not_signed_in", "These numbers need the token METRICS_TOKEN.")
+        refused = errors.problem(401, "not_signed_in", "The metrics require the token METRICS_TOKEN.")
         refused["WWW-Authenticate"] = "Bearer"
         return refused
-    asked_for = CollectorRegistry(auto_describe=False)
-    asked = _Asked(await _oldest_pending_seconds(), lag_of_running_loop().worst())
-    for collector in (asked, *COLLECTORS):
-        asked_for.register(collector)
+    registry = CollectorRegistry(auto_describe=False)
+    awaited = _Awaited(await _oldest_pending_seconds(), lag_of_running_loop().worst())
+    for collector in (awaited, *COLLECTORS):
+        registry.register(collector)
     headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"}
-    return HttpResponse(generate_latest(asked_for), headers=headers)
+    return HttpResponse(generate_latest(registry), headers=headers)
 
 
 def _may_read(authorization: str) -> bool:
@@ -60,12 +60,12 @@ async def _oldest_pending_seconds() -> float | None:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             return await in_thread(inboxes.oldest_pending_seconds)
-    except Exception:  # whatever is wrong, the database didn't answer
+    except Exception:  # of any kind: the database didn't answer
         return None
 
 
 class Lag:
-    """How late an event loop runs what is due: the worst of the last minute."""
+    """How late an event loop runs its timers: the worst delay of the last minute."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -88,7 +88,7 @@ _lags: dict[asyncio.AbstractEventLoop, Lag] = {}
 
 
 def lag_of_running_loop() -> Lag:
-    """Return the running loop's, measured from the first question on."""
+    """Return the running loop's lag, measured from the first scrape on."""
     loop = asyncio.get_running_loop()
     if loop not in _lags:
         for closed in [known for known in _lags if known.is_closed()]:
@@ -105,15 +105,8 @@ def counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"doorbell_{name}", text, value=value)
 
 
-def counter_by(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(f"doorbell_{name}", text, labels=[label])
-    for value, count in sorted(values.items()):
-        family.add_metric([value], count)
-    return family
-
-
-class _Asked(Collector):
-    """What took waiting to know."""
+class _Awaited(Collector):
+    """What had to be awaited."""
 
     def __init__(self, oldest_pending_seconds: float | None, lag_seconds: float) -> None:
         self.oldest_pending_seconds = oldest_pending_seconds
@@ -138,29 +131,20 @@ class _Sockets(Collector):
         yield gauge("sockets", "Open sockets.", len(sockets))
         yield gauge("feeds", "Users with a socket here, or who had one a moment ago.", len(users))
         behind = sum(not socket.is_live for socket in sockets)
-        yield gauge("sockets_behind", "Sockets that wait to be brought up to date.", behind)
+        yield gauge("sockets_behind", "Sockets that wait for a catch-up.", behind)
         blocked = sum(socket.is_blocked for socket in sockets)
-        yield gauge("sockets_blocked", "Sockets that don't take what was sent.", blocked)
+        yield gauge("sockets_blocked", "Sockets whose client doesn't read what was sent.", blocked)
         yield gauge("draining", "1 while the process is ending.", drain.draining)
-        yield counter("sockets_opened", "Sockets let in.", counters.sockets_opened)
-        yield counter_by("sockets_closed", "Sockets ended.", "code", counters.sockets_closed)
-        yield counter("frames_sent", "Frames handed to sockets.", counters.frames)
-        yield counter("backlog_overflows", "Backlogs of slow sockets that were dropped.", counters.overflows)
-        yield counter("replays", "Catch-ups from the database that sent frames.", counters.replays)
-        yield counter_by("resets", "Clients told to read the list anew.", "reason", counters.resets)
+        yield counter("frames_sent", "Frames handed to sockets.", counters.frames_sent)
 
 
-class _Delivery(Collector):
+class _Relay(Collector):
     def collect(self) -> Iterable[Metric]:
-        yield counter("revisions", "Revisions assigned by this process.", counters.revisions)
-        yield counter("stamped_rows", "Notifications that they changed.", counters.stamped_rows)
-        yield gauge("relay_waiting", "Pushes on their way to the channel layer.", relay.queued_messages)
+        yield gauge("relay_waiting", "Messages queued for the channel layer.", relay.queued_messages)
         yield gauge("relay_touched", "Users whose notifications wait for a revision.", relay.queued_users)
-        yield counter("relay_dropped", "Pushes that the layer didn't get in time.", relay.dropped)
+        yield counter("relay_dropped", "Messages that the channel layer didn't get in time.", relay.dropped)
         ignored = sum(known.ignored for known in hub.running_hubs())
-        yield counter("layer_ignored", "Messages of the layer that made no sense.", ignored)
-        yield counter("swept_sockets", "Live sockets that only a sweep found behind.", counters.swept_sockets)
-        yield counter("swept_revisions", "Revisions that only the sweep assigned.", counters.swept_revisions)
+        yield counter("layer_ignored", "Channel-layer messages that are no valid envelope.", ignored)
         yield from _layer()
 
 
@@ -169,27 +153,39 @@ def _layer() -> Iterable[Metric]:
     if not isinstance(layer, GuardedRedisLayer):
         return
     yield gauge("layer_healthy", "1 while messages arrive from Redis, as far as is known.", layer.healthy)
-    yield counter("layer_reconnects", "Connections to Redis made anew.", layer.reconnects)
-    yield counter("layer_dropped", "Messages that this process had no room for.", layer.dropped)
-    yield counter("layer_malformed", "Messages that couldn't be read.", layer.malformed)
+    yield counter("layer_reconnects", "Reconnects to Redis.", layer.reconnects)
+    yield counter(
+        "layer_dropped", "Channel-layer messages dropped because a channel was full.", layer.dropped
+    )
+    yield counter("layer_malformed", "Channel-layer messages that could not be decoded.", layer.malformed)
     if layer.probe_seconds is not None:
-        yield gauge("layer_probe_seconds", "The last probe's way to Redis and back.", layer.probe_seconds)
+        yield gauge(
+            "layer_probe_seconds", "Round-trip time of the last probe through Redis.", layer.probe_seconds
+        )
 
 
 class _Presence(Collector):
     def collect(self) -> Iterable[Metric]:
         yield gauge("presence_waiting", "Connects and disconnects not written yet.", presence_writer.queued)
         yield gauge("presence_lease", "1 while this process holds a lease.", presence_writer.has_lease)
-        yield counter("presence_batches", "Transactions that wrote them.", counters.presence_batches)
-        yield counter("presence_events", "Connects and disconnects written.", counters.presence_events)
 
 
-# Prometheus' own put themselves into a registry; this one nobody reads.
+class _Counters(Collector):
+    def collect(self) -> Iterable[Metric]:
+        for counted in counters.COUNTERS:
+            for family in counted.collect():
+                # prometheus_client adds the time of creation as a series of its own, and turns that off only globally.
+                family.samples = [sample for sample in family.samples if sample.name.endswith("_total")]
+                yield family
+
+
+# prometheus_client's own collectors insist on a registry; this one is never read.
 _UNREAD = CollectorRegistry()
 COLLECTORS = (
     _Sockets(),
-    _Delivery(),
+    _Relay(),
     _Presence(),
+    _Counters(),
     ProcessCollector(registry=_UNREAD),
     PlatformCollector(registry=_UNREAD),
     GCCollector(registry=_UNREAD),

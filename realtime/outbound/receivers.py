@@ -29,10 +29,12 @@ def relay_pending(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
     """Revisions were assigned, by the relay's own thread or by any other: they leave by the relay, in order."""
-    counters.revisions += len(revisions)
-    counters.stamped_rows += sum(
-        len(assigned.added) + len(assigned.read) + len(assigned.unread) + len(assigned.removed)
-        for assigned in revisions
+    counters.revisions.inc(len(revisions))
+    counters.stamped_rows.inc(
+        sum(
+            len(assigned.added) + len(assigned.read) + len(assigned.unread) + len(assigned.removed)
+            for assigned in revisions
+        )
     )
     relay.publish(revision_envelope(assigned).encode() for assigned in revisions)
 

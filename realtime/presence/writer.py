@@ -273,8 +273,8 @@ class PresenceWriter:
             connections.close_all()
             logger.warning("database unavailable, %d presence events stay queued: %s", len(batch), error)
             return batch
-        counters.presence_batches += 1
-        counters.presence_events += len(batch) - len(deferred)
+        counters.presence_batches.inc()
+        counters.presence_events.inc(len(batch) - len(deferred))
         for user_id, connection_id in over_limit:
             receivers.close_connection(user_id, str(connection_id), protocol.CloseCode.TOO_MANY_CONNECTIONS)
         return deferred

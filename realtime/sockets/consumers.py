@@ -146,7 +146,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             self.max_age_timer.cancel()
         # Nothing is awaited here: when the task is being cancelled, an await would raise and skip the rest.
         if self.socket is not None:
-            counters.sockets_closed[str(self.socket.close_code or "client")] += 1
+            counters.sockets_closed.labels(str(self.socket.close_code or "client")).inc()
             presence_writer.closed(self.socket.id, self.socket.user_id, self.socket.close_code)
             self.socket.abandon()
             running_hub().detach(self.socket)
