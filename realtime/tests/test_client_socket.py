@@ -242,7 +242,7 @@ async def test_the_first_reason_to_close_counts(socket, wire):
     assert wire.taken == [4002]
 
 
-async def test_presence_that_is_known_before_the_greeting_waits_for_it(wire):
+async def test_presence_that_is_known_before_the_hello_waits_for_it(wire):
     socket = ClientSocket(LOGIN, wire.send, enqueue=wire.behind.append)
     socket.send_after_hello("grace came")
     assert wire.taken == []

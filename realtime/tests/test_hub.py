@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def check_copy(socket, user):
-    """A client that has everything holds what a fresh read tells, and got every row once."""
+    """A client that has everything holds what a fresh read returns, and got every row once."""
     truth = await in_thread(fresh_read, user.pk)
     assert (socket.revision, socket.unread_count) == (truth.revision, truth.unread_count)
     assert {pk: truth.read_marks[pk] for pk in socket.read_marks} == socket.read_marks
@@ -32,7 +32,7 @@ async def check_copy(socket, user):
 # --- Live ----------------------------------------------------------------------------------------------------
 
 
-async def test_every_tab_hears_every_revision_and_no_stranger_does(server, ada, grace):
+async def test_every_tab_receives_every_revision_and_no_other_user_does(server, ada, grace):
     tabs = [await server.connect(ada) for _ in range(3)]
     stranger = await server.connect(grace)
     titles = [f"Number {number}" for number in range(10)]
@@ -44,7 +44,7 @@ async def test_every_tab_hears_every_revision_and_no_stranger_does(server, ada, 
     assert await stranger.received_so_far() == []
 
 
-async def test_a_burst_is_heard_in_order(server, ada):
+async def test_a_burst_is_received_in_order(server, ada):
     socket = await server.connect(ada)
     titles = [f"Number {number}" for number in range(500)]
     await in_thread(notify_titles, ada, *titles)
@@ -54,7 +54,7 @@ async def test_a_burst_is_heard_in_order(server, ada):
     await check_copy(socket, ada)
 
 
-async def test_a_rolled_back_notification_is_never_heard(server, ada):
+async def test_a_rolled_back_notification_is_never_received(server, ada):
     socket = await server.connect(ada)
 
     def roll_back():
@@ -87,7 +87,7 @@ async def test_tabs_with_different_since_and_one_that_attaches_later_get_everyth
     tabs = [await server.open(ada, since=since) for since in (0, 10, 30)]
     reading = [asyncio.create_task(tab.until_revision(31)) for tab in tabs]
     await asyncio.gather(*reading)
-    # Somewhere in the middle: what it starts from is what the others have heard so far, or less.
+    # Somewhere in the middle: what it starts from is what the others have received so far, or less.
     since = tabs[0].revision
     attaching.set()
     late = await server.open(ada, since=since)
@@ -319,7 +319,7 @@ async def test_messages_for_people_who_are_not_here_are_passed_over(server, ada,
     assert await socket.received_so_far() == []
 
 
-async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
+async def test_a_close_envelope_closes_one_socket(server, ada):
     first = await server.connect(ada)
     connection = server.client_socket(ada)
     second = await server.connect(ada)
@@ -331,7 +331,7 @@ async def test_a_message_tells_the_hub_to_close_one_socket(server, ada):
 # --- Feeds -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_feed_lingers_and_then_leaves_the_group(server, ada, settings, monkeypatch):
+async def test_a_group_is_kept_for_a_while_after_the_last_socket(server, ada, settings, monkeypatch):
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DuplicatingAndReorderingLayer)
     socket = await server.connect(ada)
     assert user_group(ada.pk) in get_channel_layer().groups
@@ -345,7 +345,7 @@ async def test_a_feed_lingers_and_then_leaves_the_group(server, ada, settings, m
     assert user_group(ada.pk) not in get_channel_layer().groups
 
 
-async def test_a_reload_finds_its_feed_again(server, ada, monkeypatch):
+async def test_a_reload_finds_its_group_still_joined(server, ada, monkeypatch):
     monkeypatch.setattr(hub_module, "LINGER_SECONDS", 0.05)
     for number in range(5):
         socket = await server.connect(ada)

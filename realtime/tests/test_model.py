@@ -130,7 +130,7 @@ class Inboxes(RuleBasedStateMachine):
         await background.cancel_all(mine)
 
     def send(self, sender: Any, *, revisions: list[notifications.Revision], **kwargs: Any) -> None:
-        """What the relay does with the revisions assigned, by whomever."""
+        """What the relay does with the revisions assigned, by any thread."""
         self.network += [revision_envelope(assigned).encode().message for assigned in revisions]
 
     # --- Writers ------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class Inboxes(RuleBasedStateMachine):
     # --- The relay and the network ------------------------------------------------------------------------
 
     @rule(name=users)
-    def stamp(self, name: str) -> None:
+    def assign(self, name: str) -> None:
         notifications.assign_revisions([self.cast[name].id])
 
     @rule(pick=which, keep=st.booleans())
@@ -266,7 +266,7 @@ class Inboxes(RuleBasedStateMachine):
 
     @rule(turns=st.integers(1, 20))
     def go_on(self, turns: int) -> None:
-        """The server's loop turns a little: whatever is under way gets somewhere, or not."""
+        """The event loop runs a little: what is under way may or may not be finished."""
 
         async def turn() -> None:
             for _ in range(turns):
@@ -296,8 +296,10 @@ class Inboxes(RuleBasedStateMachine):
             check_counts(user)
             for tab in tabs:
                 assert not tab.faults, tab.faults
-                told = (tab.copy.revision, tab.copy.unread_count, tab.copy.read_marks)
-                assert told == (truth.revision, truth.unread_count, truth.read_marks), f"{told}, but {truth}"
+                shown = (tab.copy.revision, tab.copy.unread_count, tab.copy.read_marks)
+                assert shown == (truth.revision, truth.unread_count, truth.read_marks), (
+                    f"{shown}, but {truth}"
+                )
 
     async def rest(self, *waiting: Tab) -> None:
         """Wait until these have been brought up to date."""
@@ -307,7 +309,7 @@ class Inboxes(RuleBasedStateMachine):
             await asyncio.sleep(0.0005)
 
     @invariant()
-    def nobody_was_told_wrong(self) -> None:
+    def no_client_was_misinformed(self) -> None:
         faults = [fault for tabs in self.tabs.values() for tab in tabs for fault in tab.faults]
         assert not faults, faults
 
@@ -348,7 +350,7 @@ def test_list_and_frames_are_a_fresh_read_whatever_happens():
 
 # --- Controls: a defect in any of the parts is found -----------------------------------------------------------------
 
-# The loop's turns are real time: a defect that doesn't show again when its sequence is played once more was found, too.
+# The loop runs in real time: a defect that doesn't show again when its sequence is played once more was found, too.
 FOUND = (AssertionError, Flaky)
 
 
@@ -373,7 +375,7 @@ def test_a_replay_that_begins_one_too_late_is_found_out(monkeypatch):
         play(EXAMPLES, shrink=False)
 
 
-def test_a_feed_that_sends_what_comes_as_it_comes_is_found_out(monkeypatch):
+def test_frames_sent_as_they_come_are_found_out(monkeypatch):
     def push(self: Any, pushed: Any) -> None:
         for each in self.sockets:
             if each.is_live:
@@ -384,8 +386,8 @@ def test_a_feed_that_sends_what_comes_as_it_comes_is_found_out(monkeypatch):
         play(EXAMPLES, shrink=False)
 
 
-def test_the_model_hears_what_the_shell_tells(ada):
-    """The machine's own parts work: a row told by a writer is in a page's copy after a settle."""
+def test_the_machine_itself_works(ada):
+    """The machine's own parts work: a row of a writer is in a page's copy once everything has settled."""
     machine = Inboxes()
     machine.connect("ada", from_nothing=True, wait=True)
     [pk] = notify_titles(ada, "Hello")

@@ -24,7 +24,7 @@ HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
 
 class Client:
-    """A Redis that remembers what it was told, or raises."""
+    """A Redis that records what is published, or raises."""
 
     made = 0
 
@@ -266,17 +266,19 @@ def test_a_layer_that_hangs_is_given_up(monkeypatch):
     to_hanging.close()
 
 
-async def test_what_the_relay_sends_is_heard_through_the_configured_layer(transactional_db, monkeypatch):
+async def test_what_the_relay_publishes_is_received_through_the_configured_layer(
+    transactional_db, monkeypatch
+):
     monkeypatch.setattr(background, "server_loops", {asyncio.get_running_loop()})
     layer = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
     to_layer = publisher_for(layer)
-    heard = asyncio.create_task(layer.receive(channel))
-    while not heard.done():
+    received = asyncio.create_task(layer.receive(channel))
+    while not received.done():
         # The layer returns from group_add before Redis has confirmed.
         await asyncio.to_thread(to_layer.publish, [GroupMessage("group", {"type": "hello", "text": "é"})])
-        await asyncio.wait([heard], timeout=0.1)
-    assert heard.result() == {"type": "hello", "text": "é"}
+        await asyncio.wait([received], timeout=0.1)
+    assert received.result() == {"type": "hello", "text": "é"}
     to_layer.close()
     await layer.flush()

@@ -72,7 +72,7 @@ async def test_a_resume_asked_while_the_database_is_away_is_answered_later(serve
 
 
 @pytest.mark.parametrize("where", ["_read", "_hello"])
-async def test_who_cannot_be_served_holds_nobody_else_up(
+async def test_a_user_who_cannot_be_served_delays_no_other(
     server, ada, grace, linus, monkeypatch, caplog, where
 ):
     read, hello = recovery_module._read, recovery_module._hello
@@ -124,7 +124,7 @@ async def test_a_user_who_is_gone_is_signed_out(server, ada):
     assert await socket.close_code() == 4503
 
 
-async def test_frames_pushed_while_the_reader_reads_follow_it_once(server, ada, monkeypatch):
+async def test_frames_pushed_during_the_read_follow_it_once(server, ada, monkeypatch):
     await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     reading, go_on = asyncio.Event(), asyncio.Event()
@@ -214,7 +214,7 @@ async def test_a_slow_socket_delays_no_other(server, ada, grace):
     assert set(slow.times_added.values()) == {1}
 
 
-async def test_a_slow_socket_gets_its_greeting_and_its_reset_before_anything_else(server, ada, monkeypatch):
+async def test_a_slow_socket_gets_its_hello_and_its_reset_before_anything_else(server, ada, monkeypatch):
     monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 5)
     await in_thread(notify_titles_one_by_one, ada, "Before")
     other = await server.connect(ada)

@@ -25,7 +25,7 @@ from realtime.tests import layers
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Heard:
+class FakePublisher:
     """Takes the place of the publisher: what would go to the layer, batch by batch."""
 
     def __init__(self):
@@ -66,9 +66,9 @@ class Heard:
 
 
 @pytest.fixture
-def heard(monkeypatch, transactional_db):
+def published(monkeypatch, transactional_db):
     """A relay of its own, and what it sends."""
-    listener = Heard()
+    listener = FakePublisher()
     monkeypatch.setattr(relay_module, "publisher_for", listener)
     # Its thread makes the publisher that fits the layer; another layer makes it anew, and back again after the test.
     monkeypatch.setattr(relay_module, "get_channel_layer", lambda: listener)
@@ -77,59 +77,61 @@ def heard(monkeypatch, transactional_db):
     assert receivers.flush(20)
 
 
-def test_what_is_committed_is_numbered_and_sent(heard, ada):
+def test_what_is_committed_gets_a_revision_and_is_published(published, ada):
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
-    [(group, message)] = heard.messages
+    [(group, message)] = published.messages
     assert group == f"user.{ada.pk}"
     frame = message.pop("frame")
     assert message == {"type": "doorbell.inbox", "v": 1, "user": ada.pk, "revision": 1, "unread_count": 1}
     assert frame.startswith('{"type":"inbox","revision":1,"unread_count":1,"replayed":false,"added":[{"id":')
 
 
-def test_a_rolled_back_message_pushes_nothing(heard, ada, grace):
+def test_a_rolled_back_message_pushes_nothing(published, ada, grace):
     with pytest.raises(InterruptedError), transaction.atomic():
         Message.objects.create(sender=grace, receiver=ada, content="Never")
         raise InterruptedError
     assert receivers.flush(20)
-    assert heard.messages == []
+    assert published.messages == []
     assert Inbox.objects.get(user=ada).revision == 0
 
 
-def test_nothing_is_sent_before_the_commit(heard, ada):
+def test_nothing_is_sent_before_the_commit(published, ada):
     with transaction.atomic():
         notify(ada, "announcement", "Hello")
         assert receivers.flush(20)
-        assert heard.messages == []
+        assert published.messages == []
     assert receivers.flush(20)
-    assert heard.revisions(ada) == [1]
+    assert published.revisions(ada) == [1]
 
 
-def test_revisions_leave_in_order(heard, ada, grace):
+def test_revisions_leave_in_order(published, ada, grace):
     for number in range(50):
         notify(ada, "announcement", f"Number {number}")
         notify(grace, "announcement", f"Number {number}")
     assert receivers.flush(20)
     for user in (ada, grace):
-        assert heard.revisions(user) == list(range(1, Inbox.objects.get(user=user).revision + 1))
+        assert published.revisions(user) == list(range(1, Inbox.objects.get(user=user).revision + 1))
         assert Notification.objects.filter(user=user, revision=None).count() == 0
 
 
-def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(heard, ada, grace, linus, margaret):
-    heard.open.clear()
+def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(
+    published, ada, grace, linus, margaret
+):
+    published.open.clear()
     notify(ada, "announcement", "First")
-    assert heard.asked.wait(20)
+    assert published.asked.wait(20)
     people = [ada, grace, linus, margaret]
     for _ in range(5):
         notify_many(people, "announcement", "More")
-    heard.open.set()
+    published.open.set()
     assert receivers.flush(20)
-    last = heard.batches[-1]
+    last = published.batches[-1]
     assert {group for group, _ in last} == {f"user.{user.pk}" for user in people}
     assert len(last) == 4, "five notifications of a user gathered to one revision"
 
 
-def test_only_after_a_batch_of_several_does_the_next_one_gather(heard, monkeypatch, ada):
+def test_only_after_a_batch_of_several_does_the_next_one_gather(published, monkeypatch, ada):
     """Several changes of one user are several, too: else each of a hot user's would be stamped by itself."""
     paused: list[float] = []
     clock = SimpleNamespace(sleep=paused.append, monotonic=time.monotonic)
@@ -139,37 +141,37 @@ def test_only_after_a_batch_of_several_does_the_next_one_gather(heard, monkeypat
         notify(ada, "announcement", "Alone")
         assert receivers.flush(20)
     paused[:1] = [0]
-    heard.asked.clear()
-    heard.open.clear()
+    published.asked.clear()
+    published.open.clear()
     notify(ada, "announcement", "Holds the layer")
-    assert heard.asked.wait(20)
+    assert published.asked.wait(20)
     for _ in range(5):
         notify(ada, "announcement", "Many")
-    heard.open.set()
+    published.open.set()
     assert receivers.flush(20)
     notify(ada, "announcement", "The next one")
     assert receivers.flush(20)
     assert [pause > 0 for pause in paused] == [False, False, False, False, True]
 
 
-def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(heard, ada, grace):
-    heard.error = ConnectionError("the layer is away")
+def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(published, ada, grace):
+    published.error = ConnectionError("the layer is away")
     message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
     assert receivers.flush(20)
-    assert heard.messages == []
+    assert published.messages == []
     row = Notification.objects.get(user=ada, message=message)
     assert row.revision == 1
-    heard.error = None
+    published.error = None
     notify(ada, "announcement", "Later")
     assert receivers.flush(20)
-    assert heard.revisions(ada) == [2]
+    assert published.revisions(ada) == [2]
 
 
 def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_it_is_back(
-    heard, monkeypatch, caplog
+    published, monkeypatch, caplog
 ):
     monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
-    heard.unsent = True
+    published.unsent = True
     own = Relay()
     for number in range(5):
         own.publish(
@@ -180,20 +182,20 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
         )
         own.publish([GroupMessage("user.2", {"type": "recheck", "n": number})])
         assert own.flush(20)
-    assert heard.batches == []
+    assert published.batches == []
     assert own.dropped == 15
-    heard.unsent = False
+    published.unsent = False
     # Nothing new has to come for that.
-    while not heard.batches:
+    while not published.batches:
         time.sleep(0.01)
-    assert heard.messages == [
+    assert published.messages == [
         GroupMessage("user.1", {"type": "inbox", "n": 4}),
         GroupMessage("user.2", {"type": "inbox", "n": 4}),
         GroupMessage("user.2", {"type": "recheck", "n": 4}),
     ]
     own.publish([GroupMessage("user.1", {"type": "inbox", "n": 5})])
     assert own.flush(20)
-    assert len(heard.batches) == 2
+    assert len(published.batches) == 2
     assert own.dropped == 15
     # One line for the outage, and one for its end.
     assert [record.message.split(":")[0].split(";")[0] for record in caplog.records] == [
@@ -202,26 +204,26 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
     ]
 
 
-def test_of_what_is_late_no_more_is_kept_than_a_bound(heard, monkeypatch):
+def test_of_what_is_late_no_more_is_kept_than_a_bound(published, monkeypatch):
     monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(relay_module, "MAX_LATE", 10)
-    heard.unsent = True
+    published.unsent = True
     own = Relay()
     own.publish([GroupMessage(f"user.{number}", {"type": "inbox"}) for number in range(25)])
     assert own.flush(20)
-    heard.unsent = False
-    while not heard.batches:
+    published.unsent = False
+    while not published.batches:
         time.sleep(0.01)
-    assert [group for group, _ in heard.messages] == [f"user.{number}" for number in range(10)]
+    assert [group for group, _ in published.messages] == [f"user.{number}" for number in range(10)]
     assert own.dropped == 25
 
 
-def test_a_save_does_not_wait_for_a_layer_that_hangs(heard, ada, grace):
-    heard.open.clear()
+def test_a_save_does_not_wait_for_a_layer_that_hangs(published, ada, grace):
+    published.open.clear()
     for _ in range(3):
         Message.objects.create(sender=grace, receiver=ada, content="Hello!")
-    assert not heard.open.is_set()
-    assert heard.messages == []
+    assert not published.open.is_set()
+    assert published.messages == []
     assert Notification.objects.filter(user=ada).count() == 3
 
 
@@ -232,22 +234,22 @@ def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
     assert Inbox.objects.get(user=ada).revision == 1
 
 
-def test_a_stamp_that_fails_once_is_tried_again(heard, ada, monkeypatch):
-    stamp, failures = notifications.assign_revisions, [OperationalError("the database went away")]
+def test_an_assignment_that_fails_once_is_tried_again(published, ada, monkeypatch):
+    assign, failures = notifications.assign_revisions, [OperationalError("the database went away")]
 
     def fail_once(user_ids):
         if failures:
             raise failures.pop()
-        return stamp(user_ids)
+        return assign(user_ids)
 
     monkeypatch.setattr(notifications, "assign_revisions", fail_once)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
-    assert heard.revisions(ada) == [1]
+    assert published.revisions(ada) == [1]
 
 
-def test_a_stamp_that_keeps_failing_ends_neither_the_save_nor_the_relay(heard, ada, monkeypatch):
-    stamp = notifications.assign_revisions
+def test_an_assignment_that_keeps_failing_ends_neither_the_save_nor_the_relay(published, ada, monkeypatch):
+    assign = notifications.assign_revisions
 
     def fail(user_ids):
         raise OperationalError("the database is away")
@@ -255,38 +257,38 @@ def test_a_stamp_that_keeps_failing_ends_neither_the_save_nor_the_relay(heard, a
     monkeypatch.setattr(notifications, "assign_revisions", fail)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
-    assert heard.messages == []
-    monkeypatch.setattr(notifications, "assign_revisions", stamp)
+    assert published.messages == []
+    monkeypatch.setattr(notifications, "assign_revisions", assign)
     notify(ada, "announcement", "Again")
     assert receivers.flush(20)
-    assert heard.revisions(ada) == [1]
+    assert published.revisions(ada) == [1]
     assert Notification.objects.filter(user=ada, revision=1).count() == 2
 
 
-def test_switched_off_nothing_is_numbered_or_sent(heard, ada, settings):
+def test_switched_off_nothing_is_assigned_or_published(published, ada, settings):
     settings.REALTIME_RELAY = False
     notify(ada, "announcement", "Hello")
     receivers.recheck(ada.pk)
     assert receivers.flush(20)
-    assert heard.messages == []
+    assert published.messages == []
     assert Inbox.objects.get(user=ada).revision == 0
 
 
-def test_too_much_that_waits_is_dropped_from_its_beginning(heard, monkeypatch):
+def test_too_much_that_waits_is_dropped_from_its_beginning(published, monkeypatch):
     monkeypatch.setattr(relay_module, "MAX_QUEUED", 10)
-    heard.open.clear()
+    published.open.clear()
     own = Relay()
     own.publish([GroupMessage("group", {"number": -1})])
     while own._messages:
         time.sleep(0.001)
     own.publish([GroupMessage("group", {"number": number}) for number in range(25)])
-    heard.open.set()
+    published.open.set()
     assert own.flush(20)
     assert own.dropped == 15
-    assert [message["number"] for _, message in heard.messages] == [-1, *range(15, 25)]
+    assert [message["number"] for _, message in published.messages] == [-1, *range(15, 25)]
 
 
-def test_a_broadcast_to_more_than_may_wait_reaches_everybody(heard, monkeypatch):
+def test_a_broadcast_to_more_than_may_wait_reaches_everybody(published, monkeypatch):
     monkeypatch.setattr(relay_module, "USERS_PER_BATCH", 10)
     monkeypatch.setattr(relay_module, "MAX_QUEUED", 15)
     names = [f"user{number:02}" for number in range(40)]
@@ -294,13 +296,13 @@ def test_a_broadcast_to_more_than_may_wait_reaches_everybody(heard, monkeypatch)
     dropped = relay.dropped
     notify_many(users, "announcement", "Hello, all of you")
     assert receivers.flush(20)
-    assert [heard.revisions(user) for user in users] == [[1]] * 40
+    assert [published.revisions(user) for user in users] == [[1]] * 40
     assert relay.dropped == dropped
-    # The first were told before the last were numbered.
-    assert len(heard.batches) >= 4
+    # The first frames left before the last revisions were assigned.
+    assert len(published.batches) >= 4
 
 
-def test_what_is_sent_is_made_before_the_lock_is_taken(heard, ada):
+def test_what_is_sent_is_made_before_the_lock_is_taken(published, ada):
     own = Relay()
 
     def messages():
@@ -313,14 +315,14 @@ def test_what_is_sent_is_made_before_the_lock_is_taken(heard, ada):
     assert not own._messages
 
 
-def test_flush_gives_up_when_its_time_is_over(heard, ada):
-    heard.open.clear()
+def test_flush_gives_up_when_its_time_is_over(published, ada):
+    published.open.clear()
     notify(ada, "announcement", "Hello")
     assert not receivers.flush(0.01)
 
 
 @pytest.mark.django_db
-def test_inside_a_tests_transaction_nothing_is_told(ada):
+def test_inside_a_tests_transaction_nothing_is_published(ada):
     before = relay._thread
     notify(ada, "announcement", "Hello")
     assert relay._thread is before
@@ -346,7 +348,7 @@ ada = User.objects.get(username="ada")
 connection.close()
 notify(ada, "announcement", "From the parent")
 assert relay.flush(20) and revisions == [1], revisions
-# The worst moment: a connection is in use, somebody holds the relay's lock, and its thread has one, too.
+# The worst moment: a connection is in use, the relay's lock is held, and its thread has one, too.
 connection.ensure_connection()
 in_use, pool = connection.connection, getattr(connection, "pool", None)
 relay._changed.acquire()

@@ -130,7 +130,7 @@ def test_a_tab_that_needs_fewer_of_many_rows_is_served():
 @pytest.mark.parametrize(
     ("since", "epoch", "floor", "rows", "reason"),
     [
-        # Everything is wrong at once: the first in the contract's order is told.
+        # Everything is wrong at once: the first in the contract's order is the reason.
         (None, "old", 50, 1001, "new_epoch"),
         (3, "", 0, 0, "new_epoch"),
         (None, "now", 50, 1001, "unknown_revision"),
@@ -141,7 +141,7 @@ def test_a_tab_that_needs_fewer_of_many_rows_is_served():
         (50, "now", 50, 1001, "too_far_behind"),
     ],
 )
-def test_the_reasons_for_a_reset_are_tried_in_the_contracts_order(since, epoch, floor, rows, reason):
+def test_the_reasons_for_a_reset_are_tested_in_the_contracts_order(since, epoch, floor, rows, reason):
     state = inbox(numbered(rows, from_revision=1000), revision=2000, floor=floor)
     planned = plan(state, ResumeRequest(since, epoch))
     assert planned.replay == []

@@ -32,7 +32,7 @@ async def stalled():
     await asyncio.gather(*calls)
 
 
-async def test_a_blocking_call_delays_nobody(server, ada, grace, stalled):
+async def test_a_blocking_call_delays_no_other_socket(server, ada, grace, stalled):
     socket, other = await server.connect(ada), await server.connect(grace)
     for number in range(20):
         await in_thread(notify_titles, ada, f"Number {number}")

@@ -83,7 +83,7 @@ async def test_with_the_sweep_switched_off_what_was_committed_by_hand_does_not_a
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 1_000_000
     socket = await server.connect(ada)
-    await in_thread(notify_titles, ada, "Nobody tells")
+    await in_thread(notify_titles, ada, "No event")
     assert await socket.received_so_far() == []
     settings.REALTIME_PENDING_SECONDS = 0
     await server.hub.sweeps.sweep_pending()
@@ -114,8 +114,8 @@ async def test_after_the_epochs_were_rotated_live_sockets_are_reset(server, ada)
     assert socket.titles == ["Second"]
 
 
-async def test_after_an_inbox_went_back_live_sockets_are_reset_and_hear_what_follows(server, ada):
-    """A backup was restored, and nobody thought of rotate_epoch."""
+async def test_after_an_inbox_went_back_live_sockets_are_reset_and_receive_what_follows(server, ada):
+    """A backup was restored without rotate_epoch."""
     await in_thread(notify_titles_one_by_one, ada, *"abcde")
     socket = await server.connect(ada)
     await in_thread(QuerySet(Notification).filter(revision__gt=2).delete)
@@ -136,12 +136,12 @@ async def test_a_sweep_leaves_alone_what_the_push_brings_meanwhile(server, ada, 
     """The cursor may be above what the sweep read before it."""
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     socket = await server.connect(ada)
-    read, told = inboxes.positions, threading.Event()
+    read, asked = inboxes.positions, threading.Event()
 
     def slowly(users):
         found = read(users)
-        if not told.is_set():
-            told.set()
+        if not asked.is_set():
+            asked.set()
             notify_titles_one_by_one(ada, "In between")
             assert relay.flush(TIMEOUT)
         return found
@@ -200,7 +200,7 @@ async def beat(server, user):
     await server.hub.sweeps.send_heartbeats()
 
 
-async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ada):
+async def test_a_heartbeat_carries_the_last_revision_sent_and_the_count(server, ada):
     await in_thread(notify_titles_one_by_one, ada, "First")
     socket = await server.connect(ada)
     await beat(server, ada)
@@ -214,7 +214,7 @@ async def test_a_heartbeat_tells_the_last_revision_sent_and_the_count(server, ad
     assert (frame["revision"], frame["unread_count"]) == (2, 2)
 
 
-async def test_heartbeats_come_by_themselves(server, ada, settings, monkeypatch):
+async def test_heartbeats_are_sent_periodically(server, ada, settings, monkeypatch):
     monkeypatch.setattr(sweeps, "HEARTBEAT_CHECK_SECONDS", 0.02)
     settings.REALTIME_HEARTBEAT_SECONDS = 1
     socket = await server.open(ada)
@@ -295,7 +295,9 @@ async def test_another_login_of_the_same_user_stays(server, ada, settings):
     assert await second.received_so_far() == []
 
 
-async def test_what_nobody_told_is_found_by_the_recheck_in_one_batch(server, ada, grace, linus, settings):
+async def test_an_ended_login_without_a_signal_is_found_by_the_recheck_in_one_batch(
+    server, ada, grace, linus, settings
+):
     settings.REALTIME_RECHECK_SECONDS = 1_000_000
     sockets = {user: await server.connect(user) for user in (ada, grace, linus)}
 
@@ -352,7 +354,7 @@ async def presence_of(socket, username, *, is_online):
     return socket.presence[username]
 
 
-async def test_contacts_hear_who_comes_and_goes_and_strangers_do_not(server, ada, grace, linus):
+async def test_contacts_see_who_comes_and_goes_and_others_do_not(server, ada, grace, linus):
     await in_thread(meet, ada, grace)
     socket, stranger = await server.connect(ada), await server.connect(linus)
     await in_thread(show, grace, is_online=True)
@@ -361,10 +363,10 @@ async def test_contacts_hear_who_comes_and_goes_and_strangers_do_not(server, ada
     assert frame["user"] == {"id": grace.pk, "username": "grace"}
     await in_thread(show, grace, is_online=False)
     assert (await presence_of(socket, "grace", is_online=False))["version"] > frame["version"]
-    assert "presence" not in [heard["type"] for heard in await stranger.received_so_far()]
+    assert "presence" not in [received["type"] for received in await stranger.received_so_far()]
 
 
-async def test_who_becomes_a_contact_is_told(server, ada, grace):
+async def test_new_contacts_are_sent_each_others_presence(server, ada, grace):
     await in_thread(show, grace, is_online=True)
     socket = await server.connect(ada)
     assert socket.presence == {}
@@ -383,7 +385,7 @@ async def test_with_a_layer_that_drops_everything_presence_arrives_by_the_sweep(
     await presence_of(socket, "grace", is_online=True)
 
 
-async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
+async def test_presence_that_could_not_be_sent_is_sent_by_the_next_sweep(
     server, ada, grace, settings, monkeypatch
 ):
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
@@ -406,7 +408,7 @@ async def test_presence_whose_telling_failed_is_told_by_the_next_sweep(
     await presence_of(socket, "grace", is_online=True)
 
 
-async def test_a_swept_change_is_told_once(server, ada, grace, settings):
+async def test_a_swept_change_is_sent_once(server, ada, grace, settings):
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_SWEEP_SECONDS = 1_000_000
     await in_thread(meet, ada, grace)
@@ -417,8 +419,8 @@ async def test_a_swept_change_is_told_once(server, ada, grace, settings):
     await in_thread(show, grace, is_online=True)
     for _ in range(3):
         await server.hub.presence_fanout.sweep()
-    heard = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
-    assert [(frame["user"]["username"], frame["is_online"]) for frame in heard].count(("grace", True)) == 1
+    received = [frame for frame in await socket.received_so_far() if frame["type"] == "presence"]
+    assert [(frame["user"]["username"], frame["is_online"]) for frame in received].count(("grace", True)) == 1
 
 
 async def test_status_notifications_toast_and_never_count(server, ada, grace):
@@ -433,7 +435,7 @@ async def test_status_notifications_toast_and_never_count(server, ada, grace):
     assert socket.unread_count == unread
 
 
-async def test_what_was_said_of_somebodys_presence_is_removed_after_a_day(server, ada, grace, monkeypatch):
+async def test_status_notifications_are_removed_after_a_day(server, ada, grace, monkeypatch):
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     monkeypatch.setattr(sweeps, "EPHEMERAL_PAUSE_SECONDS", 0)
 

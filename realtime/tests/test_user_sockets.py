@@ -121,7 +121,7 @@ async def test_who_misses_a_frame_for_100_ms_falls_behind(behind):
     assert waits.got == []
 
 
-async def test_what_comes_meanwhile_follows_once_the_reader_has_brought_the_missing(behind):
+async def test_frames_that_come_during_a_catch_up_follow_it(behind):
     tab = Tab()
     user = sockets_of(tab)
     push(user, 2)
@@ -152,7 +152,7 @@ async def test_frames_are_kept_for_a_tab_that_is_being_read_for(behind):
     assert behind.got == frames(1, 2)
 
 
-async def test_what_nobody_needs_any_more_is_forgotten(behind):
+async def test_frames_that_no_socket_needs_are_dropped(behind):
     user = sockets_of(Tab(), Tab())
     push(user, *range(1, 50))
     assert user._kept == {}
