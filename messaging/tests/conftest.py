@@ -1,5 +1,7 @@
 """The domain without its listeners: no delivery, so that each test assigns revisions itself."""
 
+import functools
+
 import pytest
 from django.contrib.auth.models import Permission, User
 
@@ -9,6 +11,7 @@ from messaging.api.throttles import api_calls
 from messaging.events import notifications_pending, presence_changed, revisions_assigned, status_changed
 from messaging.tests.admin_client import AdminClient
 from messaging.tests.api_client import ApiClient
+from messaging.tests.transactions import held_open
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,12 @@ def assigned():
         return revisions
 
     return assign
+
+
+@pytest.fixture
+def held(threads):
+    """held(function, undo=False): a context in which the function's transaction, on another thread, is open."""
+    return functools.partial(held_open, threads)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-"""The admin: real pages, by a real client. What it changes is told like any other change."""
+"""The admin's lists and pages, by a real client: what they show, what they cost, and who may see them."""
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -11,9 +10,9 @@ from django.urls import reverse
 from messaging import notifications, tokens
 from messaging.models import ApiToken, Inbox, Message, Notification, UserProfile
 from messaging.tests.admin_client import AdminClient, admin_url
-from messaging.tests.domain_replica import check_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
 
 LISTS = [f"messaging_{name}" for name in ("message", "notification", "userprofile", "inbox", "apitoken")]
 
@@ -51,7 +50,7 @@ def populate_in_bulk(start, count):
     )
 
 
-# --- Pages -------------------------------------------------------------------------------------------------------
+# --- Pages ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -183,266 +182,7 @@ def test_inboxes_show_their_state_and_nothing_can_be_changed(admin, ada):
     assert admin.client.get(reverse("admin:messaging_inbox_add")).status_code == 403
 
 
-# --- Messages ----------------------------------------------------------------------------------------------------
-
-
-def test_a_message_sent_from_the_admin_notifies_its_receiver(admin, ada, grace, assigned):
-    admin.post(reverse("admin:messaging_message_add"), sender=ada.pk, receiver=grace.pk, content="Hello!")
-    [revision] = assigned(grace)
-    assert revision.unread_count == 1
-    assert revision.added[0].title == "New message from ada"
-
-
-def test_a_message_to_oneself_is_refused(admin, ada):
-    shown = admin.post(
-        reverse("admin:messaging_message_add"), sender=ada.pk, receiver=ada.pk, content="Hello!"
-    )
-    assert "A message to oneself" in shown
-    assert not Message.objects.exists()
-
-
-def test_marking_messages_read_makes_receipts_lowers_the_badge_and_is_announced(
-    admin, ada, grace, assigned, announced
-):
-    messages = [Message.objects.create(sender=ada, receiver=grace, content=f"{n}") for n in range(3)]
-    assigned(grace)
-    announced.clear()
-    assert "3 messages marked read." in admin.run_action("mark_read", *messages)
-    assert not Message.objects.filter(is_read=False).exists()
-    touched = set().union(
-        *(carried["user_ids"] for name, carried in announced if name == "notifications_pending")
-    )
-    assert touched == {ada.pk, grace.pk}
-    [revision] = assigned(ada)
-    assert [shape.notification_type for shape in revision.added] == ["message_read"] * 3
-    [revision] = assigned(grace)
-    assert (revision.unread_count, len(revision.read)) == (0, 3)
-    check_counts(grace.pk)
-
-
-def test_marking_messages_read_twice_makes_no_second_receipt(admin, ada, grace, assigned, announced):
-    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.run_action("mark_read", message)
-    assigned(ada)
-    announced.clear()
-    assert "0 messages marked read." in admin.run_action("mark_read", message)
-    assert announced == []
-    assert assigned(ada) == []
-
-
-def test_marking_messages_unread_raises_the_badge_again_and_keeps_the_receipt(admin, ada, grace, assigned):
-    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.run_action("mark_read", message)
-    assigned(ada)
-    assigned(grace)
-    assert "1 message marked unread." in admin.run_action("mark_unread", message)
-    message.refresh_from_db()
-    assert message.is_read is False
-    [revision] = assigned(grace)
-    assert (revision.unread_count, len(revision.unread)) == (1, 1)
-    assert assigned(ada) == []
-    admin.run_action("mark_read", message)
-    assert assigned(ada) == []
-    [revision] = assigned(grace)
-    assert revision.unread_count == 0
-
-
-def test_marking_a_thousand_messages_takes_as_many_queries_as_two_batches(ada, grace):
-    Message.objects.bulk_create(Message(sender=ada, receiver=grace, content="x") for _ in range(1000))
-    with CaptureQueriesContext(connection) as captured:
-        assert Message.objects.all().mark_read() == 1000
-    assert len(captured) < 30
-    assert Notification.objects.filter(user=ada, notification_type="message_read").count() == 1000
-
-
-@pytest.mark.parametrize("is_read", [True, False])
-def test_a_messages_page_marks_it_too(admin, ada, grace, assigned, is_read):
-    message = Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    if not is_read:
-        Message.objects.filter(pk=message.pk).mark_read()
-    assigned(grace)
-    fields = {"is_read": "on"} if is_read else {}
-    admin.post(admin_url(message, "change"), content="Something else", **fields)
-    message.refresh_from_db()
-    assert (message.is_read, message.content) == (is_read, "Hello!")
-    [revision] = assigned(grace)
-    assert revision.unread_count == (0 if is_read else 1)
-    assert Notification.objects.filter(user=ada).count() == 1
-
-
-# --- Notifications -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def three(ada, grace):
-    """Unread notifications of two users, told."""
-    rows = notifications.notify_many([ada, ada, grace], "announcement", "Hello")
-    notifications.assign_revisions([ada.pk, grace.pk])
-    return rows
-
-
-def test_marking_notifications_read_and_unread_changes_each_ones_badge(
-    admin, ada, grace, three, assigned, announced
-):
-    announced.clear()
-    assert "3 notifications marked read." in admin.run_action("mark_read", *three)
-    assert announced == [("notifications_pending", {"user_ids": {ada.pk, grace.pk}})]
-    [revision] = assigned(ada)
-    assert (revision.unread_count, len(revision.read)) == (0, 2)
-    assert assigned(grace)[0].unread_count == 0
-    assert "2 notifications marked unread." in admin.run_action("mark_unread", *three[:2])
-    [revision] = assigned(ada)
-    assert (revision.unread_count, len(revision.unread)) == (2, 2)
-    assert assigned(grace) == []
-
-
-def test_what_is_read_already_is_not_told_again(admin, ada, three, assigned, announced):
-    admin.run_action("mark_read", three[0])
-    assigned(ada)
-    announced.clear()
-    assert "0 notifications marked read." in admin.run_action("mark_read", three[0])
-    assert announced == []
-
-
-def test_removing_notifications_asks_first_and_leaves_tombstones(admin, ada, grace, three, assigned):
-    asked = admin.run_action("delete_selected", *three[:2])
-    assert "Are you sure" in asked
-    assert Notification.objects.count() == 3
-    admin.run_action("delete_selected", *three[:2], post="yes")
-    assert list(Notification.objects.all()) == three[2:]
-    assert Notification.everything.count() == 3
-    [revision] = assigned(ada)
-    assert (revision.unread_count, len(revision.removed)) == (0, 2)
-    check_counts(ada.pk)
-
-
-def test_removing_very_many_lists_only_some_of_them(admin, ada):
-    rows = notifications.notify_many([ada] * 60, "announcement", "Hello")
-    asked = admin.run_action("delete_selected", *rows)
-    assert asked.count("Hello (for ada)") == 50
-    assert "and 10 more" in asked
-    assert "notifications: 60" in asked.lower()
-    admin.run_action("delete_selected", *rows, post="yes")
-    assert not Notification.objects.exists()
-
-
-def test_deleting_one_notification_leaves_a_tombstone(admin, ada, three, assigned):
-    admin.post(admin_url(three[0], "delete"), post="yes")
-    assert Notification.everything.get(pk=three[0].pk).removed_at is not None
-    [revision] = assigned(ada)
-    assert revision.removed == [three[0].pk]
-
-
-def test_a_notifications_page_marks_it_but_never_changes_its_texts(admin, ada, three, assigned):
-    row = three[0]
-    admin.post(admin_url(row, "change"), is_read="on", title="Changed", description="Changed", url="/x")
-    row = Notification.objects.get(pk=row.pk)
-    assert (row.title, row.description, row.url, row.is_read) == ("Hello", "", None, True)
-    assert assigned(ada)[0].unread_count == 1
-    admin.post(admin_url(row, "change"), is_read="on")
-    assert assigned(ada) == []
-
-
-def test_notifications_are_not_added_by_a_form_that_checks_nothing(admin):
-    assert admin.client.get(reverse("admin:messaging_notification_add")).status_code == 403
-
-
-# --- Profiles ----------------------------------------------------------------------------------------------------
-
-
-def test_setting_users_online_and_offline_is_announced_once_for_all(admin, ada, grace, announced):
-    profiles = list(UserProfile.objects.filter(user__in=[ada, grace]).order_by("user"))
-    announced.clear()
-    assert "2 users set online." in admin.run_action("set_online", *profiles)
-    both = sorted([ada.pk, grace.pk])
-    assert ("presence_changed", {"users": both}) in announced
-    assert ("status_changed", {"online": both, "offline": []}) in announced
-    profile = UserProfile.objects.get(user=ada)
-    assert (profile.is_online, profile.version) == (True, 1)
-    assert profile.offline_after is not None
-    assert "0 users set online." in admin.run_action("set_online", *profiles)
-    assert "1 user set offline." in admin.run_action("set_offline", profiles[0])
-    profile = UserProfile.objects.get(user=profiles[0].user)
-    assert (profile.is_online, profile.version, profile.offline_after) == (False, 2, None)
-
-
-def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, assigned):
-    Message.objects.create(sender=ada, receiver=grace, content="Hello!")
-    admin.run_action("set_online", UserProfile.objects.get(user=grace))
-    assigned(grace)
-    admin.run_action("set_online", UserProfile.objects.get(user=ada))
-    [revision] = assigned(grace)
-    assert [shape.title for shape in revision.added] == ["ada is online"]
-
-
-def test_a_profiles_page_takes_the_same_road(admin, ada, announced):
-    profile = UserProfile.objects.get(user=ada)
-    announced.clear()
-    admin.post(admin_url(profile, "change"), is_online="on", version=70)
-    profile.refresh_from_db()
-    assert (profile.is_online, profile.version) == (True, 1)
-    assert ("status_changed", {"online": [ada.pk], "offline": []}) in announced
-
-
-def test_profiles_and_inboxes_go_with_their_user_and_not_before(admin, ada):
-    for thing in (ada.profile, ada.inbox):
-        assert admin.client.post(admin_url(thing, "delete"), {"post": "yes"}).status_code == 403
-    admin.post(admin_url(ada, "delete"), post="yes")
-    assert not User.objects.filter(pk=ada.pk).exists()
-    assert not Inbox.objects.filter(user_id=ada.pk).exists()
-
-
-# --- Tokens ------------------------------------------------------------------------------------------------------
-
-
-def secret_in(page):
-    return page.split("<code>")[1].split("</code>")[0]
-
-
-def test_a_tokens_secret_is_shown_once(admin, ada):
-    shown = admin.post(reverse("admin:messaging_apitoken_add"), name="<shop>", can_publish="on")
-    secret = secret_in(shown)
-    assert "&lt;shop&gt;" in shown
-    token = tokens.find(secret)
-    assert (token.name, token.can_publish, token.user) == ("<shop>", True, None)
-    for later in (admin.list("messaging_apitoken"), admin.page(token)):
-        assert secret not in later
-        assert token.hash not in later
-    assert secret not in str(list(LogEntry.objects.values()))
-
-
-def test_a_token_that_could_do_nothing_is_refused(admin):
-    shown = admin.post(reverse("admin:messaging_apitoken_add"), name="shop")
-    assert "in whose name it acts, or the right to publish" in shown
-    assert not ApiToken.objects.exists()
-
-
-def test_a_tokens_name_can_be_changed_and_nothing_else(admin, ada):
-    token, secret = tokens.make("phone", user=ada)
-    admin.post(
-        admin_url(token, "change"),
-        name="telephone",
-        hash="x",
-        can_publish="on",
-        user="",
-        revoked_at_0="2020-01-01",
-    )
-    assert tokens.find(secret) == token
-    token.refresh_from_db()
-    assert (token.name, token.can_publish, token.user) == ("telephone", False, ada)
-
-
-def test_a_revoked_token_is_worth_nothing_and_stays_revoked(admin, ada):
-    token, secret = tokens.make("phone", user=ada)
-    assert "1 token revoked." in admin.run_action("revoke", token)
-    assert tokens.find(secret) is None
-    moment = ApiToken.objects.get().revoked_at
-    assert LogEntry.objects.get().change_message == "Revoked."
-    assert "0 tokens revoked." in admin.run_action("revoke", token)
-    assert ApiToken.objects.get().revoked_at == moment
-
-
-# --- Who may -----------------------------------------------------------------------------------------------------
+# --- Who may ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -4,12 +4,9 @@ from django.test.utils import CaptureQueriesContext
 
 from messaging import contacts
 from messaging.models import Contact
+from messaging.tests.transactions import Undo
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Undo(Exception):
-    """Raised to roll a transaction back."""
 
 
 def test_two_users_who_meet_are_contacts_of_each_other(ada, grace, linus, announced):

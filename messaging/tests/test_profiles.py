@@ -11,12 +11,9 @@ from messaging import contacts, presence_changes, profiles
 from messaging.events import presence_changed
 from messaging.models import Notification, UserProfile
 from messaging.tests.presence import set_leaving, set_offline, set_online
+from messaging.tests.transactions import Undo
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Undo(Exception):
-    """Raised to roll a transaction back."""
 
 
 def profile_of(user):

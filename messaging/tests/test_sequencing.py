@@ -1,48 +1,16 @@
-import random
-
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection, transaction
-from django.db.models.functions import Now
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from messaging import sequencing
 from messaging.events import revisions_assigned
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
-from messaging.orm import retry
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
+from messaging.tests.rows import pending
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Undo(Exception):
-    """Raised to roll a transaction back."""
-
-
-class PassingError(Exception):
-    """What psycopg raises, as far as the retry looks at it."""
-
-    def __init__(self, sqlstate):
-        super().__init__(sqlstate)
-        self.sqlstate = sqlstate
-
-
-def pending(user):
-    return list(
-        Notification.everything.filter(user=user, pending_since__isnull=False)
-        .order_by("id")
-        .values_list("id", flat=True)
-    )
-
-
-def raw_insert(user, title="By hand"):
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO messaging_notification (user_id, notification_type, title, description, level, is_read)"
-            " VALUES (%s, 'announcement', %s, '', 'info', %s)",
-            [user.pk, title, False],
-        )
 
 
 def test_a_new_notification_is_pending_until_it_is_stamped(ada, assigned):
@@ -147,7 +115,7 @@ def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, assigned):
     assert [len(revision.added) for revision in revisions] == [100, 100, 50]
     assert [revision.unread_count for revision in revisions] == [100, 200, 250]
     for revision in revisions:
-        replica.apply_revision(revision)
+        replica.apply(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
@@ -162,7 +130,7 @@ def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assig
     notify_many([ada, grace] * 650, "announcement", "Hello")
     revisions = assign_revisions([grace.pk, ada.pk])
     for revision in revisions:
-        replicas[revision.user_id].apply_revision(revision)
+        replicas[revision.user_id].apply(revision)
     for pk, replica in replicas.items():
         assert replica.unread_count == 650
         assert replica == fresh_read(pk)
@@ -243,338 +211,12 @@ def test_a_missing_inbox_costs_the_same_for_1_user_as_for_100(db):
     assert queries(1) == queries(100)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda rows, row: rows.update(is_read=True), id="QuerySet.update"),
-        pytest.param(lambda rows, row: rows.delete(), id="QuerySet.delete"),
-        pytest.param(lambda rows, row: row.delete(), id="delete"),
-        pytest.param(lambda rows, row: (setattr(row, "is_read", True), row.save()), id="save"),
-        pytest.param(
-            lambda rows, row: (setattr(row, "is_read", True), row.save(update_fields=["is_read"])),
-            id="save with update_fields",
-        ),
-        pytest.param(
-            lambda rows, row: (
-                setattr(row, "is_read", True),
-                Notification.objects.bulk_update([row], ["is_read"]),
-            ),
-            id="bulk_update",
-        ),
-        pytest.param(
-            lambda rows, row: Notification.objects.update_or_create(pk=row.pk, defaults={"is_read": True}),
-            id="update_or_create",
-        ),
-        pytest.param(lambda rows, row: row.user.notifications.update(is_read=True), id="related update"),
-        pytest.param(lambda rows, row: row.user.notifications.all().delete(), id="related delete"),
-        pytest.param(
-            lambda rows, row: Notification.objects.bulk_create(
-                [
-                    Notification(
-                        pk=row.pk, user=row.user, notification_type="announcement", title="x", is_read=True
-                    )
-                ],
-                update_conflicts=True,
-                unique_fields=["id"],
-                update_fields=["is_read"],
-            ),
-            id="upsert",
-        ),
-    ],
-)
-def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, assigned, announced, change):
-    row = notify(ada, "announcement", "Hello")
-    assigned(ada)
-    announced.clear()
-    change(Notification.objects.filter(pk=row.pk), Notification.objects.get(pk=row.pk))
-    assert pending(ada) == [row.pk]
-    assert announced
-    assert all(heard == ("notifications_pending", {"user_ids": {ada.pk}}) for heard in announced)
-    [revision] = assigned(ada)
-    assert revision.unread_count == 0
-    assert revision.read + revision.removed == [row.pk]
-    assert revision.added == revision.unread == []
-    check_counts(ada.pk)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(lambda user: notify(user, "announcement", "Hello"), id="notify"),
-        pytest.param(
-            lambda user: Notification.objects.create(
-                user=user, notification_type="announcement", title="Hello"
-            ),
-            id="objects.create",
-        ),
-        pytest.param(
-            lambda user: user.notifications.create(notification_type="announcement", title="Hello"),
-            id="related create",
-        ),
-        pytest.param(
-            lambda user: Notification(user=user, notification_type="announcement", title="Hello").save(),
-            id="save",
-        ),
-        pytest.param(
-            lambda user: Notification.objects.bulk_create(
-                [Notification(user=user, notification_type="announcement", title="Hello")]
-            ),
-            id="bulk_create",
-        ),
-        pytest.param(raw_insert, id="raw SQL"),
-    ],
-)
-def test_however_a_notification_is_made_it_is_pending_and_told(ada, assigned, make):
-    make(ada)
-    row = Notification.objects.get()
-    assert pending(ada) == [row.pk]
-    [revision] = assigned(ada)
-    assert [shape.id for shape in revision.added] == [row.pk]
-    assert revision.unread_count == 1
-    check_counts(ada.pk)
-
-
-@pytest.mark.parametrize("how", ["save", "bulk_create"])
-def test_a_copy_of_a_told_notification_is_new(ada, assigned, how):
-    notify(ada, "announcement", "Hello")
-    assigned(ada)
-    copy = Notification.objects.get()
-    copy.pk = None
-    copy._state.adding = True
-    if how == "save":
-        copy.save()
-    else:
-        Notification.objects.bulk_create([copy])
-    assert pending(ada) == [copy.pk]
-    [revision] = assigned(ada)
-    assert [shape.id for shape in revision.added] == [copy.pk]
-    assert revision.unread_count == 2
-    check_counts(ada.pk)
-
-
-def test_a_stale_instance_never_overwrites_the_bookkeeping(ada, assigned):
-    row = notify(ada, "announcement", "Hello")
-    stale = Notification.objects.get(pk=row.pk)
-    assert (stale.revision, stale.counted) == (None, False)
-    assigned(ada)
-    stale.title = "Hello again"
-    stale.save()
-    fresh = Notification.objects.get(pk=row.pk)
-    assert (fresh.title, fresh.revision, fresh.counted) == ("Hello again", 1, True)
-    assert fresh.created_at == row.created_at
-    assigned(ada)
-    check_counts(ada.pk)
-
-
-def test_a_stale_instance_does_not_bring_a_removed_notification_back(ada, assigned):
-    replica = DomainReplica(ada.pk)
-    row = notify(ada, "announcement", "Hello")
-    stale = Notification.objects.get(pk=row.pk)
-    remove(ada, [row.pk])
-    replica.apply_revision(*assigned(ada))
-    stale.save()
-    for revision in assigned(ada):
-        replica.apply_revision(revision)
-    assert replica == fresh_read(ada.pk)
-    assert replica.read_marks == {}
-
-
-def test_removing_an_actor_or_a_message_makes_nothing_pending(ada, grace, assigned):
-    message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
-    assigned(ada)
-    message.delete()
-    grace.delete()
-    row = Notification.objects.get(user=ada)
-    assert (row.actor, row.message) == (None, None)
-    assert pending(ada) == []
-    assert assigned(ada) == []
-
-
-def test_a_user_takes_the_inbox_along(ada, grace, assigned):
-    notify_many([ada, grace], "announcement", "Hello")
-    remove(ada, [Notification.objects.get(user=ada).pk])
-    ada.delete()
-    assert list(Notification.everything.values_list("user_id", flat=True)) == [grace.pk]
-    assert list(Inbox.objects.values_list("user_id", flat=True)) == [grace.pk]
-
-
-def test_a_rolled_back_change_is_not_told(ada, assigned, announced):
-    row = notify(ada, "announcement", "Hello")
-    assigned(ada)
-    announced.clear()
-    with pytest.raises(Undo), transaction.atomic():
-        notify(ada, "announcement", "Never")
-        mark_read(ada, [row.pk])
-        raise Undo
-    assert announced == []
-    assert assigned(ada) == []
-    assert fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
-
-
-@pytest.mark.parametrize("state", ["40P01", "40001"])
-def test_a_deadlock_is_tried_again(ada, assigned, monkeypatch, state):
-    notify(ada, "announcement", "Hello")
-    tries = []
-    assign_batch = sequencing._assign_batch
-
-    def unlucky(user_ids, **options):
-        batch = assign_batch(user_ids, **options)
-        tries.append(batch)
-        if len(tries) < retry.TRIES:
-            raise OperationalError("deadlock detected") from PassingError(state)
-        return batch
-
-    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
-    [revision] = assigned(ada)
-    assert len(tries) == 3
-    assert revision.revision == 1
-    check_counts(ada.pk)
-
-
-def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, monkeypatch, announced):
-    notify(ada, "announcement", "Hello")
-    announced.clear()
-    assign_batch = sequencing._assign_batch
-
-    def unlucky(user_ids, **options):
-        assign_batch(user_ids, **options)
-        raise OperationalError("deadlock detected") from PassingError("40P01")
-
-    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
-    with pytest.raises(OperationalError):
-        assign_revisions([ada.pk])
-    assert announced == []
-    assert len(pending(ada)) == 1
-    assert Inbox.objects.get(user=ada).revision == 0
-
-
-def test_another_database_error_is_not_tried_again(ada, monkeypatch):
-    tries = []
-
-    def broken(user_ids, **options):
-        tries.append(user_ids)
-        raise OperationalError("the disk is full")
-
-    monkeypatch.setattr(sequencing, "_assign_batch", broken)
-    with pytest.raises(OperationalError, match="disk"):
-        assign_revisions([ada.pk])
-    assert len(tries) == 1
-
-
 def test_two_stamps_at_once_deal_each_row_once(ada, threads):
     notify_many([ada] * 350, "announcement", "Hello")
     assigned = []
     threads.together(*[lambda: assigned.extend(assign_revisions([ada.pk]))] * 4)
     replica = DomainReplica(ada.pk)
     for revision in sorted(assigned, key=lambda revision: revision.revision):
-        replica.apply_revision(revision)
+        replica.apply(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
-
-
-class History:
-    """Random operations on one inbox, and what a client makes of the revisions assigned."""
-
-    def __init__(self, user, other, seed):
-        self.user, self.other = user, other
-        self.random = random.Random(seed)
-        self.replica = DomainReplica(user.pk)
-        self.past = [self.replica.copy()]
-
-    def some(self):
-        everything = list(
-            Notification.everything.filter(user__in=[self.user, self.other]).values_list("id", flat=True)
-        )
-        return self.random.sample(everything, min(len(everything), self.random.randint(1, 6)))
-
-    def rows(self):
-        return Notification.objects.filter(user=self.user, id__in=self.some()).order_by("id")
-
-    def messages(self):
-        everything = list(Message.objects.order_by("id"))
-        return self.random.sample(everything, len(everything))
-
-    def change(self):
-        """Do one random thing to the inbox, by any of the doors there are."""
-        user, chance = self.user, self.random
-        new = {"notification_type": "announcement", "title": "x"}
-        doors = [
-            lambda: notify(user, "announcement", "x"),
-            lambda: notify(user, "user_online", "x"),
-            lambda: notify(user, "announcement", "x", dedupe_key=str(chance.randint(1, 20))),
-            lambda: notify_many([user, self.other] * chance.randint(1, 70), "announcement", "x"),
-            lambda: Notification.objects.create(user=user, is_read=chance.random() < 0.3, **new),
-            lambda: Notification.objects.bulk_create(Notification(user=user, **new) for _ in range(3)),
-            lambda: raw_insert(user),
-            lambda: Message.objects.create(sender=self.other, receiver=user, content="x"),
-            lambda: [(setattr(message, "is_read", True), message.save()) for message in self.messages()[:2]],
-            lambda: mark_read(user, self.some()),
-            lambda: mark_read(user) if chance.random() < 0.2 else None,
-            lambda: mark_unread(user, self.some()),
-            lambda: remove(user, self.some()),
-            lambda: self.rows().order_by().update(is_read=chance.random() < 0.5),
-            lambda: self.rows().delete(),
-            lambda: [row.delete() for row in self.rows()[:2]],
-            lambda: [(setattr(row, "is_read", not row.is_read), row.save()) for row in self.rows()[:2]],
-            lambda: [message.delete() for message in self.messages()[:1]],
-        ]
-        chance.choice(doors)()
-
-    def step(self):
-        what = self.random.random()
-        if what < 0.35:
-            self.assign()
-        elif what < 0.45:
-            try:
-                with transaction.atomic():
-                    self.change()
-                    self.change()
-                    raise Undo
-            except Undo:
-                pass
-        elif what < 0.55:
-            with transaction.atomic():
-                self.change()
-                self.change()
-        else:
-            self.change()
-
-    def assign(self):
-        for revision in assign_revisions([self.user.pk, self.other.pk]):
-            if revision.user_id == self.user.pk:
-                self.replica.apply_revision(revision)
-                self.past.append(self.replica.copy())
-        assert self.replica == fresh_read(self.user.pk)
-        check_counts(self.user.pk)
-        check_counts(self.other.pk)
-        behind = self.random.choice(self.past).copy()
-        behind.catch_up()
-        assert behind == self.replica
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
-    history = History(ada, grace, seed)
-    for _ in range(60):
-        history.step()
-    history.assign()
-    assert history.replica.revision > 3
-    for past in history.past:
-        past.catch_up()
-        assert past == history.replica
-
-
-def test_the_history_test_notices_a_change_that_is_not_told(ada, grace):
-    """Negative control: with an update that marks nothing pending, client and server part."""
-    history = History(ada, grace, 1)
-    row = notify(ada, "announcement", "x")
-    history.assign()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE messaging_notification SET is_read = %s WHERE id = %s", [True, row.pk])
-    with pytest.raises(AssertionError):
-        history.assign()
-
-
-def test_a_row_waits_since_the_databases_time(ada):
-    row = notify(ada, "announcement", "Hello")
-    assert Notification.objects.filter(pk=row.pk, pending_since__lte=Now()).exists()

@@ -1,0 +1,103 @@
+"""What a new user and a change of status set off."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from messaging import contacts, signals
+from messaging.events import status_changed
+from messaging.models import Inbox, Notification, UserProfile
+from messaging.tests.presence import set_offline, set_online
+from messaging.tests.rows import texts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_user_is_made_with_a_profile_and_an_inbox(ada):
+    assert UserProfile.objects.get().user == ada
+    assert Inbox.objects.get().user == ada
+    ada.save()
+    assert UserProfile.objects.count() == Inbox.objects.count() == 1
+
+
+def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, margaret):
+    for other in (grace, linus):
+        contacts.meet(ada.pk, other.pk)
+    set_online([grace.pk, margaret.pk])
+    set_online([ada.pk])
+    assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
+    row = Notification.objects.get(user=grace)
+    assert (row.actor, row.is_read, row.level) == (ada, True, "success")
+    assert Notification.objects.count() == 1
+    set_offline([ada.pk])
+    assert texts(grace)[1:] == [("user_offline", "ada is offline", "ada is now offline.")]
+    assert Notification.objects.count() == 2
+
+
+def test_status_notifications_toast_and_never_count(ada, grace, assigned):
+    contacts.meet(ada.pk, grace.pk)
+    set_online([grace.pk])
+    set_online([ada.pk])
+    [revision] = assigned(grace)
+    assert [(shape.notification_type, shape.is_read) for shape in revision.added] == [("user_online", True)]
+    assert revision.unread_count == 0
+
+
+def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypatch):
+    now = 1_000 * signals.STATUS_WINDOW
+    monkeypatch.setattr("messaging.signals.time.time", lambda: now)
+    contacts.meet(ada.pk, grace.pk)
+    set_online([grace.pk])
+    for _ in range(3):
+        set_online([ada.pk])
+        set_offline([ada.pk])
+    assert [kind for kind, _, _ in texts(grace)] == ["user_online", "user_offline"]
+    now += signals.STATUS_WINDOW - 1
+    set_online([ada.pk])
+    assert len(texts(grace)) == 2
+    now += 1
+    set_offline([ada.pk])
+    assert [kind for kind, _, _ in texts(grace)] == ["user_online", "user_offline", "user_offline"]
+
+
+def test_people_who_come_together_hear_of_each_other(ada, grace):
+    contacts.meet(ada.pk, grace.pk)
+    set_online([ada.pk, grace.pk])
+    assert len(texts(ada)) == len(texts(grace)) == 1
+
+
+def test_a_status_takes_the_same_queries_for_1_contact_as_for_20(ada):
+    others = [User.objects.create_user(f"user{number}") for number in range(20)]
+    contacts.meet(ada.pk, others[0].pk)
+    set_online([other.pk for other in others])
+    with CaptureQueriesContext(connection) as one:
+        set_online([ada.pk])
+    for other in others:
+        contacts.meet(ada.pk, other.pk)
+    with CaptureQueriesContext(connection) as twenty:
+        set_offline([ada.pk])
+    assert Notification.objects.count() == 21
+    assert len(one) == len(twenty)
+
+
+def test_a_status_of_somebody_who_is_gone_tells_nobody(ada, grace):
+    contacts.meet(ada.pk, grace.pk)
+    set_online([grace.pk])
+    status_changed.send(sender=UserProfile, online=[2**31 - 1], offline=[])
+    assert texts(grace) == []
+
+
+def test_is_online_flipped_by_hand_takes_the_same_road(ada, grace, announced):
+    contacts.meet(ada.pk, grace.pk)
+    set_online([grace.pk])
+    announced.clear()
+    profile = UserProfile.objects.get(user=ada)
+    profile.is_online = True
+    profile.save()
+    assert ("presence_changed", {"users": [ada.pk]}) in announced
+    assert ("status_changed", {"online": [ada.pk], "offline": []}) in announced
+    assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
+    announced.clear()
+    profile.save()
+    assert announced == []
