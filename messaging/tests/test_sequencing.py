@@ -115,7 +115,7 @@ def test_more_than_100_rows_get_several_revisions_of_at_most_100(ada, assigned):
     assert [len(revision.added) for revision in revisions] == [100, 100, 50]
     assert [revision.unread_count for revision in revisions] == [100, 200, 250]
     for revision in revisions:
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
@@ -130,7 +130,7 @@ def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assig
     notify_many([ada, grace] * 650, "announcement", "Hello")
     revisions = assign_revisions([grace.pk, ada.pk])
     for revision in revisions:
-        replicas[revision.user_id].apply(revision)
+        replicas[revision.user_id].apply_revision(revision)
     for pk, replica in replicas.items():
         assert replica.unread_count == 650
         assert replica == fresh_read(pk)
@@ -217,6 +217,6 @@ def test_two_stamps_at_once_deal_each_row_once(ada, threads):
     threads.together(*[lambda: assigned.extend(assign_revisions([ada.pk]))] * 4)
     replica = DomainReplica(ada.pk)
     for revision in sorted(assigned, key=lambda revision: revision.revision):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)

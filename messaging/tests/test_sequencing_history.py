@@ -84,7 +84,7 @@ class History:
     def assign(self):
         for revision in assign_revisions([self.user.pk, self.other.pk]):
             if revision.user_id == self.user.pk:
-                self.replica.apply(revision)
+                self.replica.apply_revision(revision)
                 self.past.append(self.replica.copy())
         assert self.replica == fresh_read(self.user.pk)
         check_counts(self.user.pk)

@@ -83,7 +83,7 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
     threads.together(*[lambda seed=seed: work(seed) for seed in range(6)])
     assigned += assign_revisions(ids)
     for revision in sorted(assigned, key=lambda revision: (revision.user_id, revision.revision)):
-        replicas[revision.user_id].apply(revision)
+        replicas[revision.user_id].apply_revision(revision)
     for pk in ids:
         assert replicas[pk] == fresh_read(pk)
         check_counts(pk)

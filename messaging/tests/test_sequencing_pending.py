@@ -141,12 +141,12 @@ def test_a_stale_instance_does_not_bring_a_removed_notification_back(ada, assign
     row = notify(ada, "announcement", "Hello")
     stale = Notification.objects.get(pk=row.pk)
     remove(ada, [row.pk])
-    replica.apply(*assigned(ada))
+    replica.apply_revision(*assigned(ada))
     stale.save()
     for revision in assigned(ada):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk)
-    assert replica.rows == {}
+    assert replica.read_marks == {}
 
 
 def test_removing_an_actor_or_a_message_makes_nothing_pending(ada, grace, assigned):

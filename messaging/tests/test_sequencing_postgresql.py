@@ -24,21 +24,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
     replica = DomainReplica(ada.pk)
     row, other = notify_many([ada, ada], "announcement", "Hello")
-    replica.apply(*assign_revisions([ada.pk]))
+    replica.apply_revision(*assign_revisions([ada.pk]))
     with held(lambda: mark_read(ada, [row.pk])) as thread:
         started = time.monotonic()
         while time.monotonic() - started < 2:
             mark_read(ada, [other.pk])
             # One that waited for the open transaction would wait for ever: it ends with this block.
             for revision in assign_revisions([ada.pk]):
-                replica.apply(revision)
+                replica.apply_revision(revision)
             assert thread.is_alive()
             mark_unread(ada, [other.pk])
             time.sleep(0.1)
-        assert replica.rows[row.pk] is False
+        assert replica.read_marks[row.pk] is False
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
-    assert replica.rows[row.pk] is True
+        replica.apply_revision(revision)
+    assert replica.read_marks[row.pk] is True
     assert replica == fresh_read(ada.pk)
     check_counts(ada.pk)
 
@@ -50,7 +50,7 @@ def test_a_row_that_waits_already_and_is_held_is_told_afterwards(ada, held):
     with held(lambda: mark_read(ada, [row.pk])):
         assert assign_revisions([ada.pk]) == []
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 0, {row.pk: True})
 
 
@@ -60,7 +60,7 @@ def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
     with held(lambda: mark_read(ada, [row.pk]), undo=True):
         assert assign_revisions([ada.pk]) == []
     for revision in assign_revisions([ada.pk]):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     assert replica == fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
 
 
@@ -147,9 +147,9 @@ def test_without_locks_on_the_rows_a_change_is_lost(ada, held, threads, monkeypa
     threads.join()
     assigned += assign_revisions([ada.pk])
     for revision in assigned:
-        replica.apply(revision)
-    assert replica.rows == {row.pk: False}
-    assert fresh_read(ada.pk).rows == {row.pk: True}
+        replica.apply_revision(revision)
+    assert replica.read_marks == {row.pk: False}
+    assert fresh_read(ada.pk).read_marks == {row.pk: True}
 
 
 def test_a_long_business_transaction_does_not_hold_the_inbox(ada, held):

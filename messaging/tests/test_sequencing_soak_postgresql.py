@@ -80,7 +80,7 @@ def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
 
     replica = DomainReplica(ada.pk)
     for revision in sorted(assigned, key=lambda revision: revision.revision):
-        replica.apply(revision)
+        replica.apply_revision(revision)
     everything = set(Notification.everything.values_list("id", flat=True))
     assert everything == set(committed)
     assert len(committed) > 10 * SOAK_SECONDS
