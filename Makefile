@@ -1,14 +1,5 @@
 # Doorbell's verbs. The same ones at home and in CI.
-#
-# Without make:
-#   python3 -m venv .venv && .venv/bin/pip install -r requirements.txt
-#   .venv/bin/python manage.py migrate && .venv/bin/python manage.py seed_demo
-#   .venv/bin/python manage.py serve --host 127.0.0.1 --port 8000
-# and the tests:
-#   .venv/bin/pip install -r requirements-dev.txt && .venv/bin/python -m tools.browser --fetch
-#   .venv/bin/python -m pytest --ignore=tests/browser
-#   .venv/bin/python -m tools.services --pg --redis -- .venv/bin/python -m pytest
-#   .venv/bin/python -m tools.node --test $(find static tests -name '*.test.js' -o -name '*.test.mjs')
+# Without make: README.md, "The same by hand, without make".
 
 PORT ?= 8000
 VENV := .venv
@@ -32,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
 LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
-.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint chaos bench growth lock clean
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint chaos growth lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -73,7 +64,7 @@ run: setup migrate  ## the demo, at http://127.0.0.1:8000 (PORT=… changes it)
 	@$(PY) manage.py seed_demo
 	@exec $(PY) manage.py serve --host 127.0.0.1 --port $(PORT)
 
-# A missing piece fails the run: nothing may be skipped behind one's back.
+# A missing piece fails the run: no test may be skipped silently.
 TEST_ENV := env REQUIRE_ALL=1
 ON_SQLITE := env -u DATABASE_URL -u REDIS_URL REQUIRE_ALL=1
 ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
@@ -83,9 +74,10 @@ FUZZ_EXAMPLES ?= 200
 # Three lanes at a time: most of a live test's time is waiting for processes that it has killed.
 LIVE := tests/live tests/chaos
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
-# What no database has a part in runs once, on SQLite.
+# Tests that depend on no database run once, on SQLite.
 ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_storage.py tests/test_compose.py \
-	tests/test_configuration.py tests/test_contract.py tests/test_services.py tests/chaos/test_checker.py $(addprefix tests/live/test_,\
+	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_services.py \
+	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py))
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
@@ -147,14 +139,10 @@ node_modules/.installed: package.json
 	@$(PY) -m tools.node --npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-chaos: setup-dev  ## break real servers under load, check what was heard; writes docs/reliability.md (ARGS="--help")
+chaos: setup-dev  ## break real servers under load and check what their clients received; writes docs/reliability.md (ARGS="--help")
 	@$(PY) -m tests.chaos $(ARGS)
 
-bench:  ## the speed suite
-	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks $(ARGS); \
-	else echo "There is no speed suite yet: it comes with the speed issue."; fi
-
-growth: setup-dev  ## what a million notifications cost, on PostgreSQL (some minutes; ARGS="--rows 100000")
+growth: setup-dev  ## measure queries on a million notifications, on PostgreSQL (some minutes; ARGS="--rows 100000")
 	@$(PY) -m tools.services --pg -- $(PY) -m benchmarks.growth $(ARGS)
 
 lock:  ## resolve pyproject.toml again into requirements*.txt (needs uv)

@@ -1,7 +1,7 @@
 """A client's copy of an inbox, kept by docs/protocol.md §2 alone; a frame that the page doesn't allow fails the test.
 
 It imports nothing of the project, so the tests of messaging, of realtime and of real processes share it.
-tests/chaos/checker.py applies frames by code of its own, on purpose: see there.
+tests/chaos/checker.py applies frames by code of its own, on purpose.
 """
 
 from collections import Counter
@@ -117,7 +117,7 @@ class InboxReplica:
         else:
             assert self.live, f"live before synced: {frame}"
             assert frame["revision"] == self._cursor + 1, f"live {frame['revision']} after {self._cursor}"
-            assert len(touched) <= ROWS_PER_LIVE_FRAME
+            assert len(touched) <= ROWS_PER_LIVE_FRAME, f"{len(touched)} rows in one revision"
         self._cursor = frame["revision"]
         if frame["replayed"] or frame["revision"] > self.revision:
             self._apply_rows(frame)

@@ -1,4 +1,7 @@
-"""The judge of a history. It knows the contract, and nothing of the server.
+"""Checks a history against the contract. It knows nothing of the server.
+
+It applies frames by code of its own, on purpose, and doesn't share tests/inbox_replica.py: a mistake in the reading of
+the contract would otherwise be in the clients and in their checker alike.
 
 The kinds of fault are those of Jepsen's set-full checker (lost, phantom, stale, duplicated), and the contract's own
 (order, badge, state). Source: jepsen-io/jepsen, checker.clj, `set-full`.
