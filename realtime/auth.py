@@ -1,6 +1,6 @@
-"""Who may listen: the session cookie with the right Origin, or a ticket. It only ever reads the session.
+"""Authentication of sockets: the session cookie with an allowed Origin, or a ticket. Sessions are only read.
 
-Channels' own middleware flushes a session that was signed with a fallback key; a socket must never sign anybody out.
+Channels' own middleware flushes a session that was signed with a fallback key: a socket must never sign a user out.
 """
 
 import hashlib
@@ -26,31 +26,31 @@ from .models import Ticket
 from .setting import ORIGIN
 
 TICKET_SECONDS = 30
-# No session's key has a colon.
-TOKEN_LOGIN = "token:"  # noqa: S105
+# The prefix of an API token's login key. Session keys have no colon.
+TOKEN_PREFIX = "token:"  # noqa: S105
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class BadOrigin(Exception):
-    """The page that opened the socket isn't one of ours. Says where it is from."""
+    """The Origin of the page that opened the socket isn't allowed. The message is the Origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and the login through which they came."""
+    """A user, and the key of the session or API token with which they signed in."""
 
     user: schemas.User
-    session_key: str
+    key: str
 
     @property
     def hash(self) -> str:
-        return hashlib.sha256(self.session_key.encode()).hexdigest()
+        return hashlib.sha256(self.key.encode()).hexdigest()
 
 
 def authenticate(scope: dict[str, Any], ticket: str | None) -> Login | None:
     """Return the login behind a handshake, None if there is none. Raises BadOrigin.
 
-    With a ticket neither cookie nor Origin is looked at.
+    With a ticket, cookie and Origin are ignored.
     """
     if ticket is not None:
         return use_ticket(ticket)
@@ -58,7 +58,7 @@ def authenticate(scope: dict[str, Any], ticket: str | None) -> Login | None:
     if session_key is None:
         return None
     check_origin(scope)
-    # Not valid_logins: a cookie may say anything, also the name of somebody's token.
+    # Not valid_logins: a cookie may hold anything, also the login key of another user's API token.
     user = _valid_sessions([session_key]).get(session_key)
     return None if user is None else Login(user, session_key)
 
@@ -69,22 +69,22 @@ def _headers(scope: dict[str, Any], name: bytes) -> list[str]:
 
 def _session_key(scope: dict[str, Any]) -> str | None:
     for header in _headers(scope, b"cookie"):
-        # Django's own, which passes over other sites' cookies of whatever form.
+        # Django's parser, which skips cookies that are malformed.
         key = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
-        # No session has such a key, and PostgreSQL takes no such text.
+        # No session has a key with NUL, and PostgreSQL rejects such text.
         if key and "\0" not in key:
             return key
     return None
 
 
 def check_origin(scope: dict[str, Any]) -> None:
-    """Demand exactly one Origin, which is this server's own or listed in REALTIME_ORIGINS. Raises BadOrigin."""
+    """Require exactly one Origin, this server's own or one of REALTIME_ORIGINS. Raises BadOrigin."""
     origins = _headers(scope, b"origin")
-    if len(origins) != 1 or not _is_ours(origins[0], scope):
+    if len(origins) != 1 or not _is_allowed(origins[0], scope):
         raise BadOrigin(", ".join(origins) or "none")
 
 
-def _is_ours(given: str, scope: dict[str, Any]) -> bool:
+def _is_allowed(given: str, scope: dict[str, Any]) -> bool:
     origin, hosts = _parsed(given), _headers(scope, b"host")
     if origin is None or len(hosts) != 1:
         return False
@@ -97,7 +97,7 @@ def _is_ours(given: str, scope: dict[str, Any]) -> bool:
 
 
 def _scheme(scope: dict[str, Any]) -> str:
-    """As HttpRequest.scheme: the proxy's word, if there is one to be trusted, else the server's own."""
+    """As HttpRequest.scheme: from the trusted proxy's header, if there is one, else the server's own."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER
         given = _headers(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
@@ -115,31 +115,31 @@ def _parsed(origin: str) -> tuple[str, str, int] | None:
 
 
 def login_key(request: HttpRequest) -> str:
-    """Name the login of a request: its session, or its API token."""
+    """Return the key of a request's login: that of its session, or of its API token."""
     token = getattr(request, "api_token", None)
-    return request.session.session_key or "" if token is None else f"{TOKEN_LOGIN}{token.pk}"
+    return request.session.session_key or "" if token is None else f"{TOKEN_PREFIX}{token.pk}"
 
 
 def valid_logins(keys: Collection[str]) -> dict[str, schemas.User]:
-    """Return the users of those of these logins, sessions or API tokens, that are still good."""
-    tokens = {key for key in keys if key.startswith(TOKEN_LOGIN)}
+    """Return the users of those of these logins, sessions or API tokens, that are still valid."""
+    tokens = {key for key in keys if key.startswith(TOKEN_PREFIX)}
     return _valid_sessions(set(keys) - tokens) | (_valid_tokens(tokens) if tokens else {})
 
 
 def _valid_tokens(keys: Collection[str]) -> dict[str, schemas.User]:
     rows = ApiToken.objects.filter(
-        pk__in={key.removeprefix(TOKEN_LOGIN) for key in keys}, revoked_at=None, user__is_active=True
+        pk__in={key.removeprefix(TOKEN_PREFIX) for key in keys}, revoked_at=None, user__is_active=True
     )
     name = f"user__{get_user_model().USERNAME_FIELD}"
     return {
-        f"{TOKEN_LOGIN}{pk}": schemas.User(id=user_id, username=username)
+        f"{TOKEN_PREFIX}{pk}": schemas.User(id=user_id, username=username)
         for pk, user_id, username in rows.values_list("pk", "user_id", name)
     }
 
 
 def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
-    """Return the users of those of these sessions that are still good: not ended, not expired, password unchanged,
-    user active. Two queries for any number where sessions are kept in the database."""
+    """Return the users of those of these sessions that are still valid: not ended, not expired, password unchanged,
+    user active. Two queries for any number of sessions, if they are stored in the database."""
     ids: dict[str, Any] = {}
     for key, data in read_sessions(session_keys).items():
         if data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS and SESSION_KEY in data:
@@ -151,34 +151,34 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
     valid = {}
     for key, (user_id, session_hash) in ids.items():
         user = users.get(user_id)
-        if user is not None and user.is_active and _hash_fits(user, session_hash):
+        if user is not None and user.is_active and _hash_matches(user, session_hash):
             valid[key] = schemas.User(id=user.pk, username=user.get_username())
     return valid
 
 
-def _hash_fits(user: Any, session_hash: str) -> bool:
+def _hash_matches(user: Any, session_hash: str) -> bool:
     hashes: Iterable[str] = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
     return any(hmac.compare_digest(session_hash, one) for one in hashes)
 
 
-def issue_ticket(user: Any, session_key: str) -> str:
-    """Make a ticket for a login: 30 seconds, one use. Old ones are cleared as new ones are made."""
+def issue_ticket(user: Any, login_key: str) -> str:
+    """Create a ticket for a login, for one use within 30 seconds. Expired ones are deleted by the way."""
     ticket = secrets.token_urlsafe(32)
     Ticket.objects.filter(expires_at__lt=Now()).delete()
     Ticket.objects.create(
         hash=_ticket_hash(ticket),
         user=user,
-        session_key=session_key,
+        session_key=login_key,
         expires_at=Now() + timedelta(seconds=TICKET_SECONDS),
     )
     return ticket
 
 
 def use_ticket(ticket: str) -> Login | None:
-    """Spend a ticket. Of two processes that try at once, one deletes the row and wins."""
-    mine = Ticket.objects.filter(hash=_ticket_hash(ticket))
-    row = mine.filter(expires_at__gt=Now()).first()
-    if row is None or mine.delete()[0] != 1:
+    """Use up a ticket. Of two processes that try at once, only the one that deletes the row succeeds."""
+    tickets = Ticket.objects.filter(hash=_ticket_hash(ticket))
+    row = tickets.filter(expires_at__gt=Now()).first()
+    if row is None or tickets.delete()[0] != 1:
         return None
     user = valid_logins([row.session_key]).get(row.session_key)
     return None if user is None else Login(user, row.session_key)

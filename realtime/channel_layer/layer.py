@@ -1,8 +1,8 @@
 """The guarded Redis channel layer: Channels' API on Redis pub/sub, for connections that die, hang and go silent.
 
-It speaks the stock pub/sub layer's words (channels_redis.pubsub), so that servers with either can be mixed. What
-is different: a join returns when Redis has confirmed it, a dead connection is noticed and replaced within seconds,
-whoever asks is told when messages may have been lost, and nothing grows without bound.
+Its messages and names in Redis are those of the stock pub/sub layer (channels_redis.pubsub), so that servers with
+either can be mixed. What is different: a join returns when Redis has confirmed it, a dead connection is noticed and
+replaced within seconds, a callback reports when messages may have been lost, and nothing grows without bound.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from .subscriber import Subscriber
 
 logger = logging.getLogger(__name__)
 
-# What a channel holds for a receiver that doesn't come. Then it is told of a gap instead.
-MOST_MESSAGES = 100_000
-MOST_BYTES = 32 * 1024 * 1024
+# What a channel holds for a slow receiver. Beyond that its messages are dropped, and reported as a gap.
+MAX_MESSAGES = 100_000
+MAX_BYTES = 32 * 1024 * 1024
 
 Message = dict[str, Any]
 
@@ -28,7 +28,7 @@ Message = dict[str, Any]
 class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped
     """Takes `hosts`, `prefix`, `serializer_format` and `symmetric_encryption_keys` as the stock layer does.
 
-    Each event loop has connections of its own. The counters are those of all loops together, and may be read by
+    Each event loop has connections of its own. The properties are those of all loops together, and may be read from
     any thread.
     """
 
@@ -45,8 +45,8 @@ class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyp
         return await self._get_layer().receive(channel)
 
     def on_gap(self, callback: Callable[[], None]) -> None:
-        """Have this called on the running loop whenever messages for it may have been lost."""
-        self._get_layer().when_gap = callback
+        """Set what is called on the running loop whenever messages for it may have been lost."""
+        self._get_layer().gap_callback = callback
 
     @property
     def _subscribers(self) -> list[Subscriber]:
@@ -54,22 +54,22 @@ class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyp
 
     @property
     def started(self) -> bool:
-        """Has anybody subscribed to anything? Before that nothing is known of Redis."""
+        """Whether anything has been subscribed to. Before that nothing is known of Redis."""
         return any(subscriber.started for subscriber in self._subscribers)
 
     @property
     def healthy(self) -> bool:
-        """Do messages arrive, as far as is known?"""
+        """Whether messages arrive, as far as is known."""
         return all(subscriber.healthy for subscriber in self._subscribers if subscriber.started)
 
     @property
-    def away(self) -> bool:
-        """Is it known that messages don't arrive?"""
-        return any(subscriber.away for subscriber in self._subscribers)
+    def disconnected(self) -> bool:
+        """Whether it is known that messages don't arrive."""
+        return any(subscriber.disconnected for subscriber in self._subscribers)
 
     @property
     def generation(self) -> int:
-        """How often subscriptions were made and confirmed: it goes up after every gap."""
+        """How often all subscriptions were made and confirmed: it rises after every outage."""
         return sum(subscriber.generation for subscriber in self._subscribers)
 
     @property
@@ -78,23 +78,23 @@ class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyp
 
     @property
     def probe_seconds(self) -> float | None:
-        """How long the last probe took to Redis and back; of several hosts the slowest's. None: none came back yet."""
+        """Round-trip time of the last probe, of several hosts the slowest's. None: none has come back yet."""
         known = [sub.probe_seconds for sub in self._subscribers if sub.probe_seconds is not None]
         return max(known, default=None)
 
     @property
     def dropped(self) -> int:
-        """Messages that a channel had no room for."""
+        """Messages dropped because a channel was full."""
         return sum(layer.dropped for layer in list(self._layers.values()))
 
     @property
     def malformed(self) -> int:
-        """Messages that couldn't be read, and were ignored."""
+        """Messages that could not be decoded, and were ignored."""
         return sum(layer.malformed for layer in list(self._layers.values()))
 
 
 class _Channel(asyncio.Queue[bytes]):
-    """What waits for a receiver, and the groups that the channel is in."""
+    """The queue of one channel's receiver, and the groups that the channel is in."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,10 +112,10 @@ class _Channel(asyncio.Queue[bytes]):
 
     @property
     def is_full(self) -> bool:
-        return self.qsize() >= MOST_MESSAGES or self.bytes >= MOST_BYTES
+        return self.qsize() >= MAX_MESSAGES or self.bytes >= MAX_BYTES
 
     def clear(self) -> int:
-        """Drop what waits; returns how many messages that was."""
+        """Drop what is queued. Returns the number of messages."""
         count = self.qsize()
         while not self.empty():
             self.get_nowait()
@@ -132,12 +132,14 @@ class LoopLayer:
     ) -> None:
         self.dropped = 0
         self.malformed = 0
-        self.when_gap: Callable[[], None] = lambda: None
-        self.subscribers = [Subscriber(host, prefix, self._take, self._gap) for host in decode_hosts(hosts)]
+        self.gap_callback: Callable[[], None] = lambda: None
+        self.subscribers = [
+            Subscriber(host, prefix, self._deliver, self._report_gap) for host in decode_hosts(hosts)
+        ]
         self._layer = layer
         self._prefix = prefix
         self._channels: dict[str, _Channel] = {}
-        # Redis' name of a group: its channels.
+        # By the group's name in Redis.
         self._groups: dict[str, set[_Channel]] = {}
 
     async def send(self, channel: str, message: Message) -> None:
@@ -145,27 +147,27 @@ class LoopLayer:
 
     async def new_channel(self, prefix: str = "specific.") -> str:
         name = f"{self._prefix}{prefix}{uuid.uuid4().hex}"
-        await self._open(name)
+        await self._open_channel(name)
         return name
 
     async def receive(self, channel: str) -> Message:
-        """Return the next message. As in the stock layer, cancelling this is the end of the channel."""
+        """Return the next message. As in the stock layer, cancelling this removes the channel."""
         if channel not in self._channels:
-            await self._open(channel)
+            await self._open_channel(channel)
         waiting = self._channels[channel]
         try:
             while True:
                 data = await waiting.get()
-                if (message := self._read(data)) is not None:
+                if (message := self._decode(data)) is not None:
                     return message
         except (asyncio.CancelledError, GeneratorExit):
-            self._forget(channel)
+            self._remove_channel(channel)
             raise
 
     async def group_add(self, group: str, channel: str) -> None:
         """Return when Redis has confirmed it. TimeoutError after a second: the channel will be in the group later."""
         if channel not in self._channels:
-            raise RuntimeError(f"{channel} is no channel of this process: only those can be in a group")
+            raise RuntimeError(f"{channel} isn't a channel of this process: only those can be in a group")
         name = self._group(group)
         self._groups.setdefault(name, set()).add(self._channels[channel])
         self._channels[channel].groups.add(name)
@@ -173,7 +175,7 @@ class LoopLayer:
 
     async def group_discard(self, group: str, channel: str) -> None:
         if channel in self._channels:
-            self._leave(self._group(group), self._channels[channel])
+            self._leave_group(self._group(group), self._channels[channel])
 
     async def group_send(self, group: str, message: Message) -> None:
         name = self._group(group)
@@ -194,21 +196,21 @@ class LoopLayer:
         shard: int = _consistent_hash(name, len(self.subscribers))
         return self.subscribers[shard]
 
-    async def _open(self, name: str) -> None:
+    async def _open_channel(self, name: str) -> None:
         self._channels[name] = _Channel()
         try:
             await self._subscriber(name).subscribe(name)
         except TimeoutError:
-            logger.debug("%s will be heard when Redis is there", name)
+            logger.debug("channel %s is subscribed to when Redis is available", name)
 
-    def _forget(self, name: str) -> None:
+    def _remove_channel(self, name: str) -> None:
         channel = self._channels.pop(name, None)
         if channel is not None:
             for group in list(channel.groups):
-                self._leave(group, channel)
+                self._leave_group(group, channel)
             self._subscriber(name).unsubscribe(name)
 
-    def _leave(self, group: str, channel: _Channel) -> None:
+    def _leave_group(self, group: str, channel: _Channel) -> None:
         channel.groups.discard(group)
         members = self._groups.get(group, set())
         members.discard(channel)
@@ -216,26 +218,26 @@ class LoopLayer:
             del self._groups[group]
             self._subscriber(group).unsubscribe(group)
 
-    def _take(self, name: str, data: bytes) -> None:
+    def _deliver(self, name: str, data: bytes) -> None:
         channel = self._channels.get(name)
         for waiting in (channel,) if channel is not None else self._groups.get(name, ()):
             if waiting.is_full:
-                # One question to the database costs less than all that, and tells as much.
+                # A catch-up from the database costs less than handling all these, and delivers the same.
                 self.dropped += waiting.clear()
-                self._gap()
+                self._report_gap()
             waiting.put_nowait(data)
 
-    def _read(self, data: bytes) -> Message | None:
-        """Anybody who can reach Redis may publish, and another version of this server may write otherwise."""
+    def _decode(self, data: bytes) -> Message | None:
+        """Decode defensively: others may publish in Redis, and other versions of this server write other formats."""
         try:
             message = self._layer.deserialize(data)
         except Exception as error:
-            logger.debug("a message that can't be read: %s", error)
+            logger.debug("channel-layer message could not be decoded; ignored: %s", error)
             message = None
         if isinstance(message, dict):
             return message
         self.malformed += 1
         return None
 
-    def _gap(self) -> None:
-        self.when_gap()
+    def _report_gap(self) -> None:
+        self.gap_callback()

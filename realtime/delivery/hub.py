@@ -117,7 +117,7 @@ class Hub:
 
     @property
     def _layer_away(self) -> bool:
-        return isinstance(self._layer, GuardedRedisLayer) and self._layer.away
+        return isinstance(self._layer, GuardedRedisLayer) and self._layer.disconnected
 
     async def rejoin_missing_groups(self) -> None:
         """Join the groups again that could not be joined. (The guarded layer remembers what it was asked for.)"""

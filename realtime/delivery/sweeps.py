@@ -107,10 +107,10 @@ class Sweeps:
     async def recheck(self, sockets: Collection[ClientSocket]) -> None:
         """Close those of these sockets whose login has ended."""
         if sockets:
-            keys = {socket.login.session_key for socket in sockets}
+            keys = {socket.login.key for socket in sockets}
             valid = await in_thread(auth.valid_logins, keys)
             for socket in sockets:
-                user = valid.get(socket.login.session_key)
+                user = valid.get(socket.login.key)
                 if user is None or user.id != socket.user_id:
                     socket.close(protocol.CloseCode.SIGNED_OUT, "signed out")
 

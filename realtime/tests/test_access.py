@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from messaging import sessions, tokens
 from messaging.api.throttles import sign_outs
-from realtime.auth import TOKEN_LOGIN, issue_ticket
+from realtime.auth import TOKEN_PREFIX, issue_ticket
 from realtime.db import in_thread
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, notify_titles
@@ -106,7 +106,7 @@ async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_oth
     del server.sessions[ada.pk]
     second = await server.connect(ada)
     token, _ = await in_thread(lambda: tokens.make("A program", user=ada))
-    ticket = await in_thread(issue_ticket, ada, f"{TOKEN_LOGIN}{token.pk}")
+    ticket = await in_thread(issue_ticket, ada, f"{TOKEN_PREFIX}{token.pk}")
     third = server.socket(subprotocols=["notifications.v1", f"ticket.{ticket}"])
     await third.open()
     await third.until("synced")

@@ -7,13 +7,13 @@ from realtime.channel_layer import GuardedRedisLayer
 from realtime.channel_layer import layer as layer_module
 from realtime.channel_layer.subscriber import Subscriber
 
-# Nobody listens there: what a test needs of Redis it says itself.
+# Nothing listens there: tests simulate what they need of Redis.
 HOSTS = ["redis://127.0.0.1:1"]
 
 
 @pytest.fixture
 async def layer(monkeypatch):
-    """A layer whose subscriptions are confirmed at once; what Redis brings is given to `_take`."""
+    """A layer whose subscriptions are confirmed at once; what Redis brings is given to `_deliver`."""
 
     async def subscribe(self, name):
         self._wanted[name] = None
@@ -35,8 +35,8 @@ def wanted(layer):
     return [name for name in subscriber._wanted if ".echo." not in name]
 
 
-def take(layer, data, name="doorbell__group__group"):
-    layer._get_layer()._take(name, data)
+def deliver(layer, data, name="doorbell__group__group"):
+    layer._get_layer()._deliver(name, data)
 
 
 async def test_names_are_the_stock_layers(layer):
@@ -50,30 +50,32 @@ async def test_every_channel_of_a_group_gets_each_message_once_in_order(layer):
     channels = [await joined(layer) for _ in range(3)]
     stranger = await joined(layer, "other")
     for number in range(5):
-        take(layer, layer.serialize({"number": number}))
-    take(layer, layer.serialize({"number": 5}), stranger)
+        deliver(layer, layer.serialize({"number": number}))
+    deliver(layer, layer.serialize({"number": 5}), stranger)
     for channel in channels:
         assert [(await layer.receive(channel))["number"] for _ in range(5)] == [0, 1, 2, 3, 4]
     assert await layer.receive(stranger) == {"number": 5}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x92\x01", b"text", b"\x81\x01\x02", b"\x05", b"\x90"])
-async def test_a_message_that_cannot_be_read_is_counted_and_passed_over(layer, data):
+async def test_a_message_that_cannot_be_decoded_is_counted_and_skipped(layer, data):
     channel = await joined(layer)
-    take(layer, data)
-    take(layer, layer.serialize({"type": "good"}))
+    deliver(layer, data)
+    deliver(layer, layer.serialize({"type": "good"}))
     assert await layer.receive(channel) == {"type": "good"}
     assert layer.malformed == 1
 
 
-@pytest.mark.parametrize(("bound", "value"), [("MOST_MESSAGES", 10), ("MOST_BYTES", 10 * 1000)])
-async def test_what_a_receiver_leaves_lying_is_bounded_and_becomes_a_gap(layer, monkeypatch, bound, value):
+@pytest.mark.parametrize(("bound", "value"), [("MAX_MESSAGES", 10), ("MAX_BYTES", 10 * 1000)])
+async def test_the_queue_of_a_slow_receiver_is_bounded_and_its_overflow_is_a_gap(
+    layer, monkeypatch, bound, value
+):
     monkeypatch.setattr(layer_module, bound, value)
     gaps = []
     layer.on_gap(lambda: gaps.append(layer.dropped))
     channel = await joined(layer)
     for number in range(25):
-        take(layer, layer.serialize({"number": number, "text": "x" * 990}))
+        deliver(layer, layer.serialize({"number": number, "text": "x" * 990}))
     assert gaps == [10, 20]
     assert layer.dropped == 20
     assert [(await layer.receive(channel))["number"] for _ in range(5)] == [20, 21, 22, 23, 24]
@@ -81,7 +83,7 @@ async def test_what_a_receiver_leaves_lying_is_bounded_and_becomes_a_gap(layer, 
 
 
 async def test_only_a_channel_of_this_process_can_be_in_a_group(layer):
-    with pytest.raises(RuntimeError, match="no channel of this process"):
+    with pytest.raises(RuntimeError, match="isn't a channel of this process"):
         await layer.group_add("group", "doorbellspecific.elsewhere")
     await layer.group_discard("group", "doorbellspecific.elsewhere")
 
@@ -102,13 +104,13 @@ async def test_cancelling_a_receiver_ends_its_channel(layer):
     receiving.cancel()
     await asyncio.wait([receiving])
     assert set(wanted(layer)) == {other, "doorbell__group__group"}
-    take(layer, layer.serialize({"number": 1}))
+    deliver(layer, layer.serialize({"number": 1}))
     assert await layer.receive(other) == {"number": 1}
 
 
-async def test_before_anybody_subscribed_nothing_is_known_of_redis():
+async def test_before_the_first_subscription_nothing_is_known_of_redis():
     layer = GuardedRedisLayer(hosts=HOSTS)
-    assert (layer.started, layer.healthy, layer.away) == (False, True, False)
+    assert (layer.started, layer.healthy, layer.disconnected) == (False, True, False)
     assert (layer.generation, layer.reconnects, layer.probe_seconds) == (0, 0, None)
 
 

@@ -133,11 +133,11 @@ async def test_a_connection_that_fails_at_once_is_replaced_without_spinning(subs
     await eventually(lambda: len(made) >= 4)
     for connection, following in itertools.pairwise(made[:4]):
         # (A sleep ends late, never early; but for the clock's own grain.)
-        assert following.made_at - connection.made_at > subscriber_module.SHORTEST_PAUSE * 0.9
+        assert following.made_at - connection.made_at > subscriber_module.MIN_BACKOFF_SECONDS * 0.9
         assert connection.reads == 1
         assert connection._writer.aborted
         assert connection.disconnected
-    assert subscriber.away
+    assert subscriber.disconnected
 
 
 async def test_a_reader_that_returns_at_once_for_ever_leaves_the_loop_its_turns(subscribed, made):
@@ -163,8 +163,8 @@ async def test_a_connection_that_falls_silent_is_replaced_and_the_gap_told(subsc
     assert gaps[:2] == [2, 3]
     assert made[1]._writer.written.count(b"SUBSCRIBE") == 2
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warnings[0].startswith("Redis is away")
-    assert warnings[1].startswith("Redis is back")
+    assert warnings[0].startswith("Redis connection lost")
+    assert warnings[1].startswith("Redis connection recovered")
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -189,11 +189,11 @@ async def test_only_the_last_answer_about_a_name_counts(subscribed, made, monkey
     await ticks(5)
     # Nobody wants it any more: there is nothing to wait for.
     await first
-    subscriber._answered("other", subscribed=True)
-    subscriber._answered("other", subscribed=False)
+    subscriber._handle_confirmation("other", subscribed=True)
+    subscriber._handle_confirmation("other", subscribed=False)
     await ticks(5)
     assert not joining.done()
-    subscriber._answered("other", subscribed=True)
+    subscriber._handle_confirmation("other", subscribed=True)
     await joining
 
 
@@ -212,7 +212,7 @@ async def test_what_nobody_confirms_raises_and_is_asked_for_on_the_next_connecti
 
 
 def test_pauses_grow_and_are_jittered_between_a_tenth_and_two_seconds():
-    pauses = [list(zip(range(8), subscriber_module._pauses(), strict=False)) for _ in range(200)]
+    pauses = [list(zip(range(8), subscriber_module._backoff(), strict=False)) for _ in range(200)]
     lengths = [pause for each in pauses for _, pause in each]
     assert min(lengths) >= 0.1
     assert max(lengths) <= 2.0
