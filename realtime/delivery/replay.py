@@ -59,7 +59,7 @@ def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
 def _frame(rows: list[MissedRow], missed: Missed) -> protocol.InboxFrame:
     return protocol.InboxFrame.model_construct(
         revision=rows[-1].revision,
-        # The count of now: of the past, rows don't tell it.
+        # The present count: rows don't show what it was at an earlier revision.
         unread_count=missed.unread_count,
         replayed=True,
         added=[row.notification for row in rows if row.notification is not None],
