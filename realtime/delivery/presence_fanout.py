@@ -4,7 +4,8 @@ A hint on the channel layer announces most changes at once, and the sweep finds 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from messaging import presence_changes, profiles, schemas
 from messaging.contacts import contacts_of_many
@@ -23,7 +24,7 @@ class PresenceFanout:
     def __init__(self, users: Mapping[int, UserSockets]) -> None:
         self._users = users
         # The horizon of the last sweep; None before the first.
-        self._horizon: Any = None
+        self._horizon: datetime | None = None
         # The pairs that the last sweep introduced.
         self._introduced: set[Pair] = set()
         # The versions sent since the last sweep, which has no need to send them again.
@@ -40,12 +41,13 @@ class PresenceFanout:
 
     async def sweep(self) -> None:
         """Send the changes since the last sweep that no hint announced. The first sweep only takes the time."""
-        horizon, versions, pairs = await in_thread(_changed_since, self._horizon)
+        changes = await in_thread(_changed_since, self._horizon)
+        versions = changes.versions
         missed = [user_id for user_id, version in versions.items() if version > self._sent.get(user_id, -1)]
         await self.announce(missed)
-        await self._introduce(pairs - self._introduced, announced=set(missed))
+        await self._introduce(changes.pairs - self._introduced, announced=set(missed))
         # Only now: what couldn't be sent is looked for again.
-        self._horizon, self._introduced = horizon, pairs
+        self._horizon, self._introduced = changes.horizon, changes.pairs
         self._sent = {
             user_id: max(version, self._sent.get(user_id, -1)) for user_id, version in versions.items()
         }
@@ -73,9 +75,17 @@ def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[in
     return profiles.presence(user_ids), contacts_of_many(user_ids)
 
 
-def _changed_since(horizon: Any) -> tuple[Any, dict[int, int], set[Pair]]:
+class _Changes(NamedTuple):
+    horizon: datetime
+    # By user id.
+    versions: dict[int, int]
+    pairs: set[Pair]
+
+
+def _changed_since(horizon: datetime | None) -> _Changes:
     # The horizon first: what is committed after it is found by the next sweep.
     following = presence_changes.horizon()
     if horizon is None:
-        return following, {}, set()
-    return following, presence_changes.changed_since(horizon), presence_changes.met_since(horizon)
+        return _Changes(following, {}, set())
+    changed, met = presence_changes.changed_since(horizon), presence_changes.met_since(horizon)
+    return _Changes(following, changed, met)
