@@ -64,7 +64,8 @@ def recheck(user_id: int) -> None:
 
 def close_connection(user_id: int, connection_id: str, code: int) -> None:
     """Have a socket closed, in whichever process it is."""
-    relay.publish([CloseEnvelope(user_id, connection_id, code).encode()])
+    # A plain int: `decode` refuses the CloseCode that an in-memory layer would hand over as it is.
+    relay.publish([CloseEnvelope(user_id, connection_id, int(code)).encode()])
 
 
 def recheck_signed_out(sender: Any, *, instance: Session, **kwargs: Any) -> None:
