@@ -5,10 +5,8 @@ import enum
 import logging
 import types
 import uuid
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from sys import getsizeof
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from messaging import schemas
 from realtime import counters, protocol
@@ -16,37 +14,15 @@ from realtime.auth import Login
 from realtime.background import spawn
 from realtime.conf import conf
 
+from .backlog import Backlog
+from .position import ResumeRequest, Step
+
 logger = logging.getLogger(__name__)
 
-MAX_BACKLOG_FRAMES = 256
-# Of memory: one emoji makes each character of a text four bytes.
-MAX_BACKLOG_BYTES = 1024 * 1024
 # For a socket that is to be closed: the time for what it was handed before, and then for the close frame.
 FLUSH_SECONDS = 1.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Step(Protocol):
-    """What a frame of the inbox brings its client to: such a frame itself, or the envelope that it came in."""
-
-    @property
-    def revision(self) -> int: ...
-
-    @property
-    def unread_count(self) -> int: ...
-
-
-class ResumeRequest(NamedTuple):
-    """The position that a client says it holds, as given: any JSON value, and an epoch or None for the present one."""
-
-    since: Any
-    epoch: str | None
-
-    @property
-    def revision(self) -> int | None:
-        """None if `since` is no revision."""
-        return protocol.as_revision(self.since)
 
 
 class SyncState(enum.Enum):
@@ -110,8 +86,7 @@ class ClientSocket:
         self._enqueue = enqueue
         self._send = send
         self._writer: asyncio.Task[None] | None = None
-        self._backlog: deque[tuple[str, Step | None]] = deque()
-        self._backlog_bytes = 0
+        self._backlog = Backlog()
 
     # --- The state -------------------------------------------------------------------------------------------
 
@@ -241,36 +216,29 @@ class ClientSocket:
     def _queue(self, text: str, step: Step | None) -> None:
         if step is not None and self.state is SyncState.STALLED:
             return
-        self._backlog.append((text, step))
-        self._backlog_bytes += getsizeof(text)
-        if self._backlog_is_full():
+        self._backlog.append(text, step)
+        if self._backlog.is_full:
             self._overflow()
         elif step is not None:
             self.cursor, self.unread_count = step.revision, step.unread_count
 
-    def _backlog_is_full(self) -> bool:
-        return len(self._backlog) > MAX_BACKLOG_FRAMES or self._backlog_bytes > MAX_BACKLOG_BYTES
-
     def _overflow(self) -> None:
-        """Drop the inbox's frames, which the recovery reads again. What can't be read again, presence say, stays."""
+        """Drop the inbox's frames: the recovery reads them again once the socket takes data."""
         counters.backlog_overflows.inc()
-        revisions = [step.revision for _, step in self._backlog if step is not None]
+        revisions = self._backlog.drop_steps()
         if revisions:
             self.state = SyncState.OUTDATED if self.is_catching_up else SyncState.STALLED
             self.cursor = min(revisions) - 1
-        self._backlog = deque(item for item in self._backlog if item[1] is None)
-        self._backlog_bytes = sum(getsizeof(text) for text, _ in self._backlog)
-        if self._backlog_is_full():
+        if self._backlog.is_full:
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")
 
     async def _write(self, sending: Coroutine[Any, Any, None]) -> None:
         try:
             await self._within_patience(sending)
             while self._backlog and not self.is_closing:
-                text, _ = self._backlog.popleft()
-                self._backlog_bytes -= getsizeof(text)
                 counters.frames_sent += 1
-                await self._within_patience(self._send({"type": "websocket.send", "text": text}))
+                message = {"type": "websocket.send", "text": self._backlog.pop()}
+                await self._within_patience(self._send(message))
         except TimeoutError:
             self._writer = None
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")

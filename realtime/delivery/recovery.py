@@ -15,7 +15,8 @@ from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.presence.writer import presence_writer
 
-from .client_socket import ClientSocket, ResumeRequest
+from .client_socket import ClientSocket
+from .position import ResumeRequest
 from .replay import plan
 from .user_sockets import UserSockets
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from messaging.inboxes import MAX_REPLAYED_ROWS, Missed, MissedRow
 from realtime import protocol
 
-from .client_socket import ResumeRequest
+from .position import ResumeRequest
 
 ROWS_PER_FRAME = 100
 

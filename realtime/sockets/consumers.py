@@ -17,8 +17,9 @@ from realtime import auth, counters, protocol
 from realtime.conf import conf
 from realtime.db import in_thread
 from realtime.delivery import drain
-from realtime.delivery.client_socket import ClientSocket, ResumeRequest, Send
+from realtime.delivery.client_socket import ClientSocket, Send
 from realtime.delivery.hub import running_hub
+from realtime.delivery.position import ResumeRequest
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 

@@ -6,7 +6,7 @@ from messaging import schemas
 from realtime import protocol
 from realtime.auth import Login
 from realtime.conf import conf
-from realtime.delivery import client_socket as client_socket_module
+from realtime.delivery import backlog
 from realtime.delivery.client_socket import ClientSocket, SyncState
 from realtime.protocol import SyncedFrame
 
@@ -118,7 +118,7 @@ async def test_frames_handed_over_while_the_backlog_is_sent_come_after_it(socket
 async def test_a_full_backlog_is_dropped_and_the_socket_is_behind_once_it_moves(
     socket, wire, monkeypatch, limit, value
 ):
-    monkeypatch.setattr(client_socket_module, limit, value)
+    monkeypatch.setattr(backlog, limit, value)
     hand_over(socket, 1)
     wire.open.clear()
     hand_over(socket, *range(2, 31))
@@ -134,7 +134,7 @@ async def test_a_full_backlog_is_dropped_and_the_socket_is_behind_once_it_moves(
 
 
 async def test_an_overflow_drops_no_frame_that_cannot_be_read_again(socket, wire, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 10)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 10)
     wire.open.clear()
     hand_over(socket, 1, 2)
     socket.send_after_hello("grace came")
@@ -146,7 +146,7 @@ async def test_an_overflow_drops_no_frame_that_cannot_be_read_again(socket, wire
 
 
 async def test_a_backlog_full_of_what_cannot_be_read_again_ends_the_socket(socket, wire, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 10)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 10)
     wire.open.clear()
     for number in range(20):
         socket.send_after_hello(f"presence {number}")
@@ -155,7 +155,7 @@ async def test_a_backlog_full_of_what_cannot_be_read_again_ends_the_socket(socke
 
 
 async def test_a_second_overflow_is_one_more_turn_behind(socket, wire, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 10)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 10)
     for _ in range(2):
         wire.open.clear()
         hand_over(socket, *range(1, 30))

@@ -21,12 +21,12 @@ from messaging import events, inboxes, notifications, schemas
 from messaging.tests.domain_replica import check_counts, fresh_read
 from realtime import background
 from realtime.auth import Login
-from realtime.delivery import client_socket as client_socket_module
+from realtime.delivery import backlog, replay, sweeps
 from realtime.delivery import recovery as recovery_module
-from realtime.delivery import replay, sweeps
 from realtime.delivery import user_sockets as user_sockets_module
-from realtime.delivery.client_socket import ClientSocket, ResumeRequest
+from realtime.delivery.client_socket import ClientSocket
 from realtime.delivery.hub import Hub
+from realtime.delivery.position import ResumeRequest
 from realtime.outbound.receivers import revision_envelope
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, notify_titles
@@ -340,7 +340,7 @@ def machine(ada, grace, settings, monkeypatch):
     monkeypatch.setattr(sweeps.Sweeps, "periodic_tasks", lambda self: [])
     monkeypatch.setattr(sweeps, "IN_FLIGHT_SECONDS", 0)
     monkeypatch.setattr(user_sockets_module, "GAP_SECONDS", 0.0005)
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 3)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 3)
     Inboxes.cast = {user.username: schemas.User(id=user.pk, username=user.username) for user in (ada, grace)}
 
 

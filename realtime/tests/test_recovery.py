@@ -7,7 +7,7 @@ from django.db import OperationalError, transaction
 from messaging import inboxes
 from messaging.sequencing import assign_revisions
 from realtime.db import in_thread
-from realtime.delivery import client_socket as client_socket_module
+from realtime.delivery import backlog
 from realtime.delivery import recovery as recovery_module
 from realtime.delivery.client_socket import SyncState
 from realtime.outbound.envelopes import RevisionEnvelope
@@ -215,7 +215,7 @@ async def test_a_slow_socket_delays_no_other(server, ada, grace):
 
 
 async def test_a_slow_socket_gets_its_hello_and_its_reset_before_anything_else(server, ada, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 5)
     await in_thread(notify_titles_one_by_one, ada, "Before")
     other = await server.connect(ada)
     socket = await server.open(ada, epoch="other", since=0, send_queue_size=1)
@@ -231,7 +231,7 @@ async def test_a_slow_socket_gets_its_hello_and_its_reset_before_anything_else(s
 
 
 async def test_a_socket_whose_backlog_overflows_gets_everything_once_it_moves(server, ada, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, send_queue_size=1)
     titles = [f"Number {number}" for number in range(40)]
     await in_thread(notify_titles_one_by_one, ada, *titles)
@@ -268,7 +268,7 @@ async def test_a_push_of_long_ago_is_not_taken_for_new(server, ada):
 
 
 async def test_frames_that_an_overflow_drops_during_a_catch_up_are_read_again(server, ada, monkeypatch):
-    monkeypatch.setattr(client_socket_module, "MAX_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, send_queue_size=1)
     own = server.client_socket(ada)
     titles = [f"Number {number}" for number in range(5)]

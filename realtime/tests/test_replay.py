@@ -5,7 +5,7 @@ import pytest
 from messaging import schemas
 from messaging.inboxes import Missed, MissedRow
 from realtime import protocol
-from realtime.delivery.client_socket import ResumeRequest
+from realtime.delivery.position import ResumeRequest
 from realtime.delivery.replay import plan
 
 

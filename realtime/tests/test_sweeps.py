@@ -231,7 +231,7 @@ async def test_a_heartbeat_that_is_not_due_is_not_sent(server, ada):
 
 
 async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(server, ada, monkeypatch):
-    monkeypatch.setattr("realtime.delivery.client_socket.MAX_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr("realtime.delivery.backlog.MAX_BACKLOG_FRAMES", 5)
     socket = await server.connect(ada, send_queue_size=1)
     await in_thread(notify_titles_one_by_one, ada, *"1234")
     await eventually(lambda: server.client_socket(ada).cursor == 4)
