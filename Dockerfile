@@ -1,4 +1,4 @@
-# The server, without test tools of its own. Built once, run as migrate, web1 and web2 (docker-compose.yml).
+# The server. Built once, run as migrate, web1 and web2 (docker-compose.yml).
 FROM python:3.11-slim AS build
 RUN python -m venv /venv
 COPY requirements.txt .
@@ -17,14 +17,14 @@ COPY config config
 COPY messaging messaging
 COPY realtime realtime
 COPY static static
-# The key is for this one command; the server refuses to start without one of its own.
+# This key is for this command only; without a key of its own the server doesn't start.
 RUN mkdir var \
     && SECRET_KEY=only-to-collect-static-files python manage.py collectstatic --noinput --verbosity 0 \
     && chown -R doorbell var
 USER doorbell
 EXPOSE 8000
-# ALLOWED_HOSTS must include 127.0.0.1 for this one; docker-compose.yml adds it.
+# The healthcheck needs 127.0.0.1 in ALLOWED_HOSTS; docker-compose.yml adds it.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
-# No shell in between: SIGTERM reaches the server, which then closes its sockets one by one.
+# No shell in between, so that SIGTERM reaches the server, which then drains its sockets.
 CMD ["python", "manage.py", "serve", "--host", "0.0.0.0", "--port", "8000"]

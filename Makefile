@@ -1,4 +1,4 @@
-# Doorbell's verbs. The same ones at home and in CI.
+# The commands of development and CI.
 # Without make: README.md, "The same by hand, without make".
 
 PORT ?= 8000
@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
-# Never let uv fetch an interpreter of its own: a closed network doesn't reach it.
+# uv must not download an interpreter: a closed network has no access.
 export UV_PYTHON_DOWNLOADS := never
 
 ifneq ($(UV),)
@@ -39,7 +39,7 @@ $(PY):
 		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Doorbell needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; }
-	@echo "── making $(VENV) ($$($(PYTHON) --version))"
+	@echo "── creating $(VENV) ($$($(PYTHON) --version))"
 ifneq ($(UV),)
 	@$(UV) venv --quiet --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
 else
@@ -48,7 +48,7 @@ else
 endif
 
 $(VENV)/.setup: requirements.txt | $(PY)
-	@echo "── installing requirements.txt (a minute or so, this once)"
+	@echo "── installing requirements.txt (about a minute, only this time)"
 	@$(INSTALL) requirements.txt
 	@touch $@
 
@@ -57,7 +57,7 @@ $(VENV)/.setup-dev: requirements-dev.txt $(VENV)/.setup | $(PY)
 	@$(INSTALL) requirements-dev.txt
 	@touch $@
 
-migrate: setup  ## bring the database up to date
+migrate: setup  ## apply the migrations
 	@$(PY) manage.py migrate --verbosity 0
 
 run: setup migrate  ## the demo, at http://127.0.0.1:8000 (PORT=… changes it)
@@ -71,7 +71,7 @@ ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
 PYTEST := $(PY) -m pytest
 FUZZ_EXAMPLES ?= 200
 
-# Three lanes at a time: most of a live test's time is waiting for processes that it has killed.
+# Three lanes at a time: live tests spend most of their time waiting for processes that they have killed.
 LIVE := tests/live tests/chaos
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # Tests that depend on no database run once, on SQLite.

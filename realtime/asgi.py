@@ -1,4 +1,4 @@
-"""HTTP by Django, sockets by Channels: what a project's asgi.py makes its application with."""
+"""The ASGI application: HTTP by Django, WebSockets by Channels. A project's asgi.py calls `with_sockets`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,11 +12,12 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def with_sockets(http: Any) -> Application:
-    """Return an ASGI application that is Django's `http`, and `/ws/notifications/` besides."""
+    """Return an ASGI application that serves `http`, Django's application, and `/ws/notifications/`."""
     router = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        # With the first request, so that a process that only answers HTTP reaps too. (Not every server has a lifespan.)
+        # On the first request, so that processes that only answer HTTP expire dead processes, too. (Not every server
+        # supports the lifespan protocol.)
         presence_writer.start()
         await router(scope, receive, send)
 

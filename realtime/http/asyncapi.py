@@ -1,6 +1,6 @@
-"""The socket's description, AsyncAPI 3.0, made from the frames, commands and close codes of protocol.py.
+"""The AsyncAPI 3.0 document of the socket, generated from the frames, commands and close codes of protocol.py.
 
-Its words are those of docs/protocol.md, which says more; the shapes are the models' own.
+docs/protocol.md describes the same in prose, and says more.
 """
 
 from typing import Any, get_args
@@ -13,7 +13,7 @@ from realtime import protocol
 from realtime.protocol import CloseCode
 
 ADDRESS = "/ws/notifications/"
-LARGEST_FRAME_BYTES = 512 * 1024
+MAX_FRAME_BYTES = 512 * 1024
 
 FRAMES: tuple[type[BaseModel], ...] = get_args(get_args(protocol.ServerFrame)[0])
 COMMANDS: tuple[type[BaseModel], ...] = tuple(protocol.COMMANDS.values())
@@ -24,7 +24,7 @@ WHEN = {
     "inbox": "A revision: what is new, became read or unread, or is gone. A list that is left out is empty.",
     "synced": "The catch-up is complete up to here; live from now on.",
     "reset": "A catch-up is impossible: read the list over HTTP. Live frames follow from `revision` on.",
-    "presence": "A contact came or went. Ignore a `version` that isn't higher than the known one.",
+    "presence": "A contact came online or went offline. Ignore a `version` that isn't higher than the known one.",
     "heartbeat": "Every `heartbeat_seconds`. A client whose revision is another sends `resume`.",
     "pong": "The answer to `ping`.",
     "error": "The last command was bad. The socket stays open.",
@@ -35,7 +35,7 @@ DESCRIPTION = f"""\
 One user's inbox, live. A client gives the last revision that it applied as `since`, with the `epoch` to which it
 belongs; then come `hello`, `presence_state`, what it missed, `synced`, and one frame for each further revision.
 
-Text frames of one JSON object, at most {LARGEST_FRAME_BYTES // 1024} KiB from the server and
+Text frames of one JSON object, at most {MAX_FRAME_BYTES // 1024} KiB from the server and
 {protocol.MAX_COMMAND_BYTES // 1024} KiB from the client. Unknown fields and unknown types of frames are to be ignored.
 The subprotocol is `{protocol.SUBPROTOCOL}`. Without the session's cookie a client gets a ticket over HTTP (`POST
 /api/v1/ticket`) and offers `{protocol.TICKET_PREFIX}<ticket>` as a second subprotocol.
@@ -44,7 +44,7 @@ REVISION = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 
 
 class _Shapes(GenerateJsonSchema):
-    """What is sent is always there, but for lists: empty ones may be left out. And it may grow, so it isn't closed."""
+    """Frames have all their fields, but empty lists may be left out; and they may grow, so they aren't closed."""
 
     def field_is_required(
         self,
@@ -66,7 +66,7 @@ class _Shapes(GenerateJsonSchema):
 
 
 def document(host: str, *, secure: bool) -> dict[str, Any]:
-    """Return the description. `host`: where the server is, with its port if it has one of its own."""
+    """Return the document. `host`: of the server, with its port unless that is the default."""
     messages, schemas = _components()
     frames, commands = ([name_of(model) for model in models] for models in (FRAMES, COMMANDS))
     return {
@@ -76,8 +76,8 @@ def document(host: str, *, secure: bool) -> dict[str, Any]:
         "servers": {"here": {"host": host, "protocol": "wss" if secure else "ws"}},
         "channels": {"notifications": _channel([*frames, *commands])},
         "operations": {
-            "tell": _operation("send", "What the server tells.", frames),
-            "ask": _operation("receive", "What a client may ask. Changes go over HTTP.", commands),
+            "tell": _operation("send", "Frames that the server sends.", frames),
+            "ask": _operation("receive", "Commands that a client may send. Changes go over HTTP.", commands),
         },
         "components": {"messages": messages, "schemas": schemas},
         "x-close-codes": [_close_code(code) for code in CloseCode],

@@ -39,12 +39,12 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         refused = errors.problem(401, "not_signed_in", "The metrics require the token METRICS_TOKEN.")
         refused["WWW-Authenticate"] = "Bearer"
         return refused
-    registry = CollectorRegistry(auto_describe=False)
+    collectors = CollectorRegistry(auto_describe=False)
     awaited = _Awaited(await _oldest_pending_seconds(), lag_of_running_loop().worst())
     for collector in (awaited, *COLLECTORS):
-        registry.register(collector)
+        collectors.register(collector)
     headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"}
-    return HttpResponse(generate_latest(registry), headers=headers)
+    return HttpResponse(generate_latest(collectors), headers=headers)
 
 
 def _may_read(authorization: str) -> bool:

@@ -122,7 +122,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:
-            # To a client this is a lost connection.
+            # To a client this looks like a lost connection.
             logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
             await self.close()
             return None

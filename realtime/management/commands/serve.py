@@ -1,4 +1,4 @@
-"""manage.py serve: the production entry."""
+"""manage.py serve: the production server."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -15,8 +15,8 @@ from realtime.server.server import REQUEST_SECONDS, Server
 
 class Command(BaseCommand):
     help = (
-        "Serve HTTP and sockets with uvicorn, set up for many long-lived connections. SIGTERM or SIGINT (Ctrl-C) "
-        "drains: /readyz answers 503 and handshakes are refused at once; then nobody is let in any more, and the "
+        "Serve HTTP and WebSockets with uvicorn, set up for many long-lived connections. SIGTERM or SIGINT (Ctrl-C) "
+        "drains: at once /readyz answers 503 and handshakes are refused; then the process stops listening, and its "
         "sockets are closed with 1012, spread over a few seconds. A second signal ends the process at once."
     )
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             type=float,
             default=conf.predrain_seconds,
             metavar="SECONDS",
-            help="told to stop, how long to go on listening, so that a load balancer notices the 503 of /readyz: "
+            help="how long to keep listening after the signal, so that a load balancer notices the 503 of /readyz: "
             "a little more than the interval of its checks (default %(default)g, or REALTIME_PREDRAIN_SECONDS)",
         )
         parser.add_argument(
@@ -44,10 +44,10 @@ class Command(BaseCommand):
         self, *args: Any, host: str, port: int, predrain_seconds: float, drain_seconds: float, **options: Any
     ) -> None:
         if not 0 <= port <= 65535:
-            raise CommandError(f"{port} is no port: give a number from 0 to 65535.")
+            raise CommandError(f"--port {port}: use a number from 0 to 65535.")
         for name, seconds in (("predrain", predrain_seconds), ("drain", drain_seconds)):
             if not 0 <= seconds <= 3600:
-                raise CommandError(f"--{name}-seconds {seconds:g}: give a number from 0 to 3600.")
+                raise CommandError(f"--{name}-seconds {seconds:g}: use a number from 0 to 3600.")
         if not getattr(settings, "ASGI_APPLICATION", None):
             raise CommandError("ASGI_APPLICATION isn't set: see docs/install.md.")
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             http=HttpProtocol,
             ws=SocketProtocol,
             ws_max_size=protocol.MAX_COMMAND_BYTES,
-            # Compressing small frames costs a megabyte a socket, and invites CRIME.
+            # Compression of small frames costs a megabyte per socket, and enables attacks like CRIME.
             ws_per_message_deflate=False,
             ws_ping_interval=conf.ping_seconds,
             ws_ping_timeout=conf.ping_seconds,
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         try:
             server.run()
         except SystemExit:
-            # So uvicorn ends, having logged it, when it can't listen.
+            # uvicorn exits like this when it can't listen, after logging why.
             if server.started:
                 raise
         if not server.started:
