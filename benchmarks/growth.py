@@ -214,7 +214,7 @@ def measure_pruning(heavy: int, other: int) -> None:
     say("\n| pruning, 500 rows | median | by |\n|---|---|---|")
     show("remove outdated", lambda: next(pruning.remove_outdated(age)))
     grow_old()
-    show("delete forgotten", lambda: next(pruning.delete_forgotten()))
+    show("delete forgotten", lambda: next(pruning.delete_expired_tombstones()))
     show("count, as --dry-run does", lambda: [sum(rows.count() for rows in pruning.outdated(age))], 3)
     say("\n### manage.py prune_notifications")
     for what in ("The older half is removed", "That is deleted"):

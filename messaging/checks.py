@@ -1,4 +1,4 @@
-"""What the domain needs of the project's settings."""
+"""System checks of the domain: what it requires of the project's settings."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from django.db import models
 
 @register(Tags.database)
 def isolation_level(**kwargs: Any) -> list[CheckMessage]:
-    """Stamping reads what was committed while it waited for a lock: only READ COMMITTED shows that."""
+    """Assigning revisions reads what was committed while it waited for a lock: only READ COMMITTED shows that."""
     errors: list[CheckMessage] = []
     for alias, options in settings.DATABASES.items():
         level = options.get("OPTIONS", {}).get("isolation_level")
         if level is not None and getattr(level, "name", str(level)) not in ("READ_COMMITTED", "2"):
             errors.append(
                 Error(
-                    f"The database {alias!r} has another isolation level than READ COMMITTED.",
-                    hint="Remove isolation_level from its OPTIONS: notifications would get lost.",
+                    f"The isolation level of the database {alias!r} isn't READ COMMITTED.",
+                    hint="Remove isolation_level from its OPTIONS: with any other level notifications are lost.",
                     id="messaging.E001",
                 )
             )
@@ -27,13 +27,13 @@ def isolation_level(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def user_model(**kwargs: Any) -> list[CheckMessage]:
-    """Users are named by number, on the wire and in the groups' names."""
+    """Users are identified by number, on the wire and in the names of groups."""
     if isinstance(get_user_model()._meta.pk, models.IntegerField):
         return []
     return [
         Error(
-            f"The primary key of {settings.AUTH_USER_MODEL} is no integer.",
-            hint="Doorbell serves projects whose users have integer keys, such as Django's own.",
+            f"The primary key of {settings.AUTH_USER_MODEL} isn't an integer.",
+            hint="Doorbell supports user models with an integer primary key, such as Django's own.",
             id="messaging.E002",
         )
     ]

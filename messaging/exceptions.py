@@ -1,4 +1,4 @@
-"""What can go wrong in the domain. Each error has a stable `code` and its docstring for a message."""
+"""The errors of the domain. Each has a stable `code`, and its docstring is the default message."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The reading of inboxes for clients: what somebody missed, and the state of an inbox."""
+"""Reads inboxes for clients: their state, their positions, and what a client missed."""
 
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +17,7 @@ from .models import Inbox, Notification
 from .orm import sql
 from .sequencing import assign_revisions
 
-# More changed rows than this are not replayed: the client reads the list anew.
+# More changed rows than this are not replayed: the client reloads the list instead.
 MAX_REPLAYED_ROWS = 1_000
 HELD_SECONDS = 3.0
 
@@ -56,8 +56,9 @@ class MissedRow:
 def state(user_id: int, including: Collection[int] = ()) -> Inbox:
     """Return a user's inbox, with everything committed before this call in it.
 
-    But not what an open transaction holds. For these notifications of `including` (ids) that is waited for, three
-    seconds at most: of two calls that change the same ones, the second holds them just when the first asks.
+    Rows that an open transaction holds are excepted. For the notifications `including` (ids) that transaction is waited
+    for, three seconds at most: of two calls that change the same rows, the second holds them just when the first one
+    reads the state.
     """
     assign_revisions([user_id])
     deadline = time.monotonic() + HELD_SECONDS
@@ -79,16 +80,16 @@ def positions(user_ids: Iterable[int]) -> dict[int, Position]:
 
 
 def oldest_pending_seconds() -> float:
-    """Return how long the oldest notification without a revision has waited for one; 0 if none does."""
+    """Return the age of the oldest pending notification in seconds; 0 if none is pending."""
     pending = Notification.everything.filter(pending_since__isnull=False)
     oldest: datetime | None = pending.aggregate(oldest=Min("pending_since"))["oldest"]
     return 0.0 if oldest is None else max(0.0, (timezone.now() - oldest).total_seconds())
 
 
-def pending_users(*, older_than: timedelta, most: int = 500) -> list[int]:
-    """Return users whose notifications have waited for a revision for longer than that."""
+def pending_users(*, older_than: timedelta, limit: int = 500) -> list[int]:
+    """Return up to `limit` users whose notifications have been pending for longer than that."""
     overdue = Notification.everything.filter(pending_since__lt=Now() - older_than)
-    return list(overdue.order_by().values_list("user_id", flat=True).distinct()[:most])
+    return list(overdue.order_by().values_list("user_id", flat=True).distinct()[:limit])
 
 
 def missed(since: Mapping[int, int]) -> dict[int, Missed]:
@@ -133,8 +134,8 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
 
 
 def _row(row: Mapping[str, Any]) -> MissedRow:
-    # A change that came after the stamp has no revision yet. Shown now, it would be counted only later: the badge of
-    # every frame until then would be wrong.
+    # A change made after assign_revisions has no revision yet. Sent now, it would be counted only later: the unread
+    # count of every frame until then would be wrong.
     if row["removed_at"] is not None and row["pending_since"] is None:
         return MissedRow(row["id"], row["revision"], None)
     shown = schemas.notification({**row, "is_read": not row["counted"]})

@@ -1,4 +1,4 @@
-"""The rows: their columns, their constraints and their indexes."""
+"""The tables of the domain: columns, constraints and indexes. What writes them is elsewhere."""
 
 import secrets
 from collections.abc import Collection, Iterable
@@ -33,7 +33,7 @@ class Message(AtomicSaveModel):
 
     objects = MessageQuerySet.as_manager()
 
-    # Set by the receivers: did the save that is under way make it read?
+    # Set by the receivers: whether the save in progress is the one that marks it read.
     _became_read = False
 
     class Meta:
@@ -63,7 +63,7 @@ class Notification(AtomicSaveModel):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)  # noqa: DJ001
 
-    # The inbox's book-keeping: a writer makes a row pending, assign_revisions numbers and counts it.
+    # Bookkeeping: a writer marks a row pending, `assign_revisions` numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
     pending_since = models.DateTimeField(null=True, db_default=Now(), editable=False)
     counted = models.BooleanField(db_default=False, editable=False)
@@ -104,7 +104,7 @@ class Notification(AtomicSaveModel):
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
             ),
-            # For pruning. The id is what leads on among rows of the same moment.
+            # For pruning. The id orders rows of the same moment.
             models.Index(
                 fields=["notification_type", "created_at", "id"],
                 condition=models.Q(removed_at=None),
@@ -130,12 +130,12 @@ class Notification(AtomicSaveModel):
                 kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
         super().save(**kwargs)
         if not isinstance(self.pending_since, datetime):
-            # The database has given it a value: read it when somebody asks.
+            # Set by the database: deferred until it is read.
             del self.pending_since
         announce_pending({self.user_id}, using=self._state.db)
 
     def begin(self) -> None:
-        """Be unnumbered and pending, as a new row must be, even one that was copied from another."""
+        """Reset the bookkeeping: a new row, even a copy of another one, is unnumbered and pending."""
         self.revision, self.counted, self.pending_since = None, False, Now()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
@@ -144,9 +144,9 @@ class Notification(AtomicSaveModel):
 
 
 class Inbox(models.Model):
-    """The state of a user's notifications: `revision` numbers its changes without a gap, from 1.
+    """The state of a user's notifications: `revision` numbers its changes without gaps, from 1.
 
-    `floor` is the highest revision of which a trace may be gone; `epoch` changes when numbers start anew.
+    `floor` is the highest revision whose tombstones may have been deleted; `epoch` changes when revisions restart.
     """
 
     user = models.OneToOneField(
@@ -165,7 +165,7 @@ class Inbox(models.Model):
 
 
 class Contact(models.Model):
-    """Two people who have exchanged a message: they may see each other's presence. One row a pair."""
+    """Two users who have exchanged a message, and so see each other's presence. One row per pair."""
 
     low = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     high = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -183,22 +183,22 @@ class Contact(models.Model):
 
 
 class UserProfile(AtomicSaveModel):
-    """What others see of a user. `version` rises with each change of it."""
+    """A user's presence as contacts see it. `version` rises with each change."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
     is_online = models.BooleanField(default=False)
-    # To contacts then offline and never seen, and nobody is notified of their coming and going.
+    # Contacts then see the user as offline and never seen, and are not notified of status changes.
     is_hidden = models.BooleanField("hidden", default=False, db_default=False)
     last_seen = models.DateTimeField(null=True, blank=True)
     version = models.BigIntegerField(default=0, editable=False)
     changed_at = models.DateTimeField(db_default=Now(), editable=False)
-    # Online until then: the grace in which a page reload is no event.
+    # Goes offline then: the grace period, so that a page reload changes no status.
     offline_after = models.DateTimeField(null=True, editable=False)
 
     # `is_hidden` is stored by the receiver `note_status`, if it was changed here.
     BOOKKEEPING = frozenset({"version", "changed_at", "offline_after", "last_seen", "is_hidden"})
 
-    # As it was when this instance was read: who hides isn't shown again by a save that knew nothing of it.
+    # The value when this instance was read, so that saving a stale instance doesn't unhide a user who has hidden since.
     _was_hidden = False
 
     class Meta:
@@ -252,7 +252,7 @@ class LoginFailure(models.Model):
 
 
 class ApiToken(models.Model):
-    """A program's way in: with the right to publish to anybody, or in the name of one user. Only its hash is kept."""
+    """A program's credential: with the right to publish to any user, or acting for one. Only its hash is stored."""
 
     name = models.CharField(max_length=100)
     hash = models.CharField(max_length=64, unique=True, editable=False)

@@ -1,7 +1,7 @@
-"""Every type of notification, declared in one place: one line here is all a new type needs.
+"""The registry of notification types: one declaration here is all that a new type needs.
 
-A type that comes from a model needs a receiver besides; nothing else changes: no migration, no JavaScript.
-An app of your own declares its types in its AppConfig.ready() by `register(NotificationType(...))`.
+A type that comes from a model needs a receiver as well; no migration, no JavaScript.
+Another app declares its types in its AppConfig.ready(), by `register(NotificationType(...))`.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationType:
-    """A kind of notification: `name` is what is stored and sent, `label` what people read.
+    """A kind of notification: `name` is stored and sent, `label` is shown.
 
-    `presence_like` ones announce something that passes: they are born read, so they toast but never count.
+    `presence_like` types are ephemeral: created as read, they toast but never count as unread, and are removed after
+    a day.
     """
 
     name: str
@@ -31,7 +32,7 @@ _types: dict[str, NotificationType] = {}
 
 
 def register(notification_type: NotificationType) -> NotificationType:
-    """Add a type and return it. Raises DuplicateNotificationType if another one has its name."""
+    """Declare a type and return it. Raises DuplicateNotificationType if a different one has its name."""
     known = _types.setdefault(notification_type.name, notification_type)
     if known != notification_type:
         raise DuplicateNotificationType(f"The notification type {known.name!r} is declared already.")

@@ -1,7 +1,7 @@
-"""The only writers of notifications and inboxes.
+"""The writers of notifications: creating, marking and removing them. Only pruning and sequencing write them as well.
 
-A writer marks rows pending inside the caller's transaction; `assign_revisions` numbers them after commit.
-Why not by a counter in the writer or by the rows' ids: docs/architecture.md, "Revisions are assigned after commit".
+A writer marks rows pending inside the caller's transaction; `assign_revisions` numbers them after commit. Why not a
+counter in the writer, or the rows' ids: docs/architecture.md, "Revisions are assigned after commit".
 """
 
 import re
@@ -67,7 +67,7 @@ def notify(
     message: Message | int | None = None,
     dedupe_key: str | None = None,
 ) -> Notification | None:
-    """Tell one user something, on every device, as soon as the present transaction has committed.
+    """Notify one user, on every device, once the current transaction has committed.
 
     `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters,
     `description`: up to 500. `level`: info, success, warning or error; the type's own if None. `url`: relative, http or
@@ -75,9 +75,9 @@ def notify(
 
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
-    Returns the notification, or None if there was one with that dedupe_key. Raises UnknownNotificationType and
-    InvalidNotification, and then nothing is stored; an unknown user's id is an IntegrityError, at commit at the latest.
-    From other programs: `POST /api/v1/publish`.
+    Returns the notification, or None if one with that dedupe_key exists. Raises UnknownNotificationType and
+    InvalidNotification, and then stores nothing; an unknown user's id raises IntegrityError, at commit at the latest.
+    Other programs use `POST /api/v1/publish`.
     """
     rows = notify_many(
         [user],
@@ -105,15 +105,15 @@ def notify_many(
     message: Message | int | None = None,
     dedupe_key: str | None = None,
 ) -> list[Notification]:
-    """Tell many users the same thing: `notify` for one or for many thousands, in one insert for each 2,000.
+    """Send many users the same notification: `notify` for one or for many thousands, in one insert per 2,000.
 
-    `users`: users or their ids, a queryset say. Whoever stands there twice is told twice, unless there is a
-    `dedupe_key`, which is each user's own. Everything else, and what is raised, is as for `notify`.
+    `users`: users or their ids, a queryset for example. A user who occurs twice is notified twice, except with a
+    `dedupe_key`, which is unique per user. The other arguments and the errors are those of `notify`.
 
         notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
 
-    All are stored in one transaction, or none is. Returns the notifications made: those users are missing who had one
-    with that dedupe_key.
+    All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
+    dedupe_key.
     """
     return create(
         build(
@@ -143,24 +143,24 @@ def build(
     message: Message | int | None = None,
     dedupe_key: str | None = None,
 ) -> Notification:
-    """Make a checked notification without storing it. See `notify` for arguments and errors."""
+    """Build a validated notification without storing it. See `notify` for arguments and errors."""
     declared = type_of(notification_type)
     return Notification(
-        user_id=_id(user),
+        user_id=_pk_of(user),
         notification_type=declared.name,
-        title=_text("title", title, 1, 200),
-        description=_text("description", description, 0, 500),
+        title=_checked_text("title", title, 1, 200),
+        description=_checked_text("description", description, 0, 500),
         level=known_level(declared.level if level is None else level),
         url=safe_url(url),
-        actor_id=_id(actor),
-        message_id=_id(message),
+        actor_id=_pk_of(actor),
+        message_id=_pk_of(message),
         is_read=declared.presence_like,
-        dedupe_key=None if dedupe_key is None else _text("dedupe_key", dedupe_key, 1, 200),
+        dedupe_key=None if dedupe_key is None else _checked_text("dedupe_key", dedupe_key, 1, 200),
     )
 
 
 def create(rows: Iterable[Notification]) -> list[Notification]:
-    """Insert notifications made by `build`, in the present transaction. Returns those that weren't there already."""
+    """Insert notifications from `build`, in the current transaction. Returns those that didn't exist already."""
     rows = list(rows)
     created: list[Notification] = []
     with transaction.atomic(savepoint=False):
@@ -171,7 +171,7 @@ def create(rows: Iterable[Notification]) -> list[Notification]:
 
 
 def _insert(rows: Sequence[Notification]) -> list[Notification]:
-    # The ORM's ignore_conflicts doesn't tell what it inserted, and its error needs a savepoint around every insert.
+    # The ORM's ignore_conflicts doesn't return what it inserted; catching its error needs a savepoint per insert.
     values = [[getattr(row, column) for column in INSERTED_COLUMNS] for row in rows]
     places = "({})".format(", ".join(["%s"] * len(INSERTED_COLUMNS)))
     with connection.cursor() as cursor:
@@ -182,7 +182,7 @@ def _insert(rows: Sequence[Notification]) -> list[Notification]:
             [value for row in values for value in row],
         )
         inserted = cursor.fetchall()
-    # A row without a key always goes in, so those without one are matched in order, the others by their key.
+    # A row without a key is always inserted, so rows without one are matched in order, the others by their key.
     keyed = {(user_id, key): pk for pk, user_id, key in inserted if key is not None}
     unkeyed: dict[int, list[int]] = {}
     for pk, user_id, key in inserted:
@@ -197,7 +197,7 @@ def _insert(rows: Sequence[Notification]) -> list[Notification]:
         if pk is not None:
             row.pk = pk
             row._state.adding, row._state.db = False, connection.alias
-            # The database gave these: read when somebody asks.
+            # Set by the database: deferred until they are read.
             del row.created_at, row.pending_since, row.counted
             created.append(row)
     return created
@@ -206,7 +206,7 @@ def _insert(rows: Sequence[Notification]) -> list[Notification]:
 def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
     """Mark a user's notifications read, those with these ids or all. Returns the ids that this call changed.
 
-    Very many are changed a thousand in a transaction (unless the caller is in one): nobody waits long for any of them.
+    A thousand are changed per transaction (unless the caller is in one), so that no other writer waits long for a row.
     """
     return _change_of(user, ids, {"is_read": False}, {"is_read": True})
 
@@ -222,59 +222,59 @@ def remove(user: User, ids: Collection[int]) -> list[int]:
 
 
 def mark_rows_read(rows: NotificationQuerySet) -> int:
-    """Mark these notifications read, whosever they are. Returns how many this call changed."""
+    """Mark these notifications read, of any users. Returns how many this call changed."""
     return _change_rows(rows, {"is_read": False}, {"is_read": True})
 
 
 def mark_rows_unread(rows: NotificationQuerySet) -> int:
-    """Mark these notifications unread, whosever they are. Returns how many this call changed."""
+    """Mark these notifications unread, of any users. Returns how many this call changed."""
     return _change_rows(rows, {"is_read": True}, {"is_read": False})
 
 
 def remove_rows(rows: NotificationQuerySet) -> int:
-    """Remove these notifications from every device, whosever they are. Returns how many this call removed."""
+    """Remove these notifications from every device, of any users. Returns how many this call removed."""
     return _change_rows(rows, {}, {"removed_at": Now()})
 
 
 def _change_of(
-    user: User, ids: Collection[int] | None, now: dict[str, Any], then: dict[str, Any]
+    user: User, ids: Collection[int] | None, condition: dict[str, Any], changes: dict[str, Any]
 ) -> list[int]:
-    rows = Notification.objects.filter(user_id=_id(user), **now)
-    return _change(rows, rows.values_list("id", flat=True) if ids is None else ids, then)
+    rows = Notification.objects.filter(user_id=_pk_of(user), **condition)
+    return _change(rows, rows.values_list("id", flat=True) if ids is None else ids, changes)
 
 
-def _change_rows(rows: NotificationQuerySet, now: dict[str, Any], then: dict[str, Any]) -> int:
-    ids = rows.living().filter(**now).order_by().values_list("id", flat=True)
-    return len(_change(Notification.objects.filter(**now), ids, then))
+def _change_rows(rows: NotificationQuerySet, condition: dict[str, Any], changes: dict[str, Any]) -> int:
+    ids = rows.living().filter(**condition).order_by().values_list("id", flat=True)
+    return len(_change(Notification.objects.filter(**condition), ids, changes))
 
 
-def _change(rows: NotificationQuerySet, ids: Iterable[int], then: dict[str, Any]) -> list[int]:
-    """Change those of these living rows that have one of these ids. Returns their ids."""
+def _change(rows: NotificationQuerySet, ids: Iterable[int], changes: dict[str, Any]) -> list[int]:
+    """Change those of these living rows that have one of these ids. Returns the ids changed."""
     ordered, changed = sorted(set(ids)), list[int]()
     for start in range(0, len(ordered), ROWS_PER_UPDATE):
         chosen = rows.filter(id__in=ordered[start : start + ROWS_PER_UPDATE])
         with transaction.atomic():
-            # In the order of ids, so that two of these at once never deadlock.
+            # In the order of ids, so that two such calls at once never deadlock.
             locked = chosen.order_by("id").select_for_update(no_key=True)
             owners = dict(locked.values_list("id", "user_id"))
             if owners:
-                Notification.everything.filter(id__in=owners).mark_pending(**then)
+                Notification.everything.filter(id__in=owners).mark_pending(**changes)
                 announce_pending(set(owners.values()))
         changed += owners
     return changed
 
 
-def _id(thing: Any) -> Any:
+def _pk_of(thing: Any) -> Any:
     return getattr(thing, "pk", thing)
 
 
-def _text(name: str, text: Any, least: int, most: int) -> str:
-    if not isinstance(text, str) or not least <= len(text) <= most:
-        raise InvalidNotification(f"The {name} must be a text of {least} to {most} characters.")
+def _checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
+    if not isinstance(text, str) or not min_length <= len(text) <= max_length:
+        raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
     if CONTROL.search(text):
         raise InvalidNotification(f"The {name} must not contain control characters.")
     return text
 
 
-# All but tab and line breaks: they are of no use in a toast, and six bytes each in a frame.
+# All control characters but tab and line breaks: useless in a toast, and six bytes each in a frame.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")

@@ -1,7 +1,7 @@
-"""How history ends: old notifications become tombstones, old tombstones go, and an inbox's numbers start anew.
+"""Retention: old notifications become tombstones, old tombstones are deleted, and epochs are rotated.
 
-Called by commands, outside of transactions; each works through the table in short transactions and yields how far it
-is. Nobody waits for one longer than for a save.
+Called outside of transactions. Each function works through the table in short transactions and yields the size of each
+batch; no other transaction waits for one longer than for a save.
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ from .dialects import dialect
 from .models import Inbox, Notification, new_epoch
 from .sequencing import assign_revisions
 
-# As long as this, a client that was away can catch up on removals: docs/protocol.md promises it.
+# For this long a client that was away can catch up on removals: docs/protocol.md promises it.
 TOMBSTONE_AGE = timedelta(days=30)
-# "Ada is online" is of no interest tomorrow.
-PRESENCE_AGE = timedelta(days=1)
+# "Ada is online" is of no interest the next day.
+EPHEMERAL_AGE = timedelta(days=1)
 ROWS_PER_TRANSACTION = 500
 
 
 def outdated(age: timedelta) -> Iterator[NotificationQuerySet]:
-    """Living notifications older than that, and those about somebody's presence older than a day: type by type."""
+    """Yield living notifications older than that, and ephemeral ones older than a day, type by type."""
     for name in _stored_types():
-        ended = Now() - (PRESENCE_AGE if name in _ephemeral_types() else age)
+        ended = Now() - (EPHEMERAL_AGE if name in _ephemeral_types() else age)
         yield Notification.objects.filter(notification_type=name, created_at__lt=ended)
 
 
@@ -37,7 +37,7 @@ def _ephemeral_types() -> list[str]:
 
 
 def _stored_types() -> Iterator[str]:
-    """Every type that a living notification has, declared or no more: one step in the index for each."""
+    """Yield every type of a living notification, declared or no longer: one index lookup each."""
     names = Notification.objects.order_by("notification_type").values_list("notification_type", flat=True)
     name = names.first()
     while name is not None:
@@ -45,8 +45,8 @@ def _stored_types() -> Iterator[str]:
         name = names.filter(notification_type__gt=name).first()
 
 
-def forgotten() -> NotificationQuerySet:
-    """Tombstones that everybody has had the time to hear of. A pending one has been told to nobody."""
+def expired_tombstones() -> NotificationQuerySet:
+    """Return tombstones past retention. Pending ones haven't been delivered yet and are kept."""
     return Notification.everything.filter(removed_at__lt=Now() - TOMBSTONE_AGE, pending_since=None)
 
 
@@ -55,24 +55,24 @@ def remove_outdated(age: timedelta) -> Iterator[int]:
     for rows in outdated(age):
         for ids in _batches(rows, "created_at"):
             with transaction.atomic():
-                # What an open transaction holds is left for the next time: nobody waits for anybody here.
+                # Rows that an open transaction holds are skipped until the next run, so that nothing waits here.
                 locked = Notification.objects.filter(id__in=ids).select_for_update(
                     skip_locked=True, no_key=True
                 )
                 removed = dict(locked.values_list("id", "user_id"))
                 Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
-            # Here, and not by whoever hears of touched inboxes: so this goes no faster than what it does is told.
+            # Assigned here and not by a listener of notifications_pending: so pruning goes no faster than delivery.
             assign_revisions(set(removed.values()))
             yield len(removed)
 
 
 def remove_ephemeral() -> int:
-    """Remove what was said of somebody's presence more than a day ago, at most a batch. Returns how many it removed.
+    """Remove ephemeral notifications older than a day, at most one batch. Returns how many.
 
-    Every server process calls this now and then. What one is at, the others pass over.
+    Every server process calls this periodically. Rows that one of them has locked, the others skip.
     """
     old = Notification.objects.filter(
-        notification_type__in=_ephemeral_types(), created_at__lt=Now() - PRESENCE_AGE
+        notification_type__in=_ephemeral_types(), created_at__lt=Now() - EPHEMERAL_AGE
     )
     with transaction.atomic():
         locked = old.select_for_update(skip_locked=True, no_key=True).order_by()
@@ -83,26 +83,26 @@ def remove_ephemeral() -> int:
     return len(removed)
 
 
-def delete_forgotten() -> Iterator[int]:
-    """Delete forgotten tombstones for good. Yields how many, batch by batch.
+def delete_expired_tombstones() -> Iterator[int]:
+    """Permanently delete expired tombstones. Yields the size of each batch.
 
-    An inbox's `floor` rises to the highest revision deleted: whoever knows only of earlier ones may still show a row
-    that has left no trace, and must read the list anew. Everybody else can still catch up.
+    An inbox's `floor` rises to the highest revision deleted: a client below it may still show a row whose tombstone is
+    gone, and must reload the list. All others can still catch up.
     """
-    for ids in _batches(forgotten(), "removed_at"):
+    for ids in _batches(expired_tombstones(), "removed_at"):
         with transaction.atomic():
             users = set(
                 Notification.everything.filter(id__in=ids).order_by().values_list("user_id", flat=True)
             )
-            # First the inboxes and then the rows, as a stamp does.
+            # First the inboxes and then the rows, in the same order as assign_revisions.
             list(
                 Inbox.objects.filter(user_id__in=users)
                 .order_by("user_id")
                 .select_for_update()
                 .values_list("pk")
             )
-            # Again: a row that has been touched meanwhile has something to tell first.
-            rows = forgotten().filter(id__in=ids).select_for_update(skip_locked=True)
+            # Filtered again: a row that has been changed meanwhile is pending, and must be delivered first.
+            rows = expired_tombstones().filter(id__in=ids).select_for_update(skip_locked=True)
             chosen = list(rows.values_list("id", "user_id", "revision"))
             floors: dict[int, int] = {}
             for _, user_id, revision in chosen:
@@ -113,7 +113,7 @@ def delete_forgotten() -> Iterator[int]:
 
 
 def rotate_epochs() -> Iterator[int]:
-    """Give every inbox a new epoch, so that no number from before is taken for one of now. Yields how many."""
+    """Give every inbox a new epoch, so that no earlier revision is taken for a present one. Yields batch sizes."""
     last = 0
     while True:
         with transaction.atomic():
@@ -127,7 +127,7 @@ def rotate_epochs() -> Iterator[int]:
 
 
 def _batches(rows: NotificationQuerySet, moment: str) -> Iterator[list[int]]:
-    """Walk through rows in the order of (moment, id), once: an index of the two leads from each batch to the next."""
+    """Yield ids in the order of (moment, id), batch by batch: an index of the two finds each next batch."""
     found = list(rows.order_by(moment, "id").values_list(moment, "id")[:ROWS_PER_TRANSACTION])
     while found:
         yield [pk for _, pk in found]
@@ -136,6 +136,6 @@ def _batches(rows: NotificationQuerySet, moment: str) -> Iterator[list[int]]:
 
 
 def _after(moment: str, last: datetime, pk: int) -> Func:
-    """The SQL of (moment, id) > (last, pk). As an OR it would begin anew with all rows of the same moment."""
+    """Return the SQL of (moment, id) > (last, pk). As an OR it would scan all rows of the same moment again."""
     here, there = Func(F(moment), F("id"), function=""), Func(Value(last), Value(pk), function="")
     return Func(here, there, template="%(expressions)s", arg_joiner=" > ", output_field=BooleanField())

@@ -1,4 +1,4 @@
-"""The JSON shapes, used by HTTP and by the socket alike: protocol.md's, and nothing else."""
+"""The JSON shapes of docs/protocol.md, shared by HTTP and the socket. Nothing else is sent."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from .notification_types import Level
 
 
 def _whole(number: Any) -> Any:
-    """In JSON 5.0 and 5 are the same number."""
+    """JSON doesn't distinguish 5.0 from 5."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -29,16 +29,16 @@ def _possible(number: int) -> int:
 
 
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
-# Where an unknown id is an answer and no mistake: 0, which is nobody's, stands for those that no row can have.
+# For calls in which an unknown id isn't an error: an id that no row can have becomes 0, which no row has either.
 AnyId = Annotated[int, BeforeValidator(_whole), AfterValidator(_possible)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-# With a pattern, whatever it is, pydantic refuses half a surrogate pair: JSON can say it, but nothing can hash it.
+# With any pattern pydantic refuses a lone surrogate: JSON allows it, but it can't be encoded for hashing.
 Secret = Annotated[str, Field(pattern=r"^[\s\S]*$")]
 
 
 class Shape(BaseModel):
-    """A closed shape: an undeclared field is a bug on our side and an error on the client's."""
+    """A closed shape: an undeclared field is a bug in the server, and an error in a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +77,7 @@ NOTIFICATION_COLUMNS = (
 
 
 def notification(row: Mapping[str, Any]) -> Notification:
-    """Build the shape from a row: NOTIFICATION_COLUMNS and `actor_username`. SQLite's raw values are allowed."""
+    """Build the shape from a row with NOTIFICATION_COLUMNS and `actor_username`. Accepts SQLite's raw values."""
     actor_id = row["actor_id"]
     return Notification.model_construct(
         id=row["id"],
@@ -94,7 +94,7 @@ def notification(row: Mapping[str, Any]) -> Notification:
 
 
 def as_utc(moment: datetime | str) -> datetime:
-    """Give a time from a raw query its zone: SQLite stores UTC without saying so."""
+    """Make a time from a raw query timezone-aware: SQLite stores UTC without an offset."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -116,7 +116,7 @@ class Message(Shape):
     is_read: bool
 
 
-# --- What HTTP answers ---------------------------------------------------------------------------------------
+# --- Responses --------------------------------------------------------------------------------------------------------
 
 
 class Problem(Shape):
@@ -190,11 +190,11 @@ class NothingPublished(Problem):
     errors: list[ItemProblem]
 
 
-# --- What HTTP is asked --------------------------------------------------------------------------------------
+# --- Requests ---------------------------------------------------------------------------------------------------------
 
 
 class Body(Shape):
-    """A request's body: closed, and no type is guessed, so that "5" is no number."""
+    """A request's body: closed and strict, so that "5" isn't accepted as a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -242,7 +242,7 @@ class ChosenOrAll(Body):
 class Page(Shape):
     """A list is read newest first. `before` is the last answer's `next`."""
 
-    # (A query can leave a value out, but can't say null.)
+    # A query parameter can be absent, but not null.
     before: RowId | SkipJsonSchema[None] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
@@ -289,7 +289,7 @@ def _form(body: Any) -> str:
     return "many" if named else "one"
 
 
-# One, or several, or several and what is to be done if one of them is wrong.
+# One item, a list of items, or an object with a list and options.
 OneOrMany = Annotated[
     Annotated[NewNotification, Tag("one")]
     | Annotated[Several, Tag("several")]

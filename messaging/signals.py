@@ -1,4 +1,4 @@
-"""What turns events into notifications. A receiver that fails is logged; it never fails the save that fired it."""
+"""Receivers: they create the notifications of events. A failing receiver is logged, and never fails the save."""
 
 import functools
 import logging
@@ -48,16 +48,17 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 PREVIEW = 50
-# A pair of people hears of each other's coming, and of their going, at most once in this many seconds.
+# In seconds. Each pair of contacts is notified of one's coming online, and of going offline, at most once in it.
 STATUS_WINDOW = 600
-# After an outage all come at once, and each has contacts: so many are told by a notification, all by their dots.
+# After an outage everyone comes back at once, and each has contacts: at most this many get a notification. All get the
+# presence frame.
 MAX_STATUS_NOTIFICATIONS = 2_000
 
 Receiver = Callable[..., None]
 
 
 def guarded(receiver: Receiver) -> Receiver:
-    """Keep a receiver's failure from the save that fired it, and from the transaction around it."""
+    """Isolate a receiver's failure: neither the save that fired it nor the transaction around it fails."""
 
     @functools.wraps(receiver)
     def run(sender: Any, *, raw: bool = False, **kwargs: Any) -> None:
@@ -69,16 +70,19 @@ def guarded(receiver: Receiver) -> Receiver:
                 receiver(sender, **kwargs)
         except Exception as error:
             if not savepoint:
-                # The save is done again with savepoints, and the failure logged then.
+                # AtomicSaveModel.save repeats the save with savepoints, and the failure is logged then.
                 raise ReceiverFailed from error
-            logger.exception("the receiver %s failed", receiver.__name__)
+            logger.exception(
+                "receiver %s failed; the save stands, and what the receiver wrote is rolled back",
+                receiver.__name__,
+            )
 
     return run
 
 
 @guarded
 def create_message_notification(sender: Any, *, instance: Message, created: bool, **kwargs: Any) -> None:
-    """A message was sent: its receiver is told, and the two are contacts from now on."""
+    """A message was sent: notify its receiver, and make the two users contacts."""
     if not created:
         return
     contacts.meet(instance.sender_id, instance.receiver_id)
@@ -97,7 +101,7 @@ def create_message_notification(sender: Any, *, instance: Message, created: bool
 def note_reading(
     sender: Any, *, instance: Message, update_fields: frozenset[str] | None = None, **kwargs: Any
 ) -> None:
-    """Did this save make the message read? One conditional UPDATE decides, whoever else reads it at once."""
+    """Note whether this save marks the message read: of concurrent saves, one conditional UPDATE decides."""
     instance._became_read = False
     if instance._state.adding or not instance.is_read:
         return
@@ -108,7 +112,7 @@ def note_reading(
 
 @guarded
 def message_read_notification(sender: Any, *, instance: Message, **kwargs: Any) -> None:
-    """A message was read: its sender is told, and its `new_message` notification is read too."""
+    """A message was read: notify its sender, and mark its `new_message` notification read."""
     if not instance._became_read:
         return
     instance._became_read = False
@@ -116,7 +120,7 @@ def message_read_notification(sender: Any, *, instance: Message, **kwargs: Any) 
 
 
 def announce_reading(messages: list[Message]) -> None:
-    """Tell the senders that these messages were read, and mark the messages' own notifications read."""
+    """Send the senders receipts, and mark the messages' own notifications read."""
     if notifications_of(messages).filter(is_read=False).mark_pending(is_read=True):
         announce_pending({message.receiver_id for message in messages})
     send_receipts(messages)
@@ -126,7 +130,7 @@ def announce_reading(messages: list[Message]) -> None:
 def messages_marked_notification(
     sender: Any, *, messages: list[Message], is_read: bool, **kwargs: Any
 ) -> None:
-    """Messages were marked read or unread, many in one go: what `announce_reading` does, or its contrary."""
+    """Messages were marked read or unread in bulk: do as `announce_reading`, or the reverse."""
     if is_read:
         notifications.mark_rows_read(notifications_of(messages))
         send_receipts(messages)
@@ -135,14 +139,14 @@ def messages_marked_notification(
 
 
 def notifications_of(messages: list[Message]) -> NotificationQuerySet:
-    """The `new_message` notifications of these messages."""
+    """Return the `new_message` notifications of these messages."""
     keys = [f"new_message:{message.pk}" for message in messages]
     receivers = {message.receiver_id for message in messages}
     return Notification.objects.filter(user_id__in=receivers, dedupe_key__in=keys)
 
 
 def send_receipts(messages: list[Message]) -> None:
-    """Tell the senders that these messages were read, each once."""
+    """Notify the senders that these messages were read, once per message."""
     notifications.create(
         notifications.build(
             message.sender_id,
@@ -158,7 +162,7 @@ def send_receipts(messages: list[Message]) -> None:
 
 
 def name_of(user: Any) -> str:
-    """Return a user's name as a title can hold it, whatever names the project's user model allows."""
+    """Return a user's name, shortened and cleaned to fit into a title: a project's user model may allow any."""
     return printable(user.get_username()[:150])
 
 
@@ -173,7 +177,7 @@ def printable(text: str) -> str:
 
 @guarded
 def create_user_profile(sender: Any, *, instance: Any, created: bool, **kwargs: Any) -> None:
-    """A user was made: with a profile and an inbox."""
+    """A user was created: create their profile and inbox."""
     if created:
         UserProfile.objects.get_or_create(user=instance)
         Inbox.objects.get_or_create(user=instance)
@@ -183,10 +187,10 @@ def create_user_profile(sender: Any, *, instance: Any, created: bool, **kwargs: 
 def note_status(
     sender: Any, *, instance: UserProfile, update_fields: frozenset[str] | None = None, **kwargs: Any
 ) -> None:
-    """Did this save, in the admin or a shell, make somebody come, go or hide? It takes the same road as a socket."""
+    """A profile is saved by hand, in the admin or a shell: apply changes of presence as if they came from a socket."""
     if instance._state.adding:
         return
-    # First this: who hides and leaves at once leaves unseen.
+    # Hiding first: a user who hides and goes offline in one save goes offline unseen.
     if instance.is_hidden != instance._was_hidden:
         profiles.store_is_hidden(instance)
     if update_fields is None or "is_online" in update_fields:
@@ -195,7 +199,7 @@ def note_status(
 
 @guarded
 def user_status_notification(sender: Any, *, online: list[int], offline: list[int], **kwargs: Any) -> None:
-    """People came or went: those of their contacts who are online are told, at most once in ten minutes a pair."""
+    """Users came online or went offline: notify their online contacts, at most once in ten minutes per pair."""
     window = int(time.time()) // STATUS_WINDOW
     for user_ids, declared, state in (
         (online, notification_types.USER_ONLINE, "online"),

@@ -1,4 +1,4 @@
-"""API tokens: made once and shown once; only their hashes are kept."""
+"""API tokens: created and shown once; only their hashes are stored."""
 
 import hashlib
 import secrets
@@ -12,13 +12,13 @@ PREFIX = "doorbell_"
 
 
 def make(name: str, *, user: Any = None, can_publish: bool = False) -> tuple[ApiToken, str]:
-    """Make a token. Returns it and its secret, which nobody can read again."""
+    """Create a token. Returns it and its secret, which can't be read again."""
     token = ApiToken(name=name, user=user, can_publish=can_publish)
     return token, issue(token)
 
 
 def issue(token: ApiToken) -> str:
-    """Store a new token. Returns its secret, which nobody can read again."""
+    """Store a new token. Returns its secret, which can't be read again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token.hash = _hash(secret)
     token.save(force_insert=True)
@@ -26,7 +26,7 @@ def issue(token: ApiToken) -> str:
 
 
 def find(secret: str) -> ApiToken | None:
-    """Return the token with this secret, if it may still be used."""
+    """Return the token with this secret, if it is valid and its user active."""
     token = ApiToken.objects.select_related("user").filter(hash=_hash(secret), revoked_at=None).first()
     if token is None or (token.user is not None and not token.user.is_active):
         return None
@@ -34,7 +34,7 @@ def find(secret: str) -> ApiToken | None:
 
 
 def revoke(token: ApiToken) -> None:
-    """End a token, and with it the sockets that were opened by it."""
+    """Revoke a token, which also closes the sockets opened with it."""
     token.revoked_at = timezone.now()
     token.save(update_fields=["revoked_at"])
 

@@ -87,7 +87,7 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)
     for walk, index in (
         (lambda: pruning.remove_outdated(HALF_A_YEAR), "notification_age"),
-        (pruning.delete_forgotten, "notification_tombstone"),
+        (pruning.delete_expired_tombstones, "notification_tombstone"),
     ):
         steps = walk()
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What the API says about itself, added to what ninja reads from the calls: every refusal, and every way to sign in."""
+"""Completes the OpenAPI document that ninja derives from the calls: error responses and security schemes."""
 
 from http import HTTPStatus
 from typing import Any
@@ -33,13 +33,13 @@ def complete(document: dict[str, Any], cookie: str) -> None:
 
 
 def _complete_call(method: str, call: dict[str, Any]) -> None:
-    with_login = "security" in call
-    if with_login:
-        call["security"] = _ways_in(method, publishing="publishing" in call["tags"])
+    authenticated = "security" in call
+    if authenticated:
+        call["security"] = _security(method, publishing="publishing" in call["tags"])
     responses = call["responses"]
-    # A POST's is read also where it has no meaning: Django looks for the CSRF token in a form.
+    # Any POST's body is read: Django looks for the CSRF token in a form.
     reads_body = method == "post" or "requestBody" in call
-    for status in _possible(reads_body=reads_body, with_login=with_login) - responses.keys():
+    for status in _common_errors(reads_body=reads_body, authenticated=authenticated) - responses.keys():
         responses[status] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -49,17 +49,17 @@ def _complete_call(method: str, call: dict[str, Any]) -> None:
     call["responses"] = {str(status): responses[status] for status in sorted(responses)}
 
 
-def _ways_in(method: str, *, publishing: bool) -> list[dict[str, list[str]]]:
+def _security(method: str, *, publishing: bool) -> list[dict[str, list[str]]]:
     if publishing:
         return [{BEARER: []}]
     return [{BEARER: []}, {COOKIE: []} if method == "get" else {COOKIE: [], CSRF: []}]
 
 
-def _possible(*, reads_body: bool, with_login: bool) -> set[int]:
-    """The refusals that any call of this kind can end in. What is one call's own stands at that call."""
-    refusals = {422, 500, 503}
+def _common_errors(*, reads_body: bool, authenticated: bool) -> set[int]:
+    """Return the error statuses that every call of this kind can answer. A call's own are declared there."""
+    errors = {422, 500, 503}
     if reads_body:
-        refusals |= {400, 413}
-    if with_login:
-        refusals |= {401, 403, 429}
-    return refusals
+        errors |= {400, 413}
+    if authenticated:
+        errors |= {401, 403, 429}
+    return errors

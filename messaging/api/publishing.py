@@ -18,10 +18,10 @@ class Outcome:
 
 
 def publish(token: ApiToken, items: Sequence[schemas.NewNotification], *, atomic: bool) -> Outcome:
-    """Notify the items' users. What is wrong with an item is reported, and the others go through.
+    """Notify the items' users. An invalid item is reported, and the others are published.
 
-    With `atomic` all go through, or none does: NothingPublished. An item whose idempotency key this token has used
-    for this user before is a duplicate, and nothing happens.
+    With `atomic` all are published, or none: NothingPublished. An item whose idempotency key this token has used for
+    this user before is a duplicate, and is ignored.
     """
     name = get_user_model().USERNAME_FIELD
     known = get_user_model().objects.filter(is_active=True, **{f"{name}__in": {item.user for item in items}})

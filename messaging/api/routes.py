@@ -20,7 +20,7 @@ from messaging.models import Message, Notification
 from .errors import answers
 from .publishing import publish as publish_items
 from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
-from .throttles import note_failure, refuse_guessing, sign_outs
+from .throttles import note_failure, refuse_after_failures, sign_outs
 
 User = get_user_model()
 NAME = User.USERNAME_FIELD
@@ -34,24 +34,24 @@ publishing = Router(tags=["publishing"], auth=PublishToken())
 
 @session.post("/session", response=answers({200: schemas.Session}, 401, 403, 429))
 def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
-    """Sign in. It needs no CSRF token, since there is no session yet, but a browser must be on this site."""
+    """Sign in. Needs no CSRF token, since there is no session yet, but a browser's request must come from this site."""
     require_own_origin(request)
     require_json(request)
     address = request.META.get("REMOTE_ADDR", "")
-    refuse_guessing(data.username, address)
+    refuse_after_failures(data.username, address)
     user = authenticate(request, username=data.username, password=data.password)
     if user is None:
         note_failure(data.username, address)
         raise BadCredentials
-    # Once more: attempts made side by side get no more guesses than those made one by one.
-    refuse_guessing(data.username, address)
+    # Checked again: concurrent attempts get no more guesses than consecutive ones.
+    refuse_after_failures(data.username, address)
     login(request, user)
     return session_of(request)
 
 
 @session.get("/session", response=answers({200: schemas.Session}, 401))
 def who_am_i(request: HttpRequest) -> schemas.Session:
-    """Tell who is signed in, or whose API token this is, and set the CSRF cookie."""
+    """Return who is signed in, or the API token's user, and set the CSRF cookie."""
     if (token := bearer(request)) is not None:
         request.user = token.user or AnonymousUser()
     return session_of(request)
@@ -59,7 +59,7 @@ def who_am_i(request: HttpRequest) -> schemas.Session:
 
 @session.delete("/session", response=answers({204: None}, 403))
 def sign_out(request: HttpRequest) -> Status[None]:
-    """Sign out. This login's sockets are closed. It needs the CSRF token, unless nobody is signed in."""
+    """Sign out, and close this login's sockets. Needs the CSRF token if there is a session."""
     if request.user.is_authenticated:
         require_csrf_token(request)
         logout(request)
@@ -68,9 +68,9 @@ def sign_out(request: HttpRequest) -> Status[None]:
 
 @account.delete("/sessions", response=answers({204: None}))
 def sign_out_everywhere(request: SignedIn) -> Status[None]:
-    """End every login of one's own: sessions on all devices, and the API tokens that act in one's name.
+    """End all logins of the user: sessions on every device, and the API tokens that act in their name.
 
-    All of one's sockets are closed.
+    All of the user's sockets are closed.
     """
     sign_outs.take(request.user.pk)
     sessions.end_all(request.user)
@@ -80,20 +80,20 @@ def sign_out_everywhere(request: SignedIn) -> Status[None]:
 
 @account.get("/profile", response=answers({200: schemas.Profile}))
 def show_profile(request: SignedIn) -> schemas.Profile:
-    """Tell what one has set about oneself."""
+    """Return the user's own settings."""
     return profile_of(request)
 
 
 @account.patch("/profile", response=answers({200: schemas.Profile}))
 def change_profile(request: SignedIn, data: schemas.ProfileChange) -> schemas.Profile:
-    """Hide from one's contacts, or be shown again. Hidden, one is offline to them and was never seen."""
+    """Hide from contacts, or be shown again. Contacts see a hidden user as offline and never seen."""
     profiles.set_hidden(request.user, is_hidden=data.is_hidden)
     return profile_of(request)
 
 
 @messages.get("/users", response=answers({200: schemas.Users}))
 def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Users:
-    """List the people one may write to."""
+    """List the users who can be sent a message."""
     rows = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
     if query.search:
         rows = rows.filter(**{f"{NAME}__icontains": query.search})
@@ -117,7 +117,7 @@ def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.
 
 @messages.get("/messages", response=answers({200: schemas.Messages}, 404))
 def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schemas.Messages:
-    """List what one has sent and received, or the conversation with one person."""
+    """List the messages sent and received, or the conversation with one user."""
     if query.partner is None:
         rows = Message.objects.filter(Q(sender=request.user) | Q(receiver=request.user))
     else:
@@ -144,7 +144,7 @@ def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schem
 
 @messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 404))
 def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.Message:
-    """Mark a message read that one has received. Its sender is notified, once."""
+    """Mark a received message read. Its sender is notified, once."""
     received = Message.objects.filter(pk=message_id, receiver=request.user)
     message = received.select_related("sender", "receiver").first()
     if message is None:
@@ -157,15 +157,15 @@ def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.
 
 @messages.get("/presence", response=answers({200: schemas.Presences}))
 def list_presence(request: SignedIn) -> schemas.Presences:
-    """Tell which of one's contacts are online: those with whom one has exchanged a message."""
+    """Return the presence of the user's contacts: those with whom they have exchanged a message."""
     seen = profiles.presence(contacts_of(request.user.pk)).values()
     return schemas.Presences(items=sorted(seen, key=lambda presence: presence.user.username))
 
 
 @inbox.get("/notifications", response=answers({200: schemas.Notifications}))
 def list_notifications(request: SignedIn, query: Query[schemas.NotificationPage]) -> schemas.Notifications:
-    """List one's notifications, and tell the revision from which a socket goes on."""
-    # The inbox first: were the rows older than the revision, what came in between would never be told.
+    """List the user's notifications, with the revision from which a socket continues."""
+    # The inbox first: were the rows older than the revision, a change in between would never reach the client.
     state = inboxes.state(request.user.pk)
     rows = Notification.objects.filter(user=request.user)
     if query.unread:
@@ -188,13 +188,13 @@ MARKED = answers({200: schemas.Marked})
 
 @inbox.post("/notifications/read", response=MARKED)
 def mark_read(request: SignedIn, data: schemas.ChosenOrAll) -> schemas.Marked:
-    """Mark notifications read, some or all, on every device. Ids that aren't one's own are left out silently."""
+    """Mark notifications read, some or all, on every device. Ids that aren't the user's are ignored."""
     return marked(request, notifications.mark_read(request.user, data.chosen))
 
 
 @inbox.post("/notifications/unread", response=MARKED)
 def mark_unread(request: SignedIn, data: schemas.Chosen) -> schemas.Marked:
-    """Mark notifications unread, on every device. Ids that aren't one's own are left out silently."""
+    """Mark notifications unread, on every device. Ids that aren't the user's are ignored."""
     return marked(request, notifications.mark_unread(request.user, data.ids))
 
 
@@ -212,11 +212,11 @@ def remove(request: SignedIn, notification_id: Path[schemas.AnyId]) -> Status[No
     response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
 def publish(request: HttpRequest, data: Body[schemas.OneOrMany]) -> Status[schemas.Published]:
-    """Notify users from outside: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
+    """Notify users from another program: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
 
-    An item for an unknown user, of an unknown type, or with a text or url that can't be stored is reported with its
-    index, and the others go through; with `atomic` none does then: 422. An item whose `idempotency_key` this token
-    has used for this user before is a duplicate, and nothing happens. Needs an API token with the publish right.
+    An item for an unknown user, of an unknown type, or with an invalid text or url is reported with its index, and the
+    others are published; with `atomic` none is then: 422. An item whose `idempotency_key` this token has used for this
+    user before is a duplicate, and is ignored. Needs an API token with the publish right.
     """
     several = [data] if isinstance(data, schemas.NewNotification) else data
     items, atomic = (several, False) if isinstance(several, list) else (several.items, several.atomic)

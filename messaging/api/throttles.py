@@ -1,4 +1,4 @@
-"""How often is too often: failed sign-ins, counted in the database, and API calls, counted in this process."""
+"""Rate limits: of failed sign-ins, counted in the database, and of API calls, counted in this process."""
 
 import threading
 from collections import OrderedDict
@@ -23,30 +23,32 @@ SIGN_OUTS_PER_BURST = 5
 SIGN_OUTS_PER_SECOND = 1 / 60
 
 
-def refuse_guessing(username: str, address: str, *, noted: int = 0) -> None:
-    """Raise TooManyAttempts if too many sign-ins of this username from this address, or from it at all, failed.
+def refuse_after_failures(username: str, address: str, *, own_failures: int = 0) -> None:
+    """Raise TooManyAttempts after too many failed sign-ins of this username from this address, or of any from it.
 
-    `noted`: how many of the failures are the caller's own, which don't count against it.
+    `own_failures`: how many of the stored failures are the caller's own, which don't count against it.
     """
     failures = LoginFailure.objects.filter(address=address, at__gt=Now() - FAILURES_WINDOW)
-    latest = list(failures.order_by("-at").values_list("username", "at")[: FAILURES_PER_ADDRESS + noted])
+    latest = list(
+        failures.order_by("-at").values_list("username", "at")[: FAILURES_PER_ADDRESS + own_failures]
+    )
     of_username = [at for name, at in latest if name == username[:150]]
-    for moments, most in (
+    for moments, limit in (
         ([at for _, at in latest], FAILURES_PER_ADDRESS),
         (of_username, FAILURES_PER_USERNAME),
     ):
-        if len(moments) - noted >= most:
-            raise TooManyAttempts((moments[most - 1] + FAILURES_WINDOW - timezone.now()).total_seconds())
+        if len(moments) - own_failures >= limit:
+            raise TooManyAttempts((moments[limit - 1] + FAILURES_WINDOW - timezone.now()).total_seconds())
 
 
 def note_failure(username: str, address: str) -> None:
     """Store a failed sign-in. Raises TooManyAttempts if others, made at the same time, have used up the attempts.
 
-    Stored first and counted then, so that of any number of attempts at once no more are answered than one by one.
+    Stored first and counted afterwards, so that concurrent attempts get no more answers than consecutive ones.
     """
     LoginFailure.objects.filter(at__lt=Now() - FAILURES_WINDOW).delete()
     LoginFailure.objects.create(username=username[:150], address=address)
-    refuse_guessing(username, address, noted=1)
+    refuse_after_failures(username, address, own_failures=1)
 
 
 class TokenBuckets:
@@ -76,5 +78,5 @@ class TokenBuckets:
 
 
 api_calls = TokenBuckets(CALLS_PER_SECOND, CALLS_PER_BURST)
-# Each reads every session that there is.
+# Each call reads every session of every user.
 sign_outs = TokenBuckets(SIGN_OUTS_PER_SECOND, SIGN_OUTS_PER_BURST)

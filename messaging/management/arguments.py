@@ -1,4 +1,4 @@
-"""What the commands take from a command line, where bytes may be no text and a number may be anything."""
+"""Argument types of the commands: a command line may hold undecodable bytes and any number."""
 
 from argparse import ArgumentTypeError
 from unicodedata import category
@@ -7,9 +7,9 @@ YEAR_SECONDS = 366 * 24 * 3600
 
 
 def text(argument: str) -> str:
-    """A text that can be stored and looked for."""
+    """A text without control characters or undecodable bytes."""
     if any(category(character) in ("Cc", "Cs") for character in argument):
-        raise ArgumentTypeError(f"{argument!a} has control characters, or is no UTF-8")
+        raise ArgumentTypeError(f"{argument!a} has control characters, or isn't UTF-8")
     return argument
 
 
@@ -18,7 +18,7 @@ def seconds(argument: str) -> float:
     try:
         number = float(argument)
     except ValueError:
-        raise ArgumentTypeError(f"{argument!r} is no number") from None
+        raise ArgumentTypeError(f"{argument!r} isn't a number") from None
     if not 0 <= number <= YEAR_SECONDS:
-        raise ArgumentTypeError(f"{argument} is not from 0 to {YEAR_SECONDS}")
+        raise ArgumentTypeError(f"{argument} isn't between 0 and {YEAR_SECONDS}")
     return number

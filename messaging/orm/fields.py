@@ -1,4 +1,4 @@
-"""Columns that take nothing bad, whoever writes to them: the API, a shell, or bulk_create."""
+"""Columns that validate on every write: by the API, in a shell, or by bulk_create."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].
 
 
 def safe_url(url: Any) -> str | None:
-    """Return a url that a page may link to: relative to this site, http or https. Raises InvalidNotification."""
+    """Return the url if a page may link to it: relative to this site, http or https. Else InvalidNotification."""
     if url is None or (isinstance(url, str) and SAFE_URL.fullmatch(url)):
         return url
     raise InvalidNotification(
@@ -24,14 +24,14 @@ def safe_url(url: Any) -> str | None:
 
 
 def known_level(level: Any) -> Any:
-    """Return one of the four levels that clients know. Raises InvalidNotification."""
+    """Return the level if it is one of the four that clients know. Else InvalidNotification."""
     if level in LEVELS:
         return level
     raise InvalidNotification(f"The level must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
 
 
 class CheckedField(models.CharField):  # type: ignore[type-arg]
-    """Stores what its check lets pass. To migrations a CharField like any other."""
+    """A CharField that passes every value to `check_value` before storing it. Migrations see a plain CharField."""
 
     check_value: Callable[[Any], Any]
 

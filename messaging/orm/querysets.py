@@ -1,4 +1,4 @@
-"""Messages and notifications by the many. No change to a notification goes untold, by whatever way it is made."""
+"""Bulk changes of messages and notifications: every change marks rows pending, and sends an event after commit."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,11 @@ MESSAGES_PER_TRANSACTION = 500
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def between(self, user: Any, other: Any) -> "MessageQuerySet":
-        """The conversation of two users, both directions."""
+        """Messages between two users, in both directions."""
         return self.filter(models.Q(sender=user, receiver=other) | models.Q(sender=other, receiver=user))
 
     def mark_read(self) -> int:
-        """Mark these messages read and tell their senders, as saving each would. Returns how many weren't read."""
+        """Mark these messages read and notify their senders, as saving each would. Returns how many weren't read."""
         return self._mark(is_read=True)
 
     mark_read.alters_data = True  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def mark_unread(self) -> int:
         """Mark these messages, and the notifications of them, unread. Returns how many were read.
 
-        Their senders have been told that they were read, and aren't told again.
+        The senders' receipts stay, and a later mark_read creates no second one.
         """
         return self._mark(is_read=False)
 
@@ -38,7 +38,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         ids = list(self.filter(is_read=not is_read).order_by("pk").values_list("pk", flat=True))
         count = 0
         for start in range(0, len(ids), MESSAGES_PER_TRANSACTION):
-            # Locked in the order of ids, so that two of these at once never deadlock.
+            # Locked in the order of ids, so that two such calls at once never deadlock.
             rows = type(self)(self.model, using=self.db).filter(
                 pk__in=ids[start : start + MESSAGES_PER_TRANSACTION], is_read=not is_read
             )
@@ -53,13 +53,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
-    """Living and removed notifications. What changes here is pending until `assign_revisions` numbers it."""
+    """Living and removed notifications. Changed rows are pending until `assign_revisions` numbers them."""
 
     def living(self) -> "NotificationQuerySet":
         return self.filter(removed_at=None)
 
     def update(self, **changes: Any) -> int:
-        """Change rows, mark them pending and announce their owners after commit."""
+        """Change rows, mark them pending, and send `notifications_pending` after commit."""
         with transaction.atomic(using=self.db):
             owners = set(self.order_by().values_list("user_id", flat=True).distinct())
             count = self.mark_pending(**changes)
@@ -67,13 +67,13 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return count
 
     def mark_pending(self, **changes: Any) -> int:
-        """Change rows and mark them pending, for a writer that announces the owners itself."""
+        """Change rows and mark them pending, for a writer that calls `announce_pending` itself."""
         return super().update(pending_since=Now(), **changes)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Remove: the rows become tombstones, so that every device hears of it. Pruning deletes them later."""
+        """Soft delete: rows become tombstones, so that every device learns of it. Pruning deletes them later."""
         count = self.living().update(removed_at=Now())
         return count, {self.model._meta.label: count} if count else {}
 
@@ -81,7 +81,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def hard_delete(self) -> int:
-        """Delete rows for good, without a trace or a word to anybody. Only pruning may."""
+        """Hard delete, without tombstone or event. Only pruning may."""
         return super().delete()[0]
 
     hard_delete.alters_data = True  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A project's own user model, for raw SQL: its table and columns may have any name, also that of a keyword."""
+"""The user model in raw SQL: a project's own may have any table and column names, even keywords."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from django.db import connection
 
 
 def actor_name() -> str:
-    """The column of an actor's username, where `join_actor` is."""
+    """Return the column of an actor's username in a query with `join_actor`."""
     user = get_user_model()
     name: Any = user._meta.get_field(user.USERNAME_FIELD)
     return f"a.{_quoted(name.column)}"
 
 
 def join_actor(rows: str) -> str:
-    """The join of the users whose ids are in these rows' actor_id."""
+    """Return the join of the users referenced by these rows' actor_id."""
     user = get_user_model()._meta
     return f"LEFT JOIN {_quoted(user.db_table)} a ON a.{_quoted(user.pk.column)} = {rows}.actor_id"
 

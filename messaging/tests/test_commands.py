@@ -35,9 +35,9 @@ class TestCheckInboxes:
     def test_finds_nothing_where_nothing_is_wrong(self, row, ada, grace):
         notifications.mark_read(ada, [row.get().pk])
         notifications.remove(ada, [row.get().pk])
-        assert "2 inboxes, nothing wrong" in run("check_inboxes")
+        assert "2 inboxes checked, all consistent" in run("check_inboxes")
         notifications.assign_revisions([ada.pk])
-        assert "nothing wrong" in run("check_inboxes")
+        assert "all consistent" in run("check_inboxes")
 
     def found(self):
         out = io.StringIO()
@@ -61,7 +61,7 @@ class TestCheckInboxes:
     @pytest.mark.parametrize(
         ("changes", "what"),
         [
-            ({"revision": None}, "has no revision and isn't pending"),
+            ({"revision": None}, "has no revision but isn't pending"),
             ({"counted": False}, "is unread but not counted"),
             ({"is_read": True}, "is counted but not unread"),
             ({"removed_at": timezone.now()}, "is counted but not unread"),
@@ -78,7 +78,7 @@ class TestCheckInboxes:
     def test_finds_changes_that_were_never_told(self, row):
         self.settle(row, pending_since=Now() - timedelta(seconds=20))
         assert "has been pending since" in self.found()
-        assert "nothing wrong" in run("check_inboxes", "--pending-seconds", "60")
+        assert "all consistent" in run("check_inboxes", "--pending-seconds", "60")
 
     @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "1e300", "soon"])
     def test_a_time_that_makes_no_sense_is_refused(self, seconds):

@@ -105,7 +105,7 @@ def test_what_was_stamped_waits_no_more(ada):
 def test_so_many_at_a_time_are_found(ada, grace, linus):
     notify_many([ada, grace, linus], "announcement", "Hello")
     make_old(3)
-    assert len(inboxes.pending_users(older_than=timedelta(seconds=2), most=2)) == 2
+    assert len(inboxes.pending_users(older_than=timedelta(seconds=2), limit=2)) == 2
 
 
 # --- What was missed -----------------------------------------------------------------------------------------------

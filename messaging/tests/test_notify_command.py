@@ -52,7 +52,7 @@ def test_the_level_is_the_types_own_unless_given(ada):
         (["ada", "Hello", "--level", "loud"], "level must be info, success, warning or error"),
         (["ada", "Hello", "--url", "javascript:alert(1)"], "url must be relative"),
         (["ada"], "title"),
-        (["\udcff", "Hello"], r"'\\udcff' has control characters, or is no UTF-8"),
+        (["\udcff", "Hello"], r"'\\udcff' has control characters, or isn't UTF-8"),
     ],
 )
 def test_it_says_what_is_wrong(ada, arguments, what):
@@ -77,7 +77,7 @@ def test_every_inbox_gets_a_new_epoch_and_keeps_the_rest(ada, grace, linus, monk
     notifications.notify(ada, "announcement", "Hello")
     notifications.assign_revisions([ada.pk])
     before = {inbox.pk: inbox for inbox in Inbox.objects.all()}
-    assert run("rotate_epoch") == "3 inboxes have a new epoch.\n"
+    assert run("rotate_epoch") == "3 inboxes got a new epoch.\n"
     for inbox in Inbox.objects.all():
         old = before[inbox.pk]
         assert inbox.epoch != old.epoch
@@ -91,7 +91,7 @@ def test_every_inbox_gets_a_new_epoch_and_keeps_the_rest(ada, grace, linus, monk
 
 
 def test_without_inboxes_no_epoch_is_rotated(db):
-    assert run("rotate_epoch") == "0 inboxes have a new epoch.\n"
+    assert run("rotate_epoch") == "0 inboxes got a new epoch.\n"
 
 
 COMMANDS = [

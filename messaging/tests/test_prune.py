@@ -55,7 +55,7 @@ def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, assign
     replica.apply_revision(*assigned(ada))
     assigned(grace)
     announced.clear()
-    assert prune("--days", "30") == "3 notifications removed, and 0 deleted for good.\n"
+    assert prune("--days", "30") == "3 notifications removed, 0 permanently deleted.\n"
     assert [row.title for row in Notification.objects.all()] == ["New"]
     [sent] = [carried["revisions"] for name, carried in announced if name == "revisions_assigned"]
     assert sorted((each.user_id, each.unread_count, each.removed) for each in sent) == [
@@ -96,7 +96,7 @@ def test_it_goes_batch_by_batch_and_says_how_far_it_is(ada, grace, monkeypatch):
         "2 removed so far",
         "4 removed so far",
         "5 removed so far",
-        "5 notifications removed, and 0 deleted for good.",
+        "5 notifications removed, 0 permanently deleted.",
     ]
     check_counts(ada.pk)
     check_counts(grace.pk)
@@ -139,7 +139,7 @@ def test_a_batch_takes_as_many_queries_for_1_row_as_for_100(ada, grace):
 
 
 def test_a_tombstone_is_deleted_after_30_days_and_the_floor_rises_to_its_revision(ada, tombstone):
-    assert prune("--days", "3000") == "0 notifications removed, and 1 deleted for good.\n"
+    assert prune("--days", "3000") == "0 notifications removed, 1 permanently deleted.\n"
     assert not Notification.everything.filter(pk=tombstone.pk).exists()
     inbox = Inbox.objects.get(user=ada)
     assert (inbox.floor, inbox.revision) == (4, 4)
@@ -162,7 +162,7 @@ def test_who_has_heard_of_the_removal_can_still_catch_up(ada, tombstone, assigne
 
 def test_a_younger_tombstone_stays(ada, tombstone):
     age(29, pk=tombstone.pk, fields=["removed_at"])
-    assert prune("--days", "3000").endswith("0 deleted for good.\n")
+    assert prune("--days", "3000").endswith("0 permanently deleted.\n")
     assert Inbox.objects.get(user=ada).floor == 0
 
 
@@ -170,15 +170,15 @@ def test_what_was_removed_just_now_is_not_deleted_however_old_it_is(ada, assigne
     notify(ada, "announcement", "Old")
     assigned(ada)
     age(300)
-    assert prune("--days", "30") == "1 notifications removed, and 0 deleted for good.\n"
+    assert prune("--days", "30") == "1 notifications removed, 0 permanently deleted.\n"
     assert Notification.everything.count() == 1
 
 
 def test_a_removal_that_nobody_was_told_of_is_no_tombstone_yet(ada, tombstone, assigned):
     Notification.everything.filter(pk=tombstone.pk).mark_pending()
-    assert prune("--days", "3000").endswith("0 deleted for good.\n")
+    assert prune("--days", "3000").endswith("0 permanently deleted.\n")
     assigned(ada)
-    assert prune("--days", "3000").endswith("1 deleted for good.\n")
+    assert prune("--days", "3000").endswith("1 permanently deleted.\n")
     assert Inbox.objects.get(user=ada).floor == 5
 
 
@@ -201,7 +201,7 @@ def test_many_tombstones_of_many_users_go_batch_by_batch(ada, grace, assigned, m
         remove(user, [row.pk for row in rows])
         assigned(user)
     age(31, fields=["removed_at"])
-    assert list(pruning.delete_forgotten()) == [3, 3, 2]
+    assert list(pruning.delete_expired_tombstones()) == [3, 3, 2]
     assert not Notification.everything.exists()
     assert set(Inbox.objects.values_list("floor", flat=True)) == {3}
 
@@ -214,7 +214,7 @@ def test_a_dry_run_counts_and_changes_nothing(ada, tombstone, announced):
     announced.clear()
     before = list(Notification.everything.values()), list(Inbox.objects.values())
     printed = prune("--days", "30", "--dry-run")
-    assert printed == "2 notifications would be removed, and 1 deleted for good.\n"
+    assert printed == "2 notifications would be removed, 1 permanently deleted.\n"
     assert (list(Notification.everything.values()), list(Inbox.objects.values())) == before
     assert announced == []
 

@@ -64,7 +64,7 @@ def test_a_tombstone_that_somebody_holds_is_left(ada, held):
     assign_revisions([ada.pk])
     make_old(removed_at=Now() - MONTH * 2)
     held(rows[1])
-    assert list(pruning.delete_forgotten()) == [2]
+    assert list(pruning.delete_expired_tombstones()) == [2]
     assert Notification.everything.get().pk == rows[1].pk
     assert Inbox.objects.get(user=ada).floor == 2
 
@@ -90,7 +90,7 @@ def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobo
             QuerySet.update(
                 Notification.everything.filter(removed_at__isnull=False), removed_at=Now() - MONTH * 2
             )
-            list(pruning.delete_forgotten())
+            list(pruning.delete_expired_tombstones())
 
     for work in (lambda: write(ada, grace), lambda: write(grace, ada), forget):
         threads.start(work)
@@ -119,7 +119,7 @@ def test_two_prunings_at_once_do_each_row_once(ada, threads, monkeypatch):
     check_counts(ada.pk)
     make_old(removed_at=Now() - MONTH * 2)
     counts.clear()
-    threads.together(*[lambda: counts.extend(pruning.delete_forgotten())] * 3)
+    threads.together(*[lambda: counts.extend(pruning.delete_expired_tombstones())] * 3)
     assert sum(counts) == 100
     assert not Notification.everything.exists()
 

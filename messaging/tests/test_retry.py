@@ -1,7 +1,7 @@
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from messaging.orm.retry import TRIES, retry_on_transient
+from messaging.orm.retry import MAX_ATTEMPTS, retry_on_transient
 
 
 class PostgresError(Exception):
@@ -35,10 +35,10 @@ class Work:
     ],
 )
 def test_what_passes_is_tried_three_times(error, state):
-    work = Work(TRIES - 1, error, state)
+    work = Work(MAX_ATTEMPTS - 1, error, state)
     assert retry_on_transient(work) == "done"
     assert work.calls == 3
-    work = Work(TRIES, error, state)
+    work = Work(MAX_ATTEMPTS, error, state)
     with pytest.raises(type(error)):
         retry_on_transient(work)
     assert work.calls == 3

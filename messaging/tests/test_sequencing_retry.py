@@ -30,7 +30,7 @@ def test_a_deadlock_is_tried_again(ada, assigned, monkeypatch, state):
     def unlucky(user_ids, **options):
         batch = assign_batch(user_ids, **options)
         tries.append(batch)
-        if len(tries) < retry.TRIES:
+        if len(tries) < retry.MAX_ATTEMPTS:
             raise OperationalError("deadlock detected") from PassingError(state)
         return batch
 

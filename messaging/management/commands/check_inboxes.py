@@ -15,8 +15,8 @@ UNREAD = Q(is_read=False, removed_at=None)
 
 class Command(BaseCommand):
     help = (
-        "Recount every inbox from its rows. It changes nothing, and may run while the server does. "
-        "The exit code is 1 if something is wrong."
+        "Recount every inbox from its rows and report inconsistencies. Read-only, safe while servers run. "
+        "Exits with 1 if anything is inconsistent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "--pending-seconds",
             type=seconds,
             default=10,
-            help="how long a change may wait for its revision (default: 10)",
+            help="report notifications pending for longer than this (default: 10)",
         )
 
     def handle(self, *args: Any, pending_seconds: float, **options: Any) -> None:
@@ -32,12 +32,12 @@ class Command(BaseCommand):
         for fault in faults[:SHOWN]:
             self.stderr.write(fault)
         if faults:
-            raise CommandError(f"{len(faults)} faults, of which at most {SHOWN} are shown.")
-        self.stdout.write(f"{Inbox.objects.count()} inboxes, nothing wrong.")
+            raise CommandError(f"{len(faults)} inconsistencies, of which at most {SHOWN} are shown.")
+        self.stdout.write(f"{Inbox.objects.count()} inboxes checked, all consistent.")
 
 
 def wrong_inboxes() -> Iterator[str]:
-    """Compare each inbox with its rows. One statement and so one moment: stamps may go on meanwhile."""
+    """Compare each inbox with its rows, in one statement and so one snapshot: revisions may be assigned meanwhile."""
     counted = Count("user__notifications", filter=Q(user__notifications__counted=True))
     inboxes = Inbox.objects.annotate(rows=counted, highest=Max("user__notifications__revision"))
     wrong = ~Q(rows=F("unread_count")) | Q(highest__gt=F("revision")) | Q(floor__gt=F("revision"))
@@ -49,10 +49,10 @@ def wrong_inboxes() -> Iterator[str]:
 
 
 def wrong_rows() -> Iterator[str]:
-    """Find rows whose flags contradict each other. A pending row's may: that is what it is pending for."""
+    """Find rows whose flags contradict each other. A pending row's may, until its revision is assigned."""
     settled = Notification.everything.filter(pending_since=None)
     for what, rows in (
-        ("has no revision and isn't pending", settled.filter(revision=None)),
+        ("has no revision but isn't pending", settled.filter(revision=None)),
         ("is unread but not counted", settled.filter(UNREAD, counted=False)),
         ("is counted but not unread", settled.filter(~UNREAD, counted=True)),
         (

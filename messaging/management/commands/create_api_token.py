@@ -8,17 +8,17 @@ from messaging.management.arguments import text
 
 
 class Command(BaseCommand):
-    help = "Make an API token, and print its secret: it is shown this once. Without --user it may publish to anybody."
+    help = "Create an API token and print its secret, shown only this once. Without --user it may publish to any user."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", type=text, help="what the token is for, to recognise it in the admin")
+        parser.add_argument("name", type=text, help="what the token is for, as shown in the admin")
         parser.add_argument(
-            "--user", metavar="USERNAME", type=text, help="make it this user's own: it may do what they may"
+            "--user", metavar="USERNAME", type=text, help="the user in whose name the token acts"
         )
         parser.add_argument(
             "--publish",
             action="store_true",
-            help="the right to publish; what a token without --user always has",
+            help="grant the right to publish; a token without --user always has it",
         )
 
     def handle(self, *args: Any, name: str, user: str | None, publish: bool, **options: Any) -> None:

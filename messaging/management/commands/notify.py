@@ -9,7 +9,9 @@ from messaging.management.arguments import text
 
 
 class Command(BaseCommand):
-    help = "Notify a user on every device. It has been sent there when the command returns."
+    help = (
+        "Send a user a notification, on every device. Returns when it has been handed to the channel layer."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", type=text, help="the user's name")

@@ -13,16 +13,18 @@ PROGRESS_SECONDS = 2.0
 
 class Command(BaseCommand):
     help = (
-        "Remove notifications older than --days from every device (those about somebody's presence after a day), and "
-        "delete for good what was removed more than 30 days ago: until then, clients that were away can catch up. "
-        "It works in small batches, may run while the server does, and may be stopped at any time. Run it daily."
+        "Remove notifications older than --days from every device (ephemeral ones, such as presence, after a day), and "
+        "permanently delete what was removed more than 30 days ago: until then, clients that were away can catch up. "
+        "Works in small batches, safe while servers run, can be interrupted at any time. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--days", type=int, required=True, metavar="N", help="how long notifications are kept, in days"
+            "--days", type=int, required=True, metavar="N", help="how long to keep notifications, in days"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only count what would go")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only count what would be removed and deleted"
+        )
 
     def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
         if not 1 <= days <= MAX_DAYS:
@@ -30,15 +32,15 @@ class Command(BaseCommand):
         age = timedelta(days=days)
         if dry_run:
             outdated = sum(rows.count() for rows in pruning.outdated(age))
-            forgotten = pruning.forgotten().count()
-            self.stdout.write(f"{outdated} notifications would be removed, and {forgotten} deleted for good.")
+            expired = pruning.expired_tombstones().count()
+            self.stdout.write(f"{outdated} notifications would be removed, {expired} permanently deleted.")
             return
-        removed = self.work("removed", pruning.remove_outdated(age))
-        deleted = self.work("deleted for good", pruning.delete_forgotten())
-        self.stdout.write(f"{removed} notifications removed, and {deleted} deleted for good.")
+        removed = self.run_batches("removed", pruning.remove_outdated(age))
+        deleted = self.run_batches("permanently deleted", pruning.delete_expired_tombstones())
+        self.stdout.write(f"{removed} notifications removed, {deleted} permanently deleted.")
 
-    def work(self, what: str, batches: Iterator[int]) -> int:
-        """Run through the batches, say now and then how far it is, and return the sum."""
+    def run_batches(self, what: str, batches: Iterator[int]) -> int:
+        """Run through the batches, print the progress from time to time, and return the sum."""
         total, shown = 0, time.monotonic()
         try:
             for count in batches:
@@ -48,6 +50,6 @@ class Command(BaseCommand):
                     self.stdout.flush()
                     shown = time.monotonic()
         except KeyboardInterrupt:
-            # Each batch was complete: the next run goes on from here.
+            # Every batch is committed: the next run continues from here.
             raise CommandError(f"Stopped: {total} {what}.", returncode=130) from None
         return total

@@ -7,10 +7,10 @@ from messaging import pruning
 
 class Command(BaseCommand):
     help = (
-        "Give every inbox a new epoch: the last step of restoring a backup, before the servers are started. Numbers "
-        "that clients remember from before mean something else now; with the new epoch they read their lists anew when "
+        "Give every inbox a new epoch: the last step of restoring a backup, before the servers are started. Revisions "
+        "that clients remember are no longer valid after a restore; with the new epoch they reload their lists when "
         "they next catch up."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{sum(pruning.rotate_epochs())} inboxes have a new epoch.")
+        self.stdout.write(f"{sum(pruning.rotate_epochs())} inboxes got a new epoch.")
