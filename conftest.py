@@ -1,4 +1,4 @@
-"""What every test may use: a fixed cast, cheap passwords, a database of its own, threads that clean up behind them."""
+"""Fixtures for every test: a fixed cast, cheap password hashes, a database for each run, threads that clean up."""
 
 import os
 import threading
@@ -23,13 +23,13 @@ PASSWORD = "doorbell"  # noqa: S105
 
 
 def size(usual: int, *, full: int) -> int:
-    """How much of something a test takes: so much in `make test`, and so much with FULL_SIZE=1 in the environment."""
+    """The size of a test's load: `usual` in `make test`, `full` with FULL_SIZE=1 in the environment."""
     return full if os.environ.get("FULL_SIZE") else usual
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything must be there (`make test`), a test that is skipped has failed."""
+    """With REQUIRE_ALL (`make test`) a skipped test has failed."""
     report = yield
     if report.skipped and os.environ.get("REQUIRE_ALL"):
         report.outcome = "failed"
@@ -40,7 +40,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Give each run a SQLite file of its own: two runs at once don't meet."""
+    """Give each run its own SQLite file, so that two runs at once don't share one."""
     if not ON_POSTGRESQL:
         name = Path(project_settings.DATABASES["default"]["TEST"]["NAME"]).name
         path = tmp_path_factory.mktemp("database") / name
@@ -51,8 +51,8 @@ def django_db_modify_db_settings(
 def quick_flush() -> Iterator[None]:
     """Empty the tables cheaply after a test: that is most of what a test of real transactions costs.
 
-    Content types and permissions stay: nobody changes them, and Django would make them anew each time. PostgreSQL
-    empties by DELETE: TRUNCATE makes new files for each table, 80 ms against 2.
+    Content types and permissions stay: no test changes them, and Django would create them again each time. PostgreSQL
+    is emptied by DELETE: TRUNCATE creates new files for each table, 80 ms against 2.
     """
     kept = {"django_content_type", "auth_permission"}
     plain = DatabaseOperations.sql_flush
@@ -76,7 +76,7 @@ def cheap_passwords(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def no_static_files(settings: Settings) -> None:
-    """Every test client has middleware of its own, which would look at every static file there is: half of its time."""
+    """Each test client builds its own middleware, which would scan every static file: half of a client's time."""
     settings.SERVESTATIC_USE_FINDERS = False
 
 

@@ -1,4 +1,4 @@
-"""What a large table costs: plans and timings of reading, marking and pruning, and how long others wait meanwhile.
+"""Measures a large table: plans and timings of reads, marks and pruning, and how long other writers wait meanwhile.
 
 `make growth`, or on a PostgreSQL server of your own `DATABASE_URL=postgres://… python -m benchmarks.growth`. It makes a
 database of its own there, and drops it at the end.
@@ -26,7 +26,7 @@ TABLE = "messaging_notification"
 TRIES = 20
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     print(text, flush=True)
 
 
@@ -39,7 +39,7 @@ def database(url: str) -> Iterator[str]:
             os.environ |= {
                 "DATABASE_URL": urlunsplit(urlsplit(url)._replace(path=f"/{NAME}")),
                 "DJANGO_SETTINGS_MODULE": "config.settings",
-                # Every statement on this thread, and no call refused.
+                # All statements run on this thread, and no call is rate limited.
                 "REALTIME_RELAY": "0",
                 "API_RATE_LIMIT": "False",
                 "DEBUG": "False",
@@ -71,14 +71,14 @@ def show(what: str, run: Callable[[], Any], tries: int = TRIES) -> None:
 
     took = median(timed(run)[0] for _ in range(tries))
     ways = dict.fromkeys(str(scan) for sent in statements(run, table=TABLE) for scan in sent.scans)
-    say(f"| {what} | {took:.1f} ms | {', '.join(ways)} |")
+    print_line(f"| {what} | {took:.1f} ms | {', '.join(ways)} |")
 
 
 class Waiters:
-    """Threads that notify and stamp a user again and again, as every save does, and note how long each stamp took."""
+    """Threads that notify a user and assign revisions repeatedly, as every save does, and time each assignment."""
 
     def __init__(self, **users: int) -> None:
-        self._over = threading.Event()
+        self._stopping = threading.Event()
         self.waits: dict[str, list[float]] = {name: [] for name in users}
         self._threads = [threading.Thread(target=self._work, args=each) for each in users.items()]
 
@@ -87,10 +87,10 @@ class Waiters:
 
         from messaging.notifications import assign_revisions, notify
 
-        while not self._over.is_set():
+        while not self._stopping.is_set():
             notify(user_id, "announcement", "Meanwhile")
             self.waits[name].append(timed(lambda: assign_revisions([user_id]))[0])
-            self._over.wait(0.005)
+            self._stopping.wait(0.005)
         connections.close_all()
 
     def __enter__(self) -> Self:
@@ -99,13 +99,13 @@ class Waiters:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._over.set()
+        self._stopping.set()
         for thread in self._threads:
             thread.join()
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{name}: {len(waits)} stamps, median {median(waits):.1f} ms, longest {max(waits):.1f} ms"
+            f"{name}: {len(waits)} assignments, median {median(waits):.1f} ms, longest {max(waits):.1f} ms"
             for name, waits in self.waits.items()
         )
 
@@ -131,7 +131,7 @@ def measure_reading(heavy: int) -> None:
 
         return call
 
-    say("\n| reading, one of the user's pages of 50 over HTTP | median | by |\n|---|---|---|")
+    print_line("\n| reading, one of the user's pages of 50 over HTTP | median | by |\n|---|---|---|")
     show("first page", page(""))
     show("deep page", page(f"&before={deep}"))
     show("unread only", page("&unread=true"))
@@ -155,27 +155,27 @@ def measure_writing(heavy: int) -> None:
         notifications.mark_read(heavy, [next(ids)])
         notifications.assign_revisions([heavy])
 
-    def tell(number: int) -> Callable[[], None]:
+    def notify(number: int) -> Callable[[], None]:
         def call() -> None:
             notifications.notify_many([heavy] * number, "announcement", "Hello")
             notifications.assign_revisions([heavy])
 
         return call
 
-    say("\n| writing, with its stamp | median | by |\n|---|---|---|")
+    print_line("\n| writing, with the assignment of revisions | median | by |\n|---|---|---|")
     show("mark one read", mark_one)
-    show("notify", tell(1))
-    show("notify 100 times", tell(100), 5)
-    show("notify 5,000 times", tell(5_000), 3)
-    everybody = list(
+    show("notify", notify(1))
+    show("notify 100 times", notify(100), 5)
+    show("notify 5,000 times", notify(5_000), 3)
+    user_ids = list(
         Notification.objects.order_by("user_id").values_list("user_id", flat=True).distinct()[:500]
     )
 
-    def tell_everybody() -> None:
-        notifications.notify_many(everybody, "announcement", "Hello")
-        notifications.assign_revisions(everybody)
+    def notify_users() -> None:
+        notifications.notify_many(user_ids, "announcement", "Hello")
+        notifications.assign_revisions(user_ids)
 
-    show("notify 500 users", tell_everybody, 5)
+    show("notify 500 users", notify_users, 5)
     show("unread count", lambda: inboxes.state(heavy))
 
 
@@ -190,10 +190,10 @@ def measure_mark_all(heavy: int, other: int) -> None:
     )
     notifications.mark_unread(heavy, list(rows[:10_000]))
     notifications.assign_revisions([heavy])
-    say("\n### Mark all read, 10,000 unread")
+    print_line("\n### Mark all read, 10,000 unread")
     with Waiters(the_same_user=heavy, another_user=other) as waiters:
         took, changed = timed(lambda: (notifications.mark_read(heavy), inboxes.state(heavy))[0])
-    say(f"{len(changed)} marked and told in {took:.0f} ms. Meanwhile, {waiters}")
+    print_line(f"{len(changed)} marked, and revisions assigned, in {took:.0f} ms. Meanwhile, {waiters}")
 
 
 def measure_pruning(heavy: int, other: int) -> None:
@@ -211,21 +211,21 @@ def measure_pruning(heavy: int, other: int) -> None:
                 f"UPDATE {TABLE} SET removed_at = now() - interval '31 days' WHERE removed_at < now()"
             )
 
-    say("\n| pruning, 500 rows | median | by |\n|---|---|---|")
+    print_line("\n| pruning, 500 rows | median | by |\n|---|---|---|")
     show("remove outdated", lambda: next(pruning.remove_outdated(age)))
     grow_old()
     show("delete forgotten", lambda: next(pruning.delete_expired_tombstones()))
     show("count, as --dry-run does", lambda: [sum(rows.count() for rows in pruning.outdated(age))], 3)
-    say("\n### manage.py prune_notifications")
+    print_line("\n### manage.py prune_notifications")
     for what in ("The older half is removed", "That is deleted"):
         analyze()
         with Waiters(a_user_who_is_pruned=heavy, another_user=other) as waiters:
             took, said = timed(lambda: manage("prune_notifications", "--days", str(age.days)))
-        say(f"{what}: {said.splitlines()[-1]} In {took / 1000:.1f} s. Meanwhile, {waiters}")
+        print_line(f"{what}: {said.splitlines()[-1]} In {took / 1000:.1f} s. Meanwhile, {waiters}")
         grow_old()
     analyze()
-    say(f"{Notification.everything.count():,} rows are left.")
-    say(manage("check_inboxes", "--pending-seconds", "3600").strip())
+    print_line(f"{Notification.everything.count():,} rows are left.")
+    print_line(manage("check_inboxes", "--pending-seconds", "3600").strip())
 
 
 def manage(*arguments: str) -> str:
@@ -239,9 +239,11 @@ def manage(*arguments: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="notifications in all (default: 1000000)")
-    parser.add_argument("--share", type=int, default=10, help="every so-manieth is one user's (default: 10)")
     parser.add_argument(
-        "--users", type=int, default=10_000, help="among whom the others are (default: 10000)"
+        "--share", type=int, default=10, help="every SHARE-th one is one user's (default: 10)"
+    )
+    parser.add_argument(
+        "--users", type=int, default=10_000, help="users who share the others (default: 10000)"
     )
     options = parser.parse_args(arguments)
     url = os.environ.get("DATABASE_URL", "")
@@ -253,8 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.rows import fill
 
         took, heavy = timed(lambda: fill(options.rows, users=options.users, share=options.share))
-        say(f"{options.rows:,} notifications of {options.users:,} users made in {took / 1000:.0f} s.")
-        other = User.objects.create_user("somebody-else").pk
+        print_line(f"{options.rows:,} notifications of {options.users:,} users made in {took / 1000:.0f} s.")
+        other = User.objects.create_user("other-user").pk
         measure_reading(heavy)
         measure_writing(heavy)
         measure_mark_all(heavy, other)

@@ -1,4 +1,4 @@
-"""Which way PostgreSQL goes: the plans of the statements that a piece of code really sends."""
+"""The query plans of the statements that a piece of code sends to PostgreSQL."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -31,7 +31,7 @@ FROM (
                 WHEN n / %(share)s %% 2 = 0 THEN 'message_read' ELSE 'new_message' END AS kind
         FROM generate_series(1::bigint, %(rows)s) AS n
     ) AS made
-) AS told
+) AS delivered
 """
 COUNT = """
 UPDATE messaging_inbox i SET revision = d.revision, unread_count = d.unread
@@ -44,7 +44,7 @@ WHERE i.user_id = d.user_id
 def fill(rows: int, *, users: int, share: int = 10) -> int:
     """Give the last year's notifications to users: every `share`-th one to the same user, whose id is returned.
 
-    An eighth of them is unread, one in a thousand is an announcement, and presence is told for the last 20 days.
+    An eighth of them is unread, one in a thousand is an announcement, and presence rows are of the last 20 days.
     """
     made = get_user_model()._default_manager.bulk_create(
         get_user_model()(username=f"growth{number:06}", date_joined=timezone.now()) for number in range(users)
@@ -71,7 +71,7 @@ def fill(rows: int, *, users: int, share: int = 10) -> int:
 
 
 def analyze() -> None:
-    """Let the planner know what has changed, and clear away what is dead: what autovacuum does in time."""
+    """Run VACUUM and ANALYZE, as autovacuum does in time."""
     with connection.cursor() as cursor:
         for model in (Notification, Inbox, get_user_model(), UserProfile):
             cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")

@@ -1,4 +1,4 @@
-"""There is no Docker engine where the tests run: read what it would read, and hold the pieces together."""
+"""There is no Docker engine where the tests run: they read what it would read, and check that the files agree."""
 
 import re
 import shlex
@@ -169,7 +169,7 @@ def test_the_example_is_a_plain_env_file_without_secrets():
 # -- Dockerfile --
 
 
-def test_the_image_copies_what_exists_and_runs_as_nobody_special():
+def test_the_image_copies_what_exists_and_runs_as_an_ordinary_user():
     dockerfile = text("Dockerfile")
     sources = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, re.MULTILINE)
     assert {"config", "messaging", "realtime", "static", "manage.py", "requirements.txt"} == set(sources)

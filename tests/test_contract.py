@@ -1,4 +1,4 @@
-"""What is made from the server's models: the AsyncAPI document, and the client's types, which are checked in."""
+"""What is generated from the server's models: the AsyncAPI document, and the client's types, which are checked in."""
 
 import json
 from pathlib import Path
@@ -121,7 +121,7 @@ def test_what_is_sent_is_what_the_document_says(document, frame):
         ({"type": "ping", "ref": "a", "more": 1}, False),
     ],
 )
-def test_commands_are_described_as_they_are_obeyed(document, command, is_valid):
+def test_commands_are_described_as_the_server_validates_them(document, command, is_valid):
     assert payload(document, command["type"]).is_valid(command) is is_valid
 
 
@@ -134,7 +134,7 @@ def test_the_clients_types_are_current():
     assert contract.PATH.read_text() == contract.types(), "run `make contract`"
 
 
-def test_outdated_types_are_found_and_written_anew(monkeypatch, tmp_path, capsys):
+def test_outdated_types_are_found_and_written_again(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(contract, "PATH", tmp_path / "wire.d.ts")
     assert contract.main(["--check"]) == 1
     assert "make contract" in capsys.readouterr().err
@@ -157,6 +157,6 @@ def test_schemas_become_types(schema, expression):
     assert contract.expression(schema) == expression
 
 
-def test_a_schema_that_cannot_be_told_in_types_is_an_error():
+def test_a_schema_that_has_no_type_is_an_error():
     with pytest.raises(KeyError):
         contract.expression({"type": "object"})

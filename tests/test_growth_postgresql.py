@@ -1,4 +1,4 @@
-"""In a table that has grown everything finds its rows by an index: the plans of the statements that the code sends."""
+"""In a large table every statement finds its rows by an index: the query plans of what the code sends."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TABLE = "messaging_notification"
 PKEY = "messaging_notification_pkey"
-STAMPING = {"notification_pending", "notification_pending_since", PKEY}
+ASSIGNING = {"notification_pending", "notification_pending_since", PKEY}
 HALF_A_YEAR = timedelta(days=180)
 
 
@@ -46,7 +46,7 @@ def on_this_thread_alone(settings: Settings) -> None:
 
 @pytest.fixture
 def heavy(db) -> User:
-    """Somebody with 2,000 of 20,000 notifications."""
+    """A user with 2,000 of 20,000 notifications."""
     return User.objects.get(pk=fill(20_000, users=200))
 
 
@@ -63,7 +63,7 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
 
         return by(call)
 
-    def stamp() -> set[str]:
+    def assign() -> set[str]:
         return by(lambda: notifications.assign_revisions([heavy.pk]))
 
     assert "notification_living" in page("")
@@ -71,17 +71,17 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
     assert "notification_unread" in page("&unread=true")
     assert "notification_living" in page("&notification_type=new_message")
     page(f"&notification_type={RARE}")
-    assert by(lambda: inboxes.state(heavy.pk)) <= STAMPING
+    assert by(lambda: inboxes.state(heavy.pk)) <= ASSIGNING
     behind = inboxes.state(heavy.pk).revision - 1
     assert "notification_revision" in by(lambda: inboxes.missed({heavy.pk: behind}))
 
     some = [row.pk for row in mine.filter(is_read=False)[:20]]
     for change in (notifications.mark_read, notifications.mark_unread, notifications.remove):
         by(lambda change=change: change(heavy, some))
-        assert by(lambda: inboxes.pending_users(older_than=timedelta(0))) <= STAMPING
-        assert stamp() <= STAMPING
+        assert by(lambda: inboxes.pending_users(older_than=timedelta(0))) <= ASSIGNING
+        assert assign() <= ASSIGNING
     assert "notification_unread" in by(lambda: notifications.mark_read(heavy))
-    stamp()
+    assign()
 
     # Batches as small beside this table as real ones are beside a large one.
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)

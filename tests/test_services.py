@@ -1,4 +1,4 @@
-"""The tests' own PostgreSQL and Redis: they answer, they die and come back, and they leave nothing behind."""
+"""The private PostgreSQL and Redis of the tests: they answer, survive kill and restart, and leave nothing behind."""
 
 import os
 import signal
@@ -42,7 +42,9 @@ def gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    status = Path(f"/proc/{pid}/stat")  # a zombie that nobody in a bare container reaps is gone, too
+    status = Path(
+        f"/proc/{pid}/stat"
+    )  # a zombie that no init process reaps in a bare container counts as ended
     try:
         return status.read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -52,7 +54,7 @@ def gone(pid: int) -> bool:
 def wait_until(condition, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "not within the deadline"
         time.sleep(0.02)
 
 

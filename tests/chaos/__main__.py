@@ -29,21 +29,21 @@ from .testbed import Testbed, open_testbed
 assert all((controls, load, processes, services, slow))
 PAGE = ROOT / "docs" / "reliability.md"
 SHORT_CLIENTS = 200
-# Whatever hangs is a fault, and not a reason to hang.
+# A scenario that hangs has failed; the run goes on.
 MAX_SECONDS = 450
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos",
-        description="Break real servers under load, and check the history of what was written and heard.",
-        epilog="Everything it starts is its own: PostgreSQL, Redis, servers, clients; nothing of it remains.",
+        description="Break real servers under load, and check the history of what was written and received.",
+        epilog="It starts its own PostgreSQL, Redis, servers and clients, and removes them at the end.",
     )
-    parser.add_argument("--only", metavar="T1,T3", help="these tests only; the page isn't written then")
-    parser.add_argument("--seed", type=int, help="what decides all that is random (default: the time)")
+    parser.add_argument("--only", metavar="T1,T3", help="run these tests only, and leave the page as it is")
+    parser.add_argument("--seed", type=int, help="seed of all random choices (default: random)")
     parser.add_argument("--clients", type=int, default=2000, help="sockets in the large tests (default 2000)")
-    parser.add_argument("--short", action="store_true", help=f"the same with {SHORT_CLIENTS} clients")
-    parser.add_argument("--list", action="store_true", help="name the tests and their demands")
+    parser.add_argument("--short", action="store_true", help=f"run with {SHORT_CLIENTS} clients")
+    parser.add_argument("--list", action="store_true", help="list the tests and their demands")
     parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
     chosen = parser.parse_args()
     if chosen.short:
@@ -83,7 +83,7 @@ async def run_scenario(scenario: Scenario, testbed: Testbed, clients: int, seed:
 
 
 def lacks_namespaces() -> str:
-    """Why nothing can be dropped in a network namespace here; "" if it can."""
+    """What is missing for dropping packets in a network namespace; "" if nothing is."""
     if os.geteuid() != 0:
         return "root"
     if shutil.which("iptables") is None and debian.can_install():
@@ -115,7 +115,7 @@ def main() -> int:
         testbed = stack.enter_context(open_testbed(folder, 5 * chosen.clients))
         for one in picked:
             if one.needs_root and (lacking := lacks_namespaces()):
-                log(f"{one.name} drops packets in a network namespace, and so needs {lacking}: left out")
+                log(f"{one.name} drops packets in a network namespace, and so needs {lacking}: skipped")
                 continue
             log(f"{one.name}: {one.how}")
             start = time.monotonic()

@@ -42,11 +42,11 @@ DEMANDED_RESYNC, DEMANDED_CPU, DEMANDED_GROWTH = 5.0, 0.30, 20 * 1024 * 1024
 
 @dataclass
 class Sample:
-    """What the subject said of itself at a moment (of the clock that all processes share)."""
+    """What the subject measured at a moment (of the clock that all processes share)."""
 
     at: float
     ticks: int
-    # When the last message came, and when the layer last told of a gap.
+    # When the last message came, and when the layer last reported a gap.
     last_message: float
     gap: float
     rss: int
@@ -70,7 +70,7 @@ class Subject:
         self.last_message = self.gap = 0.0
 
     async def run(self) -> None:
-        # A thread tells, so that a frozen loop is told of, too.
+        # A thread reports, so that a frozen event loop is reported, too.
         threading.Thread(target=self._report, daemon=True).start()
         if isinstance(self.layer, GuardedRedisLayer):
             self.layer.on_gap(self._on_gap)
@@ -142,12 +142,12 @@ def observe(kind: str, loop: str, server: RedisServer, seconds: float) -> Outcom
     admin = redis.Redis(port=server.port)
     samples: list[Sample] = []
     with subject(kind, loop, server.url, samples), publishing(admin):
-        wait(lambda: samples and samples[-1].last_message, "the subject hears nothing")
+        wait(lambda: samples and samples[-1].last_message, "the subject receives nothing")
         time.sleep(BEFORE_SECONDS)
         [cut_off] = [client for client in admin.client_list("pubsub") if client["laddr"] != client["addr"]]
         began = time.monotonic()
         blackhole(int(cut_off["addr"].rpartition(":")[2]))
-        # And Redis, or whoever took its place, forgets it.
+        # And Redis, or the server that took its place, drops it.
         admin.client_kill_filter(_id=cut_off["id"])
         while time.monotonic() < began + seconds and samples[-1].rss - samples[0].rss < MAX_GROWTH:
             time.sleep(SAMPLE_SECONDS)

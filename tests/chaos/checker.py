@@ -18,11 +18,11 @@ MAX_EXAMPLES = 3
 
 @dataclass
 class Verdict:
-    """How often each kind of fault was found, some examples, and the times from commit to hearing."""
+    """How often each kind of fault was found, some examples, and the times from commit to arrival."""
 
     faults: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
-    # (when, seconds, user). From commit to hearing, of readers that were live all the while.
+    # (when, seconds, user). From commit to arrival, of readers that were live all the while.
     staleness: list[tuple[float, float, int]] = field(default_factory=list)
     # (when, seconds). From the first attempt after a backoff to `synced`.
     recoveries: list[tuple[float, float]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.ok:
-            return "nothing missing, out of order, doubled or made up"
+            return "nothing missing, out of order, doubled or phantom"
         return ", ".join(f"{count} {kind}" for kind, count in self.faults.most_common())
 
 
@@ -72,7 +72,7 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def check(history: History, final_state: FinalState) -> Verdict:
-    """Judge a history whose load is over and whose readers have had time to settle."""
+    """Check a history whose load has ended and whose readers have had time to settle."""
     verdict = Verdict()
     added = _check_writes(history.writes, final_state, verdict)
     living: dict[int, dict[int, bool]] = {}
@@ -142,7 +142,7 @@ def _agrees(write: Write, row: Row) -> bool:
 
 
 class _Reader:
-    """Applies what a reader heard, by the contract's rules, and blames what breaks them."""
+    """Applies what a reader received, by the contract's rules, and reports what breaks them."""
 
     def __init__(self, log: ReaderLog, verdict: Verdict) -> None:
         self.log, self.verdict = log, verdict
@@ -166,13 +166,13 @@ class _Reader:
             case "attempt":
                 if self._attempt is None:
                     self._attempt = event.at
-            case "forgot":
+            case "restarted":
                 self.items, self.revision = {}, 0
             case "hello":
                 self._caught_up = False
             case "closed":
                 self.verdict.closes[event.number] += 1
-                self._pause(event.at)
+                self._mark_not_live(event.at)
             case "inbox":
                 (self._replayed if event.replayed else self._pushed)(event)
             case "synced":
@@ -182,15 +182,15 @@ class _Reader:
                 self.revision, self.unread_count = event.revision, event.unread_count
             case "list":
                 self.items = dict(event.added)
-                self._note(event)
-                self._go_on(event.at)
+                self._note_first_seen(event)
+                self._mark_live(event.at)
 
-    def _pause(self, at: float) -> None:
+    def _mark_not_live(self, at: float) -> None:
         if self._live_since is not None:
             self.live.append((self._live_since, at))
         self._live_since = None
 
-    def _go_on(self, at: float) -> None:
+    def _mark_live(self, at: float) -> None:
         if self._attempt is not None:
             self.verdict.recoveries.append((self._attempt, at - self._attempt))
             self._attempt = None
@@ -198,7 +198,7 @@ class _Reader:
             self._live_since = at
 
     def end(self) -> None:
-        self._pause(float("inf"))
+        self._mark_not_live(float("inf"))
 
     def _replayed(self, event: Event) -> None:
         self._caught_up = False
@@ -213,7 +213,7 @@ class _Reader:
             self.add_fault("out of order", f"live {event.revision} after {self.revision}")
         if self._exact:
             for pk in event.added.keys() & self.items.keys():
-                self.add_fault("doubled", f"row {pk} was told as new twice")
+                self.add_fault("doubled", f"row {pk} was sent as new twice")
         self._apply(event)
         self._check_badge(event)
 
@@ -223,10 +223,10 @@ class _Reader:
         self._exact = self._caught_up = True
         self.revision, self.unread_count = event.revision, event.unread_count
         self._check_badge(event)
-        self._go_on(event.at)
+        self._mark_live(event.at)
 
     def _apply(self, event: Event) -> None:
-        self._note(event)
+        self._note_first_seen(event)
         self.items.update(event.added)
         self.items.update({pk: True for pk in event.read if pk in self.items})
         self.items.update({pk: False for pk in event.unread if pk in self.items})
@@ -234,7 +234,7 @@ class _Reader:
             self.items.pop(pk, None)
         self.revision, self.unread_count = event.revision, event.unread_count
 
-    def _note(self, event: Event) -> None:
+    def _note_first_seen(self, event: Event) -> None:
         for pk in (*event.added, *event.removed):
             self.first_seen.setdefault(pk, event.at)
 
@@ -268,13 +268,13 @@ def _check_end(
             f"{reader.unread_count} at revision {reader.revision}, true is {unread_count} at {revision}",
         )
     for pk in reader.first_seen.keys() - final_state.rows.keys():
-        reader.add_fault("phantom", f"row {pk} was told, and never committed")
+        reader.add_fault("phantom", f"row {pk} was sent, and never committed")
 
 
 def _check_arrival(
     reader: _Reader, added: Mapping[int, float], final_state: FinalState, verdict: Verdict
 ) -> None:
-    """Every acknowledged row was heard of; how long it took those who were live."""
+    """Every acknowledged row arrived; records how long that took for readers that were live."""
     for pk, at in added.items():
         verdict.expected += 1
         first = reader.first_seen.get(pk)
@@ -282,6 +282,6 @@ def _check_arrival(
             if not final_state.rows[pk].removed:
                 continue  # counted already: it is missing in the end
             if reader.live and reader.live[0][0] <= at:
-                reader.add_fault("missing", f"row {pk} was made and removed, and never told")
+                reader.add_fault("missing", f"row {pk} was made and removed, and never sent")
         elif any(since <= at and first <= until for since, until in reader.live):
             verdict.staleness.append((at, max(0.0, first - at), reader.log.user))

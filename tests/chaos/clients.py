@@ -1,4 +1,4 @@
-"""Readers: pages of users, thousands in one event loop. Each keeps the revision it holds, reconnects, and logs all."""
+"""Readers: pages of users, thousands in one event loop. Each resumes from its revision, reconnects, and logs all."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from .raw_websocket import RawWebSocket
 
 FIRST_RETRY_SECONDS = 5.0
 MAX_RETRY_SECONDS = 10.0
-# Codes from here on tell a client to stay away.
+# From this close code on a client must not reconnect.
 FIRST_FATAL_CODE = 4500
 MAX_CONCURRENT_HANDSHAKES = 100
 
 
 class Reader:
-    """One page. It begins with an empty inbox (`since=0`), so that what it was told is all that it knows."""
+    """One page. It begins with an empty inbox (`since=0`), so that it knows nothing but what it was sent."""
 
     def __init__(
         self, log: ReaderLog, session: str, ports: Callable[[], Sequence[int]], rng: random.Random
@@ -57,7 +57,7 @@ class Reader:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Leave, as somebody who closes the page."""
+        """Close the socket, as a user who closes the page does."""
         self._stopping = self.log.left = True
         if self._task is None:
             return
@@ -138,8 +138,8 @@ class Reader:
                     items |= {item["id"]: item["is_read"] for item in page["items"]}
                     before = f"&before={page['next']}" if page["next"] else None
         except httpx.HTTPError:
-            # Without the list it knows nothing: it begins anew.
-            self._record("forgot")
+            # Without the list its copy is unknown: it starts again from an empty one.
+            self._record("restarted")
             self.revision, self.epoch = 0, ""
             if self.socket is not None:
                 self.socket.reset()
@@ -152,7 +152,7 @@ _limits: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
 
 def _handshakes() -> contextlib.AbstractAsyncContextManager[None]:
-    """So many at once: this process has two cores to share with the servers."""
+    """Limit concurrent handshakes: this process shares two cores with the servers."""
     loop = asyncio.get_running_loop()
     return _limits.setdefault(loop, asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES))
 

@@ -1,4 +1,4 @@
-"""What is done to servers, beyond what tools.services and tests.live.servers do: layers that lose, clocks that lie."""
+"""Faults beyond those of tools.services and tests.live.servers: lossy channel layers, skewed clocks, frozen hosts."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def LossyLayer(behind: dict[str, Any]) -> Any:  # it stands where a class would
         async def receive(self, channel: str) -> Any:
             while True:
                 message = await super().receive(channel)
-                # What isn't ours is the layer's own, and answers whether it lives.
+                # Other messages are the layer's own probes, which show whether it works.
                 if not str(message.get("type", "")).startswith("doorbell.") or chance.random() >= share:
                     return message
                 await asyncio.sleep(0)
@@ -42,7 +42,7 @@ import manage
 manage.main()
 """
 
-# Fifty processes that die between COMMIT and the announcement of what they committed.
+# Fifty processes that die between COMMIT and the event for what they committed.
 CRASHES = """
 import os, sys
 import django

@@ -1,4 +1,4 @@
-"""What happened in a run: each write with its outcome, and what each reader heard. Times are of the monotonic clock.
+"""What happened in a run: each write with its outcome, and what each reader received. Times are of the monotonic clock.
 
 That clock is the same in all processes of a machine, so a writer's times can be compared with a reader's.
 """
@@ -27,11 +27,11 @@ class Write:
 
 @dataclass(slots=True)
 class Event:
-    """One thing that happened to a reader, in its order."""
+    """One event of a reader's; they are kept in order."""
 
     at: float
-    # attempt, open, closed: of a connection; list: what it read over HTTP after a reset; forgot: it begins anew,
-    # for it couldn't read that; the others are frames.
+    # attempt, open, closed: of a connection; list: what it read over HTTP after a reset; restarted: it begins
+    # with an empty copy, since it couldn't read the list; the others are frames.
     kind: str
     revision: int = 0
     unread_count: int = 0
@@ -47,18 +47,18 @@ class Event:
 
 @dataclass(slots=True)
 class ReaderLog:
-    """What one reader heard, from an empty copy of the inbox on."""
+    """What one reader received, from an empty copy of the inbox on."""
 
     name: str
     user: int
     events: list[Event] = field(default_factory=list)
-    # Gone for good before the end: what it was told has to be right, but not complete.
+    # Closed for good before the end: what it received must be right, but need not be complete.
     left: bool = False
 
 
 @dataclass(slots=True)
 class Row:
-    """A notification as the database has it in the end."""
+    """A notification as the database has it at the end."""
 
     user: int
     is_read: bool
@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(slots=True)
 class FinalState:
-    """The database when everything is over."""
+    """The database at the end."""
 
     rows: dict[int, Row]
     # user: (revision, unread_count)

@@ -1,4 +1,4 @@
-"""A WebSocket client for thousands of sockets in one process: just enough of RFC 6455, and a record of nothing.
+"""A WebSocket client for thousands of sockets in one process: just enough of RFC 6455, and no record of frames.
 
 A library's client costs ten times the memory, and hides what a test wants: a reset, a pause, a raw byte.
 """
@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-# What a closed connection without a close frame is called.
+# The close code of a connection that ended without a close frame.
 ABNORMAL = 1006
 
 
@@ -99,16 +99,16 @@ class RawWebSocket(asyncio.Protocol):
         head = bytes([0x80 | opcode, 0x80 | min(length, 126)])
         if length >= 126:
             head += struct.pack("!H", length)
-        # A mask of zeros is a mask, too.
+        # A mask of zeros is a valid mask, and leaves the payload as it is.
         self.transport.write(head + b"\0\0\0\0" + payload)
 
     def close(self) -> None:
-        """Say goodbye, as a page that is left."""
+        """Send a close frame, as a page that is left does."""
         self._code = 1000
         self.send(struct.pack("!H", 1000), opcode=8)
 
     def reset(self) -> None:
-        """Be gone by a TCP reset."""
+        """Abort with a TCP reset."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""What a run says at its end, and the table that it writes into docs/reliability.md."""
+"""The summary of a run, and the table that it writes into docs/reliability.md."""
 
 import datetime
 import os

@@ -1,4 +1,4 @@
-"""What a scenario plays on: a database and a Redis of its own, servers, readers, writers, and the end of them all."""
+"""One run of a scenario: a database and a Redis of its own, servers, readers, writers, and their clean-up."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from .writers import HttpWriter, OrmWriter
 
 T = TypeVar("T")
 
-# Of a process that is killed: the lease, the reaper's round and the grace; and what a loaded machine adds.
+# For a killed process: the lease, the reaper's interval and the grace; and what a loaded machine adds.
 PRESENCE_SECONDS = 15 + 2 + 10 + 15
 SETTLE_SECONDS = 60
 
-# What stands in the log of a server to which things were done on purpose.
+# Faults that servers log because of what the scenarios do to them.
 EXPECTED_FAULTS = (
     "channels_redis.pubsub: Unexpected exception in receive task",
     "django.request: Service Unavailable: /",
@@ -35,13 +35,13 @@ EXPECTED_FAULTS = (
 
 
 class Run:
-    """One scenario's own. `clients` scales its numbers, `seed` decides all that is random."""
+    """The environment of one run. `clients` scales its numbers, `seed` decides its random choices."""
 
     def __init__(self, testbed: Testbed, name: str, clients: int, seed: int) -> None:
         self.testbed, self.name, self.clients = testbed, name, clients
         self.seed = f"{seed}-{name}"
         self.random = random.Random(self.seed)
-        # With SQLite goes the layer in memory.
+        # SQLite goes with the in-memory layer.
         self.on_sqlite = False
         self.redis = RedisServer()
         self.history = History()
@@ -65,7 +65,7 @@ class Run:
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
-        # Nothing here tests the limit on calls.
+        # No scenario tests the API's rate limit.
         environment = self.database.environment(self.testbed.environment) | {"API_RATE_LIMIT": "0"}
         if self.on_sqlite:
             return environment
@@ -86,7 +86,7 @@ class Run:
         return one, await self.start(kind, **environment)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do what blocks, while the readers read on."""
+        """Run blocking work, while the readers go on reading."""
         return await asyncio.to_thread(work)
 
     def ports(self) -> Sequence[int]:
@@ -95,7 +95,7 @@ class Run:
     # --- Readers and writers ------------------------------------------------------------------------------
 
     def take_people(self, count: int) -> list[dict[str, Any]]:
-        """People whom nobody else on this run is."""
+        """Take users that nothing else in this run uses."""
         return [next(self._people) for _ in range(count)]
 
     def start_readers(
@@ -114,7 +114,7 @@ class Run:
         return started
 
     async def start_live_readers(self, count: int, seconds: float = 120) -> list[dict[str, Any]]:
-        """So many people, each with a page that is live."""
+        """Take this many users, each with a page that is live."""
         people = self.take_people(count)
         readers = self.start_readers(people)
         await until(lambda: all(reader.live for reader in readers), seconds, f"{count} live readers")
@@ -176,7 +176,7 @@ class Run:
         return time.monotonic() - began
 
     async def verdict(self, seconds: float = SETTLE_SECONDS) -> Verdict:
-        """End the load, let the readers settle, and have the history judged."""
+        """End the load, let the readers settle, and check the history."""
         await self.stop_writers()
         await self.settle(seconds)
         state = await asyncio.to_thread(self.final_state)
@@ -188,9 +188,9 @@ class Run:
         return found
 
     async def wait_for_true_presence(self, seconds: float = PRESENCE_SECONDS) -> float:
-        """Wait until those are shown online who have a socket, and no one else; returns how long that took.
+        """Wait until exactly the users with a socket are shown online; returns how long that took.
 
-        Raises TimeoutError, which names some for whom it isn't so.
+        Raises TimeoutError, which says for how many it isn't so.
         """
         began = time.monotonic()
         while True:
@@ -200,8 +200,8 @@ class Run:
                 return time.monotonic() - began
             if time.monotonic() - began > seconds:
                 raise TimeoutError(
-                    f"after {seconds:g} s {len(shown - here)} are shown online who are not,"
-                    f" and {len(here - shown)} offline who are here"
+                    f"after {seconds:g} s {len(shown - here)} users without a socket are shown online,"
+                    f" and {len(here - shown)} with a socket offline"
                 )
             await asyncio.sleep(0.25)
 
@@ -216,7 +216,7 @@ class Run:
         return dict(self.database.read("SELECT user_id, version FROM messaging_userprofile"))
 
     def logged_faults(self) -> str:
-        """What a server of ours logged that none should. (The tutorial's is a control.)"""
+        """The faults that our servers logged. (The tutorial's server is a control.)"""
         ours = [(server.log, 0) for server in self.servers if server.kind != "tutorial"]
         return find_faults(ours, self.expected_faults)
 
@@ -238,7 +238,7 @@ class Run:
 
 
 async def run_python(*arguments: str, environment: dict[str, str]) -> tuple[int, list[str]]:
-    """Run a Python program of the project's; returns its exit code and the lines that it printed."""
+    """Run a Python program of the project; returns its exit code and the lines that it printed."""
     return await run_program(sys.executable, *arguments, environment=environment)
 
 

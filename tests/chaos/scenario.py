@@ -1,4 +1,4 @@
-"""What a scenario is: a test of the plan, with its demand, and what it found. scenarios/ fills the list."""
+"""A scenario: a test with its demand and its result. The modules in scenarios/ register theirs here."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class Result:
 
     figure: str
     met: bool
-    # A control is met when the checker found what is wrong with it.
+    # A control is met when the checker found its fault.
     control: bool = False
 
     def __str__(self) -> str:
         if self.control:
-            return "failed as it must" if self.met else "was NOT found out"
+            return "failed, as it must" if self.met else "NOT detected"
         return "met" if self.met else "NOT met"
 
 
@@ -38,7 +38,7 @@ scenarios: dict[str, Scenario] = {}
 
 
 def scenario(name: str, *, how: str, demand: str, needs_root: bool = False) -> Decorator:
-    """Enter a function among the tests, under the plan's name for it."""
+    """Register a function as the test of this name."""
 
     def register(function: ScenarioFunction) -> ScenarioFunction:
         scenarios[name] = Scenario(name, how, demand, function, needs_root)

@@ -1,4 +1,4 @@
-"""The checker finds each kind of fault: a history without one passes, and each of these has one."""
+"""The checker finds each kind of fault: a valid history passes, and each corrupted one fails."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ ADA = 1
 
 
 def valid() -> tuple[History, FinalState]:
-    """Ada's page connects, hears of two rows, is cut off, misses one and a mark, and catches up."""
+    """Ada's page connects, receives two rows, is cut off, misses one and a mark, and catches up."""
     events = [
         Event(0.0, "attempt"),
         Event(0.1, "open", number=8000),
@@ -53,9 +53,9 @@ def test_a_valid_history_passes():
 
 Corrupt = Callable[[list[Event], History, FinalState], object]
 FAULTS: list[tuple[str, str, Corrupt]] = [
-    ("missing", "a row that was never told", lambda events, history, state: events[10].added.pop(12)),
-    ("missing", "a mark that was never told", lambda events, history, state: events[10].added.pop(10)),
-    ("missing", "a removal that was never told", lambda events, history, state: events.pop(12)),
+    ("missing", "a row that was never sent", lambda events, history, state: events[10].added.pop(12)),
+    ("missing", "a mark that was never sent", lambda events, history, state: events[10].added.pop(10)),
+    ("missing", "a removal that was never sent", lambda events, history, state: events.pop(12)),
     ("out of order", "a frame that was skipped", lambda events, history, state: events.pop(4)),
     ("out of order", "frames that overtook", lambda events, history, state: events.insert(4, events.pop(5))),
     ("out of order", "a frame before synced", lambda events, history, state: events.insert(3, events.pop(4))),
@@ -63,7 +63,7 @@ FAULTS: list[tuple[str, str, Corrupt]] = [
     ("out of order", "a synced that goes back", lambda events, history, state: set_revision(events[11], 3)),
     (
         "doubled",
-        "a row told as new twice",
+        "a row sent as new twice",
         lambda events, history, state: events[5].added.update({10: False}),
     ),
     ("wrong badge", "a count that isn't the page's", lambda events, history, state: set_count(events[5], 3)),
@@ -72,7 +72,11 @@ FAULTS: list[tuple[str, str, Corrupt]] = [
         "a last count that isn't true",
         lambda events, history, state: state.inboxes.update({ADA: (5, 2)}),
     ),
-    ("phantom", "a row nobody committed", lambda events, history, state: events[5].added.update({99: False})),
+    (
+        "phantom",
+        "a row that was never committed",
+        lambda events, history, state: events[5].added.update({99: False}),
+    ),
     (
         "phantom",
         "a row that was rolled back and stayed",
@@ -103,7 +107,7 @@ def test_a_fault_is_found(kind, what, corrupt):
     assert kind in verdict.faults, f"{what} wasn't found, but {verdict}"
 
 
-def test_a_row_that_was_made_and_removed_and_never_told_is_missing():
+def test_a_row_that_was_made_and_removed_and_never_sent_is_missing():
     history, state = valid()
     history.writes += [
         Write(ADA, "added", [20], "ok", 2.1, 2.2),
@@ -137,7 +141,7 @@ def test_after_a_reset_the_list_counts():
     assert check(history, state).faults["missing"] == 1
 
 
-def test_whoever_left_needn_t_know_everything_but_what_they_heard_must_be_right():
+def test_a_reader_that_left_may_miss_rows_but_what_it_received_must_be_right():
     history, state = valid()
     log = history.logs[0]
     log.left = True

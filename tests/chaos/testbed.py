@@ -11,7 +11,7 @@ from tools.services import PostgresServer
 
 from . import faults
 
-# More people than the live tests' template has. Their sessions' keys are made like theirs.
+# More users than the live tests' template has, with session keys of the same form.
 MORE_PEOPLE = """
 import json
 from django.conf import settings
@@ -63,7 +63,7 @@ class Testbed:
 
     @property
     def postgresql(self) -> PostgresServer:
-        assert self._postgresql is not None, "this one isn't ours to restart"
+        assert self._postgresql is not None, "this PostgreSQL must not be restarted"
         return self._postgresql
 
     @functools.cached_property

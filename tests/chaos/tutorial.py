@@ -1,9 +1,9 @@
-"""The negative control: push notifications as the tutorials have them. The checker must find fault with it.
+"""The negative control: push notifications as in the tutorials. The checker must find its faults.
 
 Each consumer has a channel of its own in a group of its user's, joined in connect() and left in disconnect(), which
 also set the presence flag; a post_save receiver pushes by async_to_sync(group_send). It is a fair one: pushes leave
 after commit, a layer that is down fails no save, and a page begins with the list that the database has.
-Its frames look like the contract's, numbered for each connection, so that it isn't blamed for its shape.
+Its frames have the contract's shape, numbered for each connection, so that the checker finds no other faults.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A process that writes by the ORM: `python -m tests.chaos.writer_process CONFIG`, in an environment with DATABASE_URL.
 
 It does what any Django process may do beside the servers, in transactions of random length, and prints a line of JSON
-for each of them when it has ended. It goes on whatever the database does, until its input is closed.
+for each of them when it has ended. It goes on through database errors, until its stdin is closed.
 """
 
 import json
@@ -37,7 +37,7 @@ class Writer:
     def run(self) -> None:
         due = time.monotonic()
         while not self.stopping.wait(max(0.0, due - time.monotonic())):
-            # A writer that was held up doesn't catch up in one burst.
+            # A writer that was delayed doesn't catch up in one burst.
             due = max(due + self.random.uniform(0.5, 1.5) * self.pause, time.monotonic() - 1)
             self.write()
 

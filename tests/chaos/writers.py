@@ -1,4 +1,4 @@
-"""Writers that note every acknowledged write: messages over HTTP, and processes that write by the ORM."""
+"""Writers that record every acknowledged write: messages over HTTP, and processes that write by the ORM."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ class HttpWriter:
         while True:
             due = max(due + self._random.uniform(0.5, 1.5) / self.rate, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            # A hung server must not stop those who would write next.
+            # A server that hangs must not delay the next writes.
             if len(self._sending) < 100:
                 sending = asyncio.create_task(self.send())
                 self._sending.add(sending)
@@ -113,7 +113,7 @@ class OrmWriter:
             env={"DJANGO_SETTINGS_MODULE": "config.settings", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # What fails is told on its output; what a pool says of a database that is away is too much.
+            # It reports failures on stdout; a connection pool logs too much while the database is down.
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -121,12 +121,12 @@ class OrmWriter:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when it writes."""
+        """Returns when it has started to write."""
         self._task = asyncio.create_task(self._read())
         await asyncio.wait_for(self._ready.wait(), 60)
 
     async def stop(self) -> None:
-        """Returns when the last write is noted."""
+        """Returns when the last write is recorded."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()

@@ -17,19 +17,19 @@ SERVER_DATABASE = os.environ.get("DATABASE_URL", "")
 ON_POSTGRESQL = SERVER_DATABASE.startswith("postgres")
 WITH_REDIS = bool(os.environ.get("REDIS_URL"))
 
-# What takes several processes, or PostgreSQL and Redis that the test itself breaks, is collected only where they are.
+# Tests that need several processes, or a PostgreSQL and a Redis to break, are collected only where these are.
 collect_ignore_glob = [] if ON_POSTGRESQL and WITH_REDIS else ["test_*_services.py"]
 
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-# The sweep may be the first to bring what a busy machine pushes late. Where the push is meant, there is no sweep.
+# On a busy machine the sweep may deliver before the push does. Tests of the push run without the sweep.
 NO_SWEEP = {"REALTIME_SWEEP_SECONDS": "3600"}
 
 BOOKKEEPING = ("messaging_message", "messaging_notification", "messaging_inbox", "messaging_contact")
 
 
 class Deployment:
-    """A database, a channel layer, servers, and people with a login: each test's own."""
+    """A database, a channel layer, servers, and users with a login: each test has its own."""
 
     def __init__(self, database: Database, folder: Path, environment: dict[str, str]) -> None:
         self.database = database
@@ -40,13 +40,13 @@ class Deployment:
         self._shells: list[Shell] = []
         self._persons: list[Person] = []
         self._logs: dict[Path, int] = {}
-        # Faults that a test brings about on purpose: what stands in such a record of the log.
+        # Faults that a test causes on purpose: texts of their log records.
         self.expected_faults: tuple[str, ...] = ()
 
     # --- Processes ----------------------------------------------------------------------------------------
 
     def prepare(self, kind: str = "serve", **environment: str) -> Server:
-        """A server that isn't started yet."""
+        """A server that hasn't been started."""
         log = self.folder / f"{self.environment['REALTIME_PREFIX']}-{len(self.servers)}-{kind}.log"
         log.touch()
         server = Server(kind, self.environment | environment, log)
@@ -65,7 +65,7 @@ class Deployment:
         return await asyncio.to_thread(manage, self.environment, *arguments)
 
     def shell(self, code: str) -> Shell:
-        """Begin a `manage.py shell -c` that the test talks with."""
+        """Start a `manage.py shell -c` that the test exchanges lines with."""
         shell = Shell(self.environment, code)
         self._shells.append(shell)
         return shell
@@ -76,18 +76,18 @@ class Deployment:
     # --- People -------------------------------------------------------------------------------------------
 
     def person(self, server: Server) -> Person:
-        """Somebody new, signed in."""
+        """A user that no other test has used, signed in."""
         return self._at(server, **self.database.people.pop(0))
 
     def people(self, server: Server, count: int) -> list[Person]:
         return [self.person(server) for _ in range(count)]
 
     def at_server(self, person: Person, server: Server) -> Person:
-        """The same person with the same login at another server."""
+        """The same user with the same login at another server."""
         return self._at(server, id=person.id, username=person.username, session=person.session)
 
     def account(self, server: Server, number: int) -> Person:
-        """One of the people, always the same one."""
+        """The user with this number, always the same one."""
         return self._at(server, **self.database.people[number])
 
     def anonymous(self, server: Server) -> Person:
@@ -127,7 +127,7 @@ class Deployment:
 
 
 class DeploymentFactory:
-    """Makes them, from one template."""
+    """Makes deployments, from one template database."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,7 +137,7 @@ class DeploymentFactory:
 
     def make(self, **environment: str) -> Deployment:
         self._count += 1
-        # Ids of users are the same in every database: without a prefix of its own one deployment would hear the others.
+        # User ids are the same in every database: the prefix keeps deployments from receiving each other's messages.
         prefix = f"live{os.getpid()}-{self._count}"
         return Deployment(
             self.template.copy(self.folder),
@@ -158,7 +158,7 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment
 
 @pytest.fixture
 async def deployment(deployments: DeploymentFactory) -> AsyncIterator[Deployment]:
-    """A deployment without servers yet: for tests that stop or kill what they start."""
+    """A deployment without servers: for tests that stop or kill those they start."""
     made = deployments.make()
     try:
         yield made
@@ -194,19 +194,19 @@ def shared_push_only(deployments: DeploymentFactory) -> Iterator[Deployment]:
 
 @pytest.fixture
 async def shared(shared_deployment: Deployment) -> AsyncIterator[Deployment]:
-    """A deployment with a server that runs already: for tests that leave it as it is, and use new people."""
+    """A deployment with a running server: for tests that leave it as it is, and use new users."""
     yield shared_deployment
     await shared_deployment.finish()
 
 
 @pytest.fixture
 async def push_only(shared_push_only: Deployment) -> AsyncIterator[Deployment]:
-    """As `shared`, but its server compares nothing with the database: what arrives was pushed."""
+    """As `shared`, but its server never sweeps: what arrives was pushed."""
     yield shared_push_only
     await shared_push_only.finish()
 
 
 @pytest.fixture
 def for_external_writes(shared: Deployment, push_only: Deployment) -> Deployment:
-    """For what other processes commit: Redis brings the push, but with the layer in memory only the sweep can."""
+    """For commits of other processes: Redis carries their pushes; with the in-memory layer only the sweep delivers."""
     return push_only if WITH_REDIS else shared

@@ -1,4 +1,4 @@
-"""Real server processes on free ports of 127.0.0.1, and databases of their own. Nothing here knows what they serve."""
+"""Real server processes on free ports of 127.0.0.1, and databases for them. Nothing here knows what they serve."""
 
 import contextlib
 import functools
@@ -25,13 +25,13 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "doorbell"
 START_SECONDS = 60.0
-# What no server may ever log, whatever happens to it.
+# What no server may log, whatever happens to it.
 FAULTS = re.compile(r"Traceback|was never (?:awaited|retrieved)| (?:ERROR|CRITICAL) ")
 RECORDS = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )", re.MULTILINE)
 # Ends the process group if the test run is killed: the write end of its stdin closes with the run.
-GUARD = 'read -r goodbye || kill -s KILL -- "-$1" 2>/dev/null'
+GUARD = 'read -r stopped || kill -s KILL -- "-$1" 2>/dev/null'
 
-# People, so many that no test has to share them, each with a password and a login that needs no sign-in.
+# Enough users that no two tests share one, each with a password and a session that needs no sign-in.
 POPULATE = """
 import json
 from django.conf import settings
@@ -59,14 +59,14 @@ _ports = itertools.count()
 
 
 class Database:
-    """A database that can be copied, and looked into without the project's code."""
+    """A database that can be copied, and read without the project's code."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     @classmethod
     def template(cls, folder: Path, server_url: str, environment: Mapping[str, str]) -> "Database":
-        """Make a migrated database with people in it. `server_url`: a PostgreSQL database's, or ""."""
+        """Make a migrated database with users in it. `server_url`: a PostgreSQL database's, or ""."""
         if server_url:
             name = f"live_{os.getpid()}_template"
             _administrate(server_url, f'CREATE DATABASE "{name}"')
@@ -92,7 +92,7 @@ class Database:
         if self.on_postgresql:
             source = urlsplit(self.url).path[1:]
             name = f"live_{os.getpid()}_{next(_numbers)}"
-            _administrate(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"', beside=True)
+            _administrate(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"', on_postgres=True)
             made = Database(urlunsplit(urlsplit(self.url)._replace(path=f"/{name}")))
         else:
             path = folder / f"live{next(_numbers)}.sqlite3"
@@ -104,7 +104,7 @@ class Database:
     def drop(self) -> None:
         if self.on_postgresql:
             _administrate(
-                self.url, f'DROP DATABASE "{urlsplit(self.url).path[1:]}" WITH (FORCE)', beside=True
+                self.url, f'DROP DATABASE "{urlsplit(self.url).path[1:]}" WITH (FORCE)', on_postgres=True
             )
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
@@ -128,9 +128,9 @@ class Database:
         return {table: sorted(self.read(f"SELECT * FROM {table}"), key=repr) for table in tables}
 
 
-def _administrate(url: str, statement: str, *, beside: bool = False) -> None:
-    """Run a statement about databases. `beside`: on the server's own one, since nobody may be in `url`'s."""
-    if beside:
+def _administrate(url: str, statement: str, *, on_postgres: bool = False) -> None:
+    """Run a statement about databases. `on_postgres`: in the database `postgres`, if `url`'s must have no sessions."""
+    if on_postgres:
         url = urlunsplit(urlsplit(url)._replace(path="/postgres"))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement.encode())
@@ -169,8 +169,8 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
 
 @functools.cache
 def _block() -> tuple[socket.socket, int]:
-    """A hundred ports of this process's own: who holds the first one has them, for as long as it lives."""
-    # Below the ephemeral range: a client that reconnects to a dead server there can meet itself.
+    """Reserve a hundred ports for this process: whichever process holds the first one has them, until it ends."""
+    # Below the ephemeral range: there a client that reconnects to a dead server can connect to itself.
     for first in range(20000, 30000, 100):
         held = socket.socket()
         try:
@@ -183,7 +183,7 @@ def _block() -> tuple[socket.socket, int]:
 
 
 def free_port() -> int:
-    """A port that no other run takes: what looks free may be that of a server which starts in a moment, or again."""
+    """A port that no other run takes: one that looks free may be of a server that is about to start, or to restart."""
     _, first = _block()
     for _ in range(99):
         port = first + 1 + next(_ports) % 99
@@ -242,7 +242,7 @@ class Server:
                 self.port = free_port()
             if self._launch():
                 return self
-            # Between the question for a free port and the start somebody else may have taken it.
+            # Between the probe of the port and the start another process may have taken it.
             if not first or attempt == 2:
                 break
         raise AssertionError(f"{self} didn't start:\n{self.log.read_text(errors='replace')[-3000:]}")
@@ -297,7 +297,7 @@ class Server:
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self} still runs {seconds} s after it was told to end") from None
+            raise AssertionError(f"{self} still runs {seconds} s after its signal") from None
         finally:
             self.kill()
 
@@ -311,7 +311,7 @@ class Server:
             process.wait()
         if guard is not None:
             with contextlib.suppress(BrokenPipeError):
-                guard.communicate(b"goodbye\n")
+                guard.communicate(b"stopped\n")
 
     @property
     def running(self) -> bool:

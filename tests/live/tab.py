@@ -1,4 +1,4 @@
-"""A page of a user's, made from docs/protocol.md alone: a socket, and the inbox that the page would show.
+"""One page of a user, made from docs/protocol.md alone: a socket, and the inbox that the page would show.
 
 It holds the server to the contract: each frame is checked, then applied.
 """
@@ -43,7 +43,7 @@ class Tab:
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
 
-    # --- Being used ---------------------------------------------------------------------------------------
+    # --- Commands and waits ---------------------------------------------------------------------------------------
 
     async def open(self, **options: Any) -> Self:
         """Connect, from what it holds; returns when the catch-up is complete."""
@@ -72,7 +72,7 @@ class Tab:
                 await asyncio.sleep(0.1)
 
     async def drop(self) -> None:
-        """Be gone without a word, as a train in a tunnel."""
+        """Abort the connection without a close frame, as a lost network does."""
         if self._socket is not None:
             self.transport.abort()
         await self._end()
@@ -135,7 +135,7 @@ class Tab:
     async def until_shows(
         self, *, unread: int | None = None, messages: int | None = None, seconds: float = 20
     ) -> None:
-        """Wait until the badge and the number of messages told are these."""
+        """Wait until the badge and the number of message notifications are these."""
         await self.until(
             lambda tab: unread in (None, tab.inbox.unread_count) and messages in (None, len(tab.messages)),
             seconds,
@@ -155,7 +155,7 @@ class Tab:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The notifications of messages: people who come and go make others, whenever that becomes known."""
+        """The notifications of messages: changes of presence make others, at any time."""
         found = (item for _, item in sorted(self.inbox.items.items()))
         return [item for item in found if item["notification_type"] == "new_message"]
 

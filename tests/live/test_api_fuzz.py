@@ -1,4 +1,4 @@
-"""schemathesis, with every check it has, against a real server: what openapi.json says is all that ever happens.
+"""schemathesis, with all its checks, against a real server: it answers only what openapi.json describes.
 
 A few examples of each call here, always the same ones. `make fuzz` tries FUZZ_EXAMPLES of each, others every time; what
 it finds can be repeated with the seed that it prints. What the document can't say stands in schemathesis.toml.
@@ -20,7 +20,7 @@ from .client import CSRF, Person
 from .conftest import Deployment, DeploymentFactory
 from .servers import ROOT, Server
 
-# A warning of its: every answer of some call was 401 or 403.
+# A warning of schemathesis: every answer of some call was 401 or 403.
 REFUSED = "Authentication failed"
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 
@@ -46,7 +46,7 @@ def schemathesis(location: str | Path, server: Server, *options: str) -> tuple[i
 
 
 def fuzz(server: Server, *options: str, examples: int, phases: str) -> str:
-    """Have it find nothing. Returns what it printed."""
+    """Run it, and fail if it finds anything. Returns what it printed."""
     extent = (
         (f"--max-examples={EXAMPLES}",)
         if EXAMPLES
@@ -79,7 +79,7 @@ def shared(deployments: DeploymentFactory) -> Iterator[Deployment]:
 
 @pytest.fixture
 async def ada(shared: Deployment) -> AsyncIterator[Person]:
-    """Somebody with messages to read and notifications to mark."""
+    """A user with messages to read and notifications to mark."""
     server = shared.servers[0]
     ada, grace = shared.people(server, 2)
     for number in range(3):
@@ -129,13 +129,13 @@ async def test_with_a_programs_token_that_may_only_publish(shared: Deployment) -
 
 
 @pytest.mark.timeout(1_800)
-async def test_as_nobody(shared: Deployment) -> None:
+async def test_without_a_login(shared: Deployment) -> None:
     printed = await asyncio.to_thread(fuzz, shared.servers[0], examples=5, phases="fuzzing")
     assert calls(printed) > 40
 
 
 async def test_a_status_that_the_document_leaves_out_is_found(shared: Deployment, tmp_path: Path) -> None:
-    """Without this, the others would prove nothing."""
+    """Negative control: without it the other tests would prove nothing."""
     server = shared.servers[0]
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         document = (await http.get(f"{server.url}/api/v1/openapi.json")).json()

@@ -1,4 +1,4 @@
-"""Bytes that no good client sends, to both servers. Each is answered or dropped in time, and nobody else notices.
+"""Malformed bytes, to both servers. Each is answered or dropped in time, and no other client is affected.
 
 FUZZ_CASES=5000 makes the last test a measurement; FUZZ_SEED repeats a run.
 """
@@ -48,7 +48,7 @@ def announced(opcode: int, size: int) -> bytes:
 
 
 class Raw:
-    """A client that writes whatever it likes."""
+    """A client that writes arbitrary bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -84,8 +84,8 @@ class Raw:
             while True:
                 opcode, payload = await self.next()
                 if opcode == TEXT:
-                    told: dict[str, Any] = json.loads(payload)
-                    return told
+                    received: dict[str, Any] = json.loads(payload)
+                    return received
 
     async def errors_and_end(self) -> tuple[list[str], int]:
         """Read on to the end. Returns the codes of the errors, and that of the close frame (1005: it has none)."""
@@ -96,8 +96,8 @@ class Raw:
                     opcode, payload = await self.next()
                     if opcode == CLOSE:
                         return codes, struct.unpack("!H", payload[:2])[0] if payload else 1005
-                    if opcode == TEXT and (told := json.loads(payload))["type"] == "error":
-                        codes.append(told["code"])
+                    if opcode == TEXT and (received := json.loads(payload))["type"] == "error":
+                        codes.append(received["code"])
             except (asyncio.IncompleteReadError, OSError):
                 return codes, DROPPED
 
@@ -118,7 +118,7 @@ class Raw:
 
 @dataclass
 class Place:
-    """A server, and somebody at it who must not notice anything."""
+    """A server, and a canary: a client at it that must not be affected."""
 
     server: Server
     person: Person
@@ -168,7 +168,7 @@ async def place(request: pytest.FixtureRequest, served: dict[str, Deployment]) -
     yield made
     for raw in made.raws:
         await raw.close()
-    # It is there, it hears what happens, and the server's log tells of nothing.
+    # The canary is connected and receives notifications, and the server logged no fault.
     known = len(canary.messages)
     await ada.write_to(grace)
     await canary.until_shows(messages=known + 1)
@@ -177,9 +177,9 @@ async def place(request: pytest.FixtureRequest, served: dict[str, Deployment]) -
 
 
 # Whatever follows it, this ends the connection from the client's side, and the server answers with the same code.
-GOODBYE = frame(CLOSE, struct.pack("!H", 1000))
+CLOSE_FRAME = frame(CLOSE, struct.pack("!H", 1000))
 OVERSIZE = {"serve": {1009}, "daphne": {4501}}
-# Daphne's library drops who breaks the protocol.
+# Daphne's library drops a client that breaks the protocol.
 BROKEN, NOT_UTF8 = {"serve": {1002}, "daphne": {DROPPED}}, {"serve": {1007}, "daphne": {DROPPED}}
 
 # What is sent, and the codes with which it may end. The ones where a server has a way of its own name it.
@@ -207,7 +207,7 @@ ENDING: dict[str, tuple[bytes, set[int] | dict[str, set[int]]]] = {
         NOT_UTF8,
     ),
     "half a letter": (frame(TEXT, b'"\xc3'), NOT_UTF8),
-    "no UTF-8 and a goodbye in one": (frame(TEXT, b"\xff") + GOODBYE, {1000, 1007, DROPPED}),
+    "invalid UTF-8 and a close frame in one": (frame(TEXT, b"\xff") + CLOSE_FRAME, {1000, 1007, DROPPED}),
     "binary": (frame(BINARY, b"{}"), {4501}),
     "an empty binary": (frame(BINARY), {4501}),
     "a fragmented binary": (frame(BINARY, b"{", fin=False) + frame(0, b"}"), {4501}),
@@ -224,10 +224,10 @@ ENDING: dict[str, tuple[bytes, set[int] | dict[str, set[int]]]] = {
     "10,000 frames": (frame(TEXT, b"{}") * 10_000, {4002, 4501, DROPPED}),
     "10,000 empty texts": (frame(TEXT) * 10_000, {4002, 4501, DROPPED}),
     "100,000 empty continuations": (
-        frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 100_000 + GOODBYE,
+        frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 100_000 + CLOSE_FRAME,
         {1000, 1002, 1009, 4002, DROPPED},
     ),
-    "100,000 pings": (frame(PING) * 100_000 + GOODBYE, {1000, 4002, DROPPED}),
+    "100,000 pings": (frame(PING) * 100_000 + CLOSE_FRAME, {1000, 4002, DROPPED}),
     "garbage": (random.Random(1).randbytes(4096), {1002, 1007, 1009, 4501, DROPPED}),
     "an HTTP request": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", BROKEN),
 }
@@ -272,19 +272,21 @@ async def test_a_bad_command_is_answered_and_its_socket_goes_on(place: Place, wh
     while (await raw.receive())["type"] != "synced":
         pass
     await raw.send(frame(TEXT, sent) + frame(TEXT, b'{"type":"ping","ref":"and then?"}'))
-    heard = [await raw.receive()]
-    while heard[-1].get("ref") != "and then?":
-        heard.append(await raw.receive())
-    assert [told["code"] for told in heard if told["type"] == "error"] == ([expected] if expected else [])
-    await raw.send(GOODBYE)
+    answers = [await raw.receive()]
+    while answers[-1].get("ref") != "and then?":
+        answers.append(await raw.receive())
+    assert [received["code"] for received in answers if received["type"] == "error"] == (
+        [expected] if expected else []
+    )
+    await raw.send(CLOSE_FRAME)
     assert await raw.errors_and_end() == ([], 1000)
 
 
-async def test_bytes_right_behind_the_handshake_hurt_nobody(place: Place) -> None:
+async def test_bytes_right_behind_the_handshake_affect_no_other_client(place: Place) -> None:
     for extra in (b"\xff" * 500, frame(TEXT, b"{}"), b"GET / HTTP/1.1\r\n\r\n"):
         raw = await place.raw()
         await raw.upgrade(place.person, extra)
-        await raw.send(GOODBYE)
+        await raw.send(CLOSE_FRAME)
         _, code = await raw.errors_and_end()
         assert code in (1000, 1002, 1007, DROPPED)
 
@@ -346,7 +348,7 @@ def mutilated(chance: random.Random) -> bytes:
     return sent
 
 
-async def test_whatever_comes_the_server_lives_and_forgets_it(place: Place) -> None:
+async def test_after_random_bytes_the_server_runs_and_frees_its_memory(place: Place) -> None:
     print(f"seed {SEED}, {CASES} cases")
     chance, slots = random.Random(SEED), asyncio.Semaphore(20)
 
@@ -354,9 +356,9 @@ async def test_whatever_comes_the_server_lives_and_forgets_it(place: Place) -> N
         async with slots:
             raw = await place.raw()
             await raw.upgrade(place.person)
-            await raw.send(sent if cut else sent + GOODBYE)
+            await raw.send(sent if cut else sent + CLOSE_FRAME)
             if not cut:
-                # A frame that the rubbish announced may swallow the goodbye: then there is only hanging up.
+                # A frame whose head the random bytes formed may swallow the close frame: then the client aborts.
                 with contextlib.suppress(OSError):
                     raw.writer.write_eof()
             code = DROPPED if cut else (await raw.errors_and_end())[1]

@@ -28,7 +28,7 @@ def post(status: int, code: str, path: str, body: Any, **headers: str) -> Case:
     return Case(status, code, "POST", path, body, headers)
 
 
-# {name} and {other}: the names of who asks and of somebody else; {theirs} and {message}: somebody else's rows.
+# {name} and {other}: the usernames of the caller and of another user; {theirs} and {message}: another user's rows.
 CASES = [
     # Not JSON.
     post(400, "not_json", "messages", b"nope"),
@@ -80,13 +80,13 @@ CASES = [
     post(422, "invalid", "messages", b'{"receiver": "{other}", "content": "\\ud800"}'),
     post(422, "invalid", "messages", b'{"receiver": "\\ud800", "content": "x"}'),
     post(413, "too_large", "messages", b'{"receiver": "{other}", "content": "' + b"x" * 3_000_000 + b'"}'),
-    # Whom one can't write to.
-    post(404, "unknown_user", "messages", {"receiver": "nobody-of-that-name", "content": "x"}),
+    # Receivers that can't be written to.
+    post(404, "unknown_user", "messages", {"receiver": "no-such-user", "content": "x"}),
     post(404, "unknown_user", "messages", {"receiver": "", "content": "x"}),
     post(404, "unknown_user", "messages", {"receiver": "x" * 10_000, "content": "x"}),
     post(422, "self_message", "messages", {"receiver": "{name}", "content": "x"}),
-    Case(404, "unknown_user", "GET", "messages?with=nobody-of-that-name"),
-    # What isn't there, or isn't one's own.
+    Case(404, "unknown_user", "GET", "messages?with=no-such-user"),
+    # Rows that don't exist, or belong to another user.
     Case(404, "not_found", "DELETE", "notifications/{theirs}"),
     Case(404, "not_found", "DELETE", "notifications/999999"),
     post(404, "not_found", "messages/{message}/read", None),
@@ -126,13 +126,13 @@ CASES = [
     Case(403, "csrf_failed", "DELETE", "session", headers={"X-CSRFToken": ""}),
     post(403, "csrf_failed", "ticket", None, **{"X-CSRFToken": ""}),
     post(401, "bad_credentials", "session", {"username": "{name}", "password": "wrong"}),
-    post(401, "bad_credentials", "session", {"username": "nobody-of-that-name", "password": PASSWORD}),
+    post(401, "bad_credentials", "session", {"username": "no-such-user", "password": PASSWORD}),
 ]
 
 
 @dataclass
 class Scene:
-    """Ada, who asks, with a notification of hers, and Grace, with a message and a notification that aren't Ada's."""
+    """Ada, the caller, with a notification of hers, and Grace, with a message and a notification that aren't Ada's."""
 
     ada: Person
     names: dict[str, str]
@@ -207,12 +207,12 @@ async def test_bad_input_is_refused_and_changes_nothing(shared: Deployment, scen
         ("DELETE", "notifications/1"),
     ],
 )
-async def test_nobody_is_told_to_sign_in_first(shared: Deployment, method: str, path: str) -> None:
+async def test_without_a_login_the_answer_is_401(shared: Deployment, method: str, path: str) -> None:
     problem = await shared.anonymous(shared.servers[0]).call(method, path, 401)
     assert problem["code"] == "not_signed_in"
 
 
-async def test_the_scene_can_be_played_right(shared: Deployment, scene: Scene) -> None:
+async def test_the_same_calls_made_well_succeed(shared: Deployment, scene: Scene) -> None:
     """The same calls, made well, are answered well: the cases above fail for the reason they name."""
     ada = shared.at_server(
         Person("", id=int(scene.names["id"]), username=scene.names["name"], session=scene.names["session"]),

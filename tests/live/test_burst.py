@@ -1,4 +1,4 @@
-"""Many at once, with pages that come and go."""
+"""A burst of messages, with pages that drop and reconnect meanwhile."""
 
 import asyncio
 import random

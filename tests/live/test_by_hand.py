@@ -9,25 +9,25 @@ from .client import CSRF, Person
 from .conftest import Deployment
 
 
-async def test_what_a_command_tells_has_been_sent_when_it_returns(for_external_writes: Deployment) -> None:
+async def test_what_a_command_sends_has_been_pushed_when_it_returns(for_external_writes: Deployment) -> None:
     person = for_external_writes.person(for_external_writes.servers[0])
     tab = await person.tab()
     printed = await for_external_writes.manage(
         "notify", person.username, "By a command", "Hello!", "--level=warning"
     )
     assert printed.startswith(f"Notified {person.username}")
-    # Numbered, which is what its process did last before it was pushed; nobody had to sweep.
+    # The command assigned a revision, its last step before the push: no sweep was needed.
     query = f"SELECT revision FROM messaging_notification WHERE user_id = {person.id}"
     assert [revision for (revision,) in for_external_writes.database.read(query)] == [1]
     await tab.until_shows(messages=0, unread=1)
-    [told] = tab.inbox.items.values()
-    assert (told["title"], told["level"]) == ("By a command", "warning")
+    [shown] = tab.inbox.items.values()
+    assert (shown["title"], shown["level"]) == ("By a command", "warning")
     if for_external_writes.with_redis:
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
     await tab.until_consistent()
 
 
-async def test_a_port_that_is_taken_is_said_in_plain_words(deployment: Deployment) -> None:
+async def test_a_port_in_use_is_reported_without_a_traceback(deployment: Deployment) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""`make chaos` in short: one run with what happens in T1, T2, T3 and T6, and the control that must fail in it."""
+"""`make chaos` in short: one run with the faults of T1, T2, T3 and T6, and a control that must fail."""
 
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from .conftest import DeploymentFactory
 
 SEED = 4
 PEOPLE = 60
-# Only a run that fails waits so long.
+# Only a failing run waits so long.
 TIMEOUT = 60
 pytestmark = pytest.mark.timeout(400)
 
@@ -28,12 +28,12 @@ async def run(deployments: DeploymentFactory, request: pytest.FixtureRequest) ->
 
 
 async def more_writes(run: Run, count: int) -> None:
-    """Let the load go on for so many acknowledged changes."""
+    """Wait for this many further acknowledged changes."""
     so_far = run.history.acknowledged()
     await until(lambda: run.history.acknowledged() >= so_far + count, TIMEOUT, f"{count} writes")
 
 
-async def test_what_is_killed_restarted_and_drained_under_load_loses_doubles_and_invents_nothing(
+async def test_kills_restarts_and_a_drain_under_load_cause_no_loss_no_duplicate_and_no_phantom(
     run: Run,
 ) -> None:
     began = time.monotonic()
@@ -60,9 +60,9 @@ async def test_what_is_killed_restarted_and_drained_under_load_loses_doubles_and
     await more_writes(run, 50)
 
     verdict = await run.verdict(TIMEOUT)
-    print(f"{run.history.acknowledged()} changes, {verdict.expected} hearings: {verdict}; {verdict.closes}")
+    print(f"{run.history.acknowledged()} changes, {verdict.expected} deliveries: {verdict}; {verdict.closes}")
     assert verdict.ok, verdict.examples
-    # All of it happened.
+    # The faults took effect.
     assert {1006, 1012} <= verdict.closes.keys()
     assert verdict.expected > 100
     took = await run.wait_for_true_presence()
@@ -71,7 +71,7 @@ async def test_what_is_killed_restarted_and_drained_under_load_loses_doubles_and
 
 
 async def test_the_tutorial_consumer_loses_rows_in_it_and_the_checker_says_so(run: Run) -> None:
-    """Negative control: Redis is killed under writes, and everything the checker needs is there."""
+    """Negative control: Redis is killed under writes, and the checker finds the missing rows."""
     await run.start("tutorial")
     people = await run.start_live_readers(10)
     run.start_http_writer(people, 30)

@@ -41,7 +41,7 @@ async def program(tmp_path: Path) -> AsyncIterator[Program]:
         await process.communicate()
 
 
-async def test_the_client_in_python_tells_everything_once_through_a_server_that_dies(
+async def test_the_client_in_python_prints_everything_once_through_a_killed_server(
     deployment: Deployment, program: Program
 ) -> None:
     server = await deployment.start()
@@ -53,7 +53,7 @@ async def test_the_client_in_python_tells_everything_once_through_a_server_that_
     await watcher.until(lambda tab: tab.sees_online(grace), SECONDS, "the program connected")
 
     async def receive() -> str:
-        """The next message. (That Ada comes and goes is told too, whenever it becomes known.)"""
+        """The next message. (Changes of Ada's presence are notified too, at any time.)"""
         assert process.stdout is not None
         while line := await asyncio.wait_for(process.stdout.readline(), SECONDS):
             if line.startswith(f"new: New message from {ada.username} | ".encode()):

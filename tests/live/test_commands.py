@@ -1,4 +1,4 @@
-"""What a client may say, and what it hears when it says something else."""
+"""Commands on the socket, and the answers to malformed ones."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ async def say(tab: Tab, text: str | bytes) -> None:
 
 
 async def answer(tab: Tab, text: str) -> dict[str, object]:
-    """Say this; returns what is said to it. (Heartbeats and presence come whenever they like.)"""
+    """Send this; returns the answers. (Heartbeats and presence may come at any time.)"""
 
     def answers(tab: Tab) -> list[dict[str, object]]:
         return [frame for frame in tab.frames if frame["type"] in ("error", "pong", "reset")]
@@ -54,7 +54,7 @@ async def test_a_bad_command_is_answered_and_the_socket_stays_open(shared: Deplo
 async def test_resume_brings_what_came_after_it(shared: Deployment) -> None:
     ada, grace = shared.people(shared.servers[0], 2)
     tab = await grace.tab()
-    # Several messages may share a revision, but never with one that was told before they were sent.
+    # Several messages may share a revision, but never with one that was delivered before they were sent.
     await ada.write_to(grace, "Number 0")
     await tab.until_shows(messages=1)
     since = (await tab.until_consistent()).revision
@@ -97,7 +97,7 @@ async def send_invalid_utf8(tab: Tab) -> None:
     tab.websocket.transport.write(b"\x81" + bytes([0x80 | 2]) + mask + b"\xff\xfe")
 
 
-async def test_text_that_is_no_text_closes_with_1007(shared: Deployment) -> None:
+async def test_text_that_is_not_utf8_closes_with_1007(shared: Deployment) -> None:
     tab = await shared.person(shared.servers[0]).tab()
     await send_invalid_utf8(tab)
     assert await tab.until_closed() == 1007

@@ -38,7 +38,9 @@ print(json.dumps(people))
 """
 
 
-async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(deployment: Deployment) -> None:
+async def test_users_of_the_killed_process_go_offline_in_time_and_no_others_do(
+    deployment: Deployment,
+) -> None:
     here, there = await deployment.start_two(**SETTINGS)
     watching = deployment.person(there)
     printed = await deployment.manage("shell", "-v0", "-c", CROWD % (ONLY_HERE + 2 * ELSEWHERE, watching.id))
@@ -56,7 +58,7 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(depl
             lambda tab: all(tab.sees_online(person) for person in crowd), seconds=TIMEOUT, what="all online"
         )
         before = {person.id: await shown(watching, person) for person in (*both, *away)}
-        told = len(watcher.presence.changes)
+        changes_before = len(watcher.presence.changes)
 
         here.kill()
         died = time.monotonic()
@@ -69,7 +71,7 @@ async def test_who_was_only_there_is_offline_in_time_and_nobody_else_blinks(depl
         print(f"{ONLY_HERE} people offline {took:.1f} s after kill -9; {2 * ELSEWHERE} others never blinked")
         if os.environ.get("FULL_SIZE"):
             assert took <= 30
-        assert {frame["user"]["id"] for frame in watcher.presence.changes[told:]} == {
+        assert {frame["user"]["id"] for frame in watcher.presence.changes[changes_before:]} == {
             person.id for person in only
         }
         assert {person.id: await shown(watching, person) for person in (*both, *away)} == before

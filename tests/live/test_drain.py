@@ -1,4 +1,4 @@
-"""`serve` told to stop: what it says meanwhile, and that it waits for nothing without need."""
+"""`serve` after SIGTERM: what it answers while it drains, and that it doesn't wait without need."""
 
 import asyncio
 import signal
@@ -7,7 +7,7 @@ from .conftest import Deployment
 from .test_handshake import refused
 
 
-async def test_while_it_waits_for_the_load_balancer_it_serves_its_sockets_and_lets_no_other_in(
+async def test_while_it_waits_for_the_load_balancer_it_serves_its_sockets_and_refuses_new_ones(
     deployment: Deployment,
 ) -> None:
     server = await deployment.start(REALTIME_PREDRAIN_SECONDS="600")
@@ -42,7 +42,7 @@ async def test_a_group_that_gets_the_signal_twice_in_a_moment_is_drained_all_the
     assert await asyncio.to_thread(server.wait, 25) == 0
 
 
-async def test_without_anybody_connected_it_waits_for_nothing(deployment: Deployment) -> None:
+async def test_without_sockets_it_exits_at_once(deployment: Deployment) -> None:
     server = await deployment.start(REALTIME_PREDRAIN_SECONDS="600", REALTIME_DRAIN_SECONDS="600")
     assert await asyncio.to_thread(server.stop, 20) == 0
 
@@ -54,10 +54,10 @@ async def test_few_sockets_take_less_than_the_whole_time(deployment: Deployment)
     assert [await tab.until_closed() for tab in tabs] == [1012] * 5
 
 
-async def test_a_client_that_says_no_goodbye_holds_nothing_up(deployment: Deployment) -> None:
+async def test_a_client_that_does_not_answer_the_close_frame_delays_nothing(deployment: Deployment) -> None:
     server = await deployment.start()
     silent = await deployment.person(server).socket()
-    # It hears the close frame, and answers nothing.
+    # It receives the close frame and doesn't answer.
     silent.transport.pause_reading()
     assert await asyncio.to_thread(server.stop, 20) == 0
     silent.transport.abort()

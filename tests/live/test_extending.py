@@ -42,8 +42,8 @@ async def test_the_page_on_extending_does_what_it_says(shop: Deployment, tmp_pat
 
     await shop.manage("shell", "-v0", "-c", (tmp_path / "pay.py").read_text())
     await tab.until_shows(unread=1)
-    [told] = tab.inbox.items.values()
-    assert (told["notification_type"], told["title"], told["level"], told["url"]) == (
+    [shown] = tab.inbox.items.values()
+    assert (shown["notification_type"], shown["title"], shown["level"], shown["url"]) == (
         "invoice_paid",
         "Invoice 2026-001 is paid",
         "success",
@@ -52,7 +52,7 @@ async def test_the_page_on_extending_does_what_it_says(shop: Deployment, tmp_pat
     again = "from billing.models import Invoice; Invoice.objects.get().pay()"
     await shop.manage("shell", "-v0", "-c", again)
     listed = await ada.call("GET", "notifications?notification_type=invoice_paid")
-    assert [item["id"] for item in listed["items"]] == [told["id"]]
+    assert [item["id"] for item in listed["items"]] == [shown["id"]]
 
     token = (await shop.manage("create_api_token", "backups")).split()[-1]
     [call] = CURL.findall(PAGE)

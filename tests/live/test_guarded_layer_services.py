@@ -43,12 +43,12 @@ async def joined(layer: GuardedRedisLayer, count: int) -> str:
     return channel
 
 
-async def heard(layer: GuardedRedisLayer, channel: str, count: int) -> list[object]:
+async def receive(layer: GuardedRedisLayer, channel: str, count: int) -> list[object]:
     async with asyncio.timeout(TIMEOUT):
         return [(await layer.receive(channel))["number"] for _ in range(count)]
 
 
-async def test_what_is_published_right_after_a_join_is_heard_every_time(
+async def test_what_is_published_right_after_a_join_is_always_received(
     layer: GuardedRedisLayer, redis: RedisServer
 ) -> None:
     publisher = RedisPublisher(RedisPubSubChannelLayer(hosts=[redis.url], prefix="doorbell"))
@@ -56,11 +56,13 @@ async def test_what_is_published_right_after_a_join_is_heard_every_time(
     for number in range(300):
         await layer.group_add(f"user.{number}", channel)
         publisher.publish([GroupMessage(f"user.{number}", {"number": number})])
-    assert await heard(layer, channel, 300) == list(range(300))
+    assert await receive(layer, channel, 300) == list(range(300))
     publisher.close()
 
 
-async def test_the_stock_layer_and_ours_hear_each_other(layer: GuardedRedisLayer, redis: RedisServer) -> None:
+async def test_the_stock_layer_and_ours_receive_from_each_other(
+    layer: GuardedRedisLayer, redis: RedisServer
+) -> None:
     stock = RedisPubSubChannelLayer(hosts=[redis.url], prefix="doorbell")
     here, there = await layer.new_channel(), await stock.new_channel()
     await layer.group_add("group", here)
@@ -72,14 +74,14 @@ async def test_the_stock_layer_and_ours_hear_each_other(layer: GuardedRedisLayer
         await asyncio.wait([receiving], timeout=0.1)
     assert receiving.result() == {"number": 1}
     await stock.group_send("group", {"number": 2})
-    while (await heard(layer, here, 1)) != [2]:
+    while (await receive(layer, here, 1)) != [2]:
         pass
     await stock.send(here, {"number": 3})
-    assert await heard(layer, here, 1) == [3]
+    assert await receive(layer, here, 1) == [3]
     await stock.flush()
 
 
-async def test_after_a_restart_500_groups_are_joined_again_before_the_gap_is_told(
+async def test_after_a_restart_500_groups_are_joined_again_before_the_gap_is_reported(
     layer: GuardedRedisLayer, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel = await joined(layer, 500)
@@ -97,7 +99,7 @@ async def test_after_a_restart_500_groups_are_joined_again_before_the_gap_is_tol
     assert (gaps, layer.reconnects) == ([2], 1)
     for number in range(500):
         await layer.group_send(f"user.{number}", {"number": number})
-    assert await heard(layer, channel, 500) == list(range(500))
+    assert await receive(layer, channel, 500) == list(range(500))
     await eventually(lambda: layer.probe_seconds is not None)
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
     lost, recovered = [line.message for line in lines]
@@ -106,7 +108,7 @@ async def test_after_a_restart_500_groups_are_joined_again_before_the_gap_is_tol
     assert not [line for line in caplog.records if line.exc_info]
 
 
-async def test_a_redis_that_hangs_is_noticed_and_holds_nobody_up_for_long(
+async def test_a_redis_that_hangs_is_noticed_and_blocks_no_caller_for_long(
     layer: GuardedRedisLayer, redis: RedisServer
 ) -> None:
     channel = await joined(layer, 3)
@@ -121,7 +123,7 @@ async def test_a_redis_that_hangs_is_noticed_and_holds_nobody_up_for_long(
     ticking = asyncio.create_task(tick())
     redis.pause()
     try:
-        # Each by itself, and all at once: none waits behind another one.
+        # One by one, and all at once: none waits for another one.
         tries = [layer.group_send("user.1", {"number": number}) for number in range(20)]
         joins = [layer.group_add(f"user.{number}", channel) for number in range(10, 30)]
         async with asyncio.timeout(TIMEOUT):
@@ -134,7 +136,7 @@ async def test_a_redis_that_hangs_is_noticed_and_holds_nobody_up_for_long(
     await eventually(lambda: layer.healthy)
     # What was asked for while Redis hung has been joined since.
     await layer.group_send("user.29", {"number": 29})
-    while (await heard(layer, channel, 1)) != [29]:
+    while (await receive(layer, channel, 1)) != [29]:
         pass
     ticking.cancel()
 
@@ -147,7 +149,7 @@ async def test_a_subscriber_that_redis_disconnects_is_back_by_itself(
     await subscriber._redis.client_kill_filter(_type="pubsub")
     await eventually(lambda: layer.generation == 2)
     await layer.group_send("user.2", {"number": 2})
-    assert await heard(layer, channel, 1) == [2]
+    assert await receive(layer, channel, 1) == [2]
 
 
 async def test_groups_that_are_left_and_channels_that_end_are_unsubscribed(
@@ -176,7 +178,7 @@ async def test_groups_that_are_left_and_channels_that_end_are_unsubscribed(
         await layer.group_add("user.2", channel)
         await joining
         await layer.group_send("user.2", {"number": 2})
-        assert await heard(layer, channel, 1) == [2]
+        assert await receive(layer, channel, 1) == [2]
     receiving = asyncio.create_task(layer.receive(channel))
     await asyncio.sleep(0)
     receiving.cancel()
@@ -190,14 +192,14 @@ def test_event_loops_one_after_another_leave_no_connection(redis: RedisServer) -
     async def use() -> None:
         channel = await joined(layer, 5)
         await layer.group_send("user.4", {"number": 4})
-        assert await heard(layer, channel, 1) == [4]
+        assert await receive(layer, channel, 1) == [4]
         assert layer.healthy
 
     for _ in range(3):
         asyncio.run(use())
     with Redis.from_url(redis.url) as admin:
         deadline = time.monotonic() + TIMEOUT
-        # Redis hears of a closed connection a moment later.
+        # Redis notices a closed connection a moment later.
         while len(admin.client_list()) > 1:
             assert time.monotonic() < deadline, admin.client_list()
             time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A client that is gone without a word: no FIN, no close frame, no pong."""
+"""A client that disappears: no FIN, no close frame, no pong."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Who gets a socket, and how the others hear of it. Whatever comes in, the log stays clean."""
+"""Which handshakes are accepted, and how others are refused. None leaves a fault in the log."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ async def refused(person: Person, path: str = "/ws/notifications/", **options: o
     return int(caught.value.response.status_code)
 
 
-async def test_nobody_is_accepted_and_closed_with_4500(shared: Deployment) -> None:
+async def test_without_a_login_it_is_accepted_and_closed_with_4500(shared: Deployment) -> None:
     anonymous = shared.anonymous(shared.servers[0])
     for options in ({}, {"origin": None}, {"subprotocols": ()}):
         assert await close_code(await anonymous.socket(**options)) == 4500
@@ -75,7 +75,7 @@ async def test_a_page_of_another_site_is_refused_with_403(shared: Deployment) ->
     assert (await hello(await ada.socket()))["user"] == {"id": ada.id, "username": ada.username}
 
 
-async def test_a_ticket_opens_one_socket_wherever_the_page_is_from(shared: Deployment) -> None:
+async def test_a_ticket_opens_one_socket_from_any_origin(shared: Deployment) -> None:
     ada = shared.person(shared.servers[0])
     anonymous = shared.anonymous(shared.servers[0])
     ticket = (await ada.call("POST", "ticket"))["ticket"]
@@ -84,7 +84,7 @@ async def test_a_ticket_opens_one_socket_wherever_the_page_is_from(shared: Deplo
     assert socket.subprotocol == "notifications.v1"
     assert (await hello(socket))["user"] == {"id": ada.id, "username": ada.username}
     assert await close_code(await anonymous.socket(subprotocols=offered)) == 4500
-    # One's own cookie isn't looked at when a ticket is offered.
+    # The cookie isn't read when a ticket is offered.
     assert await close_code(await ada.socket(subprotocols=offered)) == 4500
     again = (await ada.call("POST", "ticket"))["ticket"]
     two_origins = await anonymous.socket(

@@ -1,4 +1,4 @@
-"""The main job: from a saved message to every page of its receiver."""
+"""The main path: from a saved message to every page of its receiver."""
 
 import pytest
 
@@ -21,11 +21,11 @@ async def test_the_whole_path_from_sign_in_to_the_receipt(push_only: Deployment)
         await tab.until_shows(messages=1, unread=1)
         assert not any(frame["replayed"] for frame in tab.of_type("inbox"))
         assert tab.messages == first.messages
-    told = first.messages[0]
-    assert told["title"] == f"New message from {ada.username}"
-    assert told["description"] == "You have received a new message: Lunch at one?"
-    assert told["actor"] == {"id": ada.id, "username": ada.username}
-    assert (told["message_id"], told["is_read"]) == (message, False)
+    shown = first.messages[0]
+    assert shown["title"] == f"New message from {ada.username}"
+    assert shown["description"] == "You have received a new message: Lunch at one?"
+    assert shown["actor"] == {"id": ada.id, "username": ada.username}
+    assert (shown["message_id"], shown["is_read"]) == (message, False)
     for tab in (first, second):
         await tab.until_consistent()
 
@@ -33,7 +33,7 @@ async def test_the_whole_path_from_sign_in_to_the_receipt(push_only: Deployment)
     assert read["is_read"] is True
     for tab in (first, second):
         await tab.until_shows(unread=0)
-        assert [told["id"]] in [frame.get("read") for frame in tab.of_type("inbox")]
+        assert [shown["id"]] in [frame.get("read") for frame in tab.of_type("inbox")]
 
     def receipts(tab: Tab) -> list[int]:
         items = tab.inbox.items.values()
@@ -85,7 +85,7 @@ print(Notification.objects.filter(user=grace).count())
     await tab.until_consistent()
 
 
-async def test_rows_that_nobody_announced_arrive(shared: Deployment) -> None:
+async def test_rows_without_an_event_arrive(shared: Deployment) -> None:
     """A process killed between commit and push leaves such rows, and so does raw SQL."""
     grace = shared.person(shared.servers[0])
     one, other = await grace.tab(), await grace.tab()

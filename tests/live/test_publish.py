@@ -1,4 +1,4 @@
-"""Publishing by a program that knows nothing of Django: a real command, and the wire's own words."""
+"""Publishing over HTTP by a program without Django."""
 
 import asyncio
 import json
@@ -53,15 +53,15 @@ async def test_twice_with_the_same_key_is_one_toast(shared: Deployment, program:
     order = item(ada, "Your order has left", level="success", url="/orders/7/", idempotency_key="order-7")
     assert await program.publish(order) == (202, {"created": 1, "duplicates": 0, "errors": []})
     assert await program.publish(order) == (202, {"created": 0, "duplicates": 1, "errors": []})
-    # What comes after it has come, so a second toast would have come as well.
+    # A later notification has arrived, so a second toast would have arrived before it.
     assert (await program.publish(item(ada, "The last one")))[1]["created"] == 1
     for page in (tab, second):
         await page.until_shows(messages=0, unread=2)
-        titles = [told["title"] for frame in page.of_type("inbox") for told in frame.get("added", [])]
+        titles = [shown["title"] for frame in page.of_type("inbox") for shown in frame.get("added", [])]
         assert titles == ["Your order has left", "The last one"]
-    [told] = [row for row in tab.inbox.items.values() if row["title"] == "Your order has left"]
-    assert (told["level"], told["url"], told["description"]) == ("success", "/orders/7/", "")
-    assert (told["actor"], told["message_id"], told["is_read"]) == (None, None, False)
+    [shown] = [row for row in tab.inbox.items.values() if row["title"] == "Your order has left"]
+    assert (shown["level"], shown["url"], shown["description"]) == ("success", "/orders/7/", "")
+    assert (shown["actor"], shown["message_id"], shown["is_read"]) == (None, None, False)
     await tab.until_consistent()
     await other.until_shows(unread=0)
 

@@ -41,7 +41,9 @@ Notification.objects.filter(user=grace).order_by("id")[2].delete()
     await deployment.check_inboxes()
 
 
-async def test_a_server_told_to_stop_says_1012_and_nobody_is_shown_offline(deployment: Deployment) -> None:
+async def test_a_server_that_stops_closes_with_1012_and_no_user_is_shown_offline(
+    deployment: Deployment,
+) -> None:
     """Its client comes back at another process, within the grace."""
     server, other = await deployment.start_two(REALTIME_OFFLINE_GRACE_SECONDS="1")
     ada, grace = deployment.people(server, 2)
@@ -60,7 +62,7 @@ async def test_a_server_told_to_stop_says_1012_and_nobody_is_shown_offline(deplo
     took = time.monotonic() - began
     print(f"stopped in {took:.1f} s")
     assert took < 20
-    # Longer than the grace after a socket that the client closed, and than the reaper takes: this one is longer.
+    # Longer than the grace after a client's own close and than the reaper's interval; after a server's it is longer.
     await asyncio.sleep(3.5)
     back = await ada_there.tab()
     await asyncio.sleep(1)

@@ -16,7 +16,7 @@ from .tab import SocketEnded, Tab
 
 CLIENTS = int(os.environ.get("CLIENTS", "40"))
 PEOPLE = 20
-# The first retry of the contract comes within 5 s. Here nobody needs to wait so long.
+# The first retry of the contract comes within 5 s. Here a shorter one will do.
 FIRST_RETRY_SECONDS = 5 if CLIENTS > 100 else 1
 
 WRITER = """
@@ -33,7 +33,7 @@ print(made, flush=True)
 
 
 class Client:
-    """A page behind a load balancer: it comes back at whichever process lets it in."""
+    """A page behind a load balancer: it reconnects to whichever process accepts it."""
 
     def __init__(self, at: list[Person]) -> None:
         self.at = at
@@ -58,14 +58,14 @@ class Client:
             try:
                 await self.tab.open()
             except (OSError, InvalidHandshake, SocketEnded):
-                assert time.monotonic() < deadline, "nobody lets it in"
+                assert time.monotonic() < deadline, "no server accepts the socket"
                 await asyncio.sleep(0.1)
             else:
                 return
 
 
 @pytest.mark.timeout(600)
-async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(
+async def test_a_deploy_loses_and_doubles_nothing_and_shows_no_user_offline(
     deployment: Deployment,
 ) -> None:
     settings = {"REALTIME_MAX_CONNECTIONS_PER_USER": str(CLIENTS), "REALTIME_PREDRAIN_SECONDS": "1"}
@@ -87,15 +87,15 @@ async def test_a_deploy_loses_nothing_doubles_nothing_and_shows_nobody_offline(
     made = int(await asyncio.to_thread(writer.read_line))
     await asyncio.to_thread(writer.end)
     assert made > 0
-    # Nobody was offline for a moment, or the version would have risen; and everybody is back.
+    # No user was offline in between, or the version would have risen; and all are back.
     await asyncio.to_thread(all_online, deployment, people)
     assert presence(deployment) == versions
     for client in clients:
         client.leaving = True
     assert not [task for task in running if task.done()], "a client gave up"
 
-    told = await asyncio.gather(*(check(number, clients) for number in range(PEOPLE)))
-    assert sum(told) == made
+    counts = await asyncio.gather(*(check(number, clients) for number in range(PEOPLE)))
+    assert sum(counts) == made
     for client in clients:
         await client.tab.close()
     await asyncio.gather(*running)
@@ -123,7 +123,7 @@ async def restart(server: Server, clients: list[Client]) -> None:
 
 
 async def check(number: int, clients: list[Client]) -> int:
-    """Hold every page of this person against a fresh read; returns how many notifications there are."""
+    """Compare every page of this user with a fresh read; returns how many notifications there are."""
     mine = clients[number::PEOPLE]
     fresh = await mine[0].tab.until_consistent(60)
     for client in mine:
@@ -143,5 +143,5 @@ def presence(deployment: Deployment) -> dict[int, int]:
 def all_online(deployment: Deployment, people: list[Person]) -> None:
     deadline = time.monotonic() + 60
     while not presence(deployment).keys() >= {person.id for person in people}:
-        assert time.monotonic() < deadline, "somebody is offline"
+        assert time.monotonic() < deadline, "a user is offline"
         time.sleep(0.1)

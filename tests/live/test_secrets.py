@@ -1,4 +1,4 @@
-"""What a server logs: never what lets anybody in."""
+"""What a server logs: never a credential."""
 
 import asyncio
 import contextlib
@@ -29,19 +29,19 @@ async def test_no_secret_is_in_any_log_however_much_is_logged(deployment: Deploy
     secrets["a ticket"] = (await ada.call("POST", "ticket"))["ticket"]
     secrets["a wrong ticket"] = "wrong-ticket-0123456789"
     for name in ("a ticket", "a wrong ticket"):
-        await heard(anonymous, subprotocols=("notifications.v1", f"ticket.{secrets[name]}"))
+        await open_socket(anonymous, subprotocols=("notifications.v1", f"ticket.{secrets[name]}"))
 
     # API tokens, right and wrong.
     printed = await deployment.manage("create_api_token", "A program", "--user", ada.username, "--publish")
     secrets["an API token"] = next(word for word in printed.split() if word.startswith("doorbell_"))
     secrets["a wrong API token"] = "doorbell_wrong-token-0123456789"
-    item = {"user": grace.username, "notification_type": "announcement", "title": "Told to nobody else"}
+    item = {"user": grace.username, "notification_type": "announcement", "title": "For this user only"}
     for name, expected in (("an API token", 202), ("a wrong API token", 401)):
         headers = {"Authorization": f"Bearer {secrets[name]}"}
         await anonymous.call("POST", "publish", expected, json=item, headers=headers)
 
-    # A handshake that is refused, and text that is somebody's own.
-    await heard(ada)
+    # A handshake that is refused, and private text.
+    await open_socket(ada)
     secrets["a message"] = "for-graces-eyes-only"
     await ada.write_to(grace, secrets["a message"])
     secrets["what was published"] = item["title"]
@@ -54,7 +54,7 @@ async def test_no_secret_is_in_any_log_however_much_is_logged(deployment: Deploy
     assert {name for name, secret in secrets.items() if secret in logged} == set()
 
 
-async def heard(person: Person, **options: object) -> None:
+async def open_socket(person: Person, **options: object) -> None:
     """Open a socket, and wait for what the server says: a frame or a close."""
     socket = await person.socket(**options)  # type: ignore[arg-type]
     with contextlib.suppress(ConnectionClosed):

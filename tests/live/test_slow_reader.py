@@ -28,15 +28,15 @@ SERVERS = pytest.mark.parametrize("kind", ["serve", "daphne"])
 
 
 @SERVERS
-async def test_clients_that_stop_reading_cost_little_and_delay_nobody(
+async def test_clients_that_stop_reading_cost_little_and_delay_no_other(
     deployment: Deployment, kind: str
 ) -> None:
-    # Nothing here tests how long a slow one is waited for, or the limit on calls: thousands of rows are read anew.
+    # Nothing here tests how long a slow one is waited for, or the limit on calls: thousands of rows are read again.
     server = await deployment.start(kind, REALTIME_SLOW_SECONDS="600", API_RATE_LIMIT="False")
     ada, grace, linus = deployment.people(server, 3)
     quick, others = await grace.tab(), await linus.tab()
     slow = [await grace.tab() for _ in range(SLOW)]
-    # What every first message, thread and connection costs is no matter here.
+    # The memory of first messages, threads and connections doesn't count here.
     for _ in range(20):
         await ada.write_to(linus)
     await others.until_shows(messages=20)
@@ -62,7 +62,7 @@ async def test_clients_that_stop_reading_cost_little_and_delay_nobody(
     assert most - before < 60 * MEGABYTE
     assert quick.inbox.resets == 0
     assert set(quick.inbox.times_added.values()) == {1}
-    # What was in their hands when they stopped, and no more.
+    # What was in their buffers when they stopped, and no more.
     assert max(tab.inbox.revision for tab in slow) <= 2
 
     slow[0].resume_reading()
@@ -72,7 +72,7 @@ async def test_clients_that_stop_reading_cost_little_and_delay_nobody(
 
 
 async def deaf(person: Person) -> Tab:
-    """A page that stops reading, with little room for what is on its way."""
+    """A page that stops reading, with small receive buffers."""
     bare = socket.socket()
     bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     await asyncio.to_thread(bare.connect, ("127.0.0.1", int(person.base_url.rpartition(":")[2])))
@@ -121,7 +121,7 @@ async def test_a_client_that_takes_nothing_is_closed_with_4001_and_its_transport
         await asyncio.to_thread(shell.send_line)
     await asyncio.to_thread(shell.end)
     assert await closing in ((4001,) if kind == "serve" else (4001, 1006))
-    # The other one never does. Its end of the connection hears that the server's is no more.
+    # The other one never reads. Its end of the connection learns that the server's is closed.
     poll = select.poll()
     poll.register(gone.transport.get_extra_info("socket").fileno(), 0)
     assert await asyncio.to_thread(poll.poll, 60_000)

@@ -5,7 +5,7 @@ import time
 from .conftest import NO_SWEEP, Deployment
 
 LEASE_SECONDS = 3
-# The lease, the reaper's interval, the grace after a burial, and a busy machine.
+# The lease, the reaper's interval, the grace after the expiry, and a busy machine.
 LONGEST_GHOST = LEASE_SECONDS + 2 + 10 + 10
 
 
@@ -53,7 +53,7 @@ async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(
     one, other = await ada.tab(), await deployment.at_server(ada, there).tab()
     await watcher.until(lambda tab: tab.sees_online(ada), what="Ada online")
 
-    # The tab at one process closes: she stays. Then the other one: she goes.
+    # The tab at one process closes: she stays online. Then the other one: she goes offline.
     await one.close()
     ghost = await linus.tab()
     await watcher.until(lambda tab: tab.sees_online(linus), what="Linus online")
@@ -67,7 +67,7 @@ async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(
     assert changes[-2:] == [True, False]
     assert sum(changes) == 1
 
-    # Linus' process dies without a word.
+    # Linus' process is killed.
     here.kill()
     died = time.monotonic()
     assert await ghost.until_closed() == 1006

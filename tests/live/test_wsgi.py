@@ -1,4 +1,4 @@
-"""HTTP by a WSGI server, sockets by another process: what one commits, the other tells."""
+"""HTTP by a WSGI server, sockets by another process: what one commits, the other delivers."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The command: run something with servers of its own."""
+"""Runs a command with a private PostgreSQL and Redis: `python -m tools.services --pg --redis -- COMMAND`."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""Who runs a server, and in which folder: PostgreSQL refuses root, and another account may not reach our files."""
+"""The account and the folder of a test server: PostgreSQL refuses root, and another account may not reach our files."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from .server import ServiceError
 
 
 def server_account() -> pwd.struct_passwd | None:
-    """Whom PostgreSQL runs as: itself when we are nobody special, somebody else when we are root."""
+    """The account that PostgreSQL runs as: another one if we are root, else None, which is our own."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -26,7 +26,7 @@ def server_account() -> pwd.struct_passwd | None:
 
 
 def run_as(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    """subprocess options to run as `account`, with an environment that names nobody's home."""
+    """subprocess options to run as `account`, with an environment that names no user's home."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     if account is None:
         return {"env": environment}

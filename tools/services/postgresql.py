@@ -1,4 +1,4 @@
-"""PostgreSQL: where its programs are, and a server of one's own."""
+"""PostgreSQL for tests: finds its programs and runs a private server."""
 
 import contextlib
 import os
@@ -53,15 +53,17 @@ class PostgresServer(Server):
     """PostgreSQL on a Unix socket only, without fsync. As root it runs as `postgres` or `nobody`."""
 
     name = "PostgreSQL"
-    gentle = signal.SIGINT  # "fast": doesn't wait for clients
-    violent = signal.SIGQUIT  # "immediate": no checkpoint; SIGKILL would leave shared memory behind
+    fast_shutdown = signal.SIGINT  # "fast": doesn't wait for clients
+    immediate_shutdown = (
+        signal.SIGQUIT
+    )  # "immediate": no checkpoint; SIGKILL would leave shared memory behind
 
     user = "doorbell"
     database = "doorbell"
 
     @property
     def url(self) -> str:
-        """Read alike by django-environ and by libpq."""
+        """The URL, which django-environ and libpq read alike."""
         return self._url(self.database)
 
     def _url(self, database: str) -> str:
@@ -142,6 +144,6 @@ def _copy_binaries(binaries: Path, copy: Path, account: pwd.struct_passwd | None
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of one's own; gives its DATABASE_URL. Tests that stop it use `PostgresServer` itself."""
+    """A private PostgreSQL; gives its DATABASE_URL. Tests that stop it use `PostgresServer` itself."""
     with PostgresServer() as server:
         yield server.url

@@ -1,4 +1,4 @@
-"""Redis or Valkey: where its program is, and a server of one's own."""
+"""Redis or Valkey for tests: finds the program and runs a private server."""
 
 import contextlib
 import os
@@ -66,7 +66,7 @@ class RedisServer(Server):
                     ],
                     self._answers,
                 )
-            except ServiceError:  # somebody may have taken the port between the question and the start
+            except ServiceError:  # another process may have taken the port between the probe and the start
                 if not first or attempt == 2:
                     raise
             else:
@@ -83,7 +83,7 @@ class RedisServer(Server):
 
 def _free_port() -> int:
     """A free port below the ephemeral range: while a killed Redis is down, a client that reconnects to an
-    ephemeral port can meet itself (TCP simultaneous open) and keep it from coming back."""
+    ephemeral port can connect to itself (TCP simultaneous open) and occupy the port."""
     for port in random.sample(range(20000, 30000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -93,6 +93,6 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def redis() -> Iterator[RedisServer]:
-    """A Redis of one's own, to be killed, paused and started again at will."""
+    """A private Redis, which may be killed, paused and started again."""
     with RedisServer() as server:
         yield server

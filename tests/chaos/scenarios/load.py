@@ -1,4 +1,4 @@
-"""Many sockets, many writes, much nonsense, and databases with many writers."""
+"""Many sockets, many writes, malformed input, and databases with many writers."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ async def ten_thousand(run: Run) -> Result:
     await asyncio.gather(*(reader.stop() for reader in run.readers))
     query = "SELECT count(*) FROM realtime_connection"
     await until(lambda: run.database.read(query) == [(0,)], 60, "the end of all sockets", 0.5)
-    await asyncio.sleep(12)  # feeds linger for 10 s
+    await asyncio.sleep(12)  # a user's state is kept for 10 s after the last socket
     after = node.rss()
-    # What isn't given back to the system is at least used again.
+    # Memory that isn't returned to the system is at least reused.
     returned = run.start_readers([*first, *people])
-    await until(lambda: all(reader.live for reader in returned), 120, "everybody once more", 0.5)
+    await until(lambda: all(reader.live for reader in returned), 120, "all readers once more", 0.5)
     again = node.rss()
     each = (open_rss - before) / count / 1024
     figure = (
@@ -70,8 +70,8 @@ async def fuzz(run: Run) -> Result:
     code, lines = await run_python(
         "-m", "pytest", *options, "tests/live/test_bad_bytes.py", environment=environment
     )
-    told = [line.split("; ended")[0] for line in lines if "; ended with" in line]
-    return Result("; ".join([*told, lines[-1]])[:300], code == 0)
+    figures = [line.split("; ended")[0] for line in lines if "; ended with" in line]
+    return Result("; ".join([*figures, lines[-1]])[:300], code == 0)
 
 
 @scenario(

@@ -1,4 +1,4 @@
-"""Server processes that die, drain, storm and disagree about the time."""
+"""Server processes that are killed, drained, reconnected to all at once, and whose clocks differ."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ def connected_to(readers: list[Reader], server: Server) -> list[Reader]:
 
 
 async def wait_until_graces_end(run: Run, seconds: float = 60) -> None:
-    """Wait until nobody is about to be shown offline any more."""
+    """Wait until no user's offline grace is running."""
     query = "SELECT count(*) FROM messaging_userprofile WHERE offline_after IS NOT NULL"
     await until(lambda: run.database.read(query) == [(0,)], seconds, "the end of every grace", 0.5)
 
@@ -54,7 +54,7 @@ async def kill_a_node(run: Run) -> Result:
     verdict = await run.verdict()
     recovery = verdict.recovery_percentile(killed)
     figure = (
-        f"{run.history.acknowledged()} rows acknowledged, {verdict.expected} hearings: {verdict};"
+        f"{run.history.acknowledged()} rows acknowledged, {verdict.expected} deliveries: {verdict};"
         f" {hit} sockets cut, recovery p99 {ms(recovery)}; staleness p99 {ms(verdict.staleness_percentile())}"
     )
     return Result(figure, verdict.ok and recovery <= 5)
@@ -63,7 +63,7 @@ async def kill_a_node(run: Run) -> Result:
 @scenario(
     "T2",
     how="people with a tab on one node only, on the other only, on both; kill -9 of the one",
-    demand="those of the dead node offline ≤ 30 s; whoever has a tab on the other never blinks",
+    demand="users of the dead node offline ≤ 30 s; users with a tab on the other never shown offline",
 )
 async def presence_after_a_kill(run: Run) -> Result:
     node, other = await run.start_two()
@@ -83,9 +83,9 @@ async def presence_after_a_kill(run: Run) -> Result:
     took = time.monotonic() - killed
     await wait_until_graces_end(run)
     after = run.presence_versions()
-    blinked = sum(after[person["id"]] != before[person["id"]] for person in both)
-    figure = f"{count} offline after {took:.1f} s; {blinked} of {count} with another tab blinked"
-    return Result(figure, took <= 30 and not blinked)
+    went_offline = sum(after[person["id"]] != before[person["id"]] for person in both)
+    figure = f"{count} offline after {took:.1f} s; {went_offline} of {count} with another tab shown offline"
+    return Result(figure, took <= 30 and not went_offline)
 
 
 @scenario(
@@ -119,24 +119,24 @@ async def rolling_restart(run: Run) -> Result:
             buckets[bucket] = buckets.get(bucket, 0) + 1
         peaks.append(max(buckets.values(), default=0) / max(1, len(ends)))
         await asyncio.to_thread(node.start)
-        await until(lambda: all(reader.live for reader in run.readers), 60, "everybody back")
+        await until(lambda: all(reader.live for reader in run.readers), 60, "all readers back")
     verdict = await run.verdict()
     await wait_until_graces_end(run)
     after = run.presence_versions()
-    blinked = sum(after.get(user, 0) != version for user, version in before.items())
+    went_offline = sum(after.get(user, 0) != version for user, version in before.items())
     share = sum(code == SERVICE_RESTART for code in codes) / max(1, len(codes))
     figure = (
         f"{len(codes)} sockets: {share:.0%} 1012, at most {max(peaks):.0%} in 100 ms; {verdict};"
-        f" {blinked} false offline; exit after {max(exits):.1f} s"
+        f" {went_offline} false offline; exit after {max(exits):.1f} s"
     )
-    met = verdict.ok and share == 1 and max(peaks) <= 0.2 and not blinked and max(exits) <= 15
+    met = verdict.ok and share == 1 and max(peaks) <= 0.2 and not went_offline and max(exits) <= 15
     return Result(figure, met)
 
 
 @scenario(
     "T8",
     how="50 clients' TCP flows die silently (network namespace); 50 others stay",
-    demand="50 of 50 cleaned up ≤ 45 s, and shown offline; the others don't notice",
+    demand="50 of 50 cleaned up ≤ 45 s, and shown offline; the others are not affected",
     needs_root=True,
 )
 async def half_open(run: Run) -> Result:
@@ -146,8 +146,8 @@ async def half_open(run: Run) -> Result:
         _, lines = await run_program(
             *("unshare", "--net", "sh", "-c", command), environment={**run.testbed.environment, INSIDE: "1"}
         )
-        told = next((line for line in lines if "] T8: " in line and "met: " in line), lines[-1])
-        return Result(told.split("met: ", 1)[-1], "] T8: met: " in told)
+        line_of_t8 = next((line for line in lines if "] T8: " in line and "met: " in line), lines[-1])
+        return Result(line_of_t8.split("met: ", 1)[-1], "] T8: met: " in line_of_t8)
     await run.start()
     dying, staying = run.take_people(50), run.take_people(50)
     doomed = run.start_readers(dying)
@@ -158,7 +158,7 @@ async def half_open(run: Run) -> Result:
     for reader in doomed:
         assert reader.socket is not None
         blackhole(reader.socket.transport.get_extra_info("sockname")[1])
-        # It knows as little of it as the server does, and doesn't come back.
+        # The client doesn't notice either, and doesn't reconnect.
         reader.log.left = True
     ids = {person["id"] for person in dying}
     query = "SELECT DISTINCT user_id FROM realtime_connection"
@@ -198,11 +198,11 @@ async def reconnect_storm(run: Run) -> Result:
     await until(
         lambda: not any(socket.transport.is_closing() and not socket.closed.done() for socket in sockets), 20
     )
-    await until(all_back, 120, "everybody back", 0.2)
+    await until(all_back, 120, "all readers back", 0.2)
     took = time.monotonic() - began
     verdict = await run.verdict()
     refused = sum(reader.refused for reader in run.readers)
-    # Two servers' pools, the writer's, and who asks.
+    # Two servers' pools, the writer's connections, and this query's.
     bound = 2 * 20 + 4
     figure = (
         f"{len(sockets)} sockets, all back after {took:.1f} s (backoff up to {FIRST_RETRY_SECONDS:g} s included);"
@@ -213,7 +213,7 @@ async def reconnect_storm(run: Run) -> Result:
 
 @scenario(
     "T14",
-    how="50 processes die between COMMIT and the announcement",
+    how="50 processes die between COMMIT and the event",
     demand="50 of 50 delivered ≤ 5 s",
 )
 async def crash_between_commit_and_push(run: Run) -> Result:
@@ -250,7 +250,7 @@ async def crash_between_commit_and_push(run: Run) -> Result:
 
 @scenario(
     "T23",
-    how="10 HTTP calls that wait 3 s for a row lock; 50 writes/s to everybody else meanwhile",
+    how="10 HTTP calls that wait 3 s for a row lock; 50 writes/s to other users meanwhile",
     demand="the others' delivery p99 ≤ 300 ms",
 )
 async def blocking_calls(run: Run) -> Result:
@@ -269,7 +269,7 @@ async def blocking_calls(run: Run) -> Result:
             )
             return answer.status_code
 
-        # A foreign key's check waits for whoever holds the row that it points to.
+        # A foreign key's check waits for the transaction that holds the row it points to.
         with psycopg.connect(run.database.url) as holder:
             holder.execute("SELECT 1 FROM auth_user WHERE id = %s FOR UPDATE", [victim["id"]])
             began = time.monotonic()
@@ -302,15 +302,15 @@ async def clock_skew(run: Run) -> Result:
     await until(lambda: all(reader.live for reader in run.readers), 60, "live readers")
     first = await run.wait_for_true_presence()
     before = run.presence_versions()
-    # Longer than a lease: each node has renewed, and looked for whom to bury.
+    # Longer than a lease: each node has renewed its own, and looked for expired processes.
     await asyncio.sleep(20)
-    blinked = sum(run.presence_versions().get(user, 0) != version for user, version in before.items())
+    went_offline = sum(run.presence_versions().get(user, 0) != version for user, version in before.items())
     processes = len(run.database.read("SELECT id FROM realtime_serverprocess"))
     await asyncio.gather(*(reader.stop() for reader in going))
     second = await run.wait_for_true_presence()
     verdict = await run.verdict()
     figure = (
-        f"{2 * count} online after {ms(first)}, {blinked} blinked in 20 s, {processes} of 2 leases held;"
+        f"{2 * count} online after {ms(first)}, {went_offline} shown offline in 20 s, {processes} of 2 leases held;"
         f" {count} left, offline after {ms(second)}; {verdict}"
     )
-    return Result(figure, verdict.ok and not blinked and processes == 2)
+    return Result(figure, verdict.ok and not went_offline and processes == 2)

@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL that are killed, restarted, frozen, deaf; and a layer that loses."""
+"""Redis and PostgreSQL that are killed, restarted, frozen or cut off; and channel layers that lose messages."""
 
 import asyncio
 import itertools
@@ -135,7 +135,7 @@ async def postgresql_restarts(run: Run) -> Result:
     figure = (
         f"{run.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused} over HTTP):"
         f" {verdict}; first success after {', '.join(map(ms, firsts))}; {stuck} stuck, {closed} sockets closed,"
-        " who is here is shown online and no one else"
+        " exactly the connected users shown online"
     )
     return Result(figure, verdict.ok and max(firsts) <= 5 and not stuck)
 
@@ -179,7 +179,7 @@ JUNK: list[dict[str, Any]] = [
 
 @scenario(
     "T25",
-    how="messages of unknown types, another version and no sense, to every group and to `presence`",
+    how="messages of unknown types, of another version and undecodable ones, to every group and to `presence`",
     demand="0 sockets closed, 0 missing; they are counted and ignored",
 )
 async def mixed_versions(run: Run) -> Result:

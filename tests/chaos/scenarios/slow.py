@@ -1,4 +1,4 @@
-"""Sockets that don't read, and the process that tells many users something at once."""
+"""Sockets that don't read, and the process that notifies many users at once."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.chaos.run import Run
 from tests.chaos.scenario import Result, mb, ms, scenario
 from tests.live.servers import ROOT
 
-# Tell many users something; the ids go out as JSON when it is committed.
+# Notifies many users; prints the ids as JSON when they are committed.
 NOTIFY_USERS = """
 import json, sys, time
 import django
