@@ -53,10 +53,8 @@ class PostgresServer(Server):
     """PostgreSQL on a Unix socket only, without fsync. As root it runs as `postgres` or `nobody`."""
 
     name = "PostgreSQL"
-    fast_shutdown = signal.SIGINT  # "fast": doesn't wait for clients
-    immediate_shutdown = (
-        signal.SIGQUIT
-    )  # "immediate": no checkpoint; SIGKILL would leave shared memory behind
+    stop_signal = signal.SIGINT  # "fast": doesn't wait for clients
+    kill_signal = signal.SIGQUIT  # "immediate": no checkpoint; SIGKILL would leave shared memory behind
 
     user = "doorbell"
     database = "doorbell"

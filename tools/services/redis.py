@@ -38,7 +38,7 @@ class RedisServer(Server):
     """Redis (or Valkey) on a free port of 127.0.0.1, keeping nothing on disk."""
 
     name = "Redis"
-    gentle = signal.SIGTERM
+    stop_signal = signal.SIGTERM
     port = 0
 
     @property

@@ -34,8 +34,8 @@ class Server:
     """One server process with a temporary folder of its own. `start` after `stop` or `kill` keeps its address."""
 
     name: str
-    fast_shutdown: signal.Signals
-    immediate_shutdown: signal.Signals = signal.SIGKILL
+    stop_signal: signal.Signals
+    kill_signal: signal.Signals = signal.SIGKILL
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -64,11 +64,11 @@ class Server:
 
     def stop(self) -> None:
         """Shut it down cleanly. The folder stays, for another `start`."""
-        self._end(self.fast_shutdown)
+        self._end(self.stop_signal)
 
     def kill(self) -> None:
         """End it immediately, as a crash would."""
-        self._end(self.immediate_shutdown)
+        self._end(self.kill_signal)
 
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing answers."""
@@ -115,7 +115,7 @@ class Server:
         self._guard = subprocess.Popen(
             [
                 *("/bin/sh", "-c", GUARD, "guard"),
-                *(self.fast_shutdown.name.removeprefix("SIG"), str(self._process.pid), str(self.folder)),
+                *(self.stop_signal.name.removeprefix("SIG"), str(self._process.pid), str(self.folder)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
