@@ -15,7 +15,7 @@ from realtime.conf import Conf
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Read by uvicorn itself (proxy headers), by the images of others, or by docker-compose.yml alone.
+# Read by uvicorn itself (proxy headers).
 NOT_OURS = {"FORWARDED_ALLOW_IPS"}
 COMPOSE_ONLY = {row.name for row in ComposeVariables.rows()}
 READ_ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS"}

@@ -26,7 +26,7 @@ def production(**changes):
             lambda match: variables.get(match[1]) or match[2] or "",
             value,
         )
-    # What the checks don't connect to; and nothing of the database that the tests run on.
+    # The checks don't connect to this one, and nothing of the tests' own database is passed on.
     variables |= {"DATABASE_URL": "postgres://doorbell:secret@127.0.0.1:9/doorbell", "SECRET_KEY": KEY}
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | variables | changes
 
@@ -51,7 +51,7 @@ def test_the_deployment_checks_find_nothing_wrong_with_production():
         ),
     ],
 )
-def test_and_they_find_what_is_wrong(changes, found):
+def test_the_deployment_checks_find_mistakes(changes, found):
     done = manage(production(**changes), "check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -86,7 +86,7 @@ def page(db, settings):
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/api/v1/docs", "/api/v1/session", "/nothing/"])
-def test_every_answer_carries_the_security_headers(page, path):
+def test_every_response_has_the_security_headers(page, path):
     response = page(path)
     assert {name: response[name] for name in HEADERS} == HEADERS
     policy = dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
@@ -104,13 +104,13 @@ INLINE = re.compile(
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_page_holds_what_its_policy_forbids(page, path):
+def test_no_page_contains_what_its_policy_forbids(page, path):
     response = page(path)
     assert response.status_code == 200
     assert not INLINE.findall(response.content.decode())
 
 
-def test_the_search_for_what_is_forbidden_finds_it():
+def test_the_search_for_forbidden_content_finds_it():
     for bad in (
         "<script>x</script>",
         '<a onclick="x">',
@@ -144,7 +144,7 @@ def test_over_http_a_browser_is_redirected_to_https_but_not_a_health_check(setti
     assert Client().get("/", secure=True).status_code == 200
 
 
-def test_over_https_a_browser_is_told_to_stay_there(settings, db):
+def test_over_https_the_hsts_header_is_sent(settings, db):
     settings.SECURE_HSTS_SECONDS = 3600
     assert Client().get("/", secure=True)["Strict-Transport-Security"] == "max-age=3600"
     assert "Strict-Transport-Security" not in Client().get("/").headers

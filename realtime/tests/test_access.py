@@ -1,4 +1,4 @@
-"""Sockets end when the right to them does: told by the layer or found by the recheck. Nothing comes after."""
+"""Sockets are closed when their login ends, by a push or by the periodic recheck. No frame follows."""
 
 import time
 from datetime import timedelta
@@ -64,8 +64,8 @@ ENDS = [
     deactivate_in_the_table,
     delete,
 ]
-# Nobody tells of these: with a layer, too, the recheck finds them.
-UNTOLD = [expire, deactivate_in_the_table]
+# These send no signal: with a layer, too, only the recheck finds them.
+WITHOUT_SIGNAL = [expire, deactivate_in_the_table]
 
 
 @pytest.mark.parametrize("layer", ["with a layer", "without"])
@@ -75,8 +75,8 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
 ):
     if layer == "without":
         settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
-    told = layer == "with a layer" and end not in UNTOLD
-    settings.REALTIME_RECHECK_SECONDS = 1_000_000 if told else 0.05
+    pushed = layer == "with a layer" and end not in WITHOUT_SIGNAL
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000 if pushed else 0.05
     settings.REALTIME_SWEEP_SECONDS = 0.1
     tabs = [await server.connect(ada) for _ in range(2)]
     bystander = await server.connect(grace)
@@ -87,7 +87,7 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
         assert await tab.close_code() == 4503
     print(f"{end.__name__}, {layer}: closed after {(time.monotonic() - began) * 1000:.0f} ms")
 
-    # What is said now reaches others, and not these.
+    # What is sent from here on reaches other sockets, and not these.
     if end is not delete:
         await in_thread(notify_titles, ada, "After the end")
     await in_thread(notify_titles, grace, "After the end")
@@ -98,7 +98,7 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
     assert await bystander.received_so_far() == []
 
 
-async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_others(
+async def test_signing_out_everywhere_closes_every_socket_of_the_user_and_no_other(
     server, ada, grace, settings
 ):
     settings.REALTIME_RECHECK_SECONDS = 1_000_000
@@ -117,7 +117,7 @@ async def test_signing_out_everywhere_closes_every_socket_of_ones_own_and_no_oth
     assert await other.received_so_far() == []
 
 
-async def test_a_ticket_asked_for_before_signing_out_everywhere_opens_nothing(server, ada):
+async def test_a_ticket_issued_before_signing_out_everywhere_is_not_accepted(server, ada):
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
     await in_thread(sessions.end_all, ada)
     socket = server.socket(subprotocols=["notifications.v1", f"ticket.{ticket}"])

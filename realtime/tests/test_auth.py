@@ -69,12 +69,12 @@ BAD_ORIGINS = {
 
 
 @pytest.mark.parametrize("origins", BAD_ORIGINS.values(), ids=BAD_ORIGINS)
-def test_an_origin_that_is_not_ours_is_bad(origins):
+def test_an_origin_that_is_not_allowed_is_bad(origins):
     with pytest.raises(BadOrigin):
         check_origin(scope_of(*origins))
 
 
-async def test_a_handshake_from_elsewhere_is_refused_before_it_is_accepted(server, ada):
+async def test_a_handshake_from_another_origin_is_refused_before_the_accept(server, ada):
     key = await server.session(ada)
     for origins in BAD_ORIGINS.values():
         headers = [header for header in handshake(key) if header[0] != b"origin"]
@@ -83,7 +83,7 @@ async def test_a_handshake_from_elsewhere_is_refused_before_it_is_accepted(serve
         # A close before the accept is what every server answers with 403.
         assert await socket.communicator.connect(timeout=TIMEOUT) == (False, 1000), origins
         await socket.disconnect()
-    # No login at all is told so, wherever it comes from.
+    # Without a login the close code says so, whatever the Origin.
     socket = server.socket(headers=[(b"host", b"testserver"), (b"origin", b"null")])
     await socket.open()
     assert await socket.close_code() == 4500
@@ -120,12 +120,12 @@ def test_the_servers_own_origin_may_connect(settings, origin, scope):
         ("[::1", "http://[::1"),
     ],
 )
-def test_a_host_that_is_not_ours_makes_no_origin_ours(host, origin):
+def test_a_host_that_is_not_allowed_allows_no_origin(host, origin):
     with pytest.raises(BadOrigin):
         check_origin(scope_of(origin, host=host))
 
 
-def test_two_hosts_are_one_too_many():
+def test_two_host_headers_are_refused():
     scope = scope_of(OURS)
     scope["headers"].append((b"host", b"testserver"))
     with pytest.raises(BadOrigin):
@@ -159,7 +159,7 @@ def test_behind_a_trusted_proxy_the_scheme_is_the_proxys(settings):
         ("HTTP_X_FORWARDED_SSL", "on", b"https", "http"),
     ],
 )
-def test_the_proxys_word_is_taken_as_django_takes_it(settings, rf, name, secure, given, scheme):
+def test_the_proxys_header_is_read_as_django_reads_it(settings, rf, name, secure, given, scheme):
     settings.SECURE_PROXY_SSL_HEADER = (name, secure)
     assert rf.get("/", **{name: given.decode()}).scheme == scheme
     header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
@@ -176,7 +176,7 @@ def test_the_proxys_word_is_taken_as_django_takes_it(settings, rf, name, secure,
 
 
 @pytest.mark.parametrize("key", ["token:{}", "token:x", "token:", "token:99999999999999999999"])
-async def test_a_cookie_cannot_name_somebodys_api_token(server, ada, key):
+async def test_a_cookie_cannot_name_an_api_token(server, ada, key):
     token, _ = await in_thread(functools.partial(tokens.make, "A program", user=ada))
     socket = server.socket(headers=handshake(key.format(token.pk)))
     await socket.open()
@@ -192,7 +192,7 @@ async def test_a_bad_cookie_is_no_login_and_no_error(server, ada):
 
 
 @pytest.mark.parametrize("other", ['prefs={"theme": "dark"}', "a b=c d", "naive=caf\xe9", "x", "[]=1"])
-async def test_other_cookies_of_whatever_form_are_passed_over(server, ada, other):
+async def test_other_cookies_of_any_form_are_ignored(server, ada, other):
     key = await server.session(ada)
     for cookie in (f"{other}; sessionid={key}", f"sessionid={key}; {other}"):
         headers = [*handshake(key)[:2], (b"cookie", cookie.encode("latin-1"))]
@@ -239,7 +239,7 @@ async def test_an_api_token_gets_a_ticket_and_revoking_it_closes_the_socket(serv
     assert await socket.close_code() == 4503
 
 
-async def test_a_ticket_is_good_once(server, ada):
+async def test_a_ticket_is_valid_once(server, ada):
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
     first = await with_ticket(server, ticket)
     assert (await first.next())["type"] == "hello"
@@ -247,7 +247,7 @@ async def test_a_ticket_is_good_once(server, ada):
     assert await second.close_code() == 4500
 
 
-def test_of_two_that_show_one_ticket_at_once_one_gets_in(ada, threads, monkeypatch):
+def test_of_two_handshakes_with_one_ticket_at_once_one_is_accepted(ada, threads, monkeypatch):
     ticket = issue_ticket(ada, sign_in(ada))
     first, both_found_it, logins = QuerySet.first, threading.Barrier(2), []
 
@@ -262,33 +262,33 @@ def test_of_two_that_show_one_ticket_at_once_one_gets_in(ada, threads, monkeypat
     assert sorted(login is None for login in logins) == [False, True]
 
 
-async def test_an_expired_ticket_opens_nothing(server, ada):
+async def test_an_expired_ticket_is_not_accepted(server, ada):
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
     await in_thread(lambda: Ticket.objects.update(expires_at=Now() - timedelta(seconds=1)))
     assert await (await with_ticket(server, ticket)).close_code() == 4500
 
 
 @pytest.mark.parametrize("ticket", ["", "x", "a" * 5000, "\udcff"])
-async def test_a_wrong_ticket_opens_nothing_even_with_a_good_cookie(server, ada, ticket):
+async def test_a_wrong_ticket_is_not_accepted_even_with_a_valid_cookie(server, ada, ticket):
     headers = handshake(await server.session(ada))
     assert await (await with_ticket(server, ticket, headers=headers)).close_code() == 4500
 
 
-async def test_with_a_ticket_a_bad_origin_and_another_ones_cookie_are_not_looked_at(server, ada, grace):
+async def test_with_a_ticket_a_bad_origin_and_another_users_cookie_are_ignored(server, ada, grace):
     headers = handshake(await server.session(grace), origin=b"http://evil.example")
     ticket = await in_thread(issue_ticket, ada, await server.session(ada))
     socket = await with_ticket(server, ticket, headers=headers)
     assert (await socket.next())["user"]["username"] == "ada"
 
 
-async def test_a_ticket_dies_with_the_login_that_asked_for_it(server, ada):
+async def test_a_ticket_ends_with_the_login_that_requested_it(server, ada):
     key = await server.session(ada)
     ticket = await in_thread(issue_ticket, ada, key)
     await in_thread(Session.objects.filter(session_key=key).delete)
     assert await (await with_ticket(server, ticket)).close_code() == 4500
 
 
-def test_only_a_tickets_hash_is_stored_and_old_ones_are_cleared(ada):
+def test_only_a_tickets_hash_is_stored_and_expired_ones_are_deleted(ada):
     ticket = issue_ticket(ada, "session")
     row = Ticket.objects.get()
     assert ticket not in (row.hash, row.session_key)
@@ -358,7 +358,7 @@ def test_the_logins_of_many_are_looked_up_in_two_queries(ada, grace, linus, djan
         assert len(valid_logins(keys)) == 3
 
 
-def test_a_login_signed_with_a_fallback_key_is_valid_and_is_left_alone(ada, settings):
+def test_a_login_signed_with_a_fallback_key_is_valid_and_stays_unchanged(ada, settings):
     key = sign_in(ada)
     before = Session.objects.get(session_key=key)
     settings.SECRET_KEY_FALLBACKS = [project_settings.SECRET_KEY]
@@ -378,7 +378,7 @@ async def test_a_login_signed_with_a_fallback_key_survives_a_socket(server, ada,
     assert await in_thread(Session.objects.filter(session_key=key).exists)
 
 
-def test_sessions_kept_elsewhere_are_looked_up_too(ada, settings):
+def test_sessions_outside_the_database_are_looked_up_too(ada, settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
     key = sign_in(ada)
     assert valid_logins([key])[key].username == "ada"

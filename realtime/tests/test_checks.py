@@ -1,4 +1,4 @@
-"""Each check is found by its id, has a hint, and says nothing of the right settings."""
+"""Each check has an id and a hint, and reports nothing for right settings."""
 
 import pytest
 from django.conf import settings as project_settings
@@ -70,7 +70,7 @@ def test_a_mistake_is_found_by_its_id(production, expected, changes):
 
 
 @pytest.mark.parametrize("host", [{}, {"socket_timeout": None}, {"socket_timeout": 5}])
-def test_the_core_layer_needs_patience(production, host):
+def test_the_core_layer_needs_a_long_socket_timeout(production, host):
     production.CHANNEL_LAYERS = layer(checks.CORE, **host)
     assert ids() == ["realtime.W002", "realtime.E002"]
 
@@ -115,7 +115,7 @@ def test_a_wrong_type_is_an_error_and_the_only_one(production, name, value, hint
     assert (error.msg, error.hint) == (f"REALTIME_{name} is {value!r}.", hint)
 
 
-def test_what_the_checks_know_of_other_modules_is_true():
+def test_the_copies_of_other_modules_constants_are_right():
     assert checks.SERVER_CLOSED_GRACE_SECONDS == writer.SERVER_CLOSED_GRACE_SECONDS
     if project_settings.DEBUG:
         assert project_settings.SECRET_KEY.startswith(checks.DEVELOPMENT_KEY)

@@ -17,7 +17,7 @@ def no_probe_running(monkeypatch):
 
 
 def ask(client):
-    """Return status and body of /readyz, which must come within the limit and a little."""
+    """Return status and body of /readyz, which must answer shortly after its limit."""
     start = time.monotonic()
     response = client.get("/readyz")
     assert time.monotonic() - start < 30
@@ -26,14 +26,14 @@ def ask(client):
 
 @pytest.fixture
 def patient(monkeypatch):
-    """Where everything answers that is asked, it may take its time for it on a busy machine."""
+    """A longer limit, for tests in which everything answers, but slowly on a busy machine."""
     assert health.PROBE_SECONDS == 1
     monkeypatch.setattr(health, "PROBE_SECONDS", TIMEOUT)
 
 
 @pytest.fixture
 def hanging_database(monkeypatch):
-    """A database that takes every question and answers none, until the test is over."""
+    """A database that answers no query until the test is over."""
     over, asked = threading.Event(), []
 
     def hang(answer):
@@ -71,7 +71,7 @@ def test_readyz_is_503_when_the_database_refuses(client, patient, monkeypatch):
     assert ask(client) == (503, {"status": "down", "database": "down", "layer": "ok"})
 
 
-def test_readyz_is_503_when_the_database_hangs_and_asks_it_no_second_time(client, hanging_database):
+def test_readyz_is_503_when_the_database_hangs_and_sends_no_second_query(client, hanging_database):
     for _ in range(2):
         assert ask(client) == (503, {"status": "down", "database": "down", "layer": "ok"})
     assert len(hanging_database) == 1
@@ -86,7 +86,7 @@ async def refuse(*args):
 
 
 async def drop(*args):
-    """Take a message, and lose it."""
+    """Accept a message, and lose it."""
 
 
 @pytest.mark.django_db(transaction=True)
@@ -103,7 +103,7 @@ def test_readyz_is_degraded_without_a_layer(client, patient, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_readyz_takes_no_old_message_for_an_answer(patient):
+async def test_readyz_ignores_messages_of_earlier_probes(patient):
     layer = get_channel_layer()
     await layer.send(health.PROBE_CHANNEL, {"type": "readyz", "nonce": "old"})
     assert await health.layer_answers()

@@ -1,4 +1,4 @@
-"""GET /metrics: what it tells is what happened, it is told to those who may know it, and it never hangs."""
+"""GET /metrics: it shows what happened, to those who may see it, and it never hangs."""
 
 import asyncio
 import re
@@ -32,26 +32,26 @@ async def read(**headers):
 
 
 async def numbers():
-    """What /metrics says: {name: value}, and {name{label}: value} of those that have one."""
-    told = {}
+    """The metrics: {name: value}, and {name{label}: value} of those that have a label."""
+    values = {}
     for family in text_string_to_metric_families(await read()):
         for sample in family.samples:
             label = "".join(f"{{{value}}}" for value in sample.labels.values())
-            told[sample.name + label] = sample.value
-    return told
+            values[sample.name + label] = sample.value
+    return values
 
 
 async def until(condition):
-    """Wait until the numbers are as they should be; returns them."""
+    """Wait until the metrics fulfil the condition. Returns them."""
     async with asyncio.timeout(TIMEOUT):
-        while not condition(told := await numbers()):  # noqa: ASYNC110
+        while not condition(values := await numbers()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    return told
+    return values
 
 
 async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
     settings.REALTIME_HEARTBEAT_SECONDS = 10**9
-    # On a busy machine it may bring what is pushed late, by a replay.
+    # On a busy machine it may deliver by a replay what is pushed late.
     settings.REALTIME_SWEEP_SECONDS = 10**9
     before = await numbers()
     socket = await server.connect(ada)
@@ -59,25 +59,31 @@ async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
     assert (await socket.next())["type"] == "inbox"
     events = "doorbell_presence_events_total"
 
-    def written(told):
-        # (A busy machine's database may seem down for once.)
+    def written(values):
+        # (On a busy machine the database may be reported as down once.)
         return (
-            told[events] > before[events] and told["doorbell_presence_lease"] and told["doorbell_database_up"]
+            values[events] > before[events]
+            and values["doorbell_presence_lease"]
+            and values["doorbell_database_up"]
         )
 
-    told = await until(written)
+    values = await until(written)
 
     def rise(name):
-        return told[name] - before.get(name, 0)
+        return values[name] - before.get(name, 0)
 
-    assert (told["doorbell_sockets"], told["doorbell_feeds"], told["doorbell_sockets_behind"]) == (1, 1, 0)
+    assert (values["doorbell_sockets"], values["doorbell_feeds"], values["doorbell_sockets_behind"]) == (
+        1,
+        1,
+        0,
+    )
     assert rise("doorbell_sockets_opened_total") == 1
     assert rise("doorbell_frames_sent_total") == 4  # hello, presence_state, synced, inbox
     assert (rise("doorbell_revisions_total"), rise("doorbell_stamped_rows_total")) == (1, 1)
     assert rise("doorbell_replays_total") == 0
-    assert told["doorbell_oldest_pending_seconds"] == 0
-    assert told["doorbell_draining"] == 0
-    assert told["process_open_fds"] > 0
+    assert values["doorbell_oldest_pending_seconds"] == 0
+    assert values["doorbell_draining"] == 0
+    assert values["process_open_fds"] > 0
 
 
 async def test_replays_resets_and_close_codes_are_counted(server, ada):
@@ -89,12 +95,12 @@ async def test_replays_resets_and_close_codes_are_counted(server, ada):
     assert await socket.close_code() == 4000
     await socket.disconnect(4000)
     await server.connect(ada, since=0)
-    told = await until(lambda told: told["doorbell_sockets"] == 1)
-    assert told["doorbell_replays_total"] - before["doorbell_replays_total"] == 1
+    values = await until(lambda values: values["doorbell_sockets"] == 1)
+    assert values["doorbell_replays_total"] - before["doorbell_replays_total"] == 1
     reset = "doorbell_resets_total{unknown_revision}"
-    assert told[reset] - before.get(reset, 0) == 1
+    assert values[reset] - before.get(reset, 0) == 1
     closed = "doorbell_sockets_closed_total{4000}"
-    assert told[closed] - before.get(closed, 0) == 1
+    assert values[closed] - before.get(closed, 0) == 1
 
 
 async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
@@ -104,25 +110,25 @@ async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
     await server.connect(ada)
     await in_thread(notifications.notify, ada, "announcement", "Doorbell is here")
     revisions, sockets = "doorbell_swept_revisions_total", "doorbell_swept_sockets_total"
-    told = await until(lambda told: told[sockets] > before[sockets])
-    assert (told[revisions] - before[revisions], told[sockets] - before[sockets]) == (1, 1)
+    values = await until(lambda values: values[sockets] > before[sockets])
+    assert (values[revisions] - before[revisions], values[sockets] - before[sockets]) == (1, 1)
 
 
-async def test_what_waits_is_told(server, monkeypatch):
+async def test_what_waits_is_shown(server, monkeypatch):
     relay = SimpleNamespace(queued_users=3, queued_messages=1, dropped=7)
     monkeypatch.setattr(metrics, "relay", relay)
     monkeypatch.setattr(metrics, "presence_writer", SimpleNamespace(queued=2, has_lease=False))
     server.hub.ignored = 5
-    told = await numbers()
-    assert told["doorbell_relay_waiting"] == 1
-    assert told["doorbell_presence_lease"] == 0
-    assert told["doorbell_relay_touched"] == 3
-    assert told["doorbell_relay_dropped_total"] == 7
-    assert told["doorbell_presence_waiting"] == 2
-    assert told["doorbell_layer_ignored_total"] == 5
+    values = await numbers()
+    assert values["doorbell_relay_waiting"] == 1
+    assert values["doorbell_presence_lease"] == 0
+    assert values["doorbell_relay_touched"] == 3
+    assert values["doorbell_relay_dropped_total"] == 7
+    assert values["doorbell_presence_waiting"] == 2
+    assert values["doorbell_layer_ignored_total"] == 5
 
 
-async def test_nobody_can_be_recognised(server, ada, grace):
+async def test_no_user_can_be_recognised(server, ada, grace):
     for user in (ada, grace):
         await server.connect(user)
     for family in text_string_to_metric_families(await read()):
@@ -138,11 +144,11 @@ class TestTheToken:
     async def ask(self, **headers):
         return (await AsyncClient().get("/metrics", headers=headers)).status_code
 
-    async def test_without_one_everybody_may_read(self):
+    async def test_without_one_everyone_may_read(self):
         assert await self.ask() == 200
         assert await self.ask(Authorization="Bearer whatever") == 200
 
-    async def test_with_one_only_who_brings_it_may(self, settings):
+    async def test_with_one_only_who_sends_it_may(self, settings):
         settings.METRICS_TOKEN = "secret"
         assert await self.ask(Authorization="Bearer secret") == 200
         for wrong in ("Bearer secre", "Bearer secret1", "Basic secret", "Bearer", "", "Bearer s\u00e9cret"):
@@ -155,11 +161,11 @@ async def test_a_database_that_hangs_holds_nothing_up(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(health, "_probe_database", lambda result: over.wait(60) and result.set_result(True))
     try:
-        told = await numbers()
+        values = await numbers()
     finally:
         over.set()
-    assert told["doorbell_database_up"] == 0
-    assert "doorbell_oldest_pending_seconds" not in told
+    assert values["doorbell_database_up"] == 0
+    assert "doorbell_oldest_pending_seconds" not in values
 
 
 class Loop:

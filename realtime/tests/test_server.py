@@ -28,7 +28,7 @@ async def application(scope, receive, send):
 
 @pytest.fixture
 async def protocols():
-    """What has been made of the connections to a server with an application that wants the whole of a request."""
+    """The protocol instances of a server's connections. Its application reads the whole request."""
     return []
 
 
@@ -56,7 +56,7 @@ async def port(protocol, protocols):
 
 @pytest.fixture
 async def pass_by(monkeypatch):
-    """To be called with seconds: the loop's clock goes forward by so many."""
+    """A function that moves the loop's clock forward by seconds."""
     loop, passed = asyncio.get_running_loop(), [0.0]
     time = loop.time
     monkeypatch.setattr(loop, "time", lambda: time() + passed[0])
@@ -68,7 +68,7 @@ async def pass_by(monkeypatch):
 
 
 async def answer(port, *parts, then=None):
-    """Write these, and return what comes until the end of the connection. `then`: what happens in between."""
+    """Write these, and return what is received until the end of the connection. `then` is awaited in between."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for part in parts:
         writer.write(part)
@@ -95,11 +95,11 @@ def test_a_request_has_ten_seconds_for_its_head_and_thirty_for_its_body():
     "parts", [(), (b"\r\n",), (b"GE",), (HEAD,), (HEAD, b"X-Slow: "), (HEAD + b"\r\n" + HEAD,)]
 )
 async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass_by, monkeypatch, parts):
-    # Sooner than uvicorn ends a connection that is kept for the next request.
+    # Less than uvicorn's keep-alive timeout.
     monkeypatch.setattr(limits, "HEAD_SECONDS", 4)
 
     async def too_long():
-        # All of it has come, and what could be answered has been.
+        # Everything has been received, and every complete request answered.
         await eventually(lambda: protocols and protocols[0]._head_bytes == len(b"".join(parts)))
         cycle = protocols[0].cycle
         await eventually(lambda: cycle is None or cycle.response_complete)
@@ -110,7 +110,7 @@ async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass
     assert answered.count(b"408 Request Timeout") == 1
 
 
-async def test_a_body_that_never_ends_is_the_end_of_the_connection(port, protocols, pass_by):
+async def test_a_body_that_never_ends_closes_the_connection(port, protocols, pass_by):
     async def too_long():
         await eventually(lambda: protocols and not protocols[0]._in_head)
         pass_by(limits.BODY_SECONDS)
@@ -123,7 +123,7 @@ async def test_a_request_in_pieces_is_answered(port):
     assert answered.startswith(b"HTTP/1.1 200")
 
 
-async def test_a_kept_connection_has_no_timer_between_its_requests(port, protocols):
+async def test_a_keep_alive_connection_has_no_timer_between_its_requests(port, protocols):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(3):
         writer.write(HEAD + b"\r\n")
@@ -137,8 +137,8 @@ async def test_a_kept_connection_has_no_timer_between_its_requests(port, protoco
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-async def test_a_socket_that_has_ended_leaves_nothing_to_the_collector(port, protocols, end):
-    """Some thousands of them would be megabytes, until it looks."""
+async def test_a_closed_socket_leaves_no_reference_cycles(port, protocols, end):
+    """The cycles of some thousands of sockets would be megabytes until the next collection."""
     gc.disable()
     try:
         socket = await websockets.connect(f"ws://127.0.0.1:{port}", compression=None)
@@ -187,7 +187,7 @@ async def test_a_head_over_64_kib_is_answered_with_431(protocol):
     made.connection_lost(None)
 
 
-async def test_a_body_is_no_part_of_the_head(protocol):
+async def test_a_body_does_not_count_as_head(protocol):
     transport, made = Transport(), protocol()
     made.connection_made(transport)
     made.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")

@@ -9,12 +9,12 @@ from realtime.channel_layer import subscriber as subscriber_module
 from realtime.channel_layer.subscriber import Subscriber
 from realtime.tests.client import eventually
 
-# Nobody listens there.
+# Nothing listens there.
 NOWHERE = {"address": "redis://127.0.0.1:1"}
 
 
 class Writer:
-    """Takes what is written, and answers SUBSCRIBE as Redis does."""
+    """Records what is written, and answers SUBSCRIBE as Redis does."""
 
     deaf = False
 
@@ -63,7 +63,7 @@ class Connection:
 
 
 async def lose(name, data):
-    """A probe that nobody hears."""
+    """A probe that is lost."""
 
 
 async def time_out():
@@ -87,7 +87,7 @@ async def garble():
 
 
 async def say_nothing():
-    """What was asked for is confirmed, and then nothing comes, not even an error."""
+    """The subscriptions are confirmed, and then nothing is received, not even an error."""
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def made():
 
 @pytest.fixture
 async def subscribed(made, monkeypatch):
-    """Begin a subscriber whose connections behave like this."""
+    """Start a subscriber whose connections behave like this."""
     monkeypatch.setattr(subscriber_module, "PROBE_SECONDS", 0.02)
     running = []
 
@@ -122,7 +122,7 @@ async def subscribed(made, monkeypatch):
 
 
 async def ticks(count):
-    """The loop turns: this many times, at least."""
+    """Check that the loop runs at least this many iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -140,7 +140,7 @@ async def test_a_connection_that_fails_at_once_is_replaced_without_spinning(subs
     assert subscriber.disconnected
 
 
-async def test_a_reader_that_returns_at_once_for_ever_leaves_the_loop_its_turns(subscribed, made):
+async def test_a_read_that_always_returns_at_once_does_not_block_the_loop(subscribed, made):
     subscribed(babble)
     await eventually(lambda: made and made[0].reads > 100)
     reads = made[0].reads
@@ -149,7 +149,7 @@ async def test_a_reader_that_returns_at_once_for_ever_leaves_the_loop_its_turns(
     assert len(made) == 1
 
 
-async def test_a_connection_that_falls_silent_is_replaced_and_the_gap_told(subscribed, made, caplog):
+async def test_a_connection_that_falls_silent_is_replaced_and_the_gap_is_reported(subscribed, made, caplog):
     gaps = []
 
     def gap():
@@ -159,7 +159,7 @@ async def test_a_connection_that_falls_silent_is_replaced_and_the_gap_told(subsc
     await eventually(lambda: len(made) >= 4)
     await eventually(lambda: len(gaps) >= 2)
     assert made[0]._writer.aborted
-    # Every new connection was asked for everything before that was told.
+    # Every new connection had confirmed all subscriptions before the gap was reported.
     assert gaps[:2] == [2, 3]
     assert made[1]._writer.written.count(b"SUBSCRIBE") == 2
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
@@ -175,19 +175,19 @@ async def test_one_outage_makes_one_line_in_the_log_however_long_it_is(subscribe
     assert "NOPERM" in line
 
 
-async def test_only_the_last_answer_about_a_name_counts(subscribed, made, monkeypatch):
+async def test_only_the_last_reply_about_a_name_counts(subscribed, made, monkeypatch):
     monkeypatch.setattr(subscriber_module, "PROBE_SECONDS", 60)
     monkeypatch.setattr(subscriber_module, "CONFIRM_SECONDS", 60)
     subscriber = subscribed(say_nothing)
     await eventually(lambda: subscriber.healthy)
-    # The answers take their time.
+    # The replies come later.
     made[0]._writer.deaf = True
     first = asyncio.create_task(subscriber.subscribe("other"))
     await ticks(5)
     subscriber.unsubscribe("other")
     joining = asyncio.create_task(subscriber.subscribe("other"))
     await ticks(5)
-    # Nobody wants it any more: there is nothing to wait for.
+    # It has been unsubscribed: there is nothing to wait for.
     await first
     subscriber._handle_confirmation("other", subscribed=True)
     subscriber._handle_confirmation("other", subscribed=False)
@@ -197,7 +197,7 @@ async def test_only_the_last_answer_about_a_name_counts(subscribed, made, monkey
     await joining
 
 
-async def test_what_nobody_confirms_raises_and_is_asked_for_on_the_next_connection(
+async def test_an_unconfirmed_subscription_raises_and_is_requested_on_the_next_connection(
     monkeypatch, subscribed, made
 ):
     monkeypatch.setattr(subscriber_module, "CONFIRM_SECONDS", 0.01)
@@ -211,7 +211,7 @@ async def test_what_nobody_confirms_raises_and_is_asked_for_on_the_next_connecti
     await subscriber.subscribe("later")
 
 
-def test_pauses_grow_and_are_jittered_between_a_tenth_and_two_seconds():
+def test_the_backoff_grows_with_jitter_between_a_tenth_and_two_seconds():
     pauses = [list(zip(range(8), subscriber_module._backoff(), strict=False)) for _ in range(200)]
     lengths = [pause for each in pauses for _, pause in each]
     assert min(lengths) >= 0.1
