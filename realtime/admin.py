@@ -8,13 +8,13 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from messaging.admin.parts import ReadOnly
+from messaging.admin.common import ReadOnlyAdmin
 
 from .models import Connection, ServerProcess
 
 
 @admin.register(ServerProcess)
-class ServerProcessAdmin(ReadOnly):
+class ServerProcessAdmin(ReadOnlyAdmin):
     list_display = ("name", "started_at", "lease_until", "alive", "number_of_connections")
     fields = ("id", *list_display)
     readonly_fields = fields
@@ -35,7 +35,7 @@ class ServerProcessAdmin(ReadOnly):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ReadOnly):
+class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("user", "process", "alive", "opened_at")
     list_select_related = ("user", "process")
     search_fields = (f"user__{get_user_model().USERNAME_FIELD}",)

@@ -1,5 +1,5 @@
-"""The domain in Django's admin. What is done here goes through the domain's writers, so every open tab hears of it."""
+"""The domain in Django's admin. Changes go through the domain's writers, so that every open tab gets them."""
 
-from . import inboxes, messages, notifications, people, tokens
+from . import inboxes, messages, notifications, tokens, users
 
-__all__ = ["inboxes", "messages", "notifications", "people", "tokens"]
+__all__ = ["inboxes", "messages", "notifications", "tokens", "users"]

@@ -1,4 +1,4 @@
-"""Deleting rows: what goes along is counted model by model, where Django's own page loads and lists every row of it."""
+"""Bounded deletion: related rows are counted per model, where Django's own page loads and lists every one of them."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -11,25 +11,25 @@ from django.db.models import CASCADE, PROTECT, RESTRICT, Model, Q, QuerySet
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.http import HttpRequest
 
-from .parts import counted, link
+from .common import counted, link
 
 LISTED = 50
-# Each is a field of the form that confirms, and Django takes a thousand: DATA_UPLOAD_MAX_NUMBER_FIELDS.
+# Each is a field of the confirmation form, and Django accepts a thousand: DATA_UPLOAD_MAX_NUMBER_FIELDS.
 MAX_SELECTED = 900
 
 Lookups = dict[type[Model], list[str]]
 
 
-class BoundedDeletion(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Confirms a deletion by counts, with as many queries as there are models, however many rows go."""
+class BoundedDeletionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Confirms a deletion by counts, with one query per model, however many rows are deleted."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         chosen = list(objs)
         if not chosen:
             return [], {}, set(), []
-        going, staying = going_along(self.model)
+        deleted, blocking = related_lookups(self.model)
         numbers: dict[type[Model], int] = {self.model: len(chosen)}
-        for model, lookups in going.items():
+        for model, lookups in deleted.items():
             if model is not self.model:
                 numbers[model] = model._base_manager.filter(_any(lookups, chosen)).count()
         needed = {
@@ -39,9 +39,9 @@ class BoundedDeletion(admin.ModelAdmin):  # type: ignore[type-arg]
         }
         protected = [
             line
-            for (model, on_delete), lookups in staying.items()
+            for (model, on_delete), lookups in blocking.items()
             for line in _protected(
-                model, lookups, going.get(model, []) if on_delete is RESTRICT else [], chosen
+                model, lookups, deleted.get(model, []) if on_delete is RESTRICT else [], chosen
             )
         ]
         counts = {model._meta.verbose_name_plural: number for model, number in numbers.items() if number}
@@ -61,20 +61,20 @@ class BoundedDeletion(admin.ModelAdmin):  # type: ignore[type-arg]
         return delete_selected(self, request, queryset)
 
 
-def going_along(model: type[Model]) -> tuple[Lookups, dict[tuple[type[Model], Any], list[str]]]:
-    """Return the lookups by which other models' rows lead to `model`: of rows deleted with it, and of those in its way.
+def related_lookups(model: type[Model]) -> tuple[Lookups, dict[tuple[type[Model], Any], list[str]]]:
+    """Return the lookups from other models to `model`: of rows deleted with it, and of rows that block its deletion.
 
-    Only the models' definitions are looked at, and a relation of a model to itself is followed once. The latter are by
+    Derived from the models alone; a relation of a model to itself is followed once. Blocking ones are keyed by
     (model, on_delete).
     """
-    going: Lookups = {}
-    staying: dict[tuple[type[Model], Any], list[str]] = {}
+    deleted: Lookups = {}
+    blocking: dict[tuple[type[Model], Any], list[str]] = {}
     for other, on_delete, lookup in _relations(model, "", ()):
         if on_delete is CASCADE:
-            going.setdefault(other, []).append(lookup)
+            deleted.setdefault(other, []).append(lookup)
         elif on_delete in (PROTECT, RESTRICT):
-            staying.setdefault((other, on_delete), []).append(lookup)
-    return going, staying
+            blocking.setdefault((other, on_delete), []).append(lookup)
+    return deleted, blocking
 
 
 def _relations(

@@ -1,14 +1,14 @@
-"""Inboxes, to look at."""
+"""Inboxes, read-only."""
 
 from django.contrib import admin
 
 from messaging.models import Inbox
 
-from .parts import NAME, ReadOnly
+from .common import NAME, ReadOnlyAdmin
 
 
 @admin.register(Inbox)
-class InboxAdmin(ReadOnly):
+class InboxAdmin(ReadOnlyAdmin):
     list_display = ("user", "revision", "unread_count", "floor", "epoch")
     list_select_related = ("user",)
     search_fields = (f"user__{NAME}",)

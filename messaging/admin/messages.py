@@ -1,4 +1,4 @@
-"""Messages: who wrote what to whom, and what came of it."""
+"""Messages: sender, receiver, content, and the notifications that they caused."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from django.http import HttpRequest
 
 from messaging.models import Message, Notification
 
-from .deletion import BoundedDeletion
-from .parts import NAME, UserFilter, counted, link, link_to_list, number_of, shortened
+from .common import NAME, UserFilter, counted, link, link_to_list, number_of, shortened
+from .deletion import BoundedDeletionAdmin
 
 
 class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -23,7 +23,7 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Message)
-class MessageAdmin(BoundedDeletion):
+class MessageAdmin(BoundedDeletionAdmin):
     form = MessageForm
     list_display = (
         "preview",
@@ -36,7 +36,7 @@ class MessageAdmin(BoundedDeletion):
     list_select_related = ("sender", "receiver")
     list_filter = ("is_read", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
     search_fields = ("content", f"sender__{NAME}", f"receiver__{NAME}")
-    search_help_text = "Words of the content, or of a name"
+    search_help_text = "Content or username"
     autocomplete_fields = ("sender", "receiver")
     actions = ("mark_read", "mark_unread", "delete_selected")
     show_full_result_count = False
@@ -51,7 +51,7 @@ class MessageAdmin(BoundedDeletion):
         return "sender_link", "receiver_link", "content", "timestamp", "is_read", "number_of_notifications"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:
-        # A message that has been sent stays what it is.
+        # A sent message can't be edited.
         if obj is None:
             return ()
         return "sender_link", "receiver_link", "content", "timestamp", "number_of_notifications"

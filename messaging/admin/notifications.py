@@ -1,4 +1,4 @@
-"""Notifications: to look at, to mark, to remove from every device, and to send."""
+"""Notifications: viewing, marking, removing from every device, and sending."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from messaging import notification_types, notifications
 from messaging.models import Notification
 
-from .deletion import BoundedDeletion
-from .parts import NAME, NOTHING, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
-from .sending import SendView
+from .common import NAME, NOTHING, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
+from .deletion import BoundedDeletionAdmin
+from .sending import SendViewAdmin
 
-SHOWN_OF_A_NOTIFICATION = (
+NOTIFICATION_FIELDS = (
     "user_link",
     "type_label",
     "title",
@@ -30,7 +30,7 @@ SHOWN_OF_A_NOTIFICATION = (
 
 
 @admin.register(Notification)
-class NotificationAdmin(BoundedDeletion, SendView):
+class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
     list_display = (
         "title",
         "user_link",
@@ -43,10 +43,10 @@ class NotificationAdmin(BoundedDeletion, SendView):
     list_select_related = ("user", "actor", "message")
     list_filter = ("is_read", TypeFilter, LevelFilter, "created_at", ("user", UserFilter))
     search_fields = ("title", "description", f"user__{NAME}")
-    search_help_text = "Words of the title or the description, or of the user's name"
-    fields = SHOWN_OF_A_NOTIFICATION
-    # Clients keep the texts that they were told: a changed one would reach nobody.
-    readonly_fields = tuple({*SHOWN_OF_A_NOTIFICATION} - {"is_read"})
+    search_help_text = "Title, description or username"
+    fields = NOTIFICATION_FIELDS
+    # Clients keep the texts that they have received: an edit would reach none of them.
+    readonly_fields = tuple({*NOTIFICATION_FIELDS} - {"is_read"})
     actions = ("mark_read", "mark_unread", "delete_selected")
     show_full_result_count = False
 
@@ -58,8 +58,8 @@ class NotificationAdmin(BoundedDeletion, SendView):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
-        if (known := actions.get("delete_selected")) is not None:
-            function, name, _ = known
+        if (action := actions.get("delete_selected")) is not None:
+            function, name, _ = action
             actions[name] = (function, name, "Remove selected notifications from every device")
         return actions
 
@@ -77,8 +77,8 @@ class NotificationAdmin(BoundedDeletion, SendView):
 
     @admin.display(description="type", ordering="notification_type")
     def type_label(self, notification: Notification) -> str:
-        declared = {known.name: known.label for known in notification_types.all_types()}
-        return declared.get(notification.notification_type, notification.notification_type)
+        labels = {declared.name: declared.label for declared in notification_types.all_types()}
+        return labels.get(notification.notification_type, notification.notification_type)
 
     @admin.display(description="URL")
     def address(self, notification: Notification) -> str:

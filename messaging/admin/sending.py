@@ -1,4 +1,4 @@
-"""Sending a notification to chosen people: a form, a page that shows who will get what, and a line in the log."""
+"""Sending a notification to chosen users: a form, a confirmation page, and an entry in the admin's log."""
 
 import re
 import secrets
@@ -22,9 +22,9 @@ from messaging import notification_types, notifications
 from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
-from .parts import NAME, counted
+from .common import NAME, counted
 
-# Everybody at once is a matter for a program: notify_many.
+# To notify all users, call notify_many from code.
 MAX_RECEIVERS = 10_000
 LISTED = 50
 PERMISSION = "messaging.send_notification"
@@ -34,8 +34,8 @@ def active_users() -> QuerySet[Any]:
     return get_user_model()._default_manager.filter(is_active=True)
 
 
-class Lines(forms.CharField):
-    """A text of several lines, each ended as everywhere but in a browser's form."""
+class MultilineField(forms.CharField):
+    """A multiline text, with the line breaks of browsers' forms (CRLF) normalized to LF."""
 
     widget = AdminTextareaWidget(attrs={"rows": 5})
 
@@ -43,8 +43,8 @@ class Lines(forms.CharField):
         return super().to_python(str(value or "").replace("\r\n", "\n"))
 
 
-class Chooser(AutocompleteSelectMultiple):
-    """Django's, which fails with what is no id, or far too high a one."""
+class UserChooser(AutocompleteSelectMultiple):
+    """Django's widget, which raises for values that aren't ids or are out of range: these are ignored here."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         return [pk for pk in super().value_from_datadict(data, files, name) or () if _is_id(pk)]
@@ -59,17 +59,20 @@ def _is_id(value: Any) -> bool:
 
 
 class SendForm(forms.Form):
-    people = forms.ModelMultipleChoiceField(
+    users = forms.ModelMultipleChoiceField(
         queryset=get_user_model()._default_manager.none(),
         required=False,
-        widget=Chooser(Notification._meta.get_field("user"), admin.site),
+        widget=UserChooser(Notification._meta.get_field("user"), admin.site),
     )
-    usernames = Lines(required=False, help_text="Usernames, one a line or separated by commas.")
+    usernames = MultilineField(required=False, help_text="Usernames, one per line or separated by commas.")
     notification_type = forms.ChoiceField(label="Type")
     title = forms.CharField(max_length=200, widget=AdminTextInputWidget(attrs={"size": 80}))
-    description = Lines(max_length=500, required=False)
+    description = MultilineField(max_length=500, required=False)
     level = forms.ChoiceField(
-        choices=[("", "the type's own"), *((level, level) for level in get_args(notification_types.Level))],
+        choices=[
+            ("", "default of the type"),
+            *((level, level) for level in get_args(notification_types.Level)),
+        ],
         required=False,
     )
     url = forms.CharField(
@@ -77,9 +80,9 @@ class SendForm(forms.Form):
         max_length=500,
         required=False,
         widget=AdminTextInputWidget(attrs={"size": 80}),
-        help_text="Where a click leads: /… on this site, or http(s)://…",
+        help_text="Link target: /… on this site, or http(s)://…",
     )
-    # So that a form that is sent twice notifies once.
+    # Makes submitting a form twice notify once.
     key = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
     def __init__(self, request: HttpRequest, data: Any = None, **options: Any) -> None:
@@ -88,26 +91,26 @@ class SendForm(forms.Form):
             "key": secrets.token_urlsafe(12),
         }
         super().__init__(data, initial=initial | options.pop("initial", {}), **options)
-        types = [known for known in notification_types.all_types() if not known.presence_like]
-        self.fields["notification_type"].choices = [(known.name, known.label) for known in types]  # type: ignore[attr-defined]
-        self.fields["people"].queryset = active_users().order_by(NAME)  # type: ignore[attr-defined]
-        # The names that are offered come from the list of users.
+        types = [declared for declared in notification_types.all_types() if not declared.presence_like]
+        self.fields["notification_type"].choices = [(each.name, each.label) for each in types]  # type: ignore[attr-defined]
+        self.fields["users"].queryset = active_users().order_by(NAME)  # type: ignore[attr-defined]
+        # The autocomplete offers usernames, so it requires the right to view or change users.
         users = get_user_model()._meta
         if not any(
             request.user.has_perm(f"{users.app_label}.{may}_{users.model_name}") for may in ("view", "change")
         ):
-            del self.fields["people"]
+            del self.fields["users"]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        chosen = {user.pk: user.get_username() for user in cleaned.get("people") or ()}
+        chosen = {user.pk: user.get_username() for user in cleaned.get("users") or ()}
         chosen |= self._named(cleaned.get("usernames", ""))
         if not chosen and not self.errors:
-            self.add_error(None, "Choose at least one person.")
+            self.add_error(None, "Choose at least one user.")
         if len(chosen) > MAX_RECEIVERS:
-            self.add_error(None, f"{len(chosen)} people are too many: {MAX_RECEIVERS} at once.")
+            self.add_error(None, f"{len(chosen)} users are too many: at most {MAX_RECEIVERS} at once.")
         cleaned["receivers"] = dict(sorted(chosen.items(), key=lambda item: str(item[1])))
-        # Where a text is missing or too long that has been said already.
+        # A missing or overlong text already has an error of its own.
         if {"title", "description", "level", "notification_type", "url"} <= cleaned.keys():
             try:
                 cleaned["example"] = notifications.build(0, **self.content(cleaned))
@@ -131,15 +134,15 @@ class SendForm(forms.Form):
 
     @staticmethod
     def content(cleaned: dict[str, Any]) -> dict[str, Any]:
-        """What `notify_many` is to be told, but for whom."""
+        """Return the arguments of `notify_many`, except the users."""
         return {
             **{name: cleaned[name] for name in ("notification_type", "title", "description")},
             **{name: cleaned[name] or None for name in ("level", "url")},
         }
 
 
-class SendsNotifications(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Has the action "send a notification to the selected people". `users_of` says who those are."""
+class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adds the action "send a notification to the selected users". `users_of` maps the selected rows to users."""
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(PERMISSION)
@@ -147,7 +150,7 @@ class SendsNotifications(admin.ModelAdmin):  # type: ignore[type-arg]
     def users_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return get_user_model()._default_manager.filter(pk__in=queryset.order_by().values("pk"))
 
-    @admin.action(description="Send a notification to the selected people", permissions=["send"])
+    @admin.action(description="Send a notification to the selected users", permissions=["send"])
     def send_notification(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         users = self.users_of(queryset)
         names = list(
@@ -155,27 +158,27 @@ class SendsNotifications(admin.ModelAdmin):  # type: ignore[type-arg]
         )
         if not names or len(names) > MAX_RECEIVERS:
             text = (
-                f"More than {MAX_RECEIVERS} people are too many at once."
+                f"More than {MAX_RECEIVERS} users are selected: that is too many at once."
                 if names
-                else "None of them is active."
+                else "None of the selected users is active."
             )
             self.message_user(request, text, messages.ERROR)
             return None
         if inactive := users.filter(is_active=False).count():
-            self.message_user(request, f"{counted(inactive, 'inactive user')} left out.", messages.WARNING)
+            self.message_user(request, f"{counted(inactive, 'inactive user')} skipped.", messages.WARNING)
         return form_page(request, SendForm(request, initial={"usernames": "\n".join(names)}))
 
 
-class SendView(SendsNotifications):
-    """The pages of sending, under the list of notifications."""
+class SendViewAdmin(SendActionAdmin):
+    """Adds the form and the confirmation page below the list of notifications."""
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view(self.send_view)
         return [path("send/", view, name="messaging_notification_send"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        may = {"has_send_permission": self.has_send_permission(request)}
-        return super().changelist_view(request, may | (extra_context or {}))
+        permission = {"has_send_permission": self.has_send_permission(request)}
+        return super().changelist_view(request, permission | (extra_context or {}))
 
     def send_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_send_permission(request):
@@ -189,12 +192,12 @@ class SendView(SendsNotifications):
             return confirmation_page(request, form)
         level, text = send(request.user, form)
         self.message_user(request, text, level)
-        there = "changelist" if self.has_view_or_change_permission(request) else "send"
-        return HttpResponseRedirect(reverse(f"admin:messaging_notification_{there}"))
+        page = "changelist" if self.has_view_or_change_permission(request) else "send"
+        return HttpResponseRedirect(reverse(f"admin:messaging_notification_{page}"))
 
 
 def send(sender: Any, form: SendForm) -> tuple[int, str]:
-    """Notify the form's people, and log it. Returns the level and the text of a message for the sender."""
+    """Notify the form's users, and log it. Returns the level and text of the message for the sender."""
     cleaned = form.cleaned_data
     receivers = cleaned["receivers"]
     with transaction.atomic():
@@ -202,9 +205,9 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
             receivers, **form.content(cleaned), dedupe_key=f"admin:{cleaned['key']}"
         )
         if not rows:
-            return messages.WARNING, "That was sent before, and nobody is told twice."
+            return messages.WARNING, "This notification was already sent; it is not sent twice."
         names = [receivers[row.user_id] for row in rows]
-        people = counted(len(rows), "person", "people")
+        users = counted(len(rows), "user")
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         LogEntry.objects.create(
             user_id=sender.pk,
@@ -212,15 +215,15 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
             object_id=str(rows[0].pk) if len(rows) == 1 else None,
             object_repr=cleaned["title"],
             action_flag=ADDITION,
-            change_message=f"Sent to {people}: {', '.join(names[:LISTED])}{more}.",
+            change_message=f"Sent to {users}: {', '.join(names[:LISTED])}{more}.",
         )
-    return messages.SUCCESS, f"“{cleaned['title']}” was sent to {people}."
+    return messages.SUCCESS, f"“{cleaned['title']}” was sent to {users}."
 
 
 def form_page(request: HttpRequest, form: Any) -> HttpResponse:
-    who = tuple(name for name in ("people", "usernames") if name in form.fields)
+    who = tuple(name for name in ("users", "usernames") if name in form.fields)
     what = ("notification_type", "title", "description", "level", "url")
-    fieldsets: Any = [("Who", {"fields": who}), ("What", {"fields": what})]
+    fieldsets: Any = [("Recipients", {"fields": who}), ("Notification", {"fields": what})]
     return _page(request, "form", form, title="Send a notification", adminform=AdminForm(form, fieldsets, {}))
 
 
@@ -233,7 +236,7 @@ def confirmation_page(request: HttpRequest, form: SendForm) -> HttpResponse:
         title="Send this notification?",
         example=form.cleaned_data["example"],
         type_label=notification_types.get(form.cleaned_data["notification_type"]).label,
-        people=counted(len(receivers), "person", "people"),
+        users=counted(len(receivers), "user"),
         listed=receivers[:LISTED],
         more=len(receivers[LISTED:]),
     )

@@ -1,4 +1,4 @@
-"""API tokens: made here and shown once, and revoked."""
+"""API tokens: created (and shown once) and revoked here."""
 
 from typing import Any
 
@@ -12,14 +12,16 @@ from django.utils.html import format_html
 from messaging import tokens
 from messaging.models import ApiToken
 
-from .parts import NAME, counted
+from .common import NAME, counted
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if self.instance._state.adding and not (cleaned.get("user") or cleaned.get("can_publish")):
-            raise ValidationError("Give the token a user in whose name it acts, or the right to publish.")
+            raise ValidationError(
+                "Choose a user in whose name the token acts, or grant it the right to publish."
+            )
         return cleaned
 
 
@@ -45,7 +47,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
-        # What a token may do is settled when it is made.
+        # A token's rights are fixed when it is created.
         return () if obj is None else ("user", "can_publish", "created_at", "revoked_at")
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
@@ -53,7 +55,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             obj.save(update_fields=["name"])
             return
         secret = tokens.issue(obj)
-        text = "The secret of {}: {} Copy it now: nobody can ever read it again."
+        text = "The secret of {}: {} Copy it now: it can't be shown again."
         self.message_user(
             request, format_html(text, obj.name, format_html("<code>{}</code>", secret)), messages.WARNING
         )

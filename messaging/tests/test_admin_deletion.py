@@ -60,7 +60,7 @@ def test_the_counts_are_those_of_djangos_own_page(admin, root, ada, grace):
     from django.contrib import admin as django_admin
 
     page = django_admin.site.get_model_admin(User)
-    assert isinstance(page, deletion.BoundedDeletion)
+    assert isinstance(page, deletion.BoundedDeletionAdmin)
     lines, counts, needed, protected = page.get_deleted_objects(User.objects.filter(pk=ada.pk), request)
     _, their_counts, their_needed, their_protected = get_deleted_objects([ada], request, django_admin.site)
     assert {str(name): number for name, number in counts.items()} == {
@@ -104,7 +104,7 @@ def test_rows_in_the_way_are_found_at_any_depth():
         class Meta:
             app_label = "messaging"
 
-    going, staying = deletion.going_along(Customer)
+    going, staying = deletion.related_lookups(Customer)
     assert {model.__name__: lookups for model, lookups in going.items()} == {
         "Order": ["customer", "follows__customer"]
     }

@@ -42,18 +42,18 @@ def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin,
     page = admin.post(
         URL,
         **form(
-            people=[ada.pk],
+            users=[ada.pk],
             usernames="grace,\r\nada",
             description="At noon.\r\nFor an hour.",
             level="warning",
             url="/status/",
         ),
     )
-    contents = ("To 2 people", "ada, grace", "Maintenance", "At noon.<br>For an hour.", "/status/")
+    contents = ("To 2 users", "ada, grace", "Maintenance", "At noon.<br>For an hour.", "/status/")
     for shown in (*contents, "Announcement, warning"):
         assert shown in page
     assert not Notification.objects.exists()
-    assert "“Maintenance” was sent to 2 people." in confirm(admin, page)
+    assert "“Maintenance” was sent to 2 users." in confirm(admin, page)
     for user in (ada, grace):
         [revision] = assigned(user)
         [row] = revision.added
@@ -67,14 +67,14 @@ def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin,
         assert revision.unread_count == 1
     [entry] = LogEntry.objects.all()
     assert (entry.user, entry.action_flag, entry.object_repr) == (root, ADDITION, "Maintenance")
-    assert entry.change_message == "Sent to 2 people: ada, grace."
+    assert entry.change_message == "Sent to 2 users: ada, grace."
     assert "Maintenance" in admin.client.get(reverse("admin:index")).content.decode()
 
 
 def test_a_button_that_is_pressed_twice_sends_once(admin, ada):
     page = admin.post(URL, **form(usernames="ada"))
     confirm(admin, page)
-    assert "nobody is told twice" in confirm(admin, page)
+    assert "it is not sent twice" in confirm(admin, page)
     assert Notification.objects.count() == LogEntry.objects.count() == 1
 
 
@@ -95,11 +95,11 @@ def test_who_changes_their_mind_gets_the_form_back_as_it_was(admin, ada):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"usernames": ""}, "Choose at least one person."),
+        ({"usernames": ""}, "Choose at least one user."),
         ({"usernames": "ada, nobody, gone"}, "There is no active user &#x27;gone&#x27;, &#x27;nobody&#x27;."),
-        ({"people": "999999"}, "not one of the available choices"),
-        ({"people": "x", "usernames": ""}, "Choose at least one person."),
-        ({"people": "9" * 30, "usernames": ""}, "Choose at least one person."),
+        ({"users": "999999"}, "not one of the available choices"),
+        ({"users": "x", "usernames": ""}, "Choose at least one user."),
+        ({"users": "9" * 30, "usernames": ""}, "Choose at least one user."),
         ({"title": ""}, "This field is required."),
         ({"title": "x" * 201}, "at most 200 characters"),
         ({"title": "a\x07b"}, "must not contain control characters"),
@@ -130,13 +130,13 @@ def test_many_names_are_counted_and_some_of_them_shown(admin, monkeypatch):
     with CaptureQueriesContext(connection) as captured:
         page = admin.post(URL, **form(usernames="\n".join(names)))
     assert len(captured) < 12
-    assert "To 1,200 people" in page
+    assert "To 1,200 users" in page
     assert "user0049 and 1150 more" in page
     confirm(admin, page)
     assert Notification.objects.count() == 1200
     assert LogEntry.objects.get().change_message.endswith("user0049 and 1150 more.")
     monkeypatch.setattr(sending, "MAX_RECEIVERS", 1000)
-    assert "1200 people are too many" in admin.post(URL, **form(usernames="\n".join(names)))
+    assert "1200 users are too many" in admin.post(URL, **form(usernames="\n".join(names)))
 
 
 def test_a_type_declared_elsewhere_can_be_chosen_and_those_about_presence_cannot(admin):
@@ -154,16 +154,16 @@ def test_selected_people_are_put_into_the_form(admin, ada, grace, linus, of):
     things = chosen if of == "accounts" else list(UserProfile.objects.filter(user__in=chosen))
     page = admin.run_action("send_notification", *things)
     assert "ada\ngrace</textarea>" in page
-    assert "1 inactive user left out." in page
+    assert "1 inactive user skipped." in page
     confirm(admin, admin.post(URL, **form(usernames="ada\r\ngrace")))
     assert set(Notification.objects.values_list("user_id", flat=True)) == {ada.pk, grace.pk}
 
 
 def test_nobody_or_too_many_selected_is_said_in_the_list(admin, ada, grace, monkeypatch):
     User.objects.filter(pk=ada.pk).update(is_active=False)
-    assert "None of them is active." in admin.run_action("send_notification", ada)
+    assert "None of the selected users is active." in admin.run_action("send_notification", ada)
     monkeypatch.setattr(sending, "MAX_RECEIVERS", 1)
-    assert "More than 1 people are too many" in admin.run_action(
+    assert "More than 1 users are selected" in admin.run_action(
         "send_notification", grace, User.objects.get(username="root")
     )
 
@@ -182,15 +182,15 @@ def test_that_permission_alone_is_enough_and_names_are_then_typed(staff, ada):
     sender = staff("send_notification")
     page = sender.client.get(URL).content.decode()
     assert 'name="usernames"' in page
-    assert 'name="people"' not in page
+    assert 'name="users"' not in page
     confirmed = confirm(sender, sender.post(URL, **form(usernames="ada")))
-    assert "was sent to 1 person" in confirmed
+    assert "was sent to 1 user" in confirmed
     assert Notification.objects.get().user == ada
 
 
 def test_with_the_right_to_see_them_people_are_chosen_from_a_list(staff, ada):
     sender = staff("send_notification", "view_notification", "view_user")
-    assert 'name="people"' in sender.client.get(URL).content.decode()
+    assert 'name="users"' in sender.client.get(URL).content.decode()
     assert URL in sender.list("messaging_notification")
     asked = {"app_label": "messaging", "model_name": "notification", "field_name": "user", "term": "ad"}
     answer = sender.client.get(reverse("admin:autocomplete"), asked).json()

@@ -29,7 +29,7 @@ def test_a_tokens_secret_is_shown_once(admin, ada):
 
 def test_a_token_that_could_do_nothing_is_refused(admin):
     shown = admin.post(reverse("admin:messaging_apitoken_add"), name="shop")
-    assert "in whose name it acts, or the right to publish" in shown
+    assert "in whose name the token acts, or grant it" in shown
     assert not ApiToken.objects.exists()
 
 

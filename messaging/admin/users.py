@@ -1,4 +1,4 @@
-"""People: their profiles, and their accounts."""
+"""Users: their profiles and their accounts."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from django.http import HttpRequest
 from messaging import profiles
 from messaging.models import Message, Notification, UserProfile
 
-from .deletion import BoundedDeletion
-from .parts import NAME, GoesWithItsUser, counted, link, link_to_list, number_of
-from .sending import SendsNotifications
+from .common import NAME, OwnedByUserAdmin, counted, link, link_to_list, number_of
+from .deletion import BoundedDeletionAdmin
+from .sending import SendActionAdmin
 
 
 @admin.register(UserProfile)
-class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
+class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
     list_display = ("user", "online", "hidden", "last_seen", "sent", "received", "notifications")
     list_select_related = ("user",)
     list_filter = ("is_online", "is_hidden", "last_seen")
@@ -49,9 +49,9 @@ class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         texts = {
-            "is_online": "Set by hand, it lasts until the user's next connect or disconnect;"
-            " online without a connection, five minutes at most.",
-            "is_hidden": "To their contacts a hidden user is offline and was never seen, and nobody is notified.",
+            "is_online": "Set manually, it lasts until the user's next connect or disconnect;"
+            " online without a connection lasts five minutes at most.",
+            "is_hidden": "Contacts see a hidden user as offline and never seen, and get no status notifications.",
         }
         return super().get_form(request, obj, change=change, help_texts=texts, **kwargs)
 
@@ -79,7 +79,7 @@ class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
     def notifications(self, profile: Any) -> str:
         return link_to_list(Notification, profile.notification_count, user__id__exact=profile.user_id)
 
-    @admin.action(description="Set selected users online, for five minutes", permissions=["change"])
+    @admin.action(description="Set selected users online for five minutes", permissions=["change"])
     def set_online(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         self._set(request, queryset, is_online=True)
 
@@ -93,15 +93,15 @@ class UserProfileAdmin(GoesWithItsUser, SendsNotifications):
         self.message_user(request, f"{counted(changed, 'user')} set {'online' if is_online else 'offline'}.")
 
 
-class AccountAdmin(BoundedDeletion, SendsNotifications, UserAdmin):  # type: ignore[type-arg]
-    """Django's page of accounts, for people with a hundred thousand notifications. Mix it into one of your own."""
+class AccountAdmin(BoundedDeletionAdmin, SendActionAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Django's user admin, for users with a hundred thousand notifications. Mix it into a project's own."""
 
     actions = ("send_notification", "delete_selected")
 
 
 if admin.site.is_registered(get_user_model()):
     registered = admin.site.get_model_admin(get_user_model())
-    # A project's own page of its accounts is left alone.
+    # A project's own user admin stays.
     if type(registered) is UserAdmin:
         admin.site.unregister(get_user_model())
         admin.site.register(get_user_model(), AccountAdmin)

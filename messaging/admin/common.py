@@ -1,4 +1,4 @@
-"""What the admin's pages are made of: links, counts, filters that don't look through all rows, and read-only pages."""
+"""What the admin's pages share: links, counts, filters that don't scan all rows, and base classes."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -17,12 +17,12 @@ from messaging import notification_types
 NAME = get_user_model().USERNAME_FIELD
 NOTHING = "-"
 PREVIEW = 60
-# So many users are offered to filter by. Everybody else is found by the search, or by a link on their profile.
+# How many users a filter offers. Others are reached by the search, or by a link on their profile.
 USERS_OFFERED = 30
 
 
 def link(thing: Model | None, text: str | None = None) -> str:
-    """Link to a row's own page, if it has one."""
+    """Return a link to a row's change page, or the text alone if there is none."""
     if thing is None:
         return NOTHING
     options = thing._meta
@@ -34,7 +34,7 @@ def link(thing: Model | None, text: str | None = None) -> str:
 
 
 def link_to_list(model: type[Model], text: Any, **filters: Any) -> str:
-    """Link to the rows of a model that these filters leave."""
+    """Return a link to a model's list with these filters."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
 
@@ -44,7 +44,7 @@ def shortened(text: str, length: int = PREVIEW) -> str:
 
 
 def number_of(rows: QuerySet[Any], column: str, outer: str = "pk") -> Coalesce:
-    """Count the rows whose `column` is the `outer` one, in a subquery: only those of the page shown are counted."""
+    """Return a subquery that counts the rows whose `column` is the `outer` one: only for the rows of one page."""
     own = rows.filter(**{column: OuterRef(outer)}).order_by()
     number = own.values(column).annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(number, output_field=IntegerField()), 0)
@@ -55,12 +55,12 @@ def counted(count: int, name: str, plural: str = "") -> str:
 
 
 class UserFilter(admin.RelatedFieldListFilter):
-    """A filter by user that offers the first few, and whoever is chosen: there may be a hundred thousand."""
+    """A filter by user that offers the first few and the chosen one: there may be a hundred thousand."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         users = get_user_model().objects.order_by(NAME).values_list("pk", NAME)
         offered = list(users[:USERS_OFFERED])
-        # The filter's value, of which Django has made a list.
+        # Django has made a list of the filter's value.
         chosen = [pk for value in self.lookup_val or () if (pk := str(value)).isdecimal() and len(pk) < 19]
         if chosen and not {str(pk) for pk, _ in offered} & set(chosen):
             offered += users.filter(pk__in=chosen)
@@ -68,7 +68,7 @@ class UserFilter(admin.RelatedFieldListFilter):
 
 
 class TypeFilter(admin.SimpleListFilter):
-    """A filter by type that knows the declared ones, instead of looking through all rows for them."""
+    """A filter by type that offers the declared ones, instead of scanning all rows for the types in use."""
 
     title = "type"
     parameter_name = "notification_type"
@@ -82,7 +82,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class LevelFilter(admin.SimpleListFilter):
-    """A filter by level, which doesn't look through all rows either."""
+    """A filter by level that doesn't scan all rows either."""
 
     title = "level"
     parameter_name = "level"
@@ -94,22 +94,22 @@ class LevelFilter(admin.SimpleListFilter):
         return queryset.filter(level=self.value()) if self.value() else queryset
 
 
-class GoesWithItsUser(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that are neither added nor deleted by hand: they come and go with their users."""
+class OwnedByUserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that are created and deleted with their user, never by hand."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Django asks this too when a user is to be deleted, and then the answer is that of the user's rights.
+        # Django also asks this when a user is being deleted; then the permission decides, as usual.
         match, options = request.resolver_match, self.model._meta
         if match is not None and str(match.url_name).startswith(f"{options.app_label}_{options.model_name}_"):
             return False
         return super().has_delete_permission(request, obj)
 
 
-class ReadOnly(GoesWithItsUser):
-    """Rows to look at."""
+class ReadOnlyAdmin(OwnedByUserAdmin):
+    """Read-only rows."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
