@@ -30,7 +30,7 @@ SETTLE_SECONDS = 60
 EXPECTED_FAULTS = (
     "channels_redis.pubsub: Unexpected exception in receive task",
     "django.request: Service Unavailable: /",
-    "realtime.delivery.hub: ignored a bad message from the channel layer",
+    "realtime.delivery.hub: ignored a malformed message from the channel layer",
 )
 
 
