@@ -1,6 +1,6 @@
 """The settings REALTIME_*: one row each, with type, default, bounds and meaning. Everything else reads this table.
 
-That is typed access (`conf.sweep_seconds`, read anew each time, so that tests may override settings), the environment
+That is typed access (`conf.sweep_seconds`, read at each access, so that tests may override settings), the environment
 (config/settings.py), `manage.py check` (checks.py), docs/configuration.md, and the test of .env.example.
 """
 

@@ -1,7 +1,7 @@
 """Prometheus counters of this process, incremented where it happens; http/metrics.py shows them, and nothing else.
 
 They are in no registry. In prometheus_client's default one they would also appear in a host project's own /metrics, and
-be counted twice where Prometheus scrapes both.
+be counted twice where Prometheus scrapes both. (With PROMETHEUS_MULTIPROC_DIR they do: it collects every counter.)
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ sockets_closed = _counter("sockets_closed", "Sockets ended.", ["code"])
 frames_sent = 0
 backlog_overflows = _counter("backlog_overflows", "Backlogs of slow sockets that were dropped.")
 replays = _counter("replays", "Catch-ups from the database that sent frames.")
-resets = _counter("resets", "Clients that had to read their list anew.", ["reason"])
+resets = _counter("resets", "Clients that had to read their list again.", ["reason"])
 revisions = _counter("revisions", "Revisions assigned by this process.")
 stamped_rows = _counter("stamped_rows", "Notifications that they changed.")
 swept_sockets = _counter("swept_sockets", "Live sockets that only a sweep found behind.")

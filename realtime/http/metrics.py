@@ -174,7 +174,7 @@ class _Counters(Collector):
     def collect(self) -> Iterable[Metric]:
         for counted in counters.COUNTERS:
             for family in counted.collect():
-                # prometheus_client adds the time of creation as a series of its own, and turns that off only globally.
+                # Drops the `_created` series, which prometheus_client can disable only for the whole process.
                 family.samples = [sample for sample in family.samples if sample.name.endswith("_total")]
                 yield family
 

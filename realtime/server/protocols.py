@@ -152,7 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]
 
     def _expect_within(self, seconds: float | None) -> None:
-        """Start the timer of the next part of the request anew; None: no part is awaited."""
+        """Restart the timer, for the next part of the request; None: no part is awaited."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._time_out)

@@ -43,5 +43,5 @@ class PushProducer:
         self.writable.set()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """The connection is lost: whoever waits in `send` must not wait on."""
+        """The connection is lost: what waits in `send` must not wait any longer."""
         self.writable.set()
