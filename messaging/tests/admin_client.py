@@ -1,4 +1,4 @@
-"""A browser at /admin/, with somebody signed in."""
+"""A client of the admin: changelists, change pages, forms and actions."""
 
 from django.test import Client
 from django.urls import reverse
@@ -12,7 +12,7 @@ class AdminClient:
         self.client.force_login(user)
 
     def list(self, name, **query):
-        """The text of a changelist, which must be there."""
+        """Return the text of a changelist, which must be answered with 200."""
         return self._shown(self.client.get(reverse(f"admin:{name}_changelist"), query))
 
     def page(self, thing):

@@ -1,4 +1,4 @@
-"""A client of the API as a browser is one: it keeps cookies, and sends the CSRF token that it was given."""
+"""A client of the API that acts as a browser: it keeps cookies, and sends the CSRF token that it was given."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ class ApiClient:
 
 
 def refusal(response: Any) -> tuple[int, str]:
-    """Return the status and the code of an error, after a look at its form."""
+    """Return the status and the code of an error, after a check of its form."""
     answer = response.json()
     assert response["Content-Type"].startswith("application/json")
     assert set(answer) == {"detail", "code"}

@@ -1,4 +1,4 @@
-"""A client of the socket, as protocol.md describes one. It checks the order of every frame it gets."""
+"""A client of the socket, by docs/protocol.md: it checks each frame, then applies it. And helpers for tests of sockets."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from realtime.sockets.routing import websocket_urlpatterns
 from tests.inbox_replica import InboxReplica, PresenceReplica
 
 PATH = "/ws/notifications/"
-# Long enough for a busy machine: only a test that fails waits so long.
+# Long enough for a busy machine: only a failing test waits so long.
 TIMEOUT = 20
 
 
@@ -43,13 +43,13 @@ class WebSocketClient(InboxReplica):
         self.communicator._output_queue = asyncio.Queue(send_queue_size)
 
     async def open(self) -> str | None:
-        """Shake hands. Returns the subprotocol."""
+        """Complete the handshake. Returns the subprotocol."""
         accepted, subprotocol = await self.communicator.connect(timeout=TIMEOUT)
         assert accepted, "the handshake was refused"
         return str(subprotocol) if subprotocol else None
 
     async def receive_event(self) -> dict[str, Any]:
-        """Return what the server does next: a frame or a close."""
+        """Return the server's next event: a frame or a close."""
         return await self.communicator.receive_output(timeout=TIMEOUT)
 
     async def next(self) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class WebSocketClient(InboxReplica):
         return frames
 
     async def until_revision(self, revision: int) -> list[dict[str, Any]]:
-        """Return the frames until the copy has come so far and is up to date."""
+        """Return the frames until the replica has this revision and is live."""
         frames = []
         while self.revision < revision or not self.live:
             frames.append(await self.next())
         return frames
 
     async def received_so_far(self) -> list[dict[str, Any]]:
-        """Return what the server has sent already, by asking it something after that."""
+        """Return what the server has sent so far: all frames up to the answer to a ping."""
         ref = f"fence {id(object())}"
         await self.send_command(type="ping", ref=ref)
         frames = await self.until("pong")
@@ -95,13 +95,13 @@ class WebSocketClient(InboxReplica):
         await self.communicator.send_json_to(command)
 
     async def close_code(self) -> int:
-        """Return the code with which the server closes, whatever it says before."""
+        """Return the code with which the server closes; frames before it are skipped."""
         while (message := await self.receive_event())["type"] != "websocket.close":
             assert message["type"] == "websocket.send", message
         return int(message.get("code", 1000))
 
     async def disconnect(self, code: int = 1000) -> None:
-        """Close it as the client, if the server hasn't."""
+        """Disconnect as the client, if the server hasn't closed."""
         if not self.communicator.future.done():
             await self.communicator.send_input({"type": "websocket.disconnect", "code": code})
         await self.communicator.wait(timeout=TIMEOUT)
@@ -126,7 +126,7 @@ def notify_titles(user, *titles):
 
 
 def notify_titles_one_by_one(user, *titles):
-    """Notify a user, in a revision for each title. Returns the ids."""
+    """Notify a user, with one revision for each title. Returns the ids."""
     ids = []
     for title in titles:
         ids += notify_titles(user, title)
@@ -138,12 +138,12 @@ async def eventually(condition, *args):
     """Wait until something holds. `condition` runs on the loop; see `eventually_in_database`."""
     deadline = time.monotonic() + TIMEOUT
     while not condition(*args):
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await asyncio.sleep(0.01)
 
 
 async def eventually_in_database(condition, *args):
     deadline = time.monotonic() + TIMEOUT
     while not await in_thread(condition, *args):
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await asyncio.sleep(0.02)

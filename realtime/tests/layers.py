@@ -1,4 +1,4 @@
-"""Channel layers that do what the specification allows them: they lose, double and reorder messages."""
+"""Channel layers that use what the specification allows: they lose, duplicate and reorder messages."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ from channels.layers import InMemoryChannelLayer
 
 
 def channel_layers_with(layer: type[InMemoryChannelLayer]) -> dict[str, Any]:
-    """CHANNEL_LAYERS with one of these."""
+    """Return CHANNEL_LAYERS with one of these layers."""
     endless = {"capacity": 1_000_000, "expiry": 10**9, "group_expiry": 10**9}
     return {"default": {"BACKEND": f"{layer.__module__}.{layer.__name__}", "CONFIG": endless}}
 
@@ -25,7 +25,7 @@ class DroppingLayer(InMemoryChannelLayer):
 
 
 class DuplicatingAndReorderingLayer(InMemoryChannelLayer):
-    """Delivers everything twice, each copy at a moment of its own."""
+    """Delivers everything twice, each copy after its own random delay."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Other server processes, played in this one: an event loop in a thread, and a presence of its own."""
+"""Simulates other server processes in this one: an event loop in a thread, and a presence writer of its own."""
 
 import asyncio
 import threading
@@ -51,5 +51,5 @@ class OtherProcess:
 def wait_for(condition):
     deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)

@@ -84,7 +84,7 @@ async def test_the_others_go_through_and_atomic_is_all_or_nothing(
 ) -> None:
     ada, grace = shared.people(shared.servers[0], 2)
     tab, other = await ada.tab(), await grace.tab()
-    items = [item(ada, "One"), {**item(ada, "?"), "user": "nobody"}, item(grace, "Two")]
+    items = [item(ada, "One"), {**item(ada, "?"), "user": "no-such-user"}, item(grace, "Two")]
     status, answer = await program.publish({"items": items, "atomic": True})
     assert (status, answer["code"]) == (422, "nothing_published")
     assert [(error["index"], error["code"]) for error in answer["errors"]] == [(1, "unknown_user")]
