@@ -1,4 +1,4 @@
-"""A client of the socket, by docs/protocol.md: it checks each frame, then applies it. And helpers for tests of sockets."""
+"""A client of the socket, by docs/protocol.md: it checks each frame, then applies it. And helpers for such tests."""
 
 import asyncio
 import json
