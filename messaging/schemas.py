@@ -134,7 +134,7 @@ class Session(Shape):
 
 
 class Profile(Shape):
-    """`is_hidden`: contacts see neither one's presence nor when one was last there."""
+    """`is_hidden`: contacts see the user as offline and never seen."""
 
     user: User
     is_hidden: bool

@@ -48,7 +48,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 PREVIEW = 50
-# In seconds. Each pair of contacts is notified of one's coming online, and of going offline, at most once in it.
+# In seconds: a contact is notified of a user's coming online, and of their going offline, at most once in it.
 STATUS_WINDOW = 600
 # After an outage everyone comes back at once, and each has contacts: at most this many get a notification. All get the
 # presence frame.

@@ -27,7 +27,7 @@ NAME = User.USERNAME_FIELD
 
 session = Router(tags=["session"], auth=None)
 account = Router(tags=["account"])
-messages = Router(tags=["people and messages"])
+messages = Router(tags=["users and messages"])
 inbox = Router(tags=["notifications"])
 publishing = Router(tags=["publishing"], auth=PublishToken())
 

@@ -35,7 +35,7 @@ def _without_savepoints() -> Iterator[None]:
 
 
 def receivers_use_savepoints() -> bool:
-    """Must each receiver run in a savepoint? If not, AtomicSaveModel.save repeats the save when one has failed."""
+    """Return whether receivers must use savepoints. If not, AtomicSaveModel.save repeats the save after a failure."""
     return _savepoints.get()
 
 

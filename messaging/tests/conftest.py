@@ -24,14 +24,14 @@ def the_domain_alone(monkeypatch):
 @pytest.fixture
 def announced():
     """Everything that the domain announces: a list of (signal's name, what it carries)."""
-    heard = []
+    events_sent = []
     for name in ("notifications_pending", "revisions_assigned", "presence_changed", "status_changed"):
 
         def listen(sender, signal, name=name, **carried):
-            heard.append((name, carried))
+            events_sent.append((name, carried))
 
         getattr(events, name).connect(listen, weak=False)
-    return heard
+    return events_sent
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def admin(root):
 
 @pytest.fixture
 def staff(db, cheap_passwords):
-    """Somebody who may do these things in the admin: staff("view_message")."""
+    """A staff user with these permissions, in the admin: staff("view_message")."""
 
     def make(*codenames):
         user = User.objects.create_user("margaret", password=PASSWORD, is_staff=True)

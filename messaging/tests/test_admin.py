@@ -28,7 +28,7 @@ def populate(start, count):
 
 
 def populate_in_bulk(start, count):
-    """The same kinds of rows, with two notifications each, without anybody being told."""
+    """The same kinds of rows, with two notifications each, made without events."""
     users = User.objects.bulk_create(
         User(username=f"bulk{number:04}") for number in range(start, start + count)
     )
@@ -191,10 +191,10 @@ def test_only_staff_with_the_permission_see_a_list(staff, ada, name):
     url = reverse(f"admin:{name}_changelist")
     assert Client().get(url).status_code == 302
     assert AdminClient(ada).client.get(url).status_code == 302
-    somebody = staff(f"view_{model}")
-    somebody.list(name)
+    user = staff(f"view_{model}")
+    user.list(name)
     for other in set(LISTS) - {name}:
-        assert somebody.client.get(reverse(f"admin:{other}_changelist")).status_code == 403
+        assert user.client.get(reverse(f"admin:{other}_changelist")).status_code == 403
 
 
 def test_who_may_only_look_may_not_mark(staff, ada, grace):
@@ -219,5 +219,5 @@ def test_who_may_only_look_may_not_mark(staff, ada, grace):
 
 def test_marking_needs_the_right_to_change_and_removing_the_right_to_delete(staff, ada):
     notifications.notify(ada, "announcement", "Hello")
-    somebody = staff("view_notification", "change_notification")
-    assert somebody.actions("messaging_notification") == ["mark_read", "mark_unread"]
+    user = staff("view_notification", "change_notification")
+    assert user.actions("messaging_notification") == ["mark_read", "mark_unread"]

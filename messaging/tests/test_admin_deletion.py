@@ -71,13 +71,13 @@ def test_the_counts_are_those_of_djangos_own_page(admin, root, ada, grace):
     assert len(lines) == 1
 
 
-def test_who_may_not_delete_what_goes_along_is_told_so(staff, ada):
+def test_missing_rights_to_delete_related_rows_are_named(staff, ada):
     notifications.notify(ada, "announcement", "Hello")
-    somebody = staff("view_user", "delete_user")
-    page = somebody.client.get(admin_url(ada, "delete")).content.decode()
+    user = staff("view_user", "delete_user")
+    page = user.client.get(admin_url(ada, "delete")).content.decode()
     assert "doesn't have permission" in page or "doesn&#x27;t have permission" in page
     assert "<li>notification</li>" in page
-    somebody.client.post(admin_url(ada, "delete"), {"post": "yes"})
+    user.client.post(admin_url(ada, "delete"), {"post": "yes"})
     assert User.objects.filter(pk=ada.pk).exists()
 
 

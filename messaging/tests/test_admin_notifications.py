@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def three(ada, grace):
-    """Unread notifications of two users, told."""
+    """Unread notifications of two users, with their revisions."""
     rows = notifications.notify_many([ada, ada, grace], "announcement", "Hello")
     notifications.assign_revisions([ada.pk, grace.pk])
     return rows
@@ -34,7 +34,7 @@ def test_marking_notifications_read_and_unread_changes_each_ones_badge(
     assert assigned(grace) == []
 
 
-def test_what_is_read_already_is_not_told_again(admin, ada, three, assigned, announced):
+def test_a_notification_that_is_read_already_gets_no_new_revision(admin, ada, three, assigned, announced):
     admin.run_action("mark_read", three[0])
     assigned(ada)
     announced.clear()

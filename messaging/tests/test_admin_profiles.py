@@ -34,7 +34,7 @@ def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada,
     assert [shape.title for shape in revision.added] == ["ada is online"]
 
 
-def test_a_profiles_page_takes_the_same_road(admin, ada, announced):
+def test_a_profiles_page_has_the_same_effects(admin, ada, announced):
     profile = UserProfile.objects.get(user=ada)
     announced.clear()
     admin.post(admin_url(profile, "change"), is_online="on", version=70)

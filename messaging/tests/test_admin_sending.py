@@ -1,4 +1,4 @@
-"""Sending a notification in the admin: a form, a confirmation, and then each of the chosen people is told, once."""
+"""Sending a notification in the admin: a form, a confirmation, and then each of the chosen users is notified, once."""
 
 import re
 
@@ -38,7 +38,7 @@ def confirm(admin, page, **fields):
     return admin.post(URL, **sent, **({"confirmed": "yes"} | fields))
 
 
-def test_nothing_is_sent_until_it_is_confirmed_and_then_everybody_is_told(admin, root, ada, grace, assigned):
+def test_nothing_is_sent_until_it_is_confirmed_and_then_all_are_notified(admin, root, ada, grace, assigned):
     page = admin.post(
         URL,
         **form(
@@ -159,7 +159,7 @@ def test_selected_people_are_put_into_the_form(admin, ada, grace, linus, of):
     assert set(Notification.objects.values_list("user_id", flat=True)) == {ada.pk, grace.pk}
 
 
-def test_nobody_or_too_many_selected_is_said_in_the_list(admin, ada, grace, monkeypatch):
+def test_too_many_or_only_inactive_users_selected_is_an_error_in_the_list(admin, ada, grace, monkeypatch):
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert "None of the selected users is active." in admin.run_action("send_notification", ada)
     monkeypatch.setattr(sending, "MAX_RECEIVERS", 1)
@@ -169,12 +169,12 @@ def test_nobody_or_too_many_selected_is_said_in_the_list(admin, ada, grace, monk
 
 
 def test_sending_needs_its_own_permission(staff, ada):
-    somebody = staff("view_notification", "change_notification", "view_user", "view_userprofile")
-    assert somebody.client.get(URL).status_code == 403
-    assert somebody.client.post(URL, form(usernames="ada", confirmed="yes")).status_code == 403
-    assert URL not in somebody.list("messaging_notification")
+    user = staff("view_notification", "change_notification", "view_user", "view_userprofile")
+    assert user.client.get(URL).status_code == 403
+    assert user.client.post(URL, form(usernames="ada", confirmed="yes")).status_code == 403
+    assert URL not in user.list("messaging_notification")
     for name in ("auth_user", "messaging_userprofile"):
-        assert "send_notification" not in somebody.actions(name)
+        assert "send_notification" not in user.actions(name)
     assert not Notification.objects.exists()
 
 
@@ -198,5 +198,5 @@ def test_with_the_right_to_see_them_people_are_chosen_from_a_list(staff, ada):
 
 
 def test_who_is_not_signed_in_is_sent_to_the_sign_in(client, ada):
-    for somebody in (client, AdminClient(ada).client):
-        assert somebody.get(URL).status_code == 302
+    for visitor in (client, AdminClient(ada).client):
+        assert visitor.get(URL).status_code == 302

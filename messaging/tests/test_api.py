@@ -168,7 +168,7 @@ class TestMessages:
 
 
 class TestReadingAMessage:
-    def test_tells_the_sender_once_and_marks_its_notification_read(self, ada, grace, as_user):
+    def test_notifies_the_sender_once_and_marks_its_notification_read(self, ada, grace, as_user):
         message = send(ada, grace)
         api = as_user(grace)
         assert api.get("notifications")["unread_count"] == 1
@@ -330,7 +330,7 @@ class TestMarkingNotifications:
 
 
 class TestRemovingANotification:
-    def test_is_told_and_done_once(self, ada, as_user):
+    def test_is_done_once_and_gets_a_revision(self, ada, as_user):
         row = notify(ada, "announcement", "One")
         api = as_user(ada)
         assert api.get("notifications")["revision"] == 1

@@ -150,7 +150,7 @@ def test_a_method_that_is_not_there_is_said_in_json(method, path):
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_a_failure_of_ours_is_logged_and_tells_the_client_nothing(
+def test_a_failure_of_ours_is_logged_and_the_client_gets_no_details(
     ada, as_user, settings, monkeypatch, caplog, debug
 ):
     def fail(*args):
@@ -233,7 +233,7 @@ def test_a_request_for_another_host_is_refused_in_json(path, settings):
     assert b"<" in Client(headers={"Host": "evil.example"}).get("/").content
 
 
-def test_a_failure_outside_of_a_call_is_told_in_json(ada, as_user, settings, monkeypatch):
+def test_a_failure_outside_of_a_call_is_answered_in_json(ada, as_user, settings, monkeypatch):
     def fail(*args):
         raise RuntimeError("secret")
 

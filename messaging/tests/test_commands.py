@@ -75,7 +75,7 @@ class TestCheckInboxes:
         Inbox.objects.all().delete()
         assert "no inbox" in self.found()
 
-    def test_finds_changes_that_were_never_told(self, row):
+    def test_finds_changes_that_never_got_a_revision(self, row):
         self.settle(row, pending_since=Now() - timedelta(seconds=20))
         assert "has been pending since" in self.found()
         assert "all consistent" in run("check_inboxes", "--pending-seconds", "60")

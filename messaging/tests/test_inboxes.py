@@ -54,7 +54,7 @@ def test_positions_are_read_for_many(ada, grace, linus):
 
 
 @pytest.mark.parametrize("change", ["mark_read", "remove", "mark_unread"])
-def test_missed_rows_stand_as_at_the_revision_and_what_came_after_is_told_by_the_next(ada, change):
+def test_missed_rows_are_as_of_the_revision_and_later_changes_come_with_the_next(ada, change):
     """Else the count of a frame in between, in which others' changes come first, wouldn't be that of the rows."""
     unread, read = [notify(ada, "announcement", f"Number {number}").pk for number in range(2)]
     assign_revisions([ada.pk])
@@ -95,7 +95,7 @@ def test_a_removed_row_that_waits_is_found_too(ada):
     assert inboxes.pending_users(older_than=timedelta(seconds=2)) == [ada.pk]
 
 
-def test_what_was_stamped_waits_no_more(ada):
+def test_a_row_with_a_revision_is_no_longer_pending(ada):
     notify(ada, "announcement", "Hello")
     make_old(3)
     assign_revisions([ada.pk])
@@ -131,7 +131,7 @@ def test_what_was_missed_is_each_changed_row_once_in_its_present_state(ada):
     assert missed(ada, 3).rows == []
 
 
-def test_a_missed_row_is_told_like_a_live_one(ada, grace):
+def test_a_missed_row_has_the_same_shape_as_a_live_one(ada, grace):
     notify(ada, "announcement", "Hello", "World", level="error", url="/x/", actor=grace)
     [revision] = assign_revisions([ada.pk])
     [row] = missed(ada, 0).rows
@@ -237,7 +237,7 @@ def test_missed_looks_at_no_row_of_anybody_else(ada, grace):
 
 
 def test_a_row_that_changes_again_while_it_waits_is_not_missed(ada):
-    """Read while its second change is pending: it stands as at its revision, and is told again afterwards."""
+    """Read while its second change is pending: it is as of its revision, and comes again with the next one."""
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
     replica = DomainReplica(ada.pk)

@@ -42,7 +42,7 @@ def test_it_goes_batch_by_batch(ada, sent, monkeypatch):
     assert not Message.objects.filter(is_read=True).exists()
 
 
-def test_what_is_rolled_back_is_not_told(ada, grace, sent, announced):
+def test_a_rolled_back_marking_sends_no_event(ada, grace, sent, announced):
     announced.clear()
     with transaction.atomic():
         Message.objects.all().mark_read()

@@ -65,7 +65,7 @@ def test_an_update_is_announced_after_commit_only(ada, announced):
         Notification.objects.all().delete()
         assert announced == []
     assert announced
-    assert all(heard == ("notifications_pending", {"user_ids": {ada.pk}}) for heard in announced)
+    assert all(event == ("notifications_pending", {"user_ids": {ada.pk}}) for event in announced)
 
 
 def test_bulk_create_announces_each_owner_once(ada, grace, announced):
@@ -143,7 +143,7 @@ def test_a_listener_that_fails_does_not_fail_the_save(ada, caplog):
 
 @pytest.mark.django_db(transaction=False)
 def test_inside_a_testcase_nothing_is_announced(ada, announced, django_capture_on_commit_callbacks):
-    """There, on-commit hooks can be run inside the transaction: nobody else could see what they tell of."""
+    """There, on-commit hooks can run inside the transaction, whose rows no other connection can see."""
     with django_capture_on_commit_callbacks(execute=True) as callbacks:
         notify(ada, "announcement", "Hello")
     assert callbacks

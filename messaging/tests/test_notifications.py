@@ -66,7 +66,7 @@ def test_the_level_is_the_types_own_if_none_is_given(ada):
     assert notify(ada, "message_read", "Read", level="error").level == "error"
 
 
-def test_presence_like_types_are_born_read(ada):
+def test_presence_like_types_are_created_as_read(ada):
     assert notify(ada, "user_online", "grace is online").is_read is True
     assert notify(ada, "announcement", "Hello").is_read is False
 

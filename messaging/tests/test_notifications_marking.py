@@ -109,7 +109,7 @@ def test_a_rolled_back_change_changes_nothing(ada, three, announced, change):
 
 
 @pytest.mark.parametrize("change", [mark_read, remove])
-def test_two_who_change_the_same_at_once_share_it_out(ada, threads, change):
+def test_concurrent_changes_of_the_same_rows_each_return_their_own(ada, threads, change):
     rows = [row.pk for row in notify_many([ada] * 50, "announcement", "Hello")]
     changed = []
     threads.together(*[lambda: changed.extend(change(ada, rows))] * 4)

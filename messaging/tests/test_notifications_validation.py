@@ -67,7 +67,7 @@ def test_an_unknown_level_is_refused(ada, level):
         b"/news/",
     ],
 )
-def test_a_url_that_leads_astray_is_refused(ada, url):
+def test_an_unsafe_url_is_refused(ada, url):
     refused(InvalidNotification, ada, "announcement", "Hello", url=url)
 
 

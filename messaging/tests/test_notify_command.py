@@ -86,7 +86,7 @@ def test_every_inbox_gets_a_new_epoch_and_keeps_the_rest(ada, grace, linus, monk
             old.unread_count,
             old.floor,
         )
-    # No two alike: a client that takes one person's inbox for another's is told so.
+    # All different, so that a client that takes one user's inbox for another's notices.
     assert Inbox.objects.values("epoch").distinct().count() == 3
 
 

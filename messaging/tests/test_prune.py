@@ -1,4 +1,4 @@
-"""manage.py prune_notifications: old ones go from every device, and their tombstones when nobody needs them."""
+"""manage.py prune_notifications: old notifications are removed from every device, and expired tombstones deleted."""
 
 import io
 from datetime import timedelta
@@ -47,7 +47,7 @@ def tombstone(ada, assigned):
 # --- Tombstones now ------------------------------------------------------------------------------------------------
 
 
-def test_old_notifications_are_removed_and_clients_hear_of_it(ada, grace, assigned, announced):
+def test_old_notifications_are_removed_with_a_revision_for_each_user(ada, grace, assigned, announced):
     old = notify_many([ada, ada, grace], "announcement", "Old")
     age(30)
     notify(ada, "announcement", "New")
@@ -102,7 +102,7 @@ def test_it_goes_batch_by_batch_and_says_how_far_it_is(ada, grace, monkeypatch):
     check_counts(grace.pk)
 
 
-def test_when_it_is_stopped_what_it_has_done_is_told(ada, monkeypatch):
+def test_what_a_stopped_run_has_done_has_its_revisions(ada, monkeypatch):
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 2)
     notify_many([ada] * 5, "announcement", "Old")
     age(30)
@@ -113,7 +113,7 @@ def test_when_it_is_stopped_what_it_has_done_is_told(ada, monkeypatch):
     check_counts(ada.pk)
 
 
-def test_when_somebody_presses_ctrl_c_it_says_how_far_it_came(ada, monkeypatch):
+def test_ctrl_c_prints_how_far_it_came(ada, monkeypatch):
     def interrupted(age):
         yield 500
         raise KeyboardInterrupt
@@ -147,17 +147,17 @@ def test_a_tombstone_is_deleted_after_30_days_and_the_floor_rises_to_its_revisio
     call_command("check_inboxes", stdout=io.StringIO())
 
 
-def test_who_has_heard_of_the_removal_can_still_catch_up(ada, tombstone, assigned):
+def test_a_client_with_the_revision_of_the_removal_can_still_catch_up(ada, tombstone, assigned):
     """The floor is the tombstone's revision, not the inbox's: an absence of days must not cost a fresh read."""
     notify(ada, "announcement", "Later")
-    heard = fresh_read(ada.pk)
-    heard.revision, heard.unread_count = 4, 2
+    client = fresh_read(ada.pk)
+    client.revision, client.unread_count = 4, 2
     assigned(ada)
     prune("--days", "3000")
     missed = inboxes.missed({ada.pk: 4})[ada.pk]
     assert (missed.floor, missed.revision) == (4, 5)
-    heard.catch_up()
-    assert heard == fresh_read(ada.pk)
+    client.catch_up()
+    assert client == fresh_read(ada.pk)
 
 
 def test_a_younger_tombstone_stays(ada, tombstone):
@@ -174,7 +174,7 @@ def test_what_was_removed_just_now_is_not_deleted_however_old_it_is(ada, assigne
     assert Notification.everything.count() == 1
 
 
-def test_a_removal_that_nobody_was_told_of_is_no_tombstone_yet(ada, tombstone, assigned):
+def test_a_removal_without_a_revision_is_no_tombstone_yet(ada, tombstone, assigned):
     Notification.everything.filter(pk=tombstone.pk).mark_pending()
     assert prune("--days", "3000").endswith("0 permanently deleted.\n")
     assigned(ada)

@@ -24,7 +24,7 @@ def make_old(**values):
 
 @pytest.fixture
 def held(threads):
-    """A transaction of somebody else that has marked this row read, and goes on until the test ends."""
+    """Another transaction, which has marked this row read and stays open until the test ends."""
     go_on = threading.Event()
 
     def hold(row):

@@ -21,7 +21,7 @@ def program(db):
     return publish
 
 
-def test_one_item_is_published_and_told(program, ada, assigned):
+def test_one_item_is_published_and_gets_a_revision(program, ada, assigned):
     response = program({**ITEM, "description": "Read on", "level": "success", "url": "/news/1/"})
     assert response.status_code == 202
     assert response.json() == {"created": 1, "duplicates": 0, "errors": []}

@@ -13,7 +13,7 @@ from messaging.tests.rows import pending
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_new_notification_is_pending_until_it_is_stamped(ada, assigned):
+def test_a_new_notification_is_pending_until_it_gets_its_revision(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     assert pending(ada) == [row.pk]
     [revision] = assigned(ada)
@@ -24,7 +24,7 @@ def test_a_new_notification_is_pending_until_it_is_stamped(ada, assigned):
     assert fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 1, {row.pk: False})
 
 
-def test_a_stamp_tells_the_whole_notification(ada, grace, assigned):
+def test_a_revision_carries_the_whole_notification(ada, grace, assigned):
     message = Message.objects.create(sender=grace, receiver=ada, content="Hello!")
     [revision] = assigned(ada)
     [shape] = revision.added
@@ -44,7 +44,7 @@ def test_a_stamp_tells_the_whole_notification(ada, grace, assigned):
     assert shape.created_at.utcoffset().total_seconds() == 0
 
 
-def test_a_stamp_with_nothing_pending_deals_nothing(ada, assigned, announced):
+def test_with_nothing_pending_no_revision_is_assigned(ada, assigned, announced):
     assert assigned(ada) == []
     notify(ada, "announcement", "Hello")
     assert len(assigned(ada)) == 1
@@ -54,7 +54,7 @@ def test_a_stamp_with_nothing_pending_deals_nothing(ada, assigned, announced):
     assert Inbox.objects.get(user=ada).revision == 1
 
 
-def test_each_change_is_told_as_what_it_is(ada, assigned):
+def test_each_change_is_listed_as_what_it_is(ada, assigned):
     first, second, third = (notify(ada, "announcement", str(number)) for number in range(3))
     assigned(ada)
     mark_read(ada, [first.pk, second.pk])
@@ -70,7 +70,7 @@ def test_each_change_is_told_as_what_it_is(ada, assigned):
     assert revision.unread_count == 2
 
 
-def test_several_changes_before_a_stamp_are_one(ada, assigned):
+def test_several_changes_before_a_revision_are_one(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     mark_read(ada, [row.pk])
     [revision] = assigned(ada)
@@ -78,21 +78,21 @@ def test_several_changes_before_a_stamp_are_one(ada, assigned):
     assert (revision.read, revision.unread_count) == ([], 0)
 
 
-def test_a_notification_removed_before_its_first_stamp_is_told_as_removed_only(ada, assigned):
+def test_a_notification_removed_before_its_first_revision_is_listed_as_removed_only(ada, assigned):
     row = notify(ada, "announcement", "Hello")
     remove(ada, [row.pk])
     [revision] = assigned(ada)
     assert (revision.added, revision.removed, revision.unread_count) == ([], [row.pk], 0)
 
 
-def test_what_was_dealt_is_announced_after_commit(ada, announced):
+def test_assigned_revisions_are_announced_after_commit(ada, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
     revisions = assign_revisions([ada.pk])
     assert announced == [("revisions_assigned", {"revisions": revisions})]
 
 
-def test_a_listener_that_fails_does_not_fail_the_stamp(ada, assigned):
+def test_a_listener_that_fails_does_not_fail_the_assignment(ada, assigned):
     def listener(**kwargs):
         raise RuntimeError("deaf")
 
@@ -101,7 +101,7 @@ def test_a_listener_that_fails_does_not_fail_the_stamp(ada, assigned):
     assert len(assigned(ada)) == 1
 
 
-def test_stamping_inside_a_transaction_is_refused(ada):
+def test_assigning_inside_a_transaction_is_refused(ada):
     notify(ada, "announcement", "Hello")
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         assign_revisions([ada.pk])
@@ -125,7 +125,7 @@ def test_exactly_100_rows_are_one_revision(ada, assigned):
     assert len(assigned(ada)) == 1
 
 
-def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assigned):
+def test_more_than_1000_rows_are_numbered_in_several_transactions(ada, grace, assigned):
     replicas = {user.pk: DomainReplica(user.pk) for user in (ada, grace)}
     notify_many([ada, grace] * 650, "announcement", "Hello")
     revisions = assign_revisions([grace.pk, ada.pk])
@@ -141,14 +141,14 @@ def test_more_than_1000_rows_are_dealt_in_several_transactions(ada, grace, assig
     assert assigned(ada) == []
 
 
-def test_exactly_as_many_rows_as_a_transaction_takes_are_dealt_and_the_stamp_ends(ada, monkeypatch):
+def test_exactly_as_many_rows_as_a_transaction_takes_are_numbered_and_it_ends(ada, monkeypatch):
     monkeypatch.setattr(sequencing, "ROWS_PER_TRANSACTION", 10)
     notify_many([ada] * 10, "announcement", "Hello")
     assert sum(len(revision.added) for revision in assign_revisions([ada.pk])) == 10
     check_counts(ada.pk)
 
 
-def test_more_than_500_users_are_stamped_in_several_transactions(db, announced):
+def test_more_than_500_users_take_several_transactions(db, announced):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(501))
     notify_many(users, "announcement", "Hello")
     announced.clear()
@@ -186,7 +186,7 @@ def test_no_users_at_all_are_no_query(db, django_assert_num_queries):
         assert assign_revisions([]) == []
 
 
-def test_a_stamp_takes_the_same_queries_for_1_user_as_for_100(db):
+def test_it_takes_the_same_queries_for_1_user_as_for_100(db):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(100))
     everyone = [user.pk for user in users]
     assign_revisions(everyone)
@@ -211,7 +211,7 @@ def test_a_missing_inbox_costs_the_same_for_1_user_as_for_100(db):
     assert queries(1) == queries(100)
 
 
-def test_two_stamps_at_once_deal_each_row_once(ada, threads):
+def test_concurrent_assignments_number_each_row_once(ada, threads):
     notify_many([ada] * 350, "announcement", "Hello")
     assigned = []
     threads.together(*[lambda: assigned.extend(assign_revisions([ada.pk]))] * 4)

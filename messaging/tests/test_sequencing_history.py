@@ -106,7 +106,7 @@ def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
         assert past == history.replica
 
 
-def test_the_history_test_notices_a_change_that_is_not_told(ada, grace):
+def test_the_history_test_notices_a_change_without_a_revision(ada, grace):
     """Negative control: with an update that marks nothing pending, client and server part."""
     history = History(ada, grace, 1)
     row = notify(ada, "announcement", "x")

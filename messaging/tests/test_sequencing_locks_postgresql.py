@@ -18,12 +18,12 @@ from messaging.tests.transactions import until, waits_for_a_lock
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-# --- Somebody holds an inbox ------------------------------------------------------------------------------------------
+# --- Locked inboxes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def patient(monkeypatch):
-    """A stamp waits for an inbox for as long as the test takes."""
+    """A locked inbox is waited for as long as the test takes."""
     monkeypatch.setattr(sequencing, "LOCK_SECONDS", 60)
 
 
@@ -31,7 +31,7 @@ def lock_inbox(user):
     list(Inbox.objects.filter(user=user).select_for_update())
 
 
-def test_whose_inbox_is_held_holds_nobody_else_up(ada, grace, held, threads, caplog):
+def test_a_locked_inbox_delays_no_other_users(ada, grace, held, threads, caplog):
     notify_many([ada, grace], "announcement", "Hello")
     with held(lambda: lock_inbox(ada)):
         # Ended while the inbox is held.
@@ -43,14 +43,14 @@ def test_whose_inbox_is_held_holds_nobody_else_up(ada, grace, held, threads, cap
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_inbox_that_is_held_is_waited_for_and_others_are_told_meanwhile(ada, grace, held, threads):
+def test_a_locked_inbox_is_waited_for_and_others_get_their_revisions_meanwhile(ada, grace, held, threads):
     notify_many([ada, grace], "announcement", "Hello")
     assigned: list[tuple[int, int]] = []
 
-    def hear(sender, revisions, **kwargs):
+    def listener(sender, revisions, **kwargs):
         assigned.extend((revision.user_id, revision.revision) for revision in revisions)
 
-    revisions_assigned.connect(hear)
+    revisions_assigned.connect(listener)
     try:
         with held(lambda: lock_inbox(ada)):
             threads.start(lambda: assign_revisions([ada.pk, grace.pk]))
@@ -58,14 +58,14 @@ def test_an_inbox_that_is_held_is_waited_for_and_others_are_told_meanwhile(ada, 
             assert assigned == [(grace.pk, 1)]
         threads.join()
     finally:
-        revisions_assigned.disconnect(hear)
+        revisions_assigned.disconnect(listener)
     assert assigned == [(grace.pk, 1), (ada.pk, 1)]
 
 
 # --- Locks and deadlocks ----------------------------------------------------------------------------------------------
 
 
-def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
+def test_concurrent_assignments_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
     monkeypatch.setattr(retry, "MAX_ATTEMPTS", 1)
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(30))
     ids = [user.pk for user in users]
@@ -90,7 +90,7 @@ def test_stamps_of_overlapping_users_do_not_deadlock(db, threads, monkeypatch):
 
 
 @pytest.mark.usefixtures("patient")
-def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads, caplog):
+def test_locks_in_another_order_deadlock_and_are_retried(ada, grace, threads, caplog):
     """Negative control of the order, and a real deadlock for the retry: the others lock backwards."""
     caplog.set_level("INFO", "messaging.orm.retry")
     low, high = sorted([ada.pk, grace.pk])
@@ -122,7 +122,7 @@ def test_locks_in_another_order_deadlock_and_are_tried_again(ada, grace, threads
         check_counts(pk)
 
 
-def test_two_stamps_make_a_missing_inbox_once(threads):
+def test_concurrent_assignments_create_a_missing_inbox_once(threads):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(20))
     ids = [user.pk for user in users]
     notify_many(ids, "announcement", "Hello")
@@ -139,7 +139,7 @@ def test_two_stamps_make_a_missing_inbox_once(threads):
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
+def test_a_user_deleted_while_the_inbox_is_created_is_ignored(ada, held, threads):
     """The users beside must not suffer for it: they share the transaction."""
     [leaving] = User.objects.bulk_create([User(username="leaving")])
     pk = leaving.pk
@@ -154,7 +154,7 @@ def test_a_user_who_goes_while_the_inbox_is_made_is_ignored(ada, held, threads):
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_user_who_goes_while_a_stamp_runs_takes_everything_along(ada, grace, held, threads):
+def test_a_user_deleted_while_revisions_are_assigned_takes_everything_along(ada, grace, held, threads):
     notify_many([ada, grace], "announcement", "Hello")
     gone = grace.pk
     assigned = []

@@ -52,14 +52,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
         ),
     ],
 )
-def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, assigned, announced, change):
+def test_whatever_changes_a_notification_it_is_pending_announced_and_gets_a_revision(
+    ada, assigned, announced, change
+):
     row = notify(ada, "announcement", "Hello")
     assigned(ada)
     announced.clear()
     change(Notification.objects.filter(pk=row.pk), Notification.objects.get(pk=row.pk))
     assert pending(ada) == [row.pk]
     assert announced
-    assert all(heard == ("notifications_pending", {"user_ids": {ada.pk}}) for heard in announced)
+    assert all(event == ("notifications_pending", {"user_ids": {ada.pk}}) for event in announced)
     [revision] = assigned(ada)
     assert revision.unread_count == 0
     assert revision.read + revision.removed == [row.pk]
@@ -94,7 +96,7 @@ def test_whatever_changes_a_notification_it_is_pending_announced_and_told(ada, a
         pytest.param(raw_insert, id="raw SQL"),
     ],
 )
-def test_however_a_notification_is_made_it_is_pending_and_told(ada, assigned, make):
+def test_however_a_notification_is_created_it_is_pending_and_gets_a_revision(ada, assigned, make):
     make(ada)
     row = Notification.objects.get()
     assert pending(ada) == [row.pk]
@@ -105,7 +107,7 @@ def test_however_a_notification_is_made_it_is_pending_and_told(ada, assigned, ma
 
 
 @pytest.mark.parametrize("how", ["save", "bulk_create"])
-def test_a_copy_of_a_told_notification_is_new(ada, assigned, how):
+def test_a_copy_of_a_notification_with_a_revision_is_new(ada, assigned, how):
     notify(ada, "announcement", "Hello")
     assigned(ada)
     copy = Notification.objects.get()
@@ -168,7 +170,7 @@ def test_a_user_takes_the_inbox_along(ada, grace, assigned):
     assert list(Inbox.objects.values_list("user_id", flat=True)) == [grace.pk]
 
 
-def test_a_rolled_back_change_is_not_told(ada, assigned, announced):
+def test_a_rolled_back_change_gets_no_revision(ada, assigned, announced):
     row = notify(ada, "announcement", "Hello")
     assigned(ada)
     announced.clear()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # --- Open transactions ------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
+def test_a_row_locked_by_an_open_transaction_gets_its_revision_afterwards(ada, held):
     replica = DomainReplica(ada.pk)
     row, other = notify_many([ada, ada], "announcement", "Hello")
     replica.apply_revision(*assign_revisions([ada.pk]))
@@ -43,8 +43,8 @@ def test_a_row_that_an_open_transaction_holds_is_told_afterwards(ada, held):
     check_counts(ada.pk)
 
 
-def test_a_row_that_waits_already_and_is_held_is_told_afterwards(ada, held):
-    """Pending when the stamp looks, changed in the open transaction: the very row that would be waited for."""
+def test_a_locked_row_that_is_pending_already_gets_its_revision_afterwards(ada, held):
+    """Pending already, and changed in the open transaction: the very row that would otherwise be waited for."""
     replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk])):
@@ -54,7 +54,7 @@ def test_a_row_that_waits_already_and_is_held_is_told_afterwards(ada, held):
     assert replica == fresh_read(ada.pk) == DomainReplica(ada.pk, 1, 0, {row.pk: True})
 
 
-def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
+def test_a_change_that_is_rolled_back_later_is_in_no_revision(ada, held):
     replica = DomainReplica(ada.pk)
     row = notify(ada, "announcement", "Hello")
     with held(lambda: mark_read(ada, [row.pk]), undo=True):
@@ -65,17 +65,17 @@ def test_a_change_that_is_rolled_back_after_a_stamp_is_not_told(ada, held):
 
 
 @pytest.mark.parametrize("including", [True, False])
-def test_the_state_after_a_change_includes_it_though_another_call_holds_the_row(
+def test_the_state_after_a_change_includes_it_though_another_call_locks_the_row(
     ada, held, monkeypatch, including
 ):
-    """A second call for the same row waits for the first one's commit, and holds it just when that one stamps."""
+    """A second call for the same row waits for the commit of the first, and locks it just as that assigns revisions."""
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
-    stamps = []
+    calls = []
 
     def assign_meanwhile(user_ids):
-        stamps.append(user_ids)
-        if len(stamps) == 1:
+        calls.append(user_ids)
+        if len(calls) == 1:
             with held(lambda: list(Notification.objects.select_for_update().filter(pk=row.pk))):
                 return assign_revisions(user_ids)
         return assign_revisions(user_ids)
@@ -87,7 +87,7 @@ def test_the_state_after_a_change_includes_it_though_another_call_holds_the_row(
     assert (found.revision, found.unread_count) == ((2, 0) if including else (1, 1))
 
 
-def test_a_row_that_is_held_for_long_is_not_waited_for_for_ever(ada, held, monkeypatch):
+def test_a_row_that_is_locked_for_long_is_waited_for_with_a_limit(ada, held, monkeypatch):
     monkeypatch.setattr(inboxes, "HELD_SECONDS", 0.1)
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
@@ -112,20 +112,22 @@ def without_skip_locked(monkeypatch):
     return changed
 
 
-def test_without_skip_locked_a_stamp_waits_for_the_open_transaction(ada, held, threads, without_skip_locked):
+def test_without_skip_locked_the_assignment_waits_for_the_open_transaction(
+    ada, held, threads, without_skip_locked
+):
     row = notify(ada, "announcement", "Hello")
-    stamped = threading.Event()
+    assigned = threading.Event()
     with held(lambda: mark_read(ada, [row.pk])):
-        thread = threads.start(lambda: (assign_revisions([ada.pk]), stamped.set()))
+        thread = threads.start(lambda: (assign_revisions([ada.pk]), assigned.set()))
         until(waits_for_a_lock)
-        assert not stamped.is_set()
+        assert not assigned.is_set()
     thread.join(10)
-    assert stamped.is_set()
+    assert assigned.is_set()
     assert without_skip_locked
 
 
 def test_without_locks_on_the_rows_a_change_is_lost(ada, held, threads, monkeypatch):
-    """Negative control: numbered with the content from before the wait, and the change never told."""
+    """Negative control: numbered with the content from before the wait, and the change never delivered."""
     execute = CursorWrapper.execute
 
     def patched(self, sql, params=None):
@@ -168,7 +170,7 @@ def test_the_sweep_finds_what_a_killed_process_left(ada, held):
 # --- Dedupe, receipts and profiles under real locks -------------------------------------------------------------------
 
 
-def test_the_plan_of_a_stamp_uses_the_index_of_pending_rows(ada):
+def test_numbering_uses_the_index_of_pending_rows(ada):
     """Its cost must not grow with the table."""
     notify_many([ada] * 3_000, "announcement", "Hello")
     assign_revisions([ada.pk])

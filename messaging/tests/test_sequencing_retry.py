@@ -22,7 +22,7 @@ class PassingError(Exception):
 
 
 @pytest.mark.parametrize("state", ["40P01", "40001"])
-def test_a_deadlock_is_tried_again(ada, assigned, monkeypatch, state):
+def test_a_deadlock_is_retried(ada, assigned, monkeypatch, state):
     notify(ada, "announcement", "Hello")
     tries = []
     assign_batch = sequencing._assign_batch
@@ -41,7 +41,7 @@ def test_a_deadlock_is_tried_again(ada, assigned, monkeypatch, state):
     check_counts(ada.pk)
 
 
-def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, monkeypatch, announced):
+def test_after_three_deadlocks_the_error_is_raised_and_no_revision_assigned(ada, monkeypatch, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
     assign_batch = sequencing._assign_batch
@@ -58,7 +58,7 @@ def test_after_three_deadlocks_the_error_is_raised_and_nothing_is_dealt(ada, mon
     assert Inbox.objects.get(user=ada).revision == 0
 
 
-def test_another_database_error_is_not_tried_again(ada, monkeypatch):
+def test_another_database_error_is_not_retried(ada, monkeypatch):
     tries = []
 
     def broken(user_ids, **options):

@@ -87,7 +87,7 @@ def test_six_threads_writing_to_one_user_miss_nothing(ada, threads, capsys):
     assert replica == fresh_read(ada.pk) == follower
     assert set(followed) == everything, "a reader by revisions skipped a row"
     added = [shape.id for revision in assigned for shape in revision.added]
-    assert len(added) == len(set(added)), "a row was told as new twice"
+    assert len(added) == len(set(added)), "a row was new in two revisions"
     check_counts(ada.pk)
     call_command("check_inboxes")
     with capsys.disabled():

@@ -189,8 +189,8 @@ class TestTheLoginThrottle:
             api("POST", "session", WRONG)
         moment = timezone.now()
         LoginFailure.objects.update(at=moment - throttles.FAILURES_WINDOW * 0.9)
-        told = int(api("POST", "session", RIGHT)["Retry-After"])
-        assert 29 - (timezone.now() - moment).total_seconds() <= told <= 30
+        retry_after = int(api("POST", "session", RIGHT)["Retry-After"])
+        assert 29 - (timezone.now() - moment).total_seconds() <= retry_after <= 30
 
     def test_an_address_has_a_hundred_failures(self, ada, api):
         LoginFailure.objects.bulk_create(

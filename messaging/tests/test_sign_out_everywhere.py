@@ -1,4 +1,4 @@
-"""Every login of a user ends at once, and nobody else's."""
+"""Signing out everywhere ends every login of the user, and no other user's."""
 
 import pytest
 from django.contrib.sessions.models import Session

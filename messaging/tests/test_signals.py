@@ -37,7 +37,7 @@ def test_the_original_shell_example_works_as_written(db):
 # --- Messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_tells_its_receiver(ada, grace):
+def test_a_message_notifies_its_receiver(ada, grace):
     message = send(grace, ada)
     [row] = Notification.objects.all()
     assert texts(ada) == [
@@ -85,18 +85,18 @@ def test_the_longest_name_fits_into_a_notification(ada, grace, monkeypatch):
     assert Notification.objects.count() == 2
 
 
-def test_saving_a_message_again_tells_nobody(ada, grace):
+def test_saving_a_message_again_notifies_no_one(ada, grace):
     message = send(grace, ada)
     message.content = "Hello again!"
     message.save()
     assert Notification.objects.count() == 1
 
 
-def test_reading_a_message_tells_its_sender_and_reads_the_notification(ada, grace):
+def test_reading_a_message_notifies_its_sender_and_reads_the_notification(ada, grace):
     message = send(grace, ada)
     read(message)
-    told = Notification.objects.get(user=ada)
-    assert (told.notification_type, told.is_read) == ("new_message", True)
+    row = Notification.objects.get(user=ada)
+    assert (row.notification_type, row.is_read) == ("new_message", True)
     receipt = Notification.objects.get(user=grace)
     assert texts(grace) == [("message_read", "Message read by ada", "ada has read your message: Hello!")]
     assert (receipt.actor, receipt.message, receipt.level, receipt.is_read) == (

@@ -63,7 +63,7 @@ def failures(caplog):
     return [record.getMessage().partition(";")[0] for record in records]
 
 
-def test_a_message_is_saved_although_telling_fails(ada, grace, monkeypatch, error, within, caplog):
+def test_a_message_is_saved_although_its_notification_fails(ada, grace, monkeypatch, error, within, caplog):
     monkeypatch.setattr(notifications, "notify", error)
     message = within(lambda: send(grace, ada))
     assert Message.objects.get() == message
@@ -76,7 +76,7 @@ def test_a_message_is_saved_although_telling_fails(ada, grace, monkeypatch, erro
     assert len(texts(grace)) == 1
 
 
-def test_a_message_is_read_although_noticing_fails(ada, grace, monkeypatch, error, within, caplog):
+def test_a_message_is_read_although_noting_it_fails(ada, grace, monkeypatch, error, within, caplog):
     message = send(grace, ada)
     with monkeypatch.context() as patched:
         patched.setattr(signals, "Message", Broken(error))
@@ -116,7 +116,7 @@ def test_a_profile_is_saved_although_announcing_fails(ada, monkeypatch, error, w
     assert failures(caplog) == ["receiver note_status failed"]
 
 
-def test_a_status_is_stored_although_telling_fails(ada, monkeypatch, error, within, caplog):
+def test_a_status_is_stored_although_its_notification_fails(ada, monkeypatch, error, within, caplog):
     monkeypatch.setattr(contacts, "online_contacts", error)
     within(lambda: set_online([ada.pk]))
     assert UserProfile.objects.get(user=ada).is_online is True
@@ -125,20 +125,20 @@ def test_a_status_is_stored_although_telling_fails(ada, monkeypatch, error, with
 
 @pytest.fixture(params=["before", "after"])
 def another_receiver(request, monkeypatch):
-    """A guarded receiver of somebody else's, run before or after ours: it greets the sender."""
+    """Another app's guarded receiver, run before or after ours: it notifies the sender."""
 
     @guarded
-    def greet(sender, *, instance, created, **kwargs):
+    def notify_sender(sender, *, instance, created, **kwargs):
         if created:
             notifications.create(
                 [notifications.build(instance.sender, "announcement", "Your message is on its way")]
             )
 
     receivers = list(post_save.receivers)
-    post_save.connect(greet, sender=Message)
+    post_save.connect(notify_sender, sender=Message)
     if request.param == "before":
         post_save.receivers.insert(0, post_save.receivers.pop())
-    yield greet
+    yield notify_sender
     post_save.receivers = receivers
     post_save.sender_receivers_cache.clear()
 
@@ -187,7 +187,7 @@ def test_without_the_guard_a_receiver_that_fails_fails_the_save(ada, grace):
     assert not Notification.objects.exists()
 
 
-def test_nobody_on_the_way_hides_a_receiver_that_failed(ada, grace, linus, monkeypatch, within):
+def test_no_handler_in_between_hides_a_receiver_that_failed(ada, grace, linus, monkeypatch, within):
     """A receiver with a save of its own, whose receiver fails, in a `try` that means something else."""
 
     def forward(sender, instance, **kwargs):

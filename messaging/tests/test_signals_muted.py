@@ -44,7 +44,7 @@ def test_muted_receivers_do_nothing(ada, grace, announced):
     assert Notification.objects.count() == 1
 
 
-def test_receivers_are_heard_again_after_an_error(ada, grace):
+def test_receivers_run_again_after_an_error(ada, grace):
     with pytest.raises(Undo), receivers_muted():
         raise Undo
     send(grace, ada)

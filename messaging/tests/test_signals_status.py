@@ -21,7 +21,7 @@ def test_a_user_is_made_with_a_profile_and_an_inbox(ada):
     assert UserProfile.objects.count() == Inbox.objects.count() == 1
 
 
-def test_those_contacts_hear_of_somebody_who_are_online(ada, grace, linus, margaret):
+def test_online_contacts_are_notified_of_a_status_and_others_are_not(ada, grace, linus, margaret):
     for other in (grace, linus):
         contacts.meet(ada.pk, other.pk)
     set_online([grace.pk, margaret.pk])
@@ -61,7 +61,7 @@ def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypa
     assert [kind for kind, _, _ in texts(grace)] == ["user_online", "user_offline", "user_offline"]
 
 
-def test_people_who_come_together_hear_of_each_other(ada, grace):
+def test_contacts_who_come_online_together_are_notified_of_each_other(ada, grace):
     contacts.meet(ada.pk, grace.pk)
     set_online([ada.pk, grace.pk])
     assert len(texts(ada)) == len(texts(grace)) == 1
@@ -81,14 +81,14 @@ def test_a_status_takes_the_same_queries_for_1_contact_as_for_20(ada):
     assert len(one) == len(twenty)
 
 
-def test_a_status_of_somebody_who_is_gone_tells_nobody(ada, grace):
+def test_a_status_of_a_deleted_user_notifies_no_one(ada, grace):
     contacts.meet(ada.pk, grace.pk)
     set_online([grace.pk])
     status_changed.send(sender=UserProfile, online=[2**31 - 1], offline=[])
     assert texts(grace) == []
 
 
-def test_is_online_flipped_by_hand_takes_the_same_road(ada, grace, announced):
+def test_is_online_set_by_hand_has_the_same_effects(ada, grace, announced):
     contacts.meet(ada.pk, grace.pk)
     set_online([grace.pk])
     announced.clear()
