@@ -169,7 +169,7 @@ django.setup()
 from django.conf import settings
 from django.contrib.auth.models import User
 from messaging.models import Message
-from realtime import receivers
+from realtime.outbound import receivers
 sender, receiver = User.objects.order_by("pk")[:2]
 def save(count, pause):
     took = {True: [], False: []}
