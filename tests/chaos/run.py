@@ -154,7 +154,7 @@ class Run:
         )
 
     def _revisions(self) -> dict[int, int] | None:
-        """Each inbox's revision; None while something waits for one."""
+        """Each inbox's revision; None while rows are pending."""
         if self.database.read("SELECT 1 FROM messaging_notification WHERE pending_since IS NOT NULL LIMIT 1"):
             return None
         return dict(self.database.read("SELECT user_id, revision FROM messaging_inbox"))

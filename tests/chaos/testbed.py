@@ -73,7 +73,7 @@ class Testbed:
 
 @contextlib.contextmanager
 def open_testbed(folder: Path, people: int) -> Iterator[Testbed]:
-    """A testbed with a PostgreSQL of its own, and so many people."""
+    """A testbed with a PostgreSQL of its own, and this many further users."""
     environment = base_environment(folder / "bytecode")
     with PostgresServer() as postgresql:
         template = Database.template(folder, postgresql.url, environment)

@@ -11,7 +11,7 @@ from .tab import Tab
 from .test_handshake import close_code
 
 
-async def say(tab: Tab, text: str | bytes) -> None:
+async def send_text(tab: Tab, text: str | bytes) -> None:
     # The server may end it in the middle.
     with contextlib.suppress(ConnectionClosed):
         await tab.websocket.send(text)
@@ -24,7 +24,7 @@ async def answer(tab: Tab, text: str) -> dict[str, object]:
         return [frame for frame in tab.frames if frame["type"] in ("error", "pong", "reset")]
 
     known = len(answers(tab))
-    await say(tab, text)
+    await send_text(tab, text)
     await tab.until(lambda tab: len(answers(tab)) > known, what=f"the answer to {text[:50]}")
     return answers(tab)[known]
 
@@ -47,7 +47,7 @@ async def test_a_bad_command_is_answered_and_the_socket_stays_open(shared: Deplo
     assert tab.of_type("error")[4]["ref"] == "r"
     assert (await answer(tab, '{"type": "ping", "ref": "é\\u0000"}'))["ref"] == "é\0"
     # The tenth invalid one.
-    await say(tab, "nope")
+    await send_text(tab, "nope")
     assert await tab.until_closed() == 4501
 
 
@@ -79,7 +79,7 @@ async def test_a_frame_that_is_too_big_closes_with_1009(shared: Deployment) -> N
     ada = shared.person(shared.servers[0])
     for text in ("x" * 4097, "é" * 2049, "x" * 1_000_000):
         tab = await ada.tab()
-        await say(tab, text)
+        await send_text(tab, text)
         assert await tab.until_closed() == 1009
     fits = json.dumps({"type": "ping", "ref": "x"})
     tab = await ada.tab()
@@ -88,7 +88,7 @@ async def test_a_frame_that_is_too_big_closes_with_1009(shared: Deployment) -> N
 
 async def test_a_binary_frame_closes_with_4501(shared: Deployment) -> None:
     tab = await shared.person(shared.servers[0]).tab()
-    await say(tab, b'{"type": "ping", "ref": "x"}')
+    await send_text(tab, b'{"type": "ping", "ref": "x"}')
     assert await tab.until_closed() == 4501
 
 
@@ -106,7 +106,7 @@ async def test_text_that_is_not_utf8_closes_with_1007(shared: Deployment) -> Non
 async def test_too_many_frames_close_with_4002(shared: Deployment) -> None:
     tab = await shared.person(shared.servers[0]).tab()
     for _ in range(100):
-        await say(tab, '{"type": "ping", "ref": "x"}')
+        await send_text(tab, '{"type": "ping", "ref": "x"}')
     assert await tab.until_closed() == 4002
 
 

@@ -20,7 +20,7 @@ from tests.chaos.scenario import Result, ms, scenario
 def save_percentile(
     history: History, since: float = 0.0, until: float = float("inf"), share: float = 0.99
 ) -> float:
-    """What this share of the saves over HTTP that began in that time didn't exceed, in seconds."""
+    """The seconds that this share of the saves over HTTP that began in that time didn't exceed."""
     return percentile((took for began, took in history.saves if since <= began <= until), share)
 
 
@@ -193,7 +193,7 @@ async def mixed_versions(run: Run) -> Result:
         received += client.publish(f"{prefix}__group__user.{user}", msgpack.packb({**junk, "user": user}))
     for junk in JUNK:
         received += client.publish(f"{prefix}__group__presence", msgpack.packb(junk))
-    # Not even a message of the layer.
+    # Bytes that no channel layer sends.
     for junk_bytes in (b"", b"\xc1", b"x" * 1000, json.dumps(JUNK[0]).encode()):
         for person in people:
             received += client.publish(f"{prefix}__group__user.{person['id']}", junk_bytes)
