@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from .conftest import NO_SWEEP, Deployment
-from .test_commands import answer, say, send_invalid_utf8
+from .test_commands import answer, send_invalid_utf8, send_text
 from .test_handshake import close_code, refused
 
 
@@ -34,7 +34,7 @@ async def test_daphne_serves_the_whole_path(deployment: Deployment) -> None:
     # 1009 is a code that Daphne can't send.
     for text in ("x" * 4097, "x" * 60_000):
         tab = await linus.tab()
-        await say(tab, text)
+        await send_text(tab, text)
         assert await tab.until_closed() == 4501
     tab = await linus.tab()
     await send_invalid_utf8(tab)
