@@ -1,4 +1,4 @@
-"""Deleting in the admin: what goes along is counted, not listed, and the queries don't grow with it."""
+"""Deleting in the admin: related rows are counted, not listed, in a constant number of queries."""
 
 import pytest
 from django.contrib.admin.utils import get_deleted_objects
@@ -50,7 +50,7 @@ def test_deleting_the_user_then_deletes_all_of_it_and_nothing_of_others(admin, a
 
 
 def test_the_counts_are_those_of_djangos_own_page(admin, root, ada, grace):
-    """Which loads every row: the two must never say different things."""
+    """Django's own page loads every row; both must always show the same."""
     populate(ada, grace, 4)
     ada.groups.add(Group.objects.create(name="engineers"))
     tokens.make("phone", user=ada)

@@ -25,7 +25,7 @@ def test_setting_users_online_and_offline_is_announced_once_for_all(admin, ada, 
     assert (profile.is_online, profile.version, profile.offline_after) == (False, 2, None)
 
 
-def test_somebody_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, assigned):
+def test_a_user_set_online_is_announced_to_contacts_who_are_online(admin, ada, grace, assigned):
     Message.objects.create(sender=ada, receiver=grace, content="Hello!")
     admin.run_action("set_online", UserProfile.objects.get(user=grace))
     assigned(grace)

@@ -85,7 +85,7 @@ def test_two_forms_send_two(admin, ada):
     assert Notification.objects.count() == 2
 
 
-def test_who_changes_their_mind_gets_the_form_back_as_it_was(admin, ada):
+def test_change_shows_the_form_again_as_it_was(admin, ada):
     page = confirm(admin, admin.post(URL, **form(usernames="ada", level="error")), change="yes", confirmed="")
     assert 'value="Maintenance"' in page
     assert '<option value="error" selected>' in page

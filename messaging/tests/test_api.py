@@ -127,7 +127,7 @@ class TestSendingAMessage:
         assert names in response.json()["detail"]
         assert not Message.objects.exists()
 
-    def test_to_nobody_or_oneself_is_refused(self, ada, grace, as_user):
+    def test_to_an_unknown_user_or_oneself_is_refused(self, ada, grace, as_user):
         User.objects.filter(pk=grace.pk).update(is_active=False)
         api = as_user(ada)
         for receiver in ("nobody", "", "Ada", "x" * 500, "grace"):
@@ -145,7 +145,7 @@ class TestMessages:
         third = send(linus, ada)
         assert ids(as_user(ada).get("messages")) == [third.pk, second.pk, first.pk]
 
-    def test_with_somebody_are_that_conversation_alone(self, ada, grace, linus, as_user):
+    def test_with_one_user_are_that_conversation_alone(self, ada, grace, linus, as_user):
         first, second = send(ada, grace), send(grace, ada)
         send(linus, ada)
         send(grace, linus)
@@ -154,7 +154,7 @@ class TestMessages:
         assert api.get("messages?with=ada") == {"items": [], "next": None}
         assert refusal(api("GET", "messages?with=nobody")) == (404, "unknown_user")
 
-    def test_with_somebody_who_has_left_can_still_be_read(self, ada, grace, as_user):
+    def test_with_a_deactivated_user_can_still_be_read(self, ada, grace, as_user):
         message = send(grace, ada)
         User.objects.filter(pk=grace.pk).update(is_active=False)
         assert ids(as_user(ada).get("messages?with=grace")) == [message.pk]
@@ -283,7 +283,7 @@ class TestMarkingNotifications:
         answer = api("POST", "notifications/read", {"all": True}).json()
         assert (len(answer["ids"]), answer["unread_count"]) == (2_000, 0)
 
-    def test_somebody_elses_are_left_out_silently(self, ada, grace, as_user, rows):
+    def test_other_users_are_left_out_silently(self, ada, grace, as_user, rows):
         own = notify(grace, "announcement", "One").pk
         api = as_user(grace)
         chosen = {"ids": [*rows, own, 2**63 - 1, 2**63, 10**30, 0, -1]}
@@ -340,7 +340,7 @@ class TestRemovingANotification:
         assert api.get("notifications")["items"] == []
         assert refusal(api("DELETE", f"notifications/{row.pk}")) == (404, "not_found")
 
-    def test_somebody_elses_is_not_found(self, ada, grace, as_user):
+    def test_another_users_is_not_found(self, ada, grace, as_user):
         row = notify(ada, "announcement", "One")
         assert refusal(as_user(grace)("DELETE", f"notifications/{row.pk}")) == (404, "not_found")
         assert Notification.objects.filter(pk=row.pk).exists()

@@ -86,7 +86,7 @@ class TestCheckInboxes:
             run("check_inboxes", f"--pending-seconds={seconds}")
 
     def settle(self, rows, **changes):
-        """Change rows as no writer would: behind the QuerySet's back."""
+        """Change rows as no writer would, bypassing the QuerySet."""
         QuerySet.update(rows, **changes)
 
 

@@ -21,7 +21,7 @@ def missed(user, since):
 
 
 def make_old(seconds):
-    """Let pending rows have waited for so long."""
+    """Backdate pending rows by this much."""
     rows = Notification.everything.filter(pending_since__isnull=False)
     super(type(rows), rows).update(pending_since=Now() - timedelta(seconds=seconds))
 
@@ -37,7 +37,7 @@ def test_the_state_of_a_user_older_than_the_installation_is_made():
     assert inboxes.state(user.pk).revision == 0
 
 
-def test_the_state_of_nobody_is_an_error(db):
+def test_the_state_of_an_unknown_user_is_an_error(db):
     with pytest.raises(Inbox.DoesNotExist):
         inboxes.state(2**31 - 1)
 
@@ -55,7 +55,7 @@ def test_positions_are_read_for_many(ada, grace, linus):
 
 @pytest.mark.parametrize("change", ["mark_read", "remove", "mark_unread"])
 def test_missed_rows_are_as_of_the_revision_and_later_changes_come_with_the_next(ada, change):
-    """Else the count of a frame in between, in which others' changes come first, wouldn't be that of the rows."""
+    """Otherwise the count of a frame in between, which carries other rows' changes, would not match the rows."""
     unread, read = [notify(ada, "announcement", f"Number {number}").pk for number in range(2)]
     assign_revisions([ada.pk])
     notifications.mark_read(ada, [read])
@@ -78,7 +78,7 @@ def test_missed_rows_are_as_of_the_revision_and_later_changes_come_with_the_next
 # --- What waits ------------------------------------------------------------------------------------------------
 
 
-def test_users_whose_rows_have_waited_are_found(ada, grace):
+def test_users_with_overdue_pending_rows_are_found(ada, grace):
     assert inboxes.pending_users(older_than=timedelta(seconds=2)) == []
     notify_many([ada, ada], "announcement", "Hello")
     make_old(3)
@@ -87,7 +87,7 @@ def test_users_whose_rows_have_waited_are_found(ada, grace):
     assert sorted(inboxes.pending_users(older_than=timedelta(0))) == sorted([ada.pk, grace.pk])
 
 
-def test_a_removed_row_that_waits_is_found_too(ada):
+def test_a_pending_removal_is_found_too(ada):
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
     remove(ada, [row.pk])
@@ -102,7 +102,7 @@ def test_a_row_with_a_revision_is_no_longer_pending(ada):
     assert inboxes.pending_users(older_than=timedelta(0)) == []
 
 
-def test_so_many_at_a_time_are_found(ada, grace, linus):
+def test_no_more_users_than_the_limit_are_found(ada, grace, linus):
     notify_many([ada, grace, linus], "announcement", "Hello")
     make_old(3)
     assert len(inboxes.pending_users(older_than=timedelta(seconds=2), limit=2)) == 2
@@ -140,14 +140,14 @@ def test_a_missed_row_has_the_same_shape_as_a_live_one(ada, grace):
     assert row.notification.actor.model_dump() == {"id": grace.pk, "username": "grace"}
 
 
-def test_a_cursor_of_minus_one_asks_for_the_inbox_alone(ada):
+def test_a_revision_of_minus_one_reads_the_inbox_alone(ada):
     notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
     answer = missed(ada, -1)
     assert (answer.revision, answer.unread_count, answer.rows) == (1, 1, [])
 
 
-def test_a_cursor_above_everything_misses_nothing(ada):
+def test_a_revision_above_the_inboxs_misses_nothing(ada):
     notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
     for since in (2, 2**31, 2**62):
@@ -161,7 +161,7 @@ def test_rows_that_wait_for_their_first_revision_are_left_out(ada):
     assert (answer.revision, answer.unread_count, answer.rows) == (0, 0, [])
 
 
-def test_each_user_has_a_cursor_and_rows_of_their_own(ada, grace, linus):
+def test_each_user_has_a_revision_and_rows_of_their_own(ada, grace, linus):
     for _ in range(3):
         notify_many([ada, grace, linus], "announcement", "Hello")
         assign_revisions([ada.pk, grace.pk, linus.pk])
@@ -176,7 +176,7 @@ def test_each_user_has_a_cursor_and_rows_of_their_own(ada, grace, linus):
         assert {owners[row.id] for row in answer.rows} <= {pk}
 
 
-def test_nobody_misses_nothing(db, django_assert_num_queries):
+def test_without_users_there_is_no_query(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert inboxes.missed({}) == {}
 
@@ -197,7 +197,7 @@ def test_more_than_1000_rows_are_too_many(ada, rows, too_many):
 
 
 def test_those_are_read_that_changed_first(ada):
-    """Up to 1,000 of them: a replay can go on from the last one's revision."""
+    """Up to 1,000 of them: a replay can continue from the last one's revision."""
     first = notify(ada, "announcement", "Hello")
     notify_many([ada] * 1_199, "announcement", "Hello")
     assign_revisions([ada.pk])
@@ -219,7 +219,7 @@ def test_missed_is_one_statement_for_any_number_of_users(db):
     assert all(len(answer.rows) == 1 for answer in answers.values())
 
 
-def test_missed_looks_at_no_row_of_anybody_else(ada, grace):
+def test_missed_reads_no_rows_of_other_users(ada, grace):
     """Its cost must not grow with the table: no scan of all notifications."""
     notify_many([ada] * 3 + [grace] * 2_000, "announcement", "Hello")
     assign_revisions([ada.pk, grace.pk])
@@ -236,7 +236,7 @@ def test_missed_looks_at_no_row_of_anybody_else(ada, grace):
     assert "SCAN messaging_notification" not in plan, plan
 
 
-def test_a_row_that_changes_again_while_it_waits_is_not_missed(ada):
+def test_a_row_that_changes_again_while_pending_is_not_overlooked(ada):
     """Read while its second change is pending: it is as of its revision, and comes again with the next one."""
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])

@@ -46,7 +46,7 @@ def test_two_reads_in_open_transactions_make_one_receipt(ada, grace, held, threa
     assert Notification.objects.filter(user=grace).count() == 1
 
 
-def test_what_two_readers_change_is_shared_out_exactly(ada, held, threads):
+def test_two_concurrent_mark_read_calls_return_disjoint_ids(ada, held, threads):
     first, second = notify_many([ada, ada], "announcement", "Hello")
     changed = []
     with held(lambda: mark_read(ada, [first.pk])):

@@ -1,4 +1,4 @@
-"""Messages marked in one go: `Message.objects.filter(...).mark_read()` is worth as much as a save of each."""
+"""Messages marked in bulk: `Message.objects.filter(...).mark_read()` has the effects of saving each."""
 
 import pytest
 from django.db import transaction

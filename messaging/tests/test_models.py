@@ -153,7 +153,7 @@ def test_inside_a_testcase_nothing_is_announced(ada, announced, django_capture_o
 # --- Messages ---------------------------------------------------------------------------------------------------
 
 
-def test_a_conversation_has_both_directions_and_nobody_else(ada, grace, linus):
+def test_a_conversation_has_both_directions_and_no_one_else(ada, grace, linus):
     ours = [
         Message.objects.create(sender=ada, receiver=grace, content="1"),
         Message.objects.create(sender=grace, receiver=ada, content="2"),

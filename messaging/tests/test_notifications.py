@@ -191,7 +191,7 @@ def test_notify_many_is_all_or_nothing(db):
     assert not Notification.objects.exists()
 
 
-def test_notifying_nobody_is_nothing(db, announced):
+def test_notifying_no_users_does_nothing(db, announced):
     assert notify_many([], "announcement", "Hello") == []
     assert announced == []
 

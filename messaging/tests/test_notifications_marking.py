@@ -89,7 +89,7 @@ def test_what_is_removed_is_neither_read_nor_unread(ada, three):
 
 
 @pytest.mark.parametrize("change", [mark_read, mark_unread, remove])
-def test_nobody_changes_somebody_elses_notifications(ada, grace, three, announced, change):
+def test_no_user_changes_anothers_notifications(ada, grace, three, announced, change):
     mark_read(ada, three[:1])
     announced.clear()
     assert change(grace, three) == []

@@ -62,7 +62,7 @@ def test_it_says_what_is_wrong(ada, arguments, what):
     assert not Notification.objects.exists()
 
 
-def test_somebody_deactivated_is_not_notified(ada):
+def test_a_deactivated_user_is_not_notified(ada):
     User.objects.filter(pk=ada.pk).update(is_active=False)
     with pytest.raises(CommandError, match="no active user"):
         run("notify", "ada", "Hello")

@@ -26,7 +26,7 @@ def prune(*arguments):
 
 
 def age(days, **changes):
-    """Let rows be so old, behind every writer's back."""
+    """Backdate rows, bypassing every writer."""
     values = {name: Now() - timedelta(days=days, hours=1) for name in changes.pop("fields", ["created_at"])}
     QuerySet.update(Notification.everything.filter(**changes), **values)
 
@@ -75,7 +75,7 @@ def test_what_is_younger_stays(ada):
     assert Notification.objects.count() == 1
 
 
-def test_news_of_presence_is_old_after_a_day(ada):
+def test_ephemeral_notifications_are_pruned_after_a_day(ada):
     for name in ("user_online", "user_offline", "announcement"):
         notify(ada, name, "Hello")
     age(1)
@@ -148,7 +148,7 @@ def test_a_tombstone_is_deleted_after_30_days_and_the_floor_rises_to_its_revisio
 
 
 def test_a_client_with_the_revision_of_the_removal_can_still_catch_up(ada, tombstone, assigned):
-    """The floor is the tombstone's revision, not the inbox's: an absence of days must not cost a fresh read."""
+    """The floor is the tombstone's revision, not the inbox's: an absence of days must not cost a full reload."""
     notify(ada, "announcement", "Later")
     client = fresh_read(ada.pk)
     client.revision, client.unread_count = 4, 2

@@ -57,7 +57,7 @@ def test_it_waits_for_no_open_transaction_and_comes_back_later(ada, held, thread
     check_counts(ada.pk)
 
 
-def test_a_tombstone_that_somebody_holds_is_left(ada, held):
+def test_a_locked_tombstone_is_skipped(ada, held):
     rows = notify_many([ada] * 3, "announcement", "Old")
     assign_revisions([ada.pk])
     remove(ada, [row.pk for row in rows])
@@ -69,7 +69,7 @@ def test_a_tombstone_that_somebody_holds_is_left(ada, held):
     assert Inbox.objects.get(user=ada).floor == 2
 
 
-def test_pruning_among_writers_and_readers_loses_nothing_and_deadlocks_with_nobody(
+def test_pruning_among_writers_and_readers_loses_nothing_and_never_deadlocks(
     ada, grace, threads, monkeypatch
 ):
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)

@@ -5,7 +5,7 @@ from messaging.orm.retry import MAX_ATTEMPTS, retry_on_transient
 
 
 class PostgresError(Exception):
-    """What psycopg raises, as far as the retry looks at it."""
+    """psycopg's error, reduced to what the retry reads."""
 
     def __init__(self, sqlstate):
         super().__init__(sqlstate)
@@ -34,7 +34,7 @@ class Work:
         (IntegrityError("the user is gone"), "23503"),
     ],
 )
-def test_what_passes_is_tried_three_times(error, state):
+def test_transient_errors_are_tried_three_times(error, state):
     work = Work(MAX_ATTEMPTS - 1, error, state)
     assert retry_on_transient(work) == "done"
     assert work.calls == 3
@@ -53,7 +53,7 @@ def test_what_passes_is_tried_three_times(error, state):
         (ValueError("ours"), None),
     ],
 )
-def test_what_does_not_pass_is_raised_at_once(error, state):
+def test_other_errors_are_raised_at_once(error, state):
     work = Work(1, error, state)
     with pytest.raises(type(error)):
         retry_on_transient(work)

@@ -37,7 +37,7 @@ class History:
         return self.random.sample(everything, len(everything))
 
     def change(self):
-        """Do one random thing to the inbox, by any of the doors there are."""
+        """Do one random thing to the inbox, by any of the ways there are."""
         user, chance = self.user, self.random
         new = {"notification_type": "announcement", "title": "x"}
         doors = [
@@ -107,7 +107,7 @@ def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
 
 
 def test_the_history_test_notices_a_change_without_a_revision(ada, grace):
-    """Negative control: with an update that marks nothing pending, client and server part."""
+    """Negative control: with an update that marks nothing pending, client and server diverge."""
     history = History(ada, grace, 1)
     row = notify(ada, "announcement", "x")
     history.assign()

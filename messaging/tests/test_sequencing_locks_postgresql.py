@@ -34,7 +34,7 @@ def lock_inbox(user):
 def test_a_locked_inbox_delays_no_other_users(ada, grace, held, threads, caplog):
     notify_many([ada, grace], "announcement", "Hello")
     with held(lambda: lock_inbox(ada)):
-        # Ended while the inbox is held.
+        # Returns while the inbox is locked.
         assert [
             (assigned.user_id, assigned.revision) for assigned in assign_revisions([ada.pk, grace.pk])
         ] == [(grace.pk, 1)]
@@ -140,7 +140,7 @@ def test_concurrent_assignments_create_a_missing_inbox_once(threads):
 
 @pytest.mark.usefixtures("patient")
 def test_a_user_deleted_while_the_inbox_is_created_is_ignored(ada, held, threads):
-    """The users beside must not suffer for it: they share the transaction."""
+    """The other users, who share the transaction, must not be affected."""
     [leaving] = User.objects.bulk_create([User(username="leaving")])
     pk = leaving.pk
     notify(ada, "announcement", "Hello")

@@ -83,7 +83,7 @@ def test_the_state_after_a_change_includes_it_though_another_call_locks_the_row(
     monkeypatch.setattr(inboxes, "assign_revisions", assign_meanwhile)
     ids = mark_read(ada, [row.pk])
     found = inboxes.state(ada.pk, including=ids if including else ())
-    # Without asking for it, the control, it isn't there.
+    # Without `including` (the control) the change isn't there.
     assert (found.revision, found.unread_count) == ((2, 0) if including else (1, 1))
 
 

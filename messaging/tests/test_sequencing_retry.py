@@ -13,8 +13,8 @@ from messaging.tests.rows import pending
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class PassingError(Exception):
-    """What psycopg raises, as far as the retry looks at it."""
+class TransientError(Exception):
+    """psycopg's error, reduced to what the retry reads."""
 
     def __init__(self, sqlstate):
         super().__init__(sqlstate)
@@ -31,7 +31,7 @@ def test_a_deadlock_is_retried(ada, assigned, monkeypatch, state):
         batch = assign_batch(user_ids, **options)
         tries.append(batch)
         if len(tries) < retry.MAX_ATTEMPTS:
-            raise OperationalError("deadlock detected") from PassingError(state)
+            raise OperationalError("deadlock detected") from TransientError(state)
         return batch
 
     monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
@@ -48,7 +48,7 @@ def test_after_three_deadlocks_the_error_is_raised_and_no_revision_assigned(ada,
 
     def unlucky(user_ids, **options):
         assign_batch(user_ids, **options)
-        raise OperationalError("deadlock detected") from PassingError("40P01")
+        raise OperationalError("deadlock detected") from TransientError("40P01")
 
     monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
     with pytest.raises(OperationalError):

@@ -98,7 +98,7 @@ def test_an_inactive_user_is_not_let_in_and_one_who_is_in_is_out(ada, api):
         {"username": 5, "password": PASSWORD},
         {"username": "ada", "password": None},
         {"username": "ada\0", "password": PASSWORD},
-        # Half a surrogate pair: JSON can say it.
+        # A lone surrogate: JSON allows it.
         {"username": "ada", "password": "\ud800"},
         {"username": "\ud800", "password": PASSWORD},
         RIGHT | {"remember": True},
@@ -122,7 +122,7 @@ def test_an_api_token_says_whose_it_is(ada, grace, api):
 
 
 @pytest.mark.parametrize("key", ["", "x", "nobody's" * 4, r'"\000abcdefgh"', r'"a\"b\\cdefgh"', "é" * 32])
-def test_a_cookie_that_no_session_has_is_nobodys(db, api, key):
+def test_a_cookie_without_a_session_is_not_signed_in(db, api, key):
     name = project_settings.SESSION_COOKIE_NAME
     api.client.cookies[name] = "x"
     api.client.cookies[name].set(name, key, key)

@@ -18,7 +18,7 @@ def fresh_buckets():
     sign_outs.clear()
 
 
-def test_all_sessions_and_tokens_of_ones_own_end_and_nobody_elses(ada, grace, as_user):
+def test_all_sessions_and_tokens_of_the_user_end_and_no_one_elses(ada, grace, as_user):
     here, there, other = as_user(ada), as_user(ada), as_user(grace)
     _, mine = tokens.make("Mine", user=ada)
     _, others = tokens.make("Another's", user=grace)

@@ -28,7 +28,7 @@ def database_error(*args, **kwargs):
 
 
 class Broken:
-    """Stands in for a model: whatever is done with its rows fails."""
+    """Stands in for a model: any access to its rows fails."""
 
     def __init__(self, error):
         self.filter = self.get_or_create = error
@@ -42,7 +42,7 @@ def error(request):
 
 @pytest.fixture(params=["autocommit", "atomic"])
 def within(request):
-    """Do something as a view would: in autocommit, or in a transaction of its own that goes on afterwards."""
+    """Do something as a view would: in autocommit, or in a transaction that continues afterwards."""
 
     def run(function):
         if request.param == "autocommit":

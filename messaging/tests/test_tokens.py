@@ -1,4 +1,4 @@
-"""API tokens: made once, kept as hashes, worth what they say."""
+"""API tokens: shown once, stored as hashes, limited to their rights."""
 
 import io
 
@@ -33,7 +33,7 @@ def test_a_token_is_looked_at_before_a_session(ada, grace, as_user):
     assert answer.json()["sender"]["username"] == "grace"
 
 
-def test_a_publishers_token_is_nobodys(db):
+def test_a_publishing_token_has_no_user(db):
     _, secret = tokens.make("shop", can_publish=True)
     assert refusal(ApiClient()("GET", "notifications", Authorization=f"Bearer {secret}")) == (
         403,
@@ -46,7 +46,7 @@ def test_an_unknown_secret_is_refused(db, secret):
     assert tokens.find(secret) is None
 
 
-def test_the_token_of_somebody_deactivated_is_worth_nothing(ada):
+def test_the_token_of_a_deactivated_user_is_refused(ada):
     _, secret = tokens.make("phone", user=ada)
     ada.is_active = False
     ada.save()

@@ -1,4 +1,4 @@
-"""A project's own user model: what of it Doorbell can serve, and what it says of the rest."""
+"""A project's own user model: which ones are supported, and the check for the others."""
 
 from types import SimpleNamespace
 

@@ -39,7 +39,7 @@ def held_open(threads, function, *, undo=False):
 
 
 def waits_for_a_lock():
-    """Does another connection to this database wait for a lock? (PostgreSQL)"""
+    """Return whether another connection to this database waits for a lock (PostgreSQL)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
