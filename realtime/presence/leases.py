@@ -18,6 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q, Window
 from django.db.models.functions import Now, RowNumber
 
 from messaging import profiles
+from messaging.dialects import dialect
 from messaging.models import UserProfile
 from messaging.orm.retry import retry_on_transient
 from realtime.conf import conf
@@ -76,16 +77,7 @@ def _lease() -> timedelta:
 
 def lock_process_or_fence(process_id: uuid.UUID) -> None:
     """Keep the process from being expired during this transaction. Raises Fenced if it has been."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
-            cursor.execute(
-                f"SELECT 1 FROM {ServerProcess._meta.db_table} WHERE id = %s FOR KEY SHARE",  # noqa: S608
-                [process_id],
-            )
-            exists = cursor.fetchone() is not None
-    else:
-        exists = ServerProcess.objects.filter(id=process_id).exists()
+    exists = dialect().lock_against_deletion(ServerProcess, process_id, wait_seconds=LOCK_TIMEOUT_SECONDS)
     if not exists:
         raise Fenced
 
