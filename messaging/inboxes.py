@@ -19,7 +19,7 @@ from .sequencing import assign_revisions
 
 # More changed rows than this are not replayed: the client reloads the list instead.
 MAX_REPLAYED_ROWS = 1_000
-HELD_SECONDS = 3.0
+MAX_WAIT_SECONDS = 3.0
 
 
 class Position(NamedTuple):
@@ -61,7 +61,7 @@ def state(user_id: int, including: Collection[int] = ()) -> Inbox:
     reads the state.
     """
     assign_revisions([user_id])
-    deadline = time.monotonic() + HELD_SECONDS
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     while including and not _pending(user_id).isdisjoint(including) and time.monotonic() < deadline:
         time.sleep(0.005)
         assign_revisions([user_id])
@@ -129,11 +129,11 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
             inbox = Missed(row["epoch"], row["inbox_revision"], row["unread_count"], row["floor"])
             answer[row["inbox_user_id"]] = inbox
         if row["id"] is not None:
-            inbox.rows.append(_row(row))
+            inbox.rows.append(_missed_row(row))
     return answer
 
 
-def _row(row: Mapping[str, Any]) -> MissedRow:
+def _missed_row(row: Mapping[str, Any]) -> MissedRow:
     # A change made after assign_revisions has no revision yet. Sent now, it would be counted only later: the unread
     # count of every frame until then would be wrong.
     if row["removed_at"] is not None and row["pending_since"] is None:

@@ -88,7 +88,7 @@ def test_the_state_after_a_change_includes_it_though_another_call_locks_the_row(
 
 
 def test_a_row_that_is_locked_for_long_is_waited_for_with_a_limit(ada, held, monkeypatch):
-    monkeypatch.setattr(inboxes, "HELD_SECONDS", 0.1)
+    monkeypatch.setattr(inboxes, "MAX_WAIT_SECONDS", 0.1)
     row = notify(ada, "announcement", "Hello")
     assign_revisions([ada.pk])
     ids = mark_read(ada, [row.pk])
