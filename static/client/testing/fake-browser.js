@@ -193,13 +193,18 @@ export class FakeTab {
 }
 
 /** @implements {Doorbell.Viewer} */
-class FakeViewer extends EventTarget {
+export class FakeViewer extends EventTarget {
   isVisible = true;
   focusedAt = 0;
+  isWatching = false;
 
-  watch() {}
+  watch() {
+    this.isWatching = true;
+  }
 
-  unwatch() {}
+  unwatch() {
+    this.isWatching = false;
+  }
 
   /**
    * @param {boolean} isVisible
