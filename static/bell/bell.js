@@ -1,50 +1,52 @@
-// <doorbell-bell>: the number of unread notifications on a button, and behind it the list, unread ones first. It knows
-// no network: set `client` (see types.d.ts; static/client's DoorbellClient fits).
+// <doorbell-bell>: a button with the unread count that opens the list of notifications, unread ones first. It has no network
+// code: set `client` (see types.d.ts; static/client's DoorbellClient implements it).
 //
 //   <doorbell-bell></doorbell-bell>
 //   document.querySelector("doorbell-bell").client = client;
 //
-// Attributes  no-title: leave the window's title alone, which else carries the count
+// Attributes  no-title: don't put the count into the window's title
 // Methods     open(), close()
 // Events      those of <doorbell-list>, which bubble
-// Looks       bell.css, by link; themable by the --bell-* custom properties
-// Keys        Escape closes the list and gives the focus back to the button
+// Style       bell.css, by link; themable by the --bell-* custom properties
+// Keys        Escape closes the list and returns the focus to the button
 //
-// Desktop notifications are offered at the foot of the list: asked for by that click, shown while the page is hidden.
+// Desktop notifications are offered below the list: a click there requests the permission; they are shown while the page is
+// hidden.
 
-import { adopt } from "../toast/adopt.js";
-import { badgeText, spokenCount, titled } from "./arrange.js";
-import { Desktop } from "./desktop.js";
-import { DoorbellList, button, element } from "./list.js";
+import { button, element } from "../elements/element.js";
+import { upgradeProperty } from "../elements/upgrade-property.js";
+import { DesktopNotifications } from "./desktop.js";
+import { badgeText, countLabel, withCount } from "./format.js";
+import { DoorbellList } from "./list.js";
 
-const BELL = "M12 3a6 6 0 0 0-6 6v4.2L4.4 16a.8.8 0 0 0 .7 1.2h13.8a.8.8 0 0 0 .7-1.2L18 13.2V9a6 6 0 0 0-6-6Zm-2.4 15.6a2.5 2.5 0 0 0 4.8 0Z";
-const DESKTOP = {
+const BELL_PATH = "M12 3a6 6 0 0 0-6 6v4.2L4.4 16a.8.8 0 0 0 .7 1.2h13.8a.8.8 0 0 0 .7-1.2L18 13.2V9a6 6 0 0 0-6-6Zm-2.4 15.6a2.5 2.5 0 0 0 4.8 0Z";
+const DESKTOP_LABELS = {
   on: "Desktop notifications are on",
   off: "Notify me on the desktop when this page is hidden",
   blocked: "Desktop notifications are blocked by the browser",
   unsupported: "",
 };
-const MARGIN_PX = 12;
-let made = 0;
+const VIEWPORT_MARGIN_PX = 12;
+let instances = 0;
 
 export class DoorbellBell extends HTMLElement {
   /** @type {DoorbellBell.Client | null} */
   #client = null;
-  #button = button("", "bell-button", () => (this.isOpen ? this.close() : this.open()));
-  #badge = element("span", "bell-badge");
-  #panel = element("div", "bell-panel");
-  #readAll = button("Mark all read", "bell-action", () => this.#markAllRead());
-  #desktopButton = button("", "bell-desktop", () => this.#toggleDesktop());
-  #desktop = new Desktop();
-  #onChange = () => this.#count();
+  #button = button("", { class: "bell-button", testid: "bell", onclick: () => (this.isOpen ? this.close() : this.open()) });
+  #badge = element("span", { class: "bell-badge", testid: "badge", "aria-hidden": true });
+  #panel = element("div", { class: "bell-panel", testid: "bell-panel" });
+  #readAll = button("Mark all read", { class: "bell-action", testid: "bell-read-all", onclick: () => this.#markAllRead() });
+  #desktopButton = button("", { class: "bell-desktop", testid: "bell-desktop", onclick: () => this.#toggleDesktop() });
+  #desktop = new DesktopNotifications();
+  #onChange = () => this.#renderCount();
   #onToast = (/** @type {Event} */ event) => this.#ring(/** @type {CustomEvent} */ (event).detail);
-  #onOutside = (/** @type {Event} */ event) => {
+  #onOutsideEvent = (/** @type {Event} */ event) => {
     if (event.target instanceof Node && !this.contains(event.target)) this.close();
   };
 
   #onKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
-    event.preventDefault(); // it is for the list, not for a toast
+    event.preventDefault(); // handled: a toast must not handle it, too
     this.close();
     this.#button.focus();
   };
@@ -54,7 +56,7 @@ export class DoorbellBell extends HTMLElement {
   }
 
   set client(client) {
-    this.#leave();
+    this.#unfollow();
     this.#client = client;
     if (this.isConnected) this.#follow();
   }
@@ -65,14 +67,14 @@ export class DoorbellBell extends HTMLElement {
 
   connectedCallback() {
     if (!this.#button.isConnected) this.#build();
-    adopt(this, "client");
+    upgradeProperty(this, "client");
     this.#follow();
   }
 
   disconnectedCallback() {
     this.close();
-    this.#leave();
-    if (!this.hasAttribute("no-title")) document.title = titled(document.title, 0);
+    this.#unfollow();
+    if (!this.hasAttribute("no-title")) document.title = withCount(document.title, 0);
   }
 
   open() {
@@ -84,10 +86,10 @@ export class DoorbellBell extends HTMLElement {
     list.client = this.#client;
     this.#panel.hidden = false;
     this.#button.setAttribute("aria-expanded", "true");
-    this.#showDesktop();
-    this.#keepInView();
-    for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, this.#onOutside);
-    document.addEventListener("keydown", this.#onKey, { capture: true }); // before any toast
+    this.#renderDesktop();
+    this.#moveIntoViewport();
+    for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, this.#onOutsideEvent);
+    document.addEventListener("keydown", this.#onKey, { capture: true }); // before the toasts' listener
   }
 
   close() {
@@ -96,35 +98,27 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.hidden = true;
     this.#panel.querySelector("doorbell-list")?.remove();
     this.#button.setAttribute("aria-expanded", "false");
-    for (const type of ["pointerdown", "focusin"]) document.removeEventListener(type, this.#onOutside);
+    for (const type of ["pointerdown", "focusin"]) document.removeEventListener(type, this.#onOutsideEvent);
     document.removeEventListener("keydown", this.#onKey, { capture: true });
   }
 
   #build() {
-    const id = `doorbell-bell-${++made}`;
-    const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    picture.setAttribute("viewBox", "0 0 24 24");
-    picture.setAttribute("aria-hidden", "true");
+    const id = `doorbell-bell-${++instances}`;
+    const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    icon.setAttribute("viewBox", "0 0 24 24");
+    icon.setAttribute("aria-hidden", "true");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    path.setAttribute("d", BELL);
-    picture.append(path);
+    path.setAttribute("d", BELL_PATH);
+    icon.append(path);
 
-    this.#badge.dataset.testid = "badge";
-    this.#badge.setAttribute("aria-hidden", "true");
-    this.#button.dataset.testid = "bell";
     this.#button.setAttribute("aria-expanded", "false");
     this.#button.setAttribute("aria-controls", id);
-    this.#button.append(picture, this.#badge);
+    this.#button.append(icon, this.#badge);
 
-    const head = element("div", "bell-head");
-    const heading = element("strong", "bell-heading", "Notifications");
-    heading.id = `${id}-heading`;
-    this.#readAll.dataset.testid = "bell-read-all";
-    head.append(heading, this.#readAll);
-    this.#desktopButton.dataset.testid = "bell-desktop";
+    const heading = element("strong", { class: "bell-heading", id: `${id}-heading` }, "Notifications");
+    const head = element("div", { class: "bell-head" }, heading, this.#readAll);
     this.#panel.id = id;
     this.#panel.hidden = true;
-    this.#panel.dataset.testid = "bell-panel";
     this.#panel.setAttribute("role", "region");
     this.#panel.setAttribute("aria-labelledby", heading.id);
     this.#panel.append(head, this.#desktopButton);
@@ -137,34 +131,34 @@ export class DoorbellBell extends HTMLElement {
     this.#client?.addEventListener("toast", this.#onToast);
     const list = this.querySelector("doorbell-list");
     if (list instanceof DoorbellList) list.client = this.#client;
-    this.#count();
+    this.#renderCount();
   }
 
-  #leave() {
+  #unfollow() {
     this.#client?.removeEventListener("change", this.#onChange);
     this.#client?.removeEventListener("toast", this.#onToast);
   }
 
-  #count() {
+  #renderCount() {
     const count = this.#client?.inbox.unreadCount ?? 0;
     this.#badge.textContent = badgeText(count);
     this.#badge.dataset.count = String(count);
-    this.#button.setAttribute("aria-label", spokenCount(count));
-    this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`: the focus would be lost
-    if (!this.hasAttribute("no-title")) document.title = titled(document.title, count);
+    this.#button.setAttribute("aria-label", countLabel(count));
+    this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`, which would lose the focus
+    if (!this.hasAttribute("no-title")) document.title = withCount(document.title, count);
   }
 
-  /** It hangs from the button's right; where that is too far left, it moves back into the window. */
-  #keepInView() {
+  /** The panel is aligned with the button's right edge; if it then exceeds the window's left edge, it is moved back. */
+  #moveIntoViewport() {
     this.#panel.style.translate = "";
     const { left } = this.#panel.getBoundingClientRect();
-    if (left < MARGIN_PX) this.#panel.style.translate = `${MARGIN_PX - left}px`;
+    if (left < VIEWPORT_MARGIN_PX) this.#panel.style.translate = `${VIEWPORT_MARGIN_PX - left}px`;
   }
 
   /** @param {DoorbellBell.Notification} notification */
   #ring(notification) {
     this.#button.classList.remove("bell-ringing");
-    void this.#button.offsetWidth; // start the animation anew
+    void this.#button.offsetWidth; // forces a reflow, which restarts the animation
     this.#button.classList.add("bell-ringing");
     this.#desktop.show(notification, () => this.open());
   }
@@ -180,13 +174,13 @@ export class DoorbellBell extends HTMLElement {
 
   async #toggleDesktop() {
     await this.#desktop.toggle();
-    this.#showDesktop();
+    this.#renderDesktop();
   }
 
-  #showDesktop() {
+  #renderDesktop() {
     const { state } = this.#desktop;
     this.#desktopButton.hidden = state === "unsupported";
-    this.#desktopButton.textContent = DESKTOP[state];
+    this.#desktopButton.textContent = DESKTOP_LABELS[state];
     this.#desktopButton.setAttribute("aria-pressed", String(state === "on"));
     this.#desktopButton.toggleAttribute("disabled", state === "blocked");
   }

@@ -1,15 +1,14 @@
-// Desktop notifications while the page is hidden. The permission is asked for by `toggle()`, which a click calls, and
-// never otherwise.
+// Desktop notifications while the page is hidden. Only `toggle()`, which is called on a click, requests the permission.
 
-const KEY = "doorbell.desktop";
+const STORAGE_KEY = "doorbell.desktop";
 
-export class Desktop {
+export class DesktopNotifications {
   #Notification;
   #storage;
   #isHidden;
 
   /**
-   * @param {object} [options] what a test replaces
+   * @param {object} [options] replaced by tests
    * @param {any} [options.Notification]
    * @param {Pick<Storage, "getItem" | "setItem"> | null} [options.storage]
    * @param {() => boolean} [options.isHidden]
@@ -28,45 +27,45 @@ export class Desktop {
   get state() {
     if (!this.#Notification || !this.#storage) return "unsupported";
     if (this.#Notification.permission === "denied") return "blocked";
-    return this.#Notification.permission === "granted" && this.#storage.getItem(KEY) === "on" ? "on" : "off";
+    return this.#Notification.permission === "granted" && this.#storage.getItem(STORAGE_KEY) === "on" ? "on" : "off";
   }
 
-  /** Switch on, asking the user if need be, or off. To be called from a click. */
+  /** Switches on, requesting the permission if needed, or off. Must be called on a click. */
   async toggle() {
-    if (this.state === "on") return this.#storage?.setItem(KEY, "off");
+    if (this.state === "on") return this.#storage?.setItem(STORAGE_KEY, "off");
     if (this.state !== "off") return;
     const permission = await this.#Notification.requestPermission();
-    if (permission === "granted") this.#storage?.setItem(KEY, "on");
+    if (permission === "granted") this.#storage?.setItem(STORAGE_KEY, "on");
   }
 
   /**
-   * Show it, if that is wanted and the page can't be seen. The tag makes it one, however many tabs show it.
+   * Shows it if switched on and the page is hidden. Its tag makes the browser show it once, however many tabs do this.
    * @param {DoorbellBell.Notification} notification
-   * @param {() => void} open called when it is clicked
+   * @param {() => void} open called on a click
    */
   show(notification, open) {
     if (this.state !== "on" || !this.#isHidden()) return;
-    const shown = this.#make(notification);
-    if (!shown) return;
-    shown.onclick = () => {
-      shown.close();
+    const desktopNotification = this.#create(notification);
+    if (!desktopNotification) return;
+    desktopNotification.onclick = () => {
+      desktopNotification.close();
       globalThis.focus?.();
       open();
     };
   }
 
   /** @param {DoorbellBell.Notification} notification */
-  #make({ id, title, description }) {
+  #create({ id, title, description }) {
     try {
       return new this.#Notification(title, { body: description ?? "", tag: `doorbell-${id}` });
     } catch {
-      this.#Notification = null; // Chrome for Android has the class, for service workers only
+      this.#Notification = null; // Chrome for Android has the class, but constructs it in service workers only
       return null;
     }
   }
 }
 
-/** Null where it is blocked: in a sandboxed frame, or by a privacy setting, even asking for it throws. */
+/** Null where storage is blocked: in a sandboxed frame or by a privacy setting even the access throws. */
 function browserStorage() {
   try {
     return globalThis.localStorage;

@@ -1,36 +1,37 @@
-// <doorbell-list>: the notifications of a client, each with what can be done about it. The bell has one; a page may
-// have one of its own. It knows no network: set `client` (see types.d.ts).
+// <doorbell-list>: the notifications of a client, each with its actions. The bell contains one; a page may have one of its
+// own. It has no network code: set `client` (see types.d.ts).
 //
-// Attributes  order="unread-first" (else newest first); empty: what to say when there is nothing
-// Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or where there is
-//             a message to go to; `notification-error` (detail: the error) when the server said no
-// Looks       bell.css, by link; themable by the --bell-* custom properties
+// Attributes  order="unread-first" (else newest first); empty: the text shown when there are no notifications
+// Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or on "Open" of a
+//             notification about a message; `notification-error` (detail: the error) when the server refused an action
+// Style       bell.css, by link; themable by the --bell-* custom properties
 //
 // Text is only ever set as text.
 
-import { adopt } from "../toast/adopt.js";
-import { initials } from "../toast/person.js";
-import { safeUrl } from "../toast/safe-url.js";
-import { timeElement } from "../toast/time.js";
-import { unreadFirst } from "./arrange.js";
+import { button, element } from "../elements/element.js";
+import { initials } from "../elements/initials.js";
+import { timeElement } from "../elements/relative-time.js";
+import { safeUrl } from "../elements/safe-url.js";
+import { upgradeProperty } from "../elements/upgrade-property.js";
+import { unreadFirst } from "./format.js";
 
-const STEP = 50;
-const GATHER_MS = 30; // a flood is drawn a few times, not once a frame
+const ROWS_PER_STEP = 50;
+const RENDER_DELAY_MS = 30; // batches a flood of frames into a few renders
 
-/** @typedef {{item: HTMLElement, row: DoorbellBell.Notification}} Shown */
+/** @typedef {{item: HTMLElement, row: DoorbellBell.Notification}} Rendered */
 
 export class DoorbellList extends HTMLElement {
   /** @type {DoorbellBell.Client | null} */
   #client = null;
-  /** @type {Map<number, Shown>} */
-  #shown = new Map();
-  #atMost = STEP;
-  #list = element("ol", "bell-items");
-  #empty = element("p", "bell-empty");
-  #more = button("Load more", "bell-more", () => this.#loadMore());
+  /** @type {Map<number, Rendered>} */
+  #rendered = new Map();
+  #maxRows = ROWS_PER_STEP;
+  #list = element("ol", { class: "bell-items", role: "list", testid: "notification-list" });
+  #empty = element("p", { class: "bell-empty", tabindex: -1 });
+  #more = button("Load more", { class: "bell-more", testid: "load-more", onclick: () => this.#loadMore() });
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
-  #onChange = () => void (this.#timer ??= setTimeout(() => this.render(), GATHER_MS));
+  #onChange = () => void (this.#timer ??= setTimeout(() => this.render(), RENDER_DELAY_MS));
 
   get client() {
     return this.#client;
@@ -39,14 +40,14 @@ export class DoorbellList extends HTMLElement {
   set client(client) {
     this.#client?.removeEventListener("change", this.#onChange);
     this.#client = client;
-    this.#atMost = STEP;
-    if (this.isConnected) this.#begin();
+    this.#maxRows = ROWS_PER_STEP;
+    if (this.isConnected) this.#follow();
   }
 
   connectedCallback() {
-    if (!this.#list.isConnected) this.#build();
-    adopt(this, "client");
-    this.#begin();
+    if (!this.#list.isConnected) this.append(this.#list, this.#empty, this.#more);
+    upgradeProperty(this, "client");
+    this.#follow();
   }
 
   disconnectedCallback() {
@@ -55,17 +56,9 @@ export class DoorbellList extends HTMLElement {
     this.#timer = null;
   }
 
-  #begin() {
+  #follow() {
     this.#client?.addEventListener("change", this.#onChange);
     this.render();
-  }
-
-  #build() {
-    this.#list.setAttribute("role", "list");
-    this.#list.dataset.testid = "notification-list";
-    this.#more.dataset.testid = "load-more";
-    this.#empty.tabIndex = -1;
-    this.append(this.#list, this.#empty, this.#more);
   }
 
   render() {
@@ -73,59 +66,49 @@ export class DoorbellList extends HTMLElement {
     this.#timer = null;
     const inbox = this.#client?.inbox;
     const all = inbox?.items ?? [];
-    const rows = (this.getAttribute("order") === "unread-first" ? unreadFirst(all) : all).slice(0, this.#atMost);
-    const focus = this.#focusPlace();
-    const shown = new Map();
+    const rows = (this.getAttribute("order") === "unread-first" ? unreadFirst(all) : all).slice(0, this.#maxRows);
+    const focus = this.#saveFocus();
+    const rendered = new Map();
     for (const row of rows) {
-      const old = this.#shown.get(row.id);
-      shown.set(row.id, old?.row === row ? old : { row, item: this.#item(row) });
+      const old = this.#rendered.get(row.id);
+      rendered.set(row.id, old?.row === row ? old : { row, item: this.#item(row) });
     }
-    this.#shown = shown;
-    place(this.#list, [...shown.values()].map(({ item }) => item));
+    this.#rendered = rendered;
+    reconcileChildren(this.#list, [...rendered.values()].map(({ item }) => item));
     this.#list.hidden = rows.length === 0;
     this.#empty.textContent = this.getAttribute("empty") ?? "Nothing yet.";
     this.#empty.hidden = rows.length > 0;
     const wasAtMore = document.activeElement === this.#more;
-    this.#more.hidden = all.length <= this.#atMost && (inbox?.next ?? null) === null;
-    if (focus) this.#refocus(focus);
-    // The last of it was loaded by the keyboard: go on from there, and not from the page's beginning.
+    this.#more.hidden = all.length <= this.#maxRows && (inbox?.next ?? null) === null;
+    if (focus) this.#restoreFocus(focus);
+    // The last page was loaded by the keyboard: the focus moves to the last item, and not to the top of the page.
     else if (wasAtMore && this.#more.hidden) {
       /** @type {HTMLElement | null} */ (this.#list.querySelector("li:last-child button"))?.focus();
     }
   }
 
   #loadMore() {
-    this.#atMost += STEP;
+    this.#maxRows += ROWS_PER_STEP;
     const { client } = this;
-    if (client && client.inbox.items.length < this.#atMost && client.inbox.next !== null) this.#attempt(client.loadMore());
+    if (client && client.inbox.items.length < this.#maxRows && client.inbox.next !== null) this.#attempt(client.loadMore());
     this.render();
   }
 
   /** @param {DoorbellBell.Notification} row */
   #item(row) {
-    const item = element("li", "bell-item");
-    Object.assign(item.dataset, { testid: "notification-item", id: row.id, read: row.is_read, level: row.level ?? "info" });
-    const mark = element("span", "bell-mark", row.actor ? initials(row.actor.username) : "");
-    mark.setAttribute("aria-hidden", "true");
-    const text = element("div", "bell-text");
-    const title = element("strong", "bell-title");
-    const spoken = element("span", "bell-spoken", "Unread: ");
-    spoken.dir = "ltr"; // ours, and not to be asked for the direction of what follows
-    if (!row.is_read) title.append(spoken);
-    title.append(row.title);
-    text.append(title);
-    if (row.description) text.append(element("p", "bell-description", row.description));
-    for (const written of text.children) written.setAttribute("dir", "auto"); // people write from either side
-    const foot = element("div", "bell-foot");
-    foot.append(timeElement(row.created_at), this.#actions(row));
-    text.append(foot);
-    item.append(mark, text);
-    return item;
+    const mark = element("span", { class: "bell-mark", "aria-hidden": true }, row.actor ? initials(row.actor.username) : "");
+    // `dir` keeps this label, which is English, out of the detection of the title's direction.
+    const unread = row.is_read ? [] : [element("span", { class: "bell-spoken", dir: "ltr" }, "Unread: ")];
+    const text = element("div", { class: "bell-text" }, element("strong", { class: "bell-title", dir: "auto" }, ...unread, row.title));
+    if (row.description) text.append(element("p", { class: "bell-description", dir: "auto" }, row.description));
+    text.append(element("div", { class: "bell-foot" }, timeElement(row.created_at), this.#actions(row)));
+    const data = { testid: "notification-item", "data-id": row.id, "data-read": row.is_read, "data-level": row.level ?? "info" };
+    return element("li", { class: "bell-item", ...data }, mark, text);
   }
 
   /** @param {DoorbellBell.Notification} row */
   #actions(row) {
-    const actions = element("span", "bell-actions");
+    const actions = element("span", { class: "bell-actions" });
     const href = safeUrl(row.url, document.baseURI);
     if (href) actions.append(this.#link(row, href));
     else if (row.message_id) actions.append(this.#action("Open", row, "open-conversation", () => this.#open(row)));
@@ -141,19 +124,14 @@ export class DoorbellList extends HTMLElement {
    * @param {string} href
    */
   #link(row, href) {
-    const link = document.createElement("a");
-    link.href = href;
-    link.rel = "noopener noreferrer";
-    link.textContent = "Open";
-    link.setAttribute("aria-label", `Open: ${row.title}`);
-    link.addEventListener("click", (event) => {
+    const onclick = (/** @type {Event} */ event) => {
       if (!this.#open(row)) event.preventDefault();
-    });
-    return link;
+    };
+    return element("a", { href, rel: "noopener noreferrer", "aria-label": `Open: ${row.title}`, onclick }, "Open");
   }
 
   /**
-   * What is opened has been read. Returns whether a link may be followed.
+   * Opening marks as read. Returns whether a link may be followed.
    * @param {DoorbellBell.Notification} row
    */
   #open(row) {
@@ -166,13 +144,10 @@ export class DoorbellList extends HTMLElement {
    * @param {string} label
    * @param {DoorbellBell.Notification} row
    * @param {string} testid
-   * @param {() => void} act
+   * @param {() => void} onclick
    */
-  #action(label, row, testid, act) {
-    const made = button(label, "bell-action", act);
-    made.dataset.testid = testid;
-    made.setAttribute("aria-label", `${label}: ${row.title}`);
-    return made;
+  #action(label, row, testid, onclick) {
+    return button(label, { class: "bell-action", testid, "aria-label": `${label}: ${row.title}`, onclick });
   }
 
   /** @param {Promise<unknown> | undefined} promise */
@@ -184,8 +159,8 @@ export class DoorbellList extends HTMLElement {
     }
   }
 
-  /** Where the focus is in the list, so that it isn't lost when a button goes. */
-  #focusPlace() {
+  /** The position of the focus in the list, so that it can be restored when its button is removed. */
+  #saveFocus() {
     const active = /** @type {HTMLElement | null} */ (document.activeElement);
     const item = active?.closest(".bell-item");
     if (!active || !item || !this.#list.contains(item)) return null;
@@ -193,9 +168,9 @@ export class DoorbellList extends HTMLElement {
   }
 
   /** @param {{index: number, id: number, testid: string | undefined}} focus */
-  #refocus({ index, id, testid }) {
+  #restoreFocus({ index, id, testid }) {
     if (this.#list.contains(document.activeElement)) return;
-    const item = this.#shown.get(id)?.item ?? this.#list.children[Math.min(index, this.#list.children.length - 1)];
+    const item = this.#rendered.get(id)?.item ?? this.#list.children[Math.min(index, this.#list.children.length - 1)];
     const same = item?.querySelector(`[data-testid="${testid}"]`);
     const target = /** @type {HTMLElement} */ (same ?? item?.querySelector("button") ?? this.#empty);
     target.focus();
@@ -203,38 +178,14 @@ export class DoorbellList extends HTMLElement {
 }
 
 /**
- * Bring the children into this order, moving no more than needed.
+ * Makes these items the children of the list, in this order, moving no more than needed.
  * @param {HTMLElement} list
  * @param {HTMLElement[]} items
  */
-function place(list, items) {
+function reconcileChildren(list, items) {
   const wanted = new Set(items);
   for (const child of [...list.children]) if (!wanted.has(/** @type {HTMLElement} */ (child))) child.remove();
   items.forEach((item, index) => {
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
   });
-}
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {string} [text]
- */
-export function element(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
-
-/**
- * @param {string} label
- * @param {string} className
- * @param {() => void} act
- */
-export function button(label, className, act) {
-  const node = element("button", className, label);
-  node.setAttribute("type", "button");
-  node.addEventListener("click", act);
-  return node;
 }

@@ -1,4 +1,4 @@
-// What a bell is given. Ambient, for the JSDoc in this folder; static/client's DoorbellClient has this shape already.
+// What the bell expects of its client. Ambient, for the JSDoc in this folder; static/client's DoorbellClient implements it.
 
 declare namespace DoorbellBell {
   interface Notification {
@@ -13,7 +13,7 @@ declare namespace DoorbellBell {
     url?: string | null;
   }
 
-  /** Tells of each change by the events `change` (no detail needed) and `toast` (detail: a Notification). */
+  /** Events: `change` (no detail needed) and `toast` (detail: a Notification). */
   interface Client extends EventTarget {
     inbox: {
       /** Newest first. */

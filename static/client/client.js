@@ -1,42 +1,42 @@
-// What a front end talks to: one user's inbox, kept the same as the server's through every interruption. Where the browser
-// can, the tabs of one user share one connection; to the page there is no difference.
+// The client's public interface: one user's inbox, kept equal to the server's through every interruption. Where the browser
+// supports it, the tabs of one user share one connection; the page sees no difference.
 //
-// Events: `toast` (a Doorbell.Notification nobody has seen here, in the one tab that is to show it), `change` (a
-// Doorbell.InboxChange: the inbox looks different), `presence`, `state` (Doorbell.StateChange), `synced`, `role`
-// (Doorbell.Role), `frame` (Doorbell.Crossing: every frame, for a console), `error` (the server refused to answer).
+// Events: `toast` (a Doorbell.Notification that is new in this browser; only in the tab that shows it), `change` (a
+// Doorbell.InboxChange: render the inbox again), `presence`, `state` (Doorbell.StateChange), `synced`, `role`
+// (Doorbell.Role), `frame` (Doorbell.TracedFrame: every frame, for a console), `error` (the server refused the list).
 
+import { chooseStream } from "./choose-stream.js";
 import { Http } from "./http.js";
-import { Inbox, NOTHING } from "./inbox.js";
-import { chooseLine } from "./lines.js";
-import { readOlderPage } from "./list.js";
+import { Inbox, NO_CHANGE } from "./inbox.js";
+import { readOlderPage } from "./pages.js";
 import { PresenceMap } from "./presence.js";
 import { CloseCode, FrameType } from "./protocol.js";
 
 export class DoorbellClient extends EventTarget {
   inbox = new Inbox();
   presence = new PresenceMap();
-  /** Who the server says we are; null before the first hello. @type {Doorbell.User | null} */
+  /** The user that the server has authenticated; null before the first hello. @type {Doorbell.User | null} */
   user = null;
 
   /** @type {Doorbell.StateChange} */
   #state = { state: "disconnected", code: null, reason: "", retryIn: null };
-  #connection = "";
-  /** The user whose inbox this is, as soon as it is known, and then for good. @type {number | null} */
+  #connectionId = "";
+  /** Id of the user whose inbox this is. Once known, it never changes. @type {number | null} */
   #owner;
-  /** From start to stop. @type {ReturnType<typeof deferred> | null} */
+  /** Settled when the list is there; null when not started. @type {ReturnType<typeof deferred> | null} */
   #started = null;
-  /** @type {Doorbell.Line} */
-  #line;
+  /** @type {Doorbell.Stream} */
+  #stream;
 
   /** @param {Doorbell.ClientOptions} [options] */
   constructor(options = {}) {
     super();
     this.http = options.http ?? new Http(options);
     this.#owner = options.user?.id ?? null;
-    this.#line = chooseLine({ ...options, http: this.http }, {
+    this.#stream = chooseStream({ ...options, http: this.http }, {
       position: () => this.inbox.position,
-      snapshot: () => this.#snapshot(),
-      recognise: (id) => this.#recognise(id),
+      snapshot: () => this.#createSnapshot(),
+      verifyUser: (id) => this.#verifyUser(id),
     });
     this.#listen();
   }
@@ -46,35 +46,35 @@ export class DoorbellClient extends EventTarget {
     return this.#state.state;
   }
 
-  /** Who holds the connection: this tab for itself, this tab for all, or another tab. @returns {Doorbell.Role} */
+  /** Whether this tab has a connection of its own, holds the one that tabs share, or follows the tab that does. @returns {Doorbell.Role} */
   get role() {
-    return this.#line.role;
+    return this.#stream.role;
   }
 
   /**
-   * Get the list, then follow what happens. Resolves when the list is there; while the server can't be reached it keeps
-   * trying. Rejects with an ApiError if the server refuses.
+   * Reads the list, then follows its changes. Resolves when the list is there; retries while the server can't be reached.
+   * Rejects with an ApiError if the server refuses.
    */
   start() {
     if (this.#started) return this.#started.promise;
     const started = (this.#started = deferred());
-    this.#line.start();
+    this.#stream.start();
     if (this.inbox.position) started.resolve();
     return started.promise;
   }
 
   stop() {
-    this.#line.stop();
-    this.#ended();
+    this.#stream.stop();
+    this.#settleStart();
   }
 
-  /** Try now, or connect again: whatever there is of a connection is given up for a new one. */
+  /** Replaces the connection, or the wait for a retry, with a new connection at once. */
   reconnect() {
-    if (this.#started) this.#line.reconnect();
+    if (this.#started) this.#stream.reconnect();
     else this.start().catch(() => {});
   }
 
-  // What a user does ---------------------------------------------------------------------------------------------
+  // Changes ------------------------------------------------------------------------------------------------------
 
   /** @param {number[]} ids */
   markRead(...ids) {
@@ -94,15 +94,15 @@ export class DoorbellClient extends EventTarget {
   async remove(id) {
     await this.http.delete(`notifications/${id}`);
     this.inbox.drop(id);
-    this.#changed();
+    this.#emitChange();
   }
 
-  /** The next page of older notifications, put below the others. */
+  /** Loads the next page of older notifications and appends it. */
   async loadMore() {
     const before = this.inbox.next;
     if (before === null) return;
     await this.inbox.extend(() => readOlderPage(this.http, before));
-    this.#changed();
+    this.#emitChange();
   }
 
   /**
@@ -129,117 +129,117 @@ export class DoorbellClient extends EventTarget {
     return this.http.post(`messages/${id}/read`);
   }
 
-  /** When contacts who are offline were last seen. Who is online comes by the socket without asking; call this after `synced`. */
+  /** Reads when offline contacts were last seen. Call it after `synced`; who is online comes over the socket by itself. */
   async readPresence() {
-    const connection = this.#connection;
+    const connectionId = this.#connectionId;
     const { items } = await this.http.get("presence");
-    if (connection !== this.#connection) return; // older than the snapshot of the new connection
+    if (connectionId !== this.#connectionId) return; // older than the new connection's presence_state
     if (this.presence.merge(items)) this.#emit("presence", this.presence);
   }
 
-  // The line -----------------------------------------------------------------------------------------------------
+  // The stream ---------------------------------------------------------------------------------------------------
 
   #listen() {
     /** @type {<T>(type: string, listener: (detail: T) => void) => void} */
     const on = (type, listener) => {
-      this.#line.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+      this.#stream.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail));
     };
-    on("page", (/** @type {Doorbell.InboxPage} */ page) => this.#load(page));
-    on("snapshot", (/** @type {Doorbell.Snapshot} */ snapshot) => this.#restore(snapshot));
-    on("message", (/** @type {Doorbell.Delivery} */ delivery) => this.#hear(delivery));
-    on("state", (/** @type {Doorbell.StateChange} */ change) => this.#moved(change));
-    on("error", (error) => this.#refused(error));
+    on("page", (/** @type {Doorbell.InboxPage} */ page) => this.#loadPage(page));
+    on("snapshot", (/** @type {Doorbell.Snapshot} */ snapshot) => this.#restoreSnapshot(snapshot));
+    on("message", (/** @type {Doorbell.Delivery} */ delivery) => this.#handleDelivery(delivery));
+    on("state", (/** @type {Doorbell.StateChange} */ change) => this.#handleStateChange(change));
+    on("error", (error) => this.#handleError(error));
     for (const type of ["frame", "role"]) on(type, (detail) => this.#emit(type, detail));
   }
 
-  /** What another tab needs to begin from. @returns {Doorbell.Snapshot | null} */
-  #snapshot() {
+  /** The state from which another tab can start. @returns {Doorbell.Snapshot | null} */
+  #createSnapshot() {
     const { page } = this.inbox;
     if (!page) return null;
-    return { page, presence: [...this.presence], user: this.user, connection: this.#connection, state: this.#state };
+    return { page, presence: [...this.presence], user: this.user, connectionId: this.#connectionId, state: this.#state };
   }
 
   /** @param {Doorbell.Snapshot} snapshot */
-  #restore({ page, presence, user, connection, state }) {
+  #restoreSnapshot({ page, presence, user, connectionId, state }) {
     const isNew = this.inbox.isBehind(page);
     if (isNew) this.inbox.load(page);
     this.presence.restore(presence);
     this.user = user;
-    this.#connection = connection;
-    this.#moved(state);
+    this.#connectionId = connectionId;
+    this.#handleStateChange(state);
     this.#emit("presence", this.presence);
-    if (isNew) this.#loaded();
+    if (isNew) this.#announceLoaded();
     if (state.state === "connected") this.#emit("synced", null);
   }
 
   /** @param {Doorbell.InboxPage} page */
-  #load(page) {
+  #loadPage(page) {
     this.inbox.load(page);
-    this.#loaded();
+    this.#announceLoaded();
   }
 
-  #loaded() {
-    this.#changed();
+  #announceLoaded() {
+    this.#emitChange();
     this.#started?.resolve();
   }
 
-  // What the server says -----------------------------------------------------------------------------------------
+  // Frames -------------------------------------------------------------------------------------------------------
 
   /** @param {Doorbell.Delivery} delivery */
-  #hear({ frame, isOurs }) {
-    if (frame.type === FrameType.HELLO) this.#greet(frame);
+  #handleDelivery({ frame, showHere }) {
+    if (frame.type === FrameType.HELLO) this.#handleHello(frame);
     else if (this.presence.apply(frame)) this.#emit("presence", this.presence);
-    else this.#apply(frame, isOurs);
+    else this.#applyToInbox(frame, showHere);
   }
 
   /** @param {Doorbell.HelloFrame} frame */
-  #greet(frame) {
-    if (!this.#recognise(frame.user.id)) return;
+  #handleHello(frame) {
+    if (!this.#verifyUser(frame.user.id)) return;
     this.user = frame.user;
-    this.#connection = frame.connection_id;
+    this.#connectionId = frame.connection_id;
   }
 
   /**
-   * Is it still the one whose inbox this is? If the cookie is somebody else's by now, this page's user has been signed
-   * out, and neither may see what is the other's.
+   * Whether this user is the inbox's owner; stops the stream if not. If the cookie belongs to another user by now, this
+   * page's user has been signed out, and neither may see the other's notifications.
    * @param {number} id
    */
-  #recognise(id) {
+  #verifyUser(id) {
     this.#owner ??= id;
     if (id === this.#owner) return true;
-    this.#line.stop(CloseCode.SIGNED_OUT, "Somebody else is signed in.");
+    this.#stream.stop(CloseCode.SIGNED_OUT, "Another user is signed in.");
     return false;
   }
 
   /**
    * @param {Doorbell.Frame} frame
-   * @param {boolean} isOurs is it this tab that shows what is new?
+   * @param {boolean} showHere whether this tab shows the toasts
    */
-  #apply(frame, isOurs) {
+  #applyToInbox(frame, showHere) {
     const { unreadCount } = this.inbox;
     const change = this.inbox.apply(frame);
-    if (change === null) return this.#line.recover();
-    if (frame.type === FrameType.INBOX || unreadCount !== this.inbox.unreadCount) this.#changed(change);
-    if (isOurs) for (const notification of change.toasts) this.#emit("toast", notification);
+    if (change === null) return this.#stream.recover();
+    if (frame.type === FrameType.INBOX || unreadCount !== this.inbox.unreadCount) this.#emitChange(change);
+    if (showHere) for (const notification of change.toasts) this.#emit("toast", notification);
     if (frame.type === FrameType.SYNCED) this.#emit("synced", frame);
   }
 
   /** @param {unknown} error */
-  #refused(error) {
+  #handleError(error) {
     this.#started?.reject(error);
     this.#emit("error", error);
   }
 
   /** @param {Doorbell.StateChange} change */
-  #moved(change) {
+  #handleStateChange(change) {
     this.#state = change;
     if (change.code === CloseCode.SIGNED_OUT || change.code === CloseCode.UNAUTHENTICATED) this.user = null;
-    if (change.state === "disconnected") this.#ended();
+    if (change.state === "disconnected") this.#settleStart();
     this.#emit("state", change);
   }
 
-  #ended() {
-    this.#started?.resolve(); // nothing happens if it was settled
+  #settleStart() {
+    this.#started?.resolve(); // no effect if it is settled already
     this.#started = null;
   }
 
@@ -252,12 +252,12 @@ export class DoorbellClient extends EventTarget {
     /** @type {Doorbell.ReadAnswer} */
     const answer = await this.http.post(path, body);
     this.inbox.applyAnswer(answer, isRead);
-    this.#changed({ ...NOTHING, read: isRead ? answer.ids : [] });
+    this.#emitChange({ ...NO_CHANGE, read: isRead ? answer.ids : [] });
     return answer;
   }
 
   /** @param {Doorbell.InboxChange} [change] */
-  #changed(change = NOTHING) {
+  #emitChange(change = NO_CHANGE) {
     this.#emit("change", change);
   }
 

@@ -1,4 +1,4 @@
-// Time, as one object that a test can replace.
+// The clock and timers as one object, which a test can replace.
 
 /** @type {Doorbell.Clock} */
 export const systemClock = {

@@ -1,13 +1,13 @@
-// The way in: `const client = connect();`
+// The entry point: `const client = connect();`
 
 import { DoorbellClient } from "./client.js";
 
 /**
- * A client that has started. Should the server refuse, its `error` event says so.
+ * Creates a client and starts it. A refusal by the server is reported by its `error` event.
  * @param {Doorbell.ClientOptions} [options]
  */
 export function connect(options) {
   const client = new DoorbellClient(options);
-  client.start().catch(() => {}); // told by `error`
+  client.start().catch(() => {}); // reported by the `error` event
   return client;
 }

@@ -1,35 +1,36 @@
-// How far one connection has told its story, and whether a frame continues it. Pure: it decides, the socket acts.
+// The position of one connection in the sequence of revisions, and whether a frame continues it. Pure: the socket acts on
+// its verdicts.
 
 import { FrameType } from "./protocol.js";
 
 export class Cursor {
-  /** The last revision told; null before hello on a connection that began without a position. @type {number | null} */
+  /** The last revision received; null before hello on a connection that began without a position. @type {number | null} */
   revision;
-  /** The history it belongs to; undefined means the server's present one. @type {string | undefined} */
+  /** The epoch of that revision; undefined means the server's current one. @type {string | undefined} */
   epoch;
 
-  /** @param {Doorbell.Position | null} position where the connection was asked to go on */
+  /** @param {Doorbell.Position | null} position from which the connection was asked to continue */
   constructor(position) {
     this.revision = position?.since ?? null;
     this.epoch = position?.epoch;
   }
 
   /**
-   * `pass`: the frame continues the story, the cursor has moved. `drop`: it was told before. `gap`: something is missing
+   * `pass`: the frame continues the sequence, and the cursor has advanced. `drop`: a duplicate. `gap`: a revision is missing
    * between the cursor and this frame; the cursor stays, so that a resume brings both.
    * @param {Doorbell.Frame} frame
    * @returns {"pass" | "drop" | "gap"}
    */
-  take(frame) {
+  advance(frame) {
     switch (frame.type) {
       case FrameType.HELLO:
         this.revision ??= frame.revision;
         this.epoch ??= frame.epoch;
         return "pass";
       case FrameType.INBOX: {
-        const told = this.revision ?? 0;
-        if (frame.revision <= told) return "drop";
-        if (!frame.replayed && frame.revision !== told + 1) return "gap";
+        const last = this.revision ?? 0;
+        if (frame.revision <= last) return "drop";
+        if (!frame.replayed && frame.revision !== last + 1) return "gap";
         this.revision = frame.revision;
         return "pass";
       }
@@ -38,7 +39,7 @@ export class Cursor {
         return "pass";
       case FrameType.RESET:
         this.revision = frame.revision;
-        this.epoch = undefined; // a new name comes with the list
+        this.epoch = undefined; // the new epoch comes with the list
         return "pass";
       case FrameType.HEARTBEAT:
         return frame.revision === this.revision ? "pass" : "gap";

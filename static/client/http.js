@@ -1,10 +1,10 @@
-// HTTP to the API: who is asking (cookie with CSRF token, or Bearer), JSON both ways, errors as one class.
+// HTTP client of the API: authentication (cookie with CSRF token, or Bearer), JSON requests and responses, one error class.
 
 import { API_PATH, CloseCode } from "./protocol.js";
 
 const TIMEOUT_MS = 15_000;
 
-/** The server said no, or could not be reached (status 0, code `network`). */
+/** The server refused, or could not be reached (status 0, code `network`). */
 export class ApiError extends Error {
   /**
    * @param {number} status
@@ -20,19 +20,19 @@ export class ApiError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Would the same request stand a chance later? */
+  /** Whether the same request may succeed later. */
   get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
 /**
- * A refusal by HTTP, in the words of a closed connection: not signed in is the same thing on either road.
+ * An HTTP error as close code and reason, so that a missing login looks the same over HTTP as on the socket.
  * @param {any} error
  */
-export function endOf(error) {
-  const isUnknown = error?.status === 401 || error?.status === 403;
-  return { code: isUnknown ? CloseCode.UNAUTHENTICATED : CloseCode.NORMAL, reason: String(error?.message ?? error) };
+export function closeDetails(error) {
+  const isUnauthenticated = error?.status === 401 || error?.status === 403;
+  return { code: isUnauthenticated ? CloseCode.UNAUTHENTICATED : CloseCode.NORMAL, reason: String(error?.message ?? error) };
 }
 
 export class Http {
@@ -68,7 +68,7 @@ export class Http {
    * @param {unknown} [body]
    */
   post(path, body) {
-    return this.#change("POST", path, body);
+    return this.#mutate("POST", path, body);
   }
 
   /**
@@ -76,16 +76,16 @@ export class Http {
    * @param {unknown} body
    */
   patch(path, body) {
-    return this.#change("PATCH", path, body);
+    return this.#mutate("PATCH", path, body);
   }
 
   /** @param {string} path */
   delete(path) {
-    return this.#change("DELETE", path, undefined);
+    return this.#mutate("DELETE", path, undefined);
   }
 
   /**
-   * The session, and with it a CSRF token for the calls that follow.
+   * Reads the session, and with it the CSRF token for later calls.
    * @returns {Promise<Doorbell.Session>}
    */
   async session() {
@@ -95,12 +95,13 @@ export class Http {
   }
 
   /**
-   * A change. With a cookie it carries a CSRF token; an outdated one (somebody signed in in another tab) is fetched anew, once.
+   * Sends a change. With a cookie it carries a CSRF token; an outdated token (after a sign-in in another tab) is fetched
+   * again, once.
    * @param {string} method
    * @param {string} path
    * @param {unknown} body
    */
-  async #change(method, path, body) {
+  async #mutate(method, path, body) {
     if (this.#token) return this.#request(method, path, body);
     const hadToken = this.#csrfToken !== null;
     if (!hadToken) await this.session();
@@ -128,17 +129,17 @@ export class Http {
     else if (method !== "GET" && this.#csrfToken) headers["X-CSRFToken"] = this.#csrfToken;
 
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await this.#reach(this.#base + (path.startsWith("/") ? path : API_PATH + path), {
+    const response = await this.#send(this.#base + (path.startsWith("/") ? path : API_PATH + path), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: this.#token ? "omit" : "same-origin",
-      keepalive: method !== "GET", // what is changed by following a link outlives the page
+      keepalive: method !== "GET", // a change made by following a link must outlive the page
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     const answer = await readJson(response);
-    if (!response.ok) throw refusal(response, answer);
-    if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in gives a new one
+    if (!response.ok) throw errorFrom(response, answer);
+    if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in rotates it
     return answer;
   }
 
@@ -146,7 +147,7 @@ export class Http {
    * @param {string} url
    * @param {RequestInit} init
    */
-  async #reach(url, init) {
+  async #send(url, init) {
     try {
       return await this.#fetch(url, init);
     } catch (error) {
@@ -156,7 +157,7 @@ export class Http {
   }
 }
 
-/** The caller's own wish. @param {unknown} error */
+/** Aborted by the caller, not by the timeout. @param {unknown} error */
 function isAbort(error) {
   return error instanceof DOMException && error.name === "AbortError";
 }
@@ -168,8 +169,8 @@ async function readJson(response) {
     return await response.json();
   } catch (error) {
     if (isAbort(error)) throw error;
-    if (!response.ok) return null; // an error page of a proxy in between: its status says enough
-    // Cut off on the way, or the page of a captive portal: no answer of the server, whatever the status says.
+    if (!response.ok) return null; // a proxy's error page: the status is enough
+    // Truncated, or the page of a captive portal: not the server's answer, whatever the status is.
     throw new ApiError(0, "network", "The server's answer could not be read.");
   }
 }
@@ -178,7 +179,7 @@ async function readJson(response) {
  * @param {Response} response
  * @param {any} answer
  */
-function refusal(response, answer) {
+function errorFrom(response, answer) {
   const seconds = Number(response.headers.get("Retry-After"));
   return new ApiError(
     response.status,

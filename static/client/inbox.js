@@ -1,24 +1,24 @@
-// The state of one inbox, pure: no socket, no HTTP, no clock. Its one law: a list read over HTTP plus the frames after
-// it is the same as a fresh read. Everything here is idempotent, and nothing older than the state can change it.
+// The state of one inbox. Pure: no socket, no HTTP, no clock. Its invariant: a list read over HTTP plus the frames after it
+// equals a fresh read. Every operation is idempotent, and nothing older than the state can change it.
 
 import { FrameType } from "./protocol.js";
 
-/** A change of nothing. @type {Readonly<Doorbell.InboxChange>} */
-export const NOTHING = Object.freeze({ added: [], toasts: [], read: [], removed: [] });
+/** @type {Readonly<Doorbell.InboxChange>} */
+export const NO_CHANGE = Object.freeze({ added: [], toasts: [], read: [], removed: [] });
 
 export class Inbox {
   /** @type {Map<number, Doorbell.Notification>} */
   #rows = new Map();
-  /** Frames applied while a page was being read, to be applied to that page too. @type {Set<Doorbell.InboxFrame[]>} */
+  /** For each page that is being read, the frames applied meanwhile: they are applied to that page, too. @type {Set<Doorbell.InboxFrame[]>} */
   #journals = new Set();
-  /** The highest revision that an answer has told of; its count is newer than those of answers below. */
-  #answered = 0;
+  /** The highest revision of an HTTP answer so far; its count is newer than the counts of answers below. */
+  #answeredRevision = 0;
 
   revision = 0;
   /** Null until the first list. @type {string | null} */
   epoch = null;
   unreadCount = 0;
-  /** Where the next page begins; null when there is none. Older rows are outside the window. @type {number | null} */
+  /** Where the next page starts; null when there is none. Older rows are outside the loaded window. @type {number | null} */
   next = null;
 
   /** @returns {Doorbell.Position | null} */
@@ -36,14 +36,14 @@ export class Inbox {
     return this.#rows.get(id);
   }
 
-  /** All of it, as one page that another inbox can begin with; null before the first list. @returns {Doorbell.InboxPage | null} */
+  /** The whole state as one page, from which another inbox can start; null before the first list. @returns {Doorbell.InboxPage | null} */
   get page() {
     const { epoch, revision, items, next, unreadCount: unread_count } = this;
     return epoch === null ? null : { items, next, epoch, revision, unread_count };
   }
 
   /**
-   * Would this page bring anything?
+   * Whether this page is newer than the state.
    * @param {Doorbell.InboxPage} page
    */
   isBehind(page) {
@@ -51,13 +51,13 @@ export class Inbox {
   }
 
   /**
-   * Begin anew with the first page of the list.
+   * Replaces the state with the first page of the list.
    * @param {Doorbell.InboxPage} page
    */
   load(page) {
     this.#rows = new Map(page.items.map((row) => [row.id, row]));
-    this.#journals.clear(); // pages still being read belong to the state that was
-    this.#answered = 0;
+    this.#journals.clear(); // pages still being read belong to the replaced state
+    this.#answeredRevision = 0;
     this.revision = page.revision;
     this.epoch = page.epoch;
     this.unreadCount = page.unread_count;
@@ -65,7 +65,7 @@ export class Inbox {
   }
 
   /**
-   * Put a further page below. `read` fetches it; what frames change in the meantime is not lost on it.
+   * Appends a page of older rows. `read` fetches it; changes by frames that arrive meanwhile are applied to it, too.
    * @param {() => Promise<Doorbell.InboxPage>} read
    */
   async extend(read) {
@@ -76,7 +76,7 @@ export class Inbox {
       const page = await read();
       if (!this.#journals.has(journal) || page.epoch !== this.epoch) return;
       const older = new Map(page.items.map((row) => [row.id, row]));
-      for (const frame of journal) if (frame.revision > page.revision) overlay(older, frame);
+      for (const frame of journal) if (frame.revision > page.revision) applyToRows(older, frame);
       for (const [id, row] of older) if (!this.#rows.has(id)) this.#rows.set(id, row);
       this.next = page.next;
     } finally {
@@ -85,33 +85,33 @@ export class Inbox {
   }
 
   /**
-   * Apply one frame. A frame of the past changes nothing; a live frame that would leave a gap is refused (null), because
-   * taking it would hide what is missing for good.
+   * Applies one frame. An outdated frame changes nothing; a live frame that would leave a gap is refused (null), because
+   * applying it would hide the missing revision for good.
    * @param {Doorbell.Frame} frame
    * @returns {Doorbell.InboxChange | null}
    */
   apply(frame) {
     if (frame.type === FrameType.INBOX) return this.#applyRevision(frame);
     if (frame.type === FrameType.SYNCED || frame.type === FrameType.HEARTBEAT) this.#applyCount(frame);
-    return NOTHING;
+    return NO_CHANGE;
   }
 
   /**
-   * Take over the answer of a read or unread call, unless frames have told it already. The revision stays: what
-   * others changed before it is still to come.
+   * Applies the answer of a read or unread call, unless frames have brought that revision already. The inbox's own revision
+   * stays: the frames up to the answer's revision are still to come.
    * @param {Doorbell.ReadAnswer} answer
    * @param {boolean} isRead
    */
   applyAnswer(answer, isRead) {
     if (answer.revision <= this.revision) return;
     setRead(this.#rows, answer.ids, isRead);
-    if (answer.revision < this.#answered) return; // overtaken by a later one, which counted this in
-    this.#answered = answer.revision;
+    if (answer.revision < this.#answeredRevision) return; // overtaken by a later answer, whose count includes this one
+    this.#answeredRevision = answer.revision;
     this.unreadCount = answer.unread_count;
   }
 
   /**
-   * Drop a row that was removed over HTTP. The count comes with the frame.
+   * Drops a row that was removed over HTTP. The unread count follows with the frame.
    * @param {number} id
    */
   drop(id) {
@@ -120,17 +120,17 @@ export class Inbox {
 
   /** @param {Doorbell.InboxFrame} frame */
   #applyRevision(frame) {
-    if (this.epoch === null || frame.revision <= this.revision) return NOTHING;
+    if (this.epoch === null || frame.revision <= this.revision) return NO_CHANGE;
     if (!frame.replayed && frame.revision !== this.revision + 1) return null;
 
-    const added = (frame.added ?? []).filter((row) => this.#inWindow(row.id));
+    const added = (frame.added ?? []).filter((row) => this.#isInWindow(row.id));
     const fresh = added.filter((row) => !this.#rows.has(row.id));
     for (const row of added) this.#rows.set(row.id, row);
-    overlay(this.#rows, frame);
+    applyToRows(this.#rows, frame);
     for (const journal of this.#journals) journal.push(frame);
     this.revision = frame.revision;
     this.unreadCount = frame.unread_count;
-    // Presence-like notifications are born read: live they toast as well, replayed they are old news.
+    // Presence-like notifications are created as read: they toast when live, but not from a replay, where they are old news.
     const toasts = fresh.filter((row) => this.#rows.has(row.id) && (!row.is_read || !frame.replayed));
     return { added, toasts, read: frame.read ?? [], removed: frame.removed ?? [] };
   }
@@ -138,22 +138,22 @@ export class Inbox {
   /** @param {Doorbell.SyncedFrame | Doorbell.HeartbeatFrame} frame */
   #applyCount(frame) {
     if (this.epoch === null || frame.revision < this.revision) return;
-    if (frame.type === FrameType.SYNCED) this.revision = frame.revision; // whole up to here
+    if (frame.type === FrameType.SYNCED) this.revision = frame.revision; // complete up to here
     if (frame.revision === this.revision) this.unreadCount = frame.unread_count;
   }
 
   /** @param {number} id */
-  #inWindow(id) {
+  #isInWindow(id) {
     return this.next === null || id >= this.next;
   }
 }
 
 /**
- * What a frame says about rows that are there already.
+ * Applies a frame to the rows that exist already.
  * @param {Map<number, Doorbell.Notification>} rows
  * @param {Doorbell.InboxFrame} frame
  */
-function overlay(rows, frame) {
+function applyToRows(rows, frame) {
   for (const row of frame.added ?? []) if (rows.has(row.id)) rows.set(row.id, row);
   setRead(rows, frame.read ?? [], true);
   setRead(rows, frame.unread ?? [], false);

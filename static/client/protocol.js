@@ -1,5 +1,5 @@
-// The wire, and nothing else: every name, number and limit that the server also knows (its twin is
-// realtime/protocol.py). No other file spells a frame type, a close code or a path.
+// The wire protocol: every name, number and limit that the server defines as well (in realtime/protocol.py). No other file
+// spells out a frame type, a close code or a path.
 
 export const SUBPROTOCOL = "notifications.v1";
 export const TICKET_PREFIX = "ticket.";
@@ -42,7 +42,7 @@ export const CloseCode = Object.freeze({
 });
 
 /** After these the first retry comes within five seconds. @type {ReadonlySet<number>} */
-const PROMPT = new Set([
+const PROMPT_CODES = new Set([
   CloseCode.ABNORMAL,
   CloseCode.SERVICE_RESTART,
   CloseCode.MAX_AGE,
@@ -50,25 +50,25 @@ const PROMPT = new Set([
 ]);
 
 /**
- * What a client does after a close code. The ranges decide, so that a client built today knows what to do
- * with a code invented tomorrow.
+ * What a client does after a close code. The ranges decide, so that a client built today handles codes that are added
+ * later.
  * @param {number} code
  * @returns {"stop" | "reconnect" | "reconnect_promptly"}
  */
 export function closePolicy(code) {
   if (code >= 4500 && code <= 4999) return "stop";
-  return PROMPT.has(code) ? "reconnect_promptly" : "reconnect";
+  return PROMPT_CODES.has(code) ? "reconnect_promptly" : "reconnect";
 }
 
 /** At most this many `resume` commands a minute, one at a time. */
 export const RESUMES_PER_MINUTE = 6;
 
-/** A server that was silent for this many heartbeats is taken for dead. */
-export const SILENT_HEARTBEATS = 1.5;
+/** A connection on which nothing was received for this many heartbeat intervals is considered dead. */
+export const MAX_SILENT_HEARTBEATS = 1.5;
 
 /**
  * @param {number} since the last revision that was applied
- * @param {string} [epoch] left out: the server's present one
+ * @param {string} [epoch] left out: the server's current one
  * @returns {Doorbell.Command}
  */
 export function resume(since, epoch) {
@@ -84,7 +84,7 @@ export function ping(ref) {
 }
 
 /**
- * A text frame as an object; null if it isn't one. Unknown types and fields pass: they are to be ignored, not refused.
+ * Parses a text frame; null if it isn't one. Unknown types and fields are kept: they must be ignored, not refused.
  * @param {unknown} text
  * @returns {Doorbell.Frame | null}
  */

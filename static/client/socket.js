@@ -1,16 +1,17 @@
-// One connection that keeps itself alive: connecting, connected, disconnected. It hands on an unbroken run of frames
-// (`message`): duplicates are dropped, and after a gap nothing passes until a resume has brought what was missing.
+// A WebSocket that reconnects by itself; its states are connecting, connected and disconnected. It emits an unbroken sequence
+// of frames (`message`): duplicates are dropped, and after a gap no frame passes until a resume has filled it.
 //
-// Events: `state` (Doorbell.StateChange), `message` (a Doorbell.Frame to apply), `frame` (Doorbell.Crossing, all traffic).
+// Events: `state` (Doorbell.StateChange), `message` (a Doorbell.Frame to apply), `frame` (Doorbell.TracedFrame: all traffic).
 
 import { Backoff } from "./backoff.js";
 import { systemClock } from "./clock.js";
 import { Cursor } from "./cursor.js";
+import { onWake } from "./page-lifecycle.js";
 import {
   CloseCode,
   FrameType,
+  MAX_SILENT_HEARTBEATS,
   RESUMES_PER_MINUTE,
-  SILENT_HEARTBEATS,
   SUBPROTOCOL,
   TICKET_PREFIX,
   closePolicy,
@@ -18,13 +19,12 @@ import {
   ping,
   resume,
 } from "./protocol.js";
-import { onWake } from "./wake.js";
 
-const HELLO_WITHIN_MS = 15_000;
-const PONG_WITHIN_MS = 5_000;
-const RESUME_WITHIN_MS = 10_000;
+const HELLO_TIMEOUT_MS = 15_000;
+const PONG_TIMEOUT_MS = 5_000;
+const RESUME_TIMEOUT_MS = 10_000;
 const MINUTE_MS = 60_000;
-const RESUMES_AT_MOST = RESUMES_PER_MINUTE - 1; // the server's minute isn't ours
+const MAX_RESUMES_PER_MINUTE = RESUMES_PER_MINUTE - 1; // the server's minute may start at another moment than this one
 
 export class DoorbellSocket extends EventTarget {
   /** @type {Doorbell.State} */
@@ -32,21 +32,21 @@ export class DoorbellSocket extends EventTarget {
 
   /** @type {Doorbell.WebSocketLike | null} */
   #ws = null;
-  /** Lets an `#open` that waited for its ticket see whether it is still wanted. @type {symbol | null} */
+  /** Identifies the latest attempt, so that an `#open` that waited for its ticket can detect that it is outdated. @type {symbol | null} */
   #attempt = null;
   #cursor = new Cursor(null);
-  #silenceMs = HELLO_WITHIN_MS;
-  #lastHeard = 0;
-  #resuming = false;
-  /** When it asked for what was missing, within the last minute. @type {number[]} */
-  #resumes = [];
-  /** When it last reconnected because that didn't help. */
-  #lastRemedy = -Infinity;
+  #watchdogMs = HELLO_TIMEOUT_MS;
+  #lastReceivedAt = 0;
+  #isResuming = false;
+  /** When it sent `resume`, within the last minute. @type {number[]} */
+  #resumeTimes = [];
+  /** When it last reconnected because resumes didn't close the gaps. */
+  #lastGapReconnect = -Infinity;
   /** @type {unknown} */
   #retryTimer = null;
   /** @type {unknown} */
   #watchdog = null;
-  #stopListening = () => {};
+  #removeWakeListener = () => {};
 
   #url;
   #position;
@@ -58,8 +58,8 @@ export class DoorbellSocket extends EventTarget {
   /**
    * @param {object} options
    * @param {(position: Doorbell.Position | null) => string} options.url
-   * @param {() => Doorbell.Position | null} [options.position] where to go on; asked at each connect
-   * @param {() => Promise<string>} [options.ticket] a fresh one for each connect; without it the cookie speaks
+   * @param {() => Doorbell.Position | null} [options.position] from which to continue; read at each connect
+   * @param {() => Promise<string>} [options.ticket] a fresh one for each connect; left out: the cookie authenticates
    * @param {Doorbell.WebSocketClass} [options.WebSocket]
    * @param {Doorbell.Clock} [options.clock]
    * @param {Doorbell.Backoff} [options.backoff]
@@ -76,21 +76,21 @@ export class DoorbellSocket extends EventTarget {
 
   connect() {
     if (this.state !== "disconnected") return;
-    this.#stopListening = onWake(() => this.#wake());
+    this.#removeWakeListener = onWake(() => this.#handleWake());
     this.#open();
   }
 
-  /** Hang up for good; `code` and `reason` are what `state` will say about it. */
+  /** Closes without reconnecting. `code` and `reason` are reported by the `state` event. */
   disconnect(code = /** @type {number} */ (CloseCode.NORMAL), reason = "") {
     if (this.state === "disconnected") return;
-    this.#hangUp();
+    this.#abandonSocket();
     this.#stop(code, reason);
   }
 
-  /** Give this connection up and begin a new one, at once. */
+  /** Replaces this connection with a new one, at once. */
   reconnect() {
     if (this.state === "disconnected") return;
-    this.#hangUp();
+    this.#abandonSocket();
     this.#open();
   }
 
@@ -108,33 +108,33 @@ export class DoorbellSocket extends EventTarget {
     this.#clock.clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
     this.#setState("connecting");
-    if (!this.#ticket) return this.#listen([SUBPROTOCOL]);
+    if (!this.#ticket) return this.#openSocket([SUBPROTOCOL]);
 
     const attempt = (this.#attempt = Symbol("attempt"));
     try {
       const ticket = await this.#ticket();
-      if (attempt === this.#attempt) this.#listen([SUBPROTOCOL, TICKET_PREFIX + ticket]);
+      if (attempt === this.#attempt) this.#openSocket([SUBPROTOCOL, TICKET_PREFIX + ticket]);
     } catch (error) {
-      if (attempt === this.#attempt) this.#ticketRefused(error);
+      if (attempt === this.#attempt) this.#handleTicketError(error);
     }
   }
 
   /** @param {string[]} protocols */
-  #listen(protocols) {
+  #openSocket(protocols) {
     const position = this.#position();
     this.#cursor = new Cursor(position);
-    this.#silenceMs = HELLO_WITHIN_MS;
+    this.#watchdogMs = HELLO_TIMEOUT_MS;
     const ws = new this.#WebSocket(this.#url(position), protocols);
     this.#ws = ws;
-    ws.addEventListener("message", (event) => ws === this.#ws && this.#hear(event.data));
-    ws.addEventListener("close", (event) => ws === this.#ws && this.#closed(event.code, event.reason));
-    this.#expect(this.#silenceMs);
+    ws.addEventListener("message", (event) => ws === this.#ws && this.#handleMessage(event.data));
+    ws.addEventListener("close", (event) => ws === this.#ws && this.#handleClose(event.code, event.reason));
+    this.#armWatchdog(this.#watchdogMs);
   }
 
   /** @param {any} error */
-  #ticketRefused(error) {
+  #handleTicketError(error) {
     const isFinal = error?.status === 401 || error?.status === 403;
-    this.#closed(isFinal ? CloseCode.UNAUTHENTICATED : CloseCode.ABNORMAL, String(error?.message ?? error));
+    this.#handleClose(isFinal ? CloseCode.UNAUTHENTICATED : CloseCode.ABNORMAL, String(error?.message ?? error));
   }
 
   // Closing ------------------------------------------------------------------------------------------------------
@@ -143,8 +143,8 @@ export class DoorbellSocket extends EventTarget {
    * @param {number} code
    * @param {string} reason
    */
-  #closed(code, reason) {
-    this.#forget();
+  #handleClose(code, reason) {
+    this.#resetConnection();
     if (closePolicy(code) === "stop") return this.#stop(code, reason);
     const retryIn = this.#backoff.next(code);
     this.#retryTimer = this.#clock.setTimeout(() => this.#open(), retryIn);
@@ -156,94 +156,94 @@ export class DoorbellSocket extends EventTarget {
    * @param {string} reason
    */
   #stop(code, reason) {
-    this.#stopListening();
+    this.#removeWakeListener();
     this.#setState("disconnected", { code, reason });
   }
 
-  /** This connection is no good; try another one as after a broken line. @param {string} reason */
-  #giveUp(reason) {
-    this.#hangUp();
-    this.#closed(CloseCode.ABNORMAL, reason);
+  /** Abandons this connection and reconnects with backoff, as after a lost one. @param {string} reason */
+  #reconnectWithBackoff(reason) {
+    this.#abandonSocket();
+    this.#handleClose(CloseCode.ABNORMAL, reason);
   }
 
-  /** Leave the present socket without waiting for its goodbye: a dead one never says it. */
-  #hangUp() {
+  /** Closes the present socket without waiting for its close event: on a dead connection that comes much later. */
+  #abandonSocket() {
     const ws = this.#ws;
-    this.#forget();
+    this.#resetConnection();
     ws?.close(CloseCode.NORMAL);
   }
 
-  #forget() {
+  #resetConnection() {
     this.#ws = null;
     this.#attempt = null;
-    this.#resuming = false;
+    this.#isResuming = false;
     this.#clock.clearTimeout(this.#retryTimer);
     this.#clock.clearTimeout(this.#watchdog);
     this.#retryTimer = null;
   }
 
-  // Hearing and watching -----------------------------------------------------------------------------------------
+  // Receiving ----------------------------------------------------------------------------------------------------
 
   /** @param {unknown} data */
-  #hear(data) {
+  #handleMessage(data) {
     const frame = parse(data);
-    this.#lastHeard = this.#clock.now();
-    if (frame?.type === FrameType.HELLO) this.#silenceMs = frame.heartbeat_seconds * 1000 * SILENT_HEARTBEATS;
-    this.#expect(this.#silenceMs);
-    const verdict = frame && this.#cursor.take(frame);
+    this.#lastReceivedAt = this.#clock.now();
+    if (frame?.type === FrameType.HELLO) this.#watchdogMs = frame.heartbeat_seconds * 1000 * MAX_SILENT_HEARTBEATS;
+    this.#armWatchdog(this.#watchdogMs);
+    const verdict = frame && this.#cursor.advance(frame);
     this.#emit("frame", { direction: "in", frame, text: String(data), at: Date.now(), verdict });
     if (!frame) return;
 
-    if (verdict === "gap") return this.#resume();
+    if (verdict === "gap") return this.#requestResume();
     if (verdict === "drop") return;
-    if (frame.type === FrameType.HELLO) this.#greeted();
+    if (frame.type === FrameType.HELLO) this.#handleHello();
     if (frame.type === FrameType.SYNCED) this.#backoff.synced();
-    if (isAnswerToResume(frame)) this.#resuming = false;
+    if (isAnswerToResume(frame)) this.#isResuming = false;
     this.#emit("message", frame);
   }
 
-  #greeted() {
+  #handleHello() {
     this.#backoff.connected();
     this.#setState("connected");
   }
 
   /**
-   * Ask for what is missing after the cursor: one at a time, and no oftener than the server takes it. Beyond that a new
-   * connection brings it: at once, but should there be gap after gap on that one too, as after a broken line.
+   * Requests what is missing after the cursor: one request at a time, and within the server's rate limit. Beyond the limit a
+   * new connection brings it: at once the first time, with backoff if that connection has gap after gap as well.
    */
-  #resume() {
+  #requestResume() {
     const now = this.#clock.now();
-    this.#resumes = this.#resumes.filter((at) => now - at < MINUTE_MS);
-    if (this.#resuming && now - (this.#resumes.at(-1) ?? -Infinity) < RESUME_WITHIN_MS) return;
-    if (this.#resumes.length >= RESUMES_AT_MOST) return this.#remedy(now);
-    this.#resuming = true;
-    this.#resumes.push(now);
+    this.#resumeTimes = this.#resumeTimes.filter((at) => now - at < MINUTE_MS);
+    if (this.#isResuming && now - (this.#resumeTimes.at(-1) ?? -Infinity) < RESUME_TIMEOUT_MS) return;
+    if (this.#resumeTimes.length >= MAX_RESUMES_PER_MINUTE) return this.#reconnectForGaps(now);
+    this.#isResuming = true;
+    this.#resumeTimes.push(now);
     if (this.#cursor.revision !== null) this.send(resume(this.#cursor.revision, this.#cursor.epoch));
   }
 
   /** @param {number} now */
-  #remedy(now) {
-    const isFirst = now - this.#lastRemedy >= MINUTE_MS;
-    this.#lastRemedy = now;
+  #reconnectForGaps(now) {
+    const isFirst = now - this.#lastGapReconnect >= MINUTE_MS;
+    this.#lastGapReconnect = now;
     if (isFirst) this.reconnect();
-    else this.#giveUp("gap after gap");
+    else this.#reconnectWithBackoff("repeated gaps");
   }
 
-  /** Something must be heard within this time. @param {number} ms */
-  #expect(ms) {
+  /** A frame must arrive within this time. @param {number} ms */
+  #armWatchdog(ms) {
     this.#clock.clearTimeout(this.#watchdog);
-    this.#watchdog = this.#clock.setTimeout(() => this.#giveUp("silence"), ms);
+    this.#watchdog = this.#clock.setTimeout(() => this.#reconnectWithBackoff("heartbeat timeout"), ms);
   }
 
-  /** The network or the user is back: don't wait for a retry, and don't trust a connection that slept. */
-  #wake() {
+  /** The network or the user is back: retry at once, and test an idle connection, which may have died during sleep. */
+  #handleWake() {
     if (this.#retryTimer !== null) return void this.#open();
-    if (this.state !== "connected" || this.#clock.now() - this.#lastHeard < PONG_WITHIN_MS) return;
-    this.#expect(PONG_WITHIN_MS);
+    if (this.state !== "connected" || this.#clock.now() - this.#lastReceivedAt < PONG_TIMEOUT_MS) return;
+    this.#armWatchdog(PONG_TIMEOUT_MS);
     this.send(ping("wake"));
   }
 
-  // Telling ------------------------------------------------------------------------------------------------------
+  // Events -------------------------------------------------------------------------------------------------------
 
   /**
    * @param {Doorbell.State} state
@@ -256,7 +256,7 @@ export class DoorbellSocket extends EventTarget {
 
   /**
    * @param {string} type
-   * @param {Doorbell.Crossing | Doorbell.Frame | Doorbell.StateChange} detail
+   * @param {Doorbell.TracedFrame | Doorbell.Frame | Doorbell.StateChange} detail
    */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));

@@ -1,6 +1,5 @@
-// The shapes inside the client and in its events, for the JSDoc in this folder and for editors; those on the wire are in
-// wire.d.ts. Ambient on purpose: a JSDoc type that names a module by its path is taken for a real one by Django's
-// manifest storage.
+// The types inside the client and of its events, for the JSDoc in this folder and for editors; the types on the wire are
+// in wire.d.ts. Ambient on purpose: Django's manifest storage takes a module path in a JSDoc type for a real import.
 
 declare namespace Doorbell {
   type Level = Notification["level"];
@@ -9,7 +8,7 @@ declare namespace Doorbell {
 
   // In the client ----------------------------------------------------------------------------------------------
 
-  /** How far a client has come: everything up to `since`, in the history called `epoch`. */
+  /** A position in the inbox's history: everything up to revision `since`, in the epoch `epoch`. */
   interface Position {
     since: number;
     epoch: string;
@@ -19,44 +18,44 @@ declare namespace Doorbell {
 
   interface StateChange {
     state: State;
-    /** The close code that led here, if one did. */
+    /** The close code that led to this state, if there was one. */
     code: number | null;
     reason: string;
-    /** Milliseconds until the next try; null when there will be none, or none is needed. */
+    /** Milliseconds until the next attempt; null when there will be none, or none is needed. */
     retryIn: number | null;
   }
 
-  /** One frame as it crossed the wire. */
-  interface Crossing {
+  /** One frame as it was sent or received. */
+  interface TracedFrame {
     direction: "in" | "out";
     frame: Frame | Command | null;
     text: string;
     at: number;
-    /** What became of a frame that came in: applied, known already, or put off because something before it is missing. */
+    /** For a received frame: applied (pass), a duplicate (drop), or held back because a revision before it is missing (gap). */
     verdict: "pass" | "drop" | "gap" | null;
   }
 
-  /** What an applied frame did to the inbox. */
+  /** What an applied frame changed in the inbox. */
   interface InboxChange {
     added: Notification[];
-    /** Those of them that nobody has seen here yet. */
+    /** Those of them that are new to this client and to be shown as toasts. */
     toasts: Notification[];
     read: number[];
     removed: number[];
   }
 
-  /** A frame to apply. Only one tab of a browser shows what is new in it. */
+  /** A frame to apply. Only one tab of a browser shows its toasts. */
   interface Delivery {
     frame: Frame;
-    isOurs: boolean;
+    showHere: boolean;
   }
 
-  /** What brings frames: a connection of one's own, or a share in one. */
-  interface Line extends EventTarget {
+  /** The source of a client's frames: InboxStream with its own connection, or SharedStream. */
+  interface Stream extends EventTarget {
     readonly role: Role;
     start(): void;
     stop(code?: number, reason?: string): void;
-    /** The user wants a new connection, now. */
+    /** The user asked for a new connection at once. */
     reconnect(): void;
     /** The inbox found a gap. */
     recover(): void;
@@ -66,45 +65,47 @@ declare namespace Doorbell {
 
   type Role = "alone" | "leader" | "follower";
 
-  interface Look {
+  interface Visibility {
     isVisible: boolean;
-    /** When the user last came to this tab: milliseconds since 1970, comparable between tabs. */
+    /** When the tab was last focused: milliseconds since 1970, comparable between tabs. */
     focusedAt: number;
   }
 
-  interface Viewer extends EventTarget, Look {
-    watch(): void;
-    unwatch(): void;
+  interface PageLifecycle extends EventTarget, Visibility {
+    observe(): void;
+    unobserve(): void;
   }
 
-  /** All that a tab has applied. */
+  /** The whole state that a tab has applied. */
   interface Snapshot {
     page: InboxPage;
     presence: Presence[];
     user: User | null;
-    connection: string;
+    connectionId: string;
     state: StateChange;
   }
 
-  /** What a leader tells, and takes itself in the same order. */
-  type Telling =
-    | { kind: "lead"; snapshot?: Snapshot | null }
+  /** What the leader broadcasts, and applies itself in the same order. */
+  type LeaderMessage =
+    | { kind: "elected"; snapshot?: Snapshot | null }
     | { kind: "snapshot"; to: string; snapshot?: Snapshot | null }
-    | { kind: "alive"; to: string }
+    | { kind: "pong"; to: string }
     | { kind: "page"; page: InboxPage }
-    | { kind: "message"; frame: Frame; showIn?: string }
-    | { kind: "frame"; crossing: Crossing }
+    | { kind: "frame"; frame: Frame; showIn?: string }
+    | { kind: "trace"; traced: TracedFrame }
     | { kind: "state"; change: StateChange };
 
-  type Say =
-    | Telling
-    | { kind: "ask"; what: "snapshot" | "sign of life"; look: Look }
-    | { kind: "look"; look: Look }
-    | { kind: "letter"; letter: string }
+  type TabMessage =
+    | LeaderMessage
+    | { kind: "snapshot_request"; visibility: Visibility }
+    | { kind: "ping"; visibility: Visibility }
+    | { kind: "visibility"; visibility: Visibility }
+    | { kind: "marker"; marker: string }
     | { kind: "reconnect" }
-    | { kind: "gone" };
+    | { kind: "leaving" };
 
-  type Word = Say & { from: string };
+  /** `from`: the id of the sending tab. */
+  type ReceivedMessage = TabMessage & { from: string };
 
   /** The part of the browser's LockManager that is used. */
   interface Locks {
@@ -117,18 +118,18 @@ declare namespace Doorbell {
     base?: string;
     /** An API token: Bearer for HTTP, tickets for the socket. Left out: the session cookie. */
     token?: string;
-    /** Who is signed in. Left out: the server is asked, which it can tell from a cookie only. */
+    /** The signed-in user. Left out: read from `GET session`, which is done with a cookie only. */
     user?: { id: number };
-    /** One connection for all tabs of this user. Left out: in a page, if the browser has what it takes. */
+    /** One connection for all tabs of this user. Left out: shared in a page whose browser supports it. */
     share?: boolean;
     fetch?: typeof globalThis.fetch;
     WebSocket?: WebSocketClass;
     clock?: Clock;
-    /** Instead of base, token and fetch for HTTP. */
+    /** Replaces base, token and fetch for HTTP. */
     http?: any;
     locks?: Locks;
     BroadcastChannel?: typeof globalThis.BroadcastChannel;
-    viewer?: Viewer;
+    lifecycle?: PageLifecycle;
   }
 
   interface Clock {

@@ -1,11 +1,11 @@
-// The connection's state in words, and what to do when it ended for good.
+// Shows the connection's state, and the button to connect again after a final close code.
 
 import { CloseCode } from "../client/protocol.js";
 import { DoorbellClient } from "../client/client.js";
 import { part } from "./dom.js";
 
 /** @type {Record<number, string>} */
-const ENDED = {
+const FINAL_STATES = {
   [CloseCode.UNAUTHENTICATED]: "Not signed in",
   [CloseCode.PROTOCOL_ERROR]: "Stopped: protocol error",
   [CloseCode.TOO_MANY_CONNECTIONS]: "Stopped: too many windows",
@@ -19,9 +19,9 @@ export class ConnectionView {
    */
   constructor(root, client) {
     this.state = part(root, "connection-state");
-    this.again = part(root, "connect-again");
+    this.reconnectButton = part(root, "connect-again");
     this.me = part(root, "me");
-    this.again.addEventListener("click", () => client.reconnect());
+    this.reconnectButton.addEventListener("click", () => client.reconnect());
     client.addEventListener("state", (event) => this.show(/** @type {CustomEvent} */ (event).detail));
   }
 
@@ -29,10 +29,10 @@ export class ConnectionView {
   show({ state, code, retryIn }) {
     this.state.dataset.state = state;
     this.state.textContent = describe(state, code, retryIn);
-    const hadFocus = document.activeElement === this.again;
-    this.again.hidden = retryIn === null && (state !== "disconnected" || code === CloseCode.NORMAL);
-    this.again.textContent = retryIn === null ? "Connect again" : "Try now";
-    if (hadFocus && this.again.hidden) this.me.focus({ preventScroll: true });
+    const hadFocus = document.activeElement === this.reconnectButton;
+    this.reconnectButton.hidden = retryIn === null && (state !== "disconnected" || code === CloseCode.NORMAL);
+    this.reconnectButton.textContent = retryIn === null ? "Connect again" : "Try now";
+    if (hadFocus && this.reconnectButton.hidden) this.me.focus({ preventScroll: true });
   }
 }
 
@@ -43,6 +43,6 @@ export class ConnectionView {
  */
 function describe(state, code, retryIn) {
   if (state === "connected") return "Connected";
-  if (state === "disconnected") return ENDED[code ?? 0] ?? "Disconnected";
+  if (state === "disconnected") return FINAL_STATES[code ?? 0] ?? "Disconnected";
   return retryIn === null ? "Connecting…" : `Lost, next try in ${Math.ceil(retryIn / 1000)} s`;
 }

@@ -1,16 +1,17 @@
-// The console: everything that crosses anybody's line, newest on top, each to be opened and read.
+// The console: all frames and requests of each person, newest first; each can be expanded.
 
-import { el, named, part } from "./dom.js";
-import { describeTime } from "./words.js";
+import { element } from "../elements/element.js";
+import { isolated, part } from "./dom.js";
+import { formatDuration } from "./format.js";
 
-const KEPT = 300;
-const WAITING = 2_000;
+const MAX_ENTRIES = 300;
+const MAX_PAUSED_ENTRIES = 2_000;
 
-/** @typedef {{who: string, crossing: Demo.Crossing}} Entry */
+/** @typedef {{username: string, entry: Demo.TrafficEntry}} ConsoleEntry */
 
 export class ConsoleView {
-  /** @type {Entry[]} */
-  #waiting = [];
+  /** @type {ConsoleEntry[]} */
+  #pausedEntries = [];
   #isPaused = false;
 
   /** @param {HTMLElement} root */
@@ -29,29 +30,29 @@ export class ConsoleView {
   /** @param {{username: string, name: string}[]} people */
   show(people) {
     const chosen = this.who.value;
-    const all = el("option", { value: "" }, people.length > 1 ? "Both people" : "One person");
-    this.who.replaceChildren(all, ...people.map(({ username, name }) => el("option", { value: username, dir: "auto" }, name)));
+    const all = element("option", { value: "" }, people.length > 1 ? "Both people" : "One person");
+    this.who.replaceChildren(all, ...people.map(({ username, name }) => element("option", { value: username, dir: "auto" }, name)));
     if (people.some(({ username }) => username === chosen)) this.who.value = chosen;
     this.#filter();
   }
 
   /**
-   * @param {string} who
-   * @param {Demo.Crossing} crossing
+   * @param {string} username
+   * @param {Demo.TrafficEntry} entry
    */
-  hear(who, crossing) {
-    if (!this.#isPaused) return this.#add({ who, crossing });
-    this.#waiting.push({ who, crossing });
-    if (this.#waiting.length > WAITING) this.#waiting.shift();
-    this.pause.textContent = `Go on (${this.#waiting.length})`;
+  log(username, entry) {
+    if (!this.#isPaused) return this.#add({ username, entry });
+    this.#pausedEntries.push({ username, entry });
+    if (this.#pausedEntries.length > MAX_PAUSED_ENTRIES) this.#pausedEntries.shift();
+    this.pause.textContent = `Go on (${this.#pausedEntries.length})`;
   }
 
-  /** @param {Entry} entry */
+  /** @param {ConsoleEntry} entry */
   #add(entry) {
-    const item = line(entry);
-    item.hidden = !this.#isWanted(item);
+    const item = createItem(entry);
+    item.hidden = !this.#matchesFilter(item);
     this.list.prepend(item);
-    while (this.list.children.length > KEPT) this.list.lastElementChild?.remove();
+    while (this.list.children.length > MAX_ENTRIES) this.list.lastElementChild?.remove();
     this.empty.hidden = true;
   }
 
@@ -59,21 +60,21 @@ export class ConsoleView {
     this.#isPaused = !this.#isPaused;
     this.pause.setAttribute("aria-pressed", String(this.#isPaused));
     this.pause.textContent = this.#isPaused ? "Go on" : "Pause";
-    for (const entry of this.#waiting.splice(0)) this.#add(entry);
+    for (const entry of this.#pausedEntries.splice(0)) this.#add(entry);
   }
 
   #clear() {
     this.list.replaceChildren();
-    this.#waiting = [];
+    this.#pausedEntries = [];
     this.empty.hidden = false;
   }
 
   #filter() {
-    for (const item of /** @type {Iterable<HTMLElement>} */ (this.list.children)) item.hidden = !this.#isWanted(item);
+    for (const item of /** @type {Iterable<HTMLElement>} */ (this.list.children)) item.hidden = !this.#matchesFilter(item);
   }
 
   /** @param {HTMLElement} item */
-  #isWanted(item) {
+  #matchesFilter(item) {
     const { who, direction } = item.dataset;
     const isKind = this.kinds.some((kind) => kind.checked && kind.dataset.kind === direction);
     const text = this.text.value.trim().toLowerCase();
@@ -83,30 +84,30 @@ export class ConsoleView {
 
 const DIRECTIONS = { in: "in", out: "out", http: "http" };
 
-/** @param {Entry} entry */
-function line({ who, crossing: { direction, frame, text, at, latency, note } }) {
+/** @param {ConsoleEntry} entry */
+function createItem({ username, entry: { direction, frame, text, at, latency, note } }) {
   const time = new Date(at).toLocaleTimeString("en-GB", { hour12: false }) + `.${String(at % 1000).padStart(3, "0")}`;
   const size = `${new TextEncoder().encode(text).length} B`;
   const revision = frame && "revision" in frame ? `rev ${frame.revision}` : "";
   const cells = [
-    el("span", { class: "wire-time" }, time),
-    el("span", { class: "wire-who", title: who }, named(who)),
-    el("span", { class: "wire-direction" }, DIRECTIONS[direction]),
-    el("span", { class: "wire-type" }, frame?.type ?? (direction === "http" ? text : "—")),
-    el("span", { class: "wire-revision" }, revision),
-    el("span", { class: "wire-gist" }, frame ? gist(frame) : direction === "http" ? "" : text),
-    note ? el("span", { class: "wire-note", "data-note": note }, note) : "",
-    el("span", { class: "wire-latency" }, latency === null ? "" : describeTime(latency)),
-    el("span", { class: "wire-size" }, frame ? size : ""),
+    element("span", { class: "wire-time" }, time),
+    element("span", { class: "wire-who", title: username }, isolated(username)),
+    element("span", { class: "wire-direction" }, DIRECTIONS[direction]),
+    element("span", { class: "wire-type" }, frame?.type ?? (direction === "http" ? text : "—")),
+    element("span", { class: "wire-revision" }, revision),
+    element("span", { class: "wire-gist" }, frame ? summarize(frame) : direction === "http" ? "" : text),
+    note ? element("span", { class: "wire-note", "data-note": note }, note) : "",
+    element("span", { class: "wire-latency" }, latency === null ? "" : formatDuration(latency)),
+    element("span", { class: "wire-size" }, frame ? size : ""),
   ];
-  const data = { "data-direction": direction, "data-who": who, "data-type": frame?.type ?? "", testid: "wire" };
-  if (!frame) return el("li", data, el("div", { class: "wire-line" }, ...cells));
-  const body = el("pre", {}, JSON.stringify(frame, null, 2));
-  return el("li", data, el("details", {}, el("summary", { class: "wire-line" }, ...cells), body));
+  const data = { "data-direction": direction, "data-who": username, "data-type": frame?.type ?? "", testid: "wire" };
+  if (!frame) return element("li", data, element("div", { class: "wire-line" }, ...cells));
+  const body = element("pre", {}, JSON.stringify(frame, null, 2));
+  return element("li", data, element("details", {}, element("summary", { class: "wire-line" }, ...cells), body));
 }
 
-/** The one thing about a frame that matters at a glance. @param {Doorbell.Frame | Doorbell.Command} frame */
-function gist(frame) {
+/** A one-line summary of a frame. @param {Doorbell.Frame | Doorbell.Command} frame */
+function summarize(frame) {
   switch (frame.type) {
     case "inbox": {
       const parts = /** @type {const} */ (["added", "read", "unread", "removed"])

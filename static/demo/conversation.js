@@ -1,11 +1,12 @@
-// The conversation with one person: what was said, what was read, and a line to write. Opening it reads what is there;
-// what comes while it is open is marked read by a button or by answering, so that the bell can be watched meanwhile.
+// The conversation with one person: messages, receipts and the composer. Opening it marks its messages as read; messages that
+// arrive while it is open are marked by a button or by an answer, so that a visitor can watch the bell meanwhile.
 
 import { DoorbellClient } from "../client/client.js";
-import { timeElement } from "../toast/time.js";
-import { avatar, el, named, part, spoken } from "./dom.js";
+import { element } from "../elements/element.js";
+import { timeElement } from "../elements/relative-time.js";
+import { avatar, isolated, part, screenReaderText } from "./dom.js";
 
-const NEAR_PX = 16; // so near to the end is at the end
+const END_TOLERANCE_PX = 16; // a log scrolled this near to its end counts as at the end
 
 export class ConversationView {
   /** @type {Doorbell.User | null} */
@@ -14,10 +15,10 @@ export class ConversationView {
   #messages = new Map();
   /** @type {number | null} */
   #next = null;
-  /** What was begun and not sent, by the id of the partner. @type {Map<number, string>} */
+  /** Unsent text, by the partner's id. @type {Map<number, string>} */
   #drafts = new Map();
-  #isStale = false;
-  #isReading = false;
+  #needsRefresh = false;
+  #isRefreshing = false;
 
   /**
    * @param {HTMLElement} root
@@ -38,12 +39,15 @@ export class ConversationView {
     this.earlier.addEventListener("click", () => attempt(() => this.#loadEarlier()));
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.input.addEventListener("keydown", (event) => this.#onKey(event));
-    client.addEventListener("change", (event) => this.#changed(/** @type {CustomEvent} */ (event).detail));
+    client.addEventListener("change", (event) => this.#handleChange(/** @type {CustomEvent} */ (event).detail));
     client.addEventListener("synced", () => attempt(() => this.#refresh()));
   }
 
-  /** @param {Doorbell.User} partner */
-  async open(partner) {
+  /**
+   * @param {Doorbell.User} partner
+   * @param {{focus?: boolean}} [options] `focus: false` leaves the focus where it is
+   */
+  async open(partner, { focus = true } = {}) {
     if (this.#partner) this.#drafts.set(this.#partner.id, this.input.value);
     this.#partner = partner;
     this.input.value = this.#drafts.get(partner.id) ?? "";
@@ -52,32 +56,32 @@ export class ConversationView {
     this.form.hidden = false;
     this.input.placeholder = "Write a message";
     this.render();
-    this.input.focus({ preventScroll: true });
+    if (focus) this.input.focus({ preventScroll: true });
     await this.#readLatest();
     if (this.#partner !== partner) return;
-    this.#toEnd();
+    this.#scrollToEnd();
     await this.#readAll();
   }
 
-  /** Something happened: does it belong to this conversation? @param {Doorbell.InboxChange} change */
-  #changed(change) {
+  /** Refreshes if a changed notification is about this conversation. @param {Doorbell.InboxChange} change */
+  #handleChange(change) {
     const read = change.read.map((id) => this.client.inbox.get(id));
-    const concerned = [...change.added, ...read].some((row) => row?.actor && row.actor.id === this.#partner?.id);
-    if (concerned) this.attempt(() => this.#refresh());
+    const isAffected = [...change.added, ...read].some((row) => row?.actor && row.actor.id === this.#partner?.id);
+    if (isAffected) this.attempt(() => this.#refresh());
   }
 
-  /** One reading at a time; what happens during it is looked at after it, so that a flood isn't answered with one. */
+  /** One request at a time; changes during it cause one more afterwards, so that a flood of changes causes no flood of requests. */
   async #refresh() {
-    this.#isStale = true;
-    if (this.#isReading) return;
-    this.#isReading = true;
+    this.#needsRefresh = true;
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
     try {
-      while (this.#isStale) {
-        this.#isStale = false;
+      while (this.#needsRefresh) {
+        this.#needsRefresh = false;
         await this.#readLatest();
       }
     } finally {
-      this.#isReading = false;
+      this.#isRefreshing = false;
     }
   }
 
@@ -88,8 +92,8 @@ export class ConversationView {
     if (partner !== this.#partner) return;
     if (this.#messages.size === 0) this.#next = page.next;
     const wasAtEnd = this.#isAtEnd();
-    this.#take(page.items);
-    if (wasAtEnd) this.#toEnd(); // who reads what was said before is left alone
+    this.#add(page.items);
+    if (wasAtEnd) this.#scrollToEnd(); // a user who reads earlier messages keeps their position
   }
 
   async #loadEarlier() {
@@ -99,22 +103,22 @@ export class ConversationView {
     if (partner !== this.#partner) return;
     this.#next = page.next;
     const { scrollTop, scrollHeight } = this.log;
-    // The button goes with the last page, and the focus that is on it would go with it.
+    // The button disappears with the last page; a focus on it would be lost.
     if (page.next === null && document.activeElement === this.earlier) this.log.focus({ preventScroll: true });
-    this.#take(page.items);
+    this.#add(page.items);
     this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
   }
 
   #isAtEnd() {
-    return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR_PX;
+    return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < END_TOLERANCE_PX;
   }
 
-  #toEnd() {
+  #scrollToEnd() {
     this.log.scrollTop = this.log.scrollHeight;
   }
 
   /** @param {Doorbell.Message[]} messages */
-  #take(messages) {
+  #add(messages) {
     for (const message of messages) this.#messages.set(message.id, message);
     this.render();
   }
@@ -126,7 +130,7 @@ export class ConversationView {
   /** @param {Doorbell.Message} message */
   async #read(message) {
     await this.client.markMessageRead(message.id);
-    if (this.#messages.has(message.id)) this.#take([{ ...message, is_read: true }]);
+    if (this.#messages.has(message.id)) this.#add([{ ...message, is_read: true }]);
   }
 
   /** @param {SubmitEvent} event */
@@ -140,9 +144,9 @@ export class ConversationView {
       try {
         const message = await this.client.sendMessage(partner.username, content);
         if (partner !== this.#partner) return;
-        this.#take([message]);
-        this.#toEnd();
-        await this.#readAll(); // who answers has read
+        this.#add([message]);
+        this.#scrollToEnd();
+        await this.#readAll(); // an answer marks the conversation as read
       } catch (error) {
         this.#restore(partner, content);
         throw error;
@@ -151,7 +155,7 @@ export class ConversationView {
   }
 
   /**
-   * Nothing typed is lost, unless something else has been typed since.
+   * Puts unsent text back, unless the user has typed something else since.
    * @param {Doorbell.User} partner
    * @param {string} content
    */
@@ -171,18 +175,18 @@ export class ConversationView {
     const partner = this.#partner;
     if (!partner) return;
     const name = this.fullName(partner.username);
-    this.heading.replaceChildren(avatar(partner.username, name), named(name));
+    this.heading.replaceChildren(avatar(partner.username, name), isolated(name));
     const messages = [...this.#messages.values()].sort((a, b) => a.id - b.id);
     const focused = this.log.contains(document.activeElement) ? document.activeElement?.closest(".message") : null;
     this.log.replaceChildren(...messages.map((message) => this.#item(message)));
-    if (focused) this.#refocus(Number(focused.getAttribute("data-id")));
+    if (focused) this.#restoreFocus(Number(focused.getAttribute("data-id")));
     this.earlier.hidden = this.#next === null;
     this.empty.hidden = messages.length > 0;
-    this.empty.replaceChildren("Nothing said yet. Write the first line to ", named(name), ": the toast appears on their side.");
+    this.empty.replaceChildren("No messages yet. Write the first one to ", isolated(name), ": the toast appears on their side.");
   }
 
-  /** The button that had the focus has been made anew, or is gone: then the next one, or the messages. @param {number} id */
-  #refocus(id) {
+  /** Rendering replaced the button that had the focus: focuses its successor, else the next button, else the log. @param {number} id */
+  #restoreFocus(id) {
     const buttons = /** @type {HTMLElement[]} */ ([...this.log.querySelectorAll(".message button")]);
     const next = buttons.find((button) => Number(button.closest(".message")?.getAttribute("data-id")) >= id);
     (next ?? this.log).focus({ preventScroll: true });
@@ -192,14 +196,14 @@ export class ConversationView {
   #item(message) {
     const isMine = message.sender.id !== this.#partner?.id;
     const author = isMine ? "You" : this.fullName(message.sender.username);
-    const foot = el("span", { class: "message-foot" }, timeElement(message.timestamp));
-    if (isMine) foot.append(el("span", { class: "receipt", "data-read": message.is_read }, message.is_read ? "Read" : "Sent"));
+    const foot = element("span", { class: "message-foot" }, timeElement(message.timestamp));
+    if (isMine) foot.append(element("span", { class: "receipt", "data-read": message.is_read }, message.is_read ? "Read" : "Sent"));
     else if (!message.is_read) foot.append(this.#readButton(message));
-    return el(
+    return element(
       "li",
       { class: "message", testid: "message", "data-id": message.id, "data-mine": isMine, "data-read": message.is_read },
-      spoken(`${author}: `),
-      el("p", { dir: "auto" }, message.content),
+      screenReaderText(`${author}: `),
+      element("p", { dir: "auto" }, message.content),
       foot,
     );
   }
@@ -207,7 +211,7 @@ export class ConversationView {
   /** @param {Doorbell.Message} message */
   #readButton(message) {
     const onclick = () => this.attempt(() => this.#read(message));
-    return el("button", { type: "button", class: "link", testid: "read-message", onclick }, "Mark as read");
+    return element("button", { type: "button", class: "link", testid: "read-message", onclick }, "Mark as read");
   }
 
   /** @param {Doorbell.Message} message */

@@ -1,4 +1,5 @@
-// The demo page: sign in with one click, then a stage. The only folder that knows client, toast and bell together.
+// The demo page: sign-in with one click, then the stage. This folder is the only one that uses client, toast and bell
+// together.
 
 import "../bell/define.js";
 import "../toast/define.js";
@@ -22,9 +23,9 @@ for (const card of document.querySelectorAll("[data-sign-in]")) {
   }
   card.addEventListener("click", () => signIn(username, beside));
 }
-begin();
+resumeSession();
 
-async function begin() {
+async function resumeSession() {
   try {
     const { user } = await http.session();
     if (user) open(user);
@@ -66,9 +67,9 @@ function open(user, beside) {
   return stage;
 }
 
-/** @param {string} why */
-function showWelcome(why) {
+/** @param {string} reason why the user is here again; may be empty */
+function showWelcome(reason) {
   welcome.hidden = false;
-  notice.hidden = !why;
-  notice.textContent = why;
+  notice.hidden = !reason;
+  notice.textContent = reason;
 }

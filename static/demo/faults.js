@@ -1,30 +1,30 @@
-// What can be done to a connection. Each fault is a small story: it says what it does, does it, and is over when the trouble
-// has passed; the lab then waits for the audit.
+// The faults that the panel can inject. Each says what it does, does it, and returns when the fault is over; the lab then
+// waits for the audit.
 
 import { Seat } from "./seat.js";
-import { counted, describeTime } from "./words.js";
+import { pluralize, formatDuration } from "./format.js";
 
 const OFFLINE_MS = 10_000;
-const PATIENCE_MS = 20_000;
+const MAX_WAIT_MS = 20_000;
 
 /**
- * @typedef {object} Telling
+ * @typedef {object} FaultContext
  * @property {Seat} seat
  * @property {(text: string) => void} say
  */
 
-/** @typedef {{id: string, title: string, text: string, run: (telling: Telling) => Promise<unknown>}} Fault */
+/** @typedef {{id: string, title: string, text: string, run: (context: FaultContext) => Promise<unknown>}} Fault */
 
 /** @type {Fault[]} */
 export const FAULTS = [
   {
     id: "cut",
-    title: "Cut the line",
-    text: "No goodbye; five rings meanwhile.",
+    title: "Cut the connection",
+    text: "Without a closing handshake; five rings meanwhile.",
     async run({ seat, say }) {
-      seat.line.cut();
+      seat.network.cut();
       say("The connection is gone.");
-      seat.audit.mark();
+      seat.audit.markFaultEnd();
       await ring(seat, 5, say);
     },
   },
@@ -33,45 +33,45 @@ export const FAULTS = [
     title: "Offline for 10 s",
     text: "A ring every two seconds meanwhile.",
     async run({ seat, say }) {
-      seat.line.goDown();
-      say("Offline: nothing comes through.");
+      seat.network.goOffline();
+      say("Offline: no frame and no request gets through.");
       try {
         for (let rings = 0; rings < 5; rings++) {
           await ring(seat, 1);
           await sleep(OFFLINE_MS / 5);
         }
-        say("Five rings that nobody heard.");
+        say("Five rings while offline.");
       } finally {
-        seat.line.comeUp();
+        seat.network.goOnline();
       }
-      seat.audit.mark();
+      seat.audit.markFaultEnd();
       say("Online again.");
     },
   },
-  spoiled("drop", "Drop frames", "Two of the next five never arrive.", "Two frames were swallowed."),
-  spoiled("delay", "Delay frames", "Two come late, after their successors.", "Two frames are late."),
-  spoiled("double", "Double frames", "Two of them arrive twice.", "Two frames came twice."),
-  spoiled("shuffle", "Shuffle frames", "Three arrive in reverse.", "Three frames came in reverse.", 3),
+  frameFault("drop", "Drop frames", "Two of the next five never arrive.", "Two frames were dropped."),
+  frameFault("delay", "Delay frames", "Two arrive late, after their successors.", "Two frames were delayed."),
+  frameFault("double", "Double frames", "Two of them arrive twice.", "Two frames arrived twice."),
+  frameFault("shuffle", "Shuffle frames", "Three arrive in reverse.", "Three frames arrived in reverse.", 3),
   {
     id: "lease",
     title: "Expire the lease",
-    text: "The server process died without a word.",
+    text: "As if the server process had crashed.",
     async run({ seat, say }) {
       const { connections } = await seat.http.post("/demo/lose-process", {});
-      seat.audit.mark();
-      say(`${counted(connections, "connection")} of a dead process; the server will bury it.`);
+      seat.audit.markFaultEnd();
+      say(`${pluralize(connections, "connection")} of a crashed process; the server will expire its lease.`);
       await ring(seat, 3, say);
     },
   },
   {
     id: "sign-out",
     title: "Sign out elsewhere",
-    text: "The login ends, by another window.",
+    text: "The login is ended in another window.",
     async run({ seat, say }) {
-      seat.audit.close(); // it would ask with a login that is over
+      seat.audit.close(); // its requests would fail without the login
       await seat.http.post("/demo/sign-out", {});
       await until(() => seat.client.state === "disconnected");
-      say("Closed for good: the client stopped, and says so. Sign in again to go on.");
+      say("Closed with a final code: the client has stopped and shows it. Sign in again to continue.");
     },
   },
   {
@@ -80,15 +80,15 @@ export const FAULTS = [
     text: "As fast as the database can write them.",
     async run({ seat, say }) {
       const began = performance.now();
-      seat.audit.mark();
+      seat.audit.markFaultEnd();
       await seat.http.post("/demo/ring", { count: 500 });
-      say(`500 notifications in ${describeTime(performance.now() - began)}.`);
+      say(`500 notifications in ${formatDuration(performance.now() - began)}.`);
     },
   },
 ];
 
 /**
- * Rings five times, and something happens to the first few frames.
+ * Rings five times; the fault applies to the first few frames.
  * @param {"drop" | "delay" | "double" | "shuffle"} id
  * @param {string} title
  * @param {string} text
@@ -96,17 +96,17 @@ export const FAULTS = [
  * @param {number} [count]
  * @returns {Fault}
  */
-function spoiled(id, title, text, done, count = 2) {
+function frameFault(id, title, text, done, count = 2) {
   return {
     id,
     title,
     text,
     async run({ seat, say }) {
-      seat.line.spoil(id, count);
-      seat.line.addEventListener("spoiled", () => seat.audit.mark(), { once: true });
+      seat.network.disturb(id, count);
+      seat.network.addEventListener("disturbed", () => seat.audit.markFaultEnd(), { once: true });
       await ring(seat, 5, say);
-      await until(() => seat.line.isCalm);
-      seat.line.calm();
+      await until(() => seat.network.isClear);
+      seat.network.clear();
       say(done);
     },
   };
@@ -119,7 +119,7 @@ function spoiled(id, title, text, done, count = 2) {
  */
 async function ring(seat, count, say) {
   await seat.http.post("/demo/ring", { count });
-  say?.(`${counted(count, "ring")} for ${seat.name} on the server.`);
+  say?.(`${pluralize(count, "ring")} for ${seat.name} on the server.`);
 }
 
 /** @param {number} ms */
@@ -129,5 +129,5 @@ function sleep(ms) {
 
 /** @param {() => boolean} condition */
 async function until(condition) {
-  for (let waited = 0; waited < PATIENCE_MS && !condition(); waited += 50) await sleep(50);
+  for (let waited = 0; waited < MAX_WAIT_MS && !condition(); waited += 50) await sleep(50);
 }

@@ -1,4 +1,4 @@
-// The switch "appear offline": contacts see neither one's presence nor when one was last there.
+// The "Appear offline" switch: contacts then see neither the user's presence nor when they were last seen.
 
 import { DoorbellClient } from "../client/client.js";
 import { part } from "./dom.js";

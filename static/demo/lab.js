@@ -1,9 +1,10 @@
-// The fault panel: whose line, what to do to it, and the story of what came of it.
+// The fault panel: whose network, which fault, and the log of what follows from it.
 
-import { el, named, part } from "./dom.js";
+import { element } from "../elements/element.js";
+import { isolated, part } from "./dom.js";
 import { FAULTS } from "./faults.js";
 import { Seat } from "./seat.js";
-import { describeTime } from "./words.js";
+import { formatDuration } from "./format.js";
 
 export class LabView {
   /** @type {Seat | null} */
@@ -25,23 +26,23 @@ export class LabView {
     this.#target = same ?? seats.at(-1) ?? null;
     this.whose.hidden = seats.length < 2;
     const choices = seats.map((seat) => this.#choice(seat));
-    this.whose.replaceChildren(el("legend", { class: "spoken" }, "Whose connection?"), ...choices);
+    this.whose.replaceChildren(element("legend", { class: "spoken" }, "Whose connection?"), ...choices);
   }
 
   /** @param {Seat} seat */
   #choice(seat) {
-    const input = el("input", { type: "radio", name: "whose", value: seat.user.username, checked: seat === this.#target });
+    const input = element("input", { type: "radio", name: "whose", value: seat.user.username, checked: seat === this.#target });
     input.addEventListener("change", () => (this.#target = seat));
-    return el("label", { class: "choice" }, input, el("span", {}, named(seat.name)));
+    return element("label", { class: "choice" }, input, element("span", {}, isolated(seat.name)));
   }
 
   /** @param {import("./faults.js").Fault} fault */
   #button(fault) {
     const onclick = () => this.#run(fault);
-    return el(
+    return element(
       "li",
       {},
-      el("button", { type: "button", class: "fault", testid: `fault-${fault.id}`, onclick }, el("strong", {}, fault.title), el("span", {}, fault.text)),
+      element("button", { type: "button", class: "fault", testid: `fault-${fault.id}`, onclick }, element("strong", {}, fault.title), element("span", {}, fault.text)),
     );
   }
 
@@ -56,32 +57,32 @@ export class LabView {
     if (obstacle) return this.#finish("refused", obstacle);
     this.#finish("running", `${fault.title}: under way for ${seat.name}…`);
     this.#setBusy(true);
-    const stop = overhear(seat, say);
+    const stopLogging = logRecovery(seat, say);
     try {
       await fault.run({ seat, say });
-      await this.#conclude(seat);
+      await this.#showOutcome(seat);
     } catch (error) {
-      seat.line.calm();
+      seat.network.clear();
       this.#finish("refused", `That didn't work: ${/** @type {Error} */ (error).message}`);
     } finally {
-      stop();
+      stopLogging();
       this.#setBusy(false);
     }
   }
 
   /** @param {Seat} seat */
-  async #conclude(seat) {
+  async #showOutcome(seat) {
     if (seat.client.state === "disconnected") return this.#finish("ended", `${seat.name} is signed out.`);
     await seat.audit.settled();
     const isWell = seat.audit.verdict === "green";
-    const time = describeTime(seat.audit.recovery);
-    this.#finish(isWell ? "green" : "red", isWell ? `All well again after ${time}: nothing lost, nothing twice.` : "A promise is broken!");
+    const time = formatDuration(seat.audit.recovery);
+    this.#finish(isWell ? "green" : "red", isWell ? `Recovered after ${time}: nothing lost, nothing twice.` : "A promise is broken!");
   }
 
   /** @param {boolean} isBusy */
   #setBusy(isBusy) {
     this.#isBusy = isBusy;
-    // Not `disabled`, which would take the focus away from whoever pressed it.
+    // Not `disabled`, which would lose the focus when the button is pressed.
     for (const button of this.faults.querySelectorAll("button")) button.setAttribute("aria-disabled", String(isBusy));
   }
 
@@ -90,7 +91,7 @@ export class LabView {
    * @param {number} ms
    */
   #say(text, ms) {
-    this.story.append(el("li", {}, el("span", { class: "when" }, `${(ms / 1000).toFixed(1)} s`), el("span", {}, text)));
+    this.story.append(element("li", {}, element("span", { class: "when" }, `${(ms / 1000).toFixed(1)} s`), element("span", {}, text)));
   }
 
   /**
@@ -103,31 +104,31 @@ export class LabView {
   }
 }
 
-/** Why this person's line can't be broken here and now; empty if it can. @param {Seat} seat */
+/** Why this person's network can't be disturbed now; empty if it can. @param {Seat} seat */
 function findObstacle({ name, client, isSignedOut }) {
   if (isSignedOut) return `${name} is signed out: sign in again first.`;
   if (client.state === "disconnected") return `${name} has no connection: connect again first.`;
-  if (client.role === "follower") return `Another tab of this browser holds ${name}'s line. Break it there, or close that tab.`;
+  if (client.role === "follower") return `Another tab of this browser holds ${name}'s connection. Break it there, or close that tab.`;
   return "";
 }
 
 /**
- * Tell what the client does about it, until the story is over.
+ * Logs what the client does to recover, until the returned function is called.
  * @param {Seat} seat
  * @param {(text: string) => void} say
  */
-function overhear(seat, say) {
+function logRecovery(seat, say) {
   let replayed = 0;
   const listen = (/** @type {Event} */ event) => {
-    const { direction, frame } = /** @type {CustomEvent<Demo.Crossing>} */ (event).detail;
+    const { direction, frame } = /** @type {CustomEvent<Demo.TrafficEntry>} */ (event).detail;
     if (!frame) return;
     if (direction === "out" && frame.type === "resume") say(`A gap: “resume since ${frame.since}”.`);
     if (direction !== "in") return;
-    if (frame.type === "hello") say("Connected again, going on from the last revision.");
+    if (frame.type === "hello") say("Connected again, continuing from the last revision.");
     if (frame.type === "inbox" && frame.replayed) replayed += frame.added?.length ?? 0;
-    if (frame.type === "reset") say(`Too much to replay (${frame.reason}): the list is read anew.`);
+    if (frame.type === "reset") say(`Too much to replay (${frame.reason}): the list is read again.`);
     if (frame.type === "synced") say(`Synced at revision ${frame.revision}, ${replayed} replayed.`);
   };
-  seat.addEventListener("crossing", listen);
-  return () => seat.removeEventListener("crossing", listen);
+  seat.addEventListener("traffic", listen);
+  return () => seat.removeEventListener("traffic", listen);
 }

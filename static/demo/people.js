@@ -1,22 +1,23 @@
-// The list of people: who one can write to, who is online, who has written something unread.
+// The list of people: the possible receivers, who of them is online, and how many unread messages each has sent.
 
 import { DoorbellClient } from "../client/client.js";
-import { ago } from "../toast/time.js";
-import { avatar, el, named, part, spoken } from "./dom.js";
+import { element } from "../elements/element.js";
+import { relativeTime } from "../elements/relative-time.js";
+import { avatar, isolated, part, screenReaderText } from "./dom.js";
 import { UnreadMessages } from "./unread.js";
 
-const GATHER_MS = 30;
+const RENDER_DELAY_MS = 30; // batches a flood of frames into a few renders
 
 export class PeopleView extends EventTarget {
   /** @type {Doorbell.User[]} */
   #users = [];
   /** @type {string | null} */
-  #chosen = null;
+  #chosenUsername = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
-   * Event `choose` (detail: a Doorbell.User).
+   * Event `choose` (detail: the `user`, and `options` for ConversationView.open).
    * @param {HTMLElement} root
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
@@ -29,8 +30,8 @@ export class PeopleView extends EventTarget {
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
     this.unread = new UnreadMessages(client, attempt);
-    this.unread.addEventListener("change", () => this.#soon());
-    for (const type of ["presence", "change"]) client.addEventListener(type, () => this.#soon());
+    this.unread.addEventListener("change", () => this.#scheduleRender());
+    for (const type of ["presence", "change"]) client.addEventListener(type, () => this.#scheduleRender());
   }
 
   async load() {
@@ -39,16 +40,18 @@ export class PeopleView extends EventTarget {
     this.render();
   }
 
-  /** @param {Doorbell.User} user */
-  choose(user) {
-    this.#chosen = user.username;
+  /**
+   * @param {Doorbell.User} user
+   * @param {{focus?: boolean}} [options] as for ConversationView.open
+   */
+  choose(user, options) {
+    this.#chosenUsername = user.username;
     this.render();
-    this.dispatchEvent(new CustomEvent("choose", { detail: user }));
+    this.dispatchEvent(new CustomEvent("choose", { detail: { user, options } }));
   }
 
-  /** A flood is drawn a few times, not once a frame. */
-  #soon() {
-    this.#timer ??= setTimeout(() => this.render(), GATHER_MS);
+  #scheduleRender() {
+    this.#timer ??= setTimeout(() => this.render(), RENDER_DELAY_MS);
   }
 
   render() {
@@ -72,28 +75,28 @@ export class PeopleView extends EventTarget {
     const { username } = user;
     const presence = this.client.presence.get(user.id);
     const isOnline = presence?.is_online ?? false;
-    const picture = el("span", { class: "portrait" }, avatar(username, this.fullName(username)), el("span", { class: "dot" }));
-    const text = el(
+    const portrait = element("span", { class: "portrait" }, avatar(username, this.fullName(username)), element("span", { class: "dot" }));
+    const text = element(
       "span",
       { class: "person-text" },
-      el("strong", {}, named(this.fullName(username))),
-      el("span", { class: "muted" }, describe(presence)),
+      element("strong", {}, isolated(this.fullName(username))),
+      element("span", { class: "muted" }, describe(presence)),
     );
-    const button = el(
+    const button = element(
       "button",
       {
         type: "button",
         class: "person",
         testid: `person-${username}`,
         "data-online": isOnline,
-        "aria-pressed": this.#chosen === username,
+        "aria-pressed": this.#chosenUsername === username,
         onclick: () => this.choose(user),
       },
-      picture,
+      portrait,
       text,
     );
-    if (unread > 0) button.append(el("span", { class: "count" }, String(unread), spoken(" unread")));
-    return el("li", {}, button);
+    if (unread > 0) button.append(element("span", { class: "count" }, String(unread), screenReaderText(" unread")));
+    return element("li", {}, button);
   }
 }
 
@@ -101,10 +104,10 @@ export class PeopleView extends EventTarget {
 function describe(presence) {
   if (!presence) return "no messages yet";
   if (presence.is_online) return "online";
-  return presence.last_seen ? `last seen ${ago(presence.last_seen)}` : "offline";
+  return presence.last_seen ? `last seen ${relativeTime(presence.last_seen)}` : "offline";
 }
 
-/** The people of the demo, who have a full name, before everybody else. @param {(username: string) => string} fullName */
+/** Sorts the demo's people, who have a full name, before all others. @param {(username: string) => string} fullName */
 function byName(fullName) {
   const key = (/** @type {string} */ name) => `${fullName(name) === name ? 1 : 0} ${fullName(name)}`;
   return (/** @type {Doorbell.User} */ a, /** @type {Doorbell.User} */ b) => key(a.username).localeCompare(key(b.username));

@@ -1,28 +1,29 @@
-// The invariants panel: for each person what the audit found, and whether it may be so.
+// The invariants panel: what the audit found for each person, and whether it violates a promise.
 
-import { el, named, part } from "./dom.js";
+import { element } from "../elements/element.js";
+import { isolated, part } from "./dom.js";
 import { Seat } from "./seat.js";
-import { counted, describeTime } from "./words.js";
+import { pluralize, formatDuration } from "./format.js";
 
-/** @type {{id: string, title: string, tell: (found: Demo.Findings) => string, isKept: (found: Demo.Findings) => boolean}[]} */
+/** @type {{id: string, title: string, format: (found: Demo.Findings) => string, isKept: (found: Demo.Findings) => boolean}[]} */
 const PROMISES = [
-  { id: "lost", title: "Lost on the way", tell: (found) => String(found.lost), isKept: (found) => found.lost === 0 },
-  { id: "doubled", title: "Shown twice", tell: (found) => String(found.doubled), isKept: (found) => found.doubled === 0 },
-  { id: "disordered", title: "Out of order", tell: (found) => String(found.disordered), isKept: (found) => found.disordered === 0 },
+  { id: "lost", title: "Lost on the way", format: (found) => String(found.lost), isKept: (found) => found.lost === 0 },
+  { id: "doubled", title: "Shown twice", format: (found) => String(found.doubled), isKept: (found) => found.doubled === 0 },
+  { id: "disordered", title: "Out of order", format: (found) => String(found.disordered), isKept: (found) => found.disordered === 0 },
   {
     id: "badge",
     title: "Badge = server",
-    tell: ({ badge }) => (badge.shown === badge.server ? `${badge.shown} = ${badge.server}` : `${badge.shown} ≠ ${badge.server}`),
+    format: ({ badge }) => (badge.shown === badge.server ? `${badge.shown} = ${badge.server}` : `${badge.shown} ≠ ${badge.server}`),
     isKept: ({ badge }) => badge.shown === badge.server,
   },
   {
     id: "state",
     title: "State = fresh read",
-    tell: (found) => (found.differing === 0 ? counted(found.rows, "row") : `${found.differing} differ`),
+    format: (found) => (found.differing === 0 ? pluralize(found.rows, "row") : `${found.differing} differ`),
     isKept: (found) => found.differing === 0,
   },
 ];
-const VERDICTS = { green: "kept", red: "broken", checking: "looking…", waiting: "no line" };
+const VERDICTS = { green: "kept", red: "broken", checking: "checking…", waiting: "no connection" };
 
 export class PromisesView {
   /** @type {Seat[]} */
@@ -44,42 +45,42 @@ export class PromisesView {
   }
 
   render() {
-    const head = this.#seats.map((seat) => el("th", { scope: "col", title: seat.name }, named(seat.name.split(" ")[0] ?? "")));
+    const head = this.#seats.map((seat) => element("th", { scope: "col", title: seat.name }, isolated(seat.name.split(" ")[0] ?? "")));
     const rows = PROMISES.map((promise) =>
-      el(
+      element(
         "tr",
         { testid: `promise-${promise.id}` },
-        el("th", { scope: "row" }, promise.title),
+        element("th", { scope: "row" }, promise.title),
         ...this.#seats.map(({ audit: { findings } }) => {
           const kept = findings ? promise.isKept(findings) : null;
-          return el("td", { "data-kept": kept ?? "unknown" }, findings ? promise.tell(findings) : "…");
+          return element("td", { "data-kept": kept ?? "unknown" }, findings ? promise.format(findings) : "…");
         }),
       ),
     );
     rows.push(
-      this.#row("Last recovery", ({ audit }) => describeTime(audit.recovery), "recovery"),
+      this.#row("Last recovery", ({ audit }) => formatDuration(audit.recovery), "recovery"),
       this.#row("Verdict", ({ audit }) => VERDICTS[audit.verdict], "verdict"),
     );
     this.table.replaceChildren(
-      el("caption", { class: "spoken" }, "What the page holds, against a fresh read of the server"),
-      el("thead", {}, el("tr", {}, el("td", {}), ...head)),
-      el("tbody", {}, ...rows),
+      element("caption", { class: "spoken" }, "What the page holds, against a fresh read of the server"),
+      element("thead", {}, element("tr", {}, element("td", {}), ...head)),
+      element("tbody", {}, ...rows),
     );
-    const looks = this.#seats.reduce((sum, { audit }) => sum + audit.looks, 0);
-    const isWell = this.#seats.every(({ audit }) => audit.verdict === "green");
-    this.summary.dataset.verdict = isWell ? "green" : this.#seats.some(({ audit }) => audit.verdict === "red") ? "red" : "checking";
-    this.summary.textContent = `${counted(looks, "look")} at the server so far`;
+    const checks = this.#seats.reduce((sum, { audit }) => sum + audit.checks, 0);
+    const isGreen = this.#seats.every(({ audit }) => audit.verdict === "green");
+    this.summary.dataset.verdict = isGreen ? "green" : this.#seats.some(({ audit }) => audit.verdict === "red") ? "red" : "checking";
+    this.summary.textContent = `${pluralize(checks, "check")} against the server so far`;
   }
 
   /**
    * @param {string} title
-   * @param {(seat: Seat) => string} tell
+   * @param {(seat: Seat) => string} format
    * @param {string} id
    */
-  #row(title, tell, id) {
+  #row(title, format, id) {
     const cells = this.#seats.map((seat) =>
-      el("td", { class: id, testid: `${id}-${seat.user.username}`, "data-verdict": seat.audit.verdict }, tell(seat)),
+      element("td", { class: id, testid: `${id}-${seat.user.username}`, "data-verdict": seat.audit.verdict }, format(seat)),
     );
-    return el("tr", {}, el("th", { scope: "row" }, title), ...cells);
+    return element("tr", {}, element("th", { scope: "row" }, title), ...cells);
   }
 }

@@ -1,27 +1,31 @@
-// One person's side of the window: a client of their own over a line of their own, and all that they see of it.
+// One person's half of the window: a client with a network of its own, and the views of it.
 
+import { DoorbellBell } from "../bell/bell.js";
+import { DoorbellList } from "../bell/list.js";
 import { DoorbellClient } from "../client/client.js";
 import { Http } from "../client/http.js";
 import { CloseCode, FrameType } from "../client/protocol.js";
-import { DoorbellBell } from "../bell/bell.js";
-import { DoorbellList } from "../bell/list.js";
+import { element } from "../elements/element.js";
+import { follow } from "../toast/follow.js";
 import { DoorbellToasts } from "../toast/toast.js";
 import { Audit } from "./audit.js";
 import { ConnectionView } from "./connection.js";
 import { ConversationView } from "./conversation.js";
-import { avatar, el, named, part } from "./dom.js";
+import { avatar, isolated, part } from "./dom.js";
+import { FaultyNetwork } from "./faulty-network.js";
 import { HidingView } from "./hiding.js";
-import { Line } from "./line.js";
 import { PeopleView } from "./people.js";
 
-const ERROR_TOAST = "demo-error";
+const ERROR_TOAST_ID = "demo-error";
 
 export class Seat extends EventTarget {
-  line = new Line();
-  #askedAt = performance.now();
+  network = new FaultyNetwork();
+  #unfollow;
+  #sentAt = performance.now();
 
   /**
-   * Events: `leave` (this person wants to go), `crossing` (detail: a Demo.Crossing), `ended` (the login is over).
+   * Events: `leave` (the person pressed "Leave" or "Sign out"), `traffic` (detail: a Demo.TrafficEntry), `ended` (the login
+   * has ended).
    * @param {HTMLElement} root the seat's markup
    * @param {object} options
    * @param {Doorbell.User} options.user
@@ -36,15 +40,15 @@ export class Seat extends EventTarget {
     this.token = token;
     this.name = fullName(user.username);
     this.toasts = toasts;
-    /** Past the line, for what must get through. */
+    /** Bypasses the faulty network, for requests that must succeed. */
     this.http = new Http({ token });
-    const { fetch, WebSocket } = this.line;
-    // The window's own login shares its socket with the other tabs; a second person's is this window's alone.
+    const { fetch, WebSocket } = this.network;
+    // The window's own login shares its socket with the other tabs; the second person's login exists in this window only.
     this.client = new DoorbellClient({ user, token, fetch, WebSocket, ...(token ? { share: false } : {}) });
     const { client } = this;
     const attempt = (/** @type {() => Promise<unknown>} */ action) => void this.attempt(action);
 
-    part(root, "me").replaceChildren(named(this.name));
+    part(root, "me").replaceChildren(isolated(this.name));
     part(root, "me").id = `seat-${user.id}`;
     part(root, "me").parentElement?.before(avatar(user.username, this.name));
     root.dataset.testid = `seat-${user.username}`;
@@ -65,21 +69,25 @@ export class Seat extends EventTarget {
     const conversation = new ConversationView(root, client, fullName, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));
 
-    this.people.addEventListener("choose", (event) => attempt(() => conversation.open(detail(event))));
-    root.addEventListener("notification-open", (event) => this.#open(event));
+    this.people.addEventListener("choose", (event) => {
+      const { user, options } = detail(event);
+      attempt(() => conversation.open(user, options));
+    });
+    root.addEventListener("notification-open", (event) => this.#openConversation(event));
     root.addEventListener("notification-error", (event) => this.#report(detail(event)));
     part(root, "read-all").addEventListener("click", () => attempt(() => client.markAllRead()));
-    client.addEventListener("toast", (event) => toasts.show(this.#addressed(detail(event))));
-    toasts.addEventListener("toast-open", (event) => this.#openToast(event));
-    client.addEventListener("change", (event) => this.#changed(detail(event)));
+    this.#unfollow = follow(toasts, client, { decorate: (row) => this.#withLink(row) });
+    toasts.addEventListener("toast-open", (event) => this.#openConversation(event));
+    toasts.addEventListener("notification-error", (event) => this.#handleError(detail(event)));
+    client.addEventListener("change", () => this.#renderReadAll());
     client.addEventListener("synced", () => attempt(() => client.readPresence()));
     client.addEventListener("error", (event) => this.#report(detail(event)));
-    client.addEventListener("state", (event) => this.#moved(detail(event)));
-    client.addEventListener("frame", (event) => this.#crossed(detail(event)));
-    this.line.addEventListener("crossing", (event) => this.#tell(detail(event)));
+    client.addEventListener("state", (event) => this.#handleStateChange(detail(event)));
+    client.addEventListener("frame", (event) => this.#handleFrame(detail(event)));
+    this.network.addEventListener("traffic", (event) => this.#emitTraffic(detail(event)));
   }
 
-  /** Is the login over? Then a veil covers the seat until somebody signs in again. */
+  /** Whether the login has ended: a veil then covers the seat until the person signs in again. */
   get isSignedOut() {
     return !part(this.root, "veil").hidden;
   }
@@ -92,17 +100,18 @@ export class Seat extends EventTarget {
     part(this.root, "me").focus({ preventScroll: true });
   }
 
-  /** The way around the lists, for the keyboard, to whoever sits beside. @param {Seat} [next] */
-  leadTo(next) {
+  /** Sets the skip link, which leads keyboard users past the lists to the next seat. @param {Seat} [next] */
+  linkTo(next) {
     const skip = /** @type {HTMLAnchorElement} */ (part(this.root, "skip"));
     skip.hidden = !next;
     if (!next) return;
     skip.href = `#seat-${next.user.id}`;
-    skip.replaceChildren(el("span", {}, "To ", named(next.name)));
+    skip.replaceChildren(element("span", {}, "To ", isolated(next.name)));
   }
 
   close() {
     this.audit.close();
+    this.#unfollow();
     this.client.stop();
     this.toasts.remove();
     this.root.remove();
@@ -113,13 +122,18 @@ export class Seat extends EventTarget {
     try {
       await action();
     } catch (error) {
-      if (/** @type {any} */ (error)?.status === 401) this.#ended("The login has ended.");
-      else this.#report(error);
+      this.#handleError(error);
     }
   }
 
-  /** A notification about a message leads to its conversation. @param {Event} event */
-  #open(event) {
+  /** @param {unknown} error */
+  #handleError(error) {
+    if (/** @type {any} */ (error)?.status === 401) this.#showEnded("The login has ended.");
+    else this.#report(error);
+  }
+
+  /** Opens the conversation of a notification about a message. @param {Event} event */
+  #openConversation(event) {
     const { actor, message_id } = detail(event);
     if (!actor || !message_id) return;
     event.preventDefault();
@@ -127,38 +141,28 @@ export class Seat extends EventTarget {
     part(this.root, "conversation-heading").parentElement?.scrollIntoView({ block: "nearest" });
   }
 
-  /** A toast says "Open" if it has an address: where there is a conversation to go to, it gets one. @param {Doorbell.Notification} row */
-  #addressed(row) {
+  /** A toast has an "Open" link if it has a URL: a notification about a message gets one. @param {Doorbell.Notification} row */
+  #withLink(row) {
     return row.url || !row.actor || !row.message_id ? row : { ...row, url: `#seat-${this.user.id}` };
   }
 
-  /** What is opened has been read. @param {Event} event */
-  #openToast(event) {
-    const { id } = detail(event);
-    if (this.client.inbox.get(id)?.is_read === false) this.attempt(() => this.client.markRead(id));
-    this.#open(event);
-  }
-
-  /** @param {Doorbell.InboxChange} change */
-  #changed({ read, removed }) {
-    // Not `disabled`, which would take the focus away from whoever pressed it.
+  #renderReadAll() {
+    // Not `disabled`, which would lose the focus when the button is pressed.
     part(this.root, "read-all").setAttribute("aria-disabled", String(this.client.inbox.unreadCount === 0));
-    // What was read or removed anywhere needs no toast any more.
-    for (const id of [...read, ...removed]) this.toasts.dismiss(id);
   }
 
   /** @param {Doorbell.StateChange} change */
-  #moved({ state, code }) {
-    if (state === "connecting") this.#askedAt = performance.now();
-    if (code === CloseCode.SIGNED_OUT) this.#ended("Signed out elsewhere. The server closed the socket with code 4503, and the client has stopped: it doesn't knock again.");
-    if (code === CloseCode.UNAUTHENTICATED) this.#ended("The login has ended.");
+  #handleStateChange({ state, code }) {
+    if (state === "connecting") this.#sentAt = performance.now();
+    if (code === CloseCode.SIGNED_OUT) this.#showEnded("Signed out elsewhere. The server closed the socket with code 4503, and the client has stopped: it does not reconnect.");
+    if (code === CloseCode.UNAUTHENTICATED) this.#showEnded("The login has ended.");
   }
 
-  /** @param {string} why */
-  #ended(why) {
+  /** @param {string} reason */
+  #showEnded(reason) {
     if (this.isSignedOut) return;
     const veil = part(this.root, "veil");
-    part(veil, "veil-text").textContent = why;
+    part(veil, "veil-text").textContent = reason;
     veil.hidden = false;
     for (const covered of [...this.root.children]) /** @type {HTMLElement} */ (covered).inert = covered !== veil;
     this.client.stop();
@@ -167,35 +171,35 @@ export class Seat extends EventTarget {
     this.dispatchEvent(new Event("ended"));
   }
 
-  /** A frame that the client sent or heard, also one that another tab's socket brought. @param {any} crossing */
-  #crossed({ direction, frame, text, at, verdict }) {
-    if (direction === "out") this.#askedAt = performance.now();
+  /** A frame that the client sent or received, also by the socket of another tab. @param {any} traced */
+  #handleFrame({ direction, frame, text, at, verdict }) {
+    if (direction === "out") this.#sentAt = performance.now();
     const note = VERDICTS[/** @type {keyof typeof VERDICTS} */ (verdict)] ?? "";
-    this.#tell({ direction, frame, text, at, latency: direction === "in" ? this.#latency(frame) : null, note });
+    this.#emitTraffic({ direction, frame, text, at, latency: direction === "in" ? this.#latency(frame) : null, note });
   }
 
-  /** Milliseconds since it was asked for, or since the newest row was made. @param {Doorbell.Frame | null} frame */
+  /** Milliseconds since the request that it answers, or since its newest row was created. @param {Doorbell.Frame | null} frame */
   #latency(frame) {
     if (frame?.type === FrameType.INBOX && !frame.replayed && frame.added?.length) {
       return Math.max(0, Date.now() - Math.max(...frame.added.map((row) => Date.parse(row.created_at))));
     }
     const isAnswer = frame?.type === FrameType.HELLO || frame?.type === FrameType.PONG || frame?.type === FrameType.SYNCED;
-    return isAnswer ? performance.now() - this.#askedAt : null;
+    return isAnswer ? performance.now() - this.#sentAt : null;
   }
 
-  /** @param {Demo.Crossing} crossing */
-  #tell(crossing) {
-    this.dispatchEvent(new CustomEvent("crossing", { detail: crossing }));
+  /** @param {Demo.TrafficEntry} entry */
+  #emitTraffic(entry) {
+    this.dispatchEvent(new CustomEvent("traffic", { detail: entry }));
   }
 
   /** @param {unknown} error */
   #report(error) {
     const description = error instanceof Error ? error.message : String(error);
-    this.toasts.show({ id: ERROR_TOAST, title: "That didn't work", description, level: "error" });
+    this.toasts.show({ id: ERROR_TOAST_ID, title: "That didn't work", description, level: "error" });
   }
 }
 
-/** What the client thought of a frame, where that isn't "go on". */
+/** Labels of the client's verdicts on a frame, except for "pass". */
 const VERDICTS = { drop: "known already", gap: "gap found" };
 
 /** @param {Event} event */

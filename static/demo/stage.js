@@ -1,21 +1,22 @@
-// Who sits at this window: the one who signed in, perhaps a second person beside, and what watches over both.
+// The window's one or two seats: the person who signed in, perhaps a second one beside them, and the panels about both.
 
 import { Http } from "../client/http.js";
 import { DoorbellToasts } from "../toast/toast.js";
+import { element } from "../elements/element.js";
 import { ConsoleView } from "./console.js";
-import { avatar, el, named, part } from "./dom.js";
+import { avatar, isolated, part } from "./dom.js";
 import { LabView } from "./lab.js";
 import { PromisesView } from "./promises.js";
 import { Seat } from "./seat.js";
 
-const BESIDE = "doorbell.beside"; // who sat beside before a reload; their token isn't kept
+const BESIDE_KEY = "doorbell.beside"; // username of the second person, kept over a reload; their token isn't kept
 
 export class Stage extends EventTarget {
   /** @type {Seat[]} */
   #seats = [];
 
   /**
-   * Event `leave` (detail: why): the one who signed in is gone.
+   * Event `leave` (detail: the reason): the person who signed in has signed out.
    * @param {HTMLElement} root
    * @param {object} options
    * @param {Http} options.http the window's own login
@@ -37,18 +38,18 @@ export class Stage extends EventTarget {
     });
   }
 
-  /** For whoever has pressed a button that is gone. */
+  /** For a button that disappears when it is pressed. */
   focus() {
     this.#seats[0]?.focus();
   }
 
   /**
-   * @param {Doorbell.User} user who has signed in
-   * @param {string | null} [beside] who is to sit beside them
+   * @param {Doorbell.User} user the signed-in user
+   * @param {string | null} [beside] username of the second person
    */
-  async open(user, beside = sessionStorage.getItem(BESIDE)) {
-    this.#take(user);
-    if (beside && beside !== user.username) await this.#bring(beside);
+  async open(user, beside = sessionStorage.getItem(BESIDE_KEY)) {
+    this.#addSeat(user);
+    if (beside && beside !== user.username) await this.#addSecond(beside);
   }
 
   close() {
@@ -57,22 +58,31 @@ export class Stage extends EventTarget {
   }
 
   /** @param {string} username */
-  async #bring(username) {
+  async #addSecond(username) {
     try {
       const { user, token } = await this.http.post("/demo/sign-in", { username, token: true });
-      sessionStorage.setItem(BESIDE, username);
-      this.#take(user, token);
+      sessionStorage.setItem(BESIDE_KEY, username);
+      this.#addSeat(user, token);
+      this.#openEachOther();
     } catch (error) {
-      this.#say(`Nobody could be brought: ${/** @type {Error} */ (error).message}`);
+      this.#showError(`The second person could not be signed in: ${/** @type {Error} */ (error).message}`);
     }
   }
 
+  /** Two people side by side: each has the conversation with the other open. The focus stays where it is. */
+  #openEachOther() {
+    const [first, second] = this.#seats;
+    if (!first || !second) return;
+    first.people.choose(second.user, { focus: false });
+    second.people.choose(first.user, { focus: false });
+  }
+
   /**
-   * Give a person a seat: the first place is for the window's own login.
+   * The first seat is for the window's own login, the second for a login by token.
    * @param {Doorbell.User} user
    * @param {string} [token]
    */
-  #take(user, token) {
+  #addSeat(user, token) {
     const template = /** @type {HTMLTemplateElement} */ (part(document, "seat-template"));
     const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
     const toasts = new DoorbellToasts();
@@ -88,10 +98,10 @@ export class Stage extends EventTarget {
       this.dock.prepend(toasts);
       this.#seats.unshift(seat);
     }
-    part(root, "again").addEventListener("click", () => this.#again(seat));
+    part(root, "again").addEventListener("click", () => this.#signInAgain(seat));
     seat.addEventListener("leave", () => this.#leave(seat));
-    seat.addEventListener("crossing", (event) => this.console.hear(seat.user.username, /** @type {CustomEvent} */ (event).detail));
-    this.#arrange();
+    seat.addEventListener("traffic", (event) => this.console.log(seat.user.username, /** @type {CustomEvent} */ (event).detail));
+    this.#render();
     seat.open();
     return seat;
   }
@@ -101,46 +111,49 @@ export class Stage extends EventTarget {
     this.#seats = this.#seats.filter((other) => other !== seat);
     const hadFocus = seat.root.contains(document.activeElement);
     seat.close();
-    this.#arrange();
+    this.#render();
     if (hadFocus) this.focus();
   }
 
   /** @param {Seat} seat */
   async #leave(seat) {
     if (seat.token) {
-      sessionStorage.removeItem(BESIDE);
+      sessionStorage.removeItem(BESIDE_KEY);
       this.#remove(seat);
-      await seat.http.post("/demo/sign-out", {}).catch(() => {}); // a token nobody holds harms nobody
+      await seat.http.post("/demo/sign-out", {}).catch(() => {}); // the token is not stored anywhere: if this fails, it is lost
       return;
     }
     seat.client.stop();
     try {
       await this.http.delete("session");
     } catch (error) {
-      return this.#say(`Signing out did not work: ${/** @type {Error} */ (error).message}`);
+      return this.#showError(`Signing out did not work: ${/** @type {Error} */ (error).message}`);
     }
     this.dispatchEvent(new CustomEvent("leave", { detail: "" }));
   }
 
-  /** The same person once more, after their login has ended. @param {Seat} seat */
-  async #again(seat) {
+  /** Replaces a seat whose login has ended by a new one of the same person. @param {Seat} seat */
+  async #signInAgain(seat) {
     const { username } = seat.user;
     try {
       const { user, token } = await this.http.post("/demo/sign-in", seat.token ? { username, token: true } : { username });
       this.#remove(seat);
-      this.#take(user, token).focus();
+      const renewed = this.#addSeat(user, token);
+      const other = this.#seats.find((candidate) => candidate !== renewed);
+      if (other) renewed.people.choose(other.user, { focus: false });
+      renewed.focus();
     } catch (error) {
-      this.#say(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
+      this.#showError(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
     }
   }
 
-  #arrange() {
+  #render() {
     const seats = this.#seats;
     this.root.dataset.seats = String(seats.length);
     this.lab.show(seats);
     this.promises.show(seats);
     this.console.show(seats.map(({ user, name }) => ({ username: user.username, name })));
-    seats.forEach((seat, index) => seat.leadTo(seats[index + 1]));
+    seats.forEach((seat, index) => seat.linkTo(seats[index + 1]));
     const strip = part(this.root, "beside");
     const hadFocus = strip.contains(document.activeElement);
     strip.hidden = seats.length !== 1;
@@ -154,12 +167,12 @@ export class Stage extends EventTarget {
   /** @param {Demo.Person} person */
   #invitation({ username }) {
     const name = this.#fullName(username);
-    const onclick = () => this.#bring(username);
-    return el("li", {}, el("button", { type: "button", class: "quiet guest", testid: `beside-${username}`, onclick }, avatar(username, name), named(name)));
+    const onclick = () => this.#addSecond(username);
+    return element("li", {}, element("button", { type: "button", class: "quiet guest", testid: `beside-${username}`, onclick }, avatar(username, name), isolated(name)));
   }
 
   /** @param {string} text */
-  #say(text) {
+  #showError(text) {
     this.#seats[0]?.toasts.show({ id: "stage", title: text, level: "error" });
   }
 

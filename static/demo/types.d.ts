@@ -1,8 +1,8 @@
 // Shapes of the demo page only.
 
 declare namespace Demo {
-  /** Something that crossed a person's line. */
-  interface Crossing {
+  /** A frame, an HTTP request or a closed connection of one person. */
+  interface TrafficEntry {
     direction: "in" | "out" | "http";
     frame: Doorbell.Frame | Doorbell.Command | null;
     text: string;
@@ -10,7 +10,7 @@ declare namespace Demo {
     at: number;
     /** Milliseconds; null where there is nothing to measure. */
     latency: number | null;
-    /** What became of it: "dropped", an HTTP status; empty if nothing special. */
+    /** A remark such as "dropped" or the HTTP status; may be empty. */
     note: string;
   }
 
@@ -19,7 +19,7 @@ declare namespace Demo {
     full_name: string;
   }
 
-  /** What a look at the server found. Every number of things that may not be; zero is well. */
+  /** The result of one comparison with the server. Each count is of violations: zero is correct. */
   interface Findings {
     lost: number;
     doubled: number;

@@ -1,6 +1,6 @@
-// How many unread messages there are from each person: those that the inbox holds, and those that are older than its
-// window. The older ones are asked for whenever the client is `synced`; after that the frames tell what is read or removed.
-// Event: `change` (the older ones have been counted anew).
+// Counts the unread messages from each person: those in the inbox's loaded window, and older ones. The older ones are read
+// over HTTP after each `synced`; until the next one, `change` events report which of them were read or removed.
+// Event: `change` (the older ones have been read again).
 
 import { DoorbellClient } from "../client/client.js";
 
@@ -9,7 +9,7 @@ const QUERY = { unread: true, notification_type: "new_message", limit: 200 };
 export class UnreadMessages extends EventTarget {
   /** @type {Map<number, Doorbell.Notification>} */
   #older = new Map();
-  /** What has been read or removed since the older ones were asked for: the answer may not know. @type {Set<number>} */
+  /** Ids that were read or removed since the request for the older ones: its answer may be older than that. @type {Set<number>} */
   #gone = new Set();
 
   /**
@@ -20,7 +20,7 @@ export class UnreadMessages extends EventTarget {
     super();
     this.client = client;
     client.addEventListener("synced", () => attempt(() => this.#readOlder()));
-    client.addEventListener("change", (event) => this.#follow(/** @type {CustomEvent} */ (event).detail));
+    client.addEventListener("change", (event) => this.#handleChange(/** @type {CustomEvent} */ (event).detail));
   }
 
   /** By the id of the person. @returns {Map<number, number>} */
@@ -29,7 +29,7 @@ export class UnreadMessages extends EventTarget {
     const { inbox } = this.client;
     const older = [...this.#older.values()].filter(({ id }) => !inbox.get(id));
     for (const row of [...inbox.items, ...older]) {
-      // A receipt is about a message, too.
+      // Receipts are about messages, too, and don't count.
       if (row.notification_type !== "new_message" || row.is_read || !row.actor) continue;
       counts.set(row.actor.id, (counts.get(row.actor.id) ?? 0) + 1);
     }
@@ -37,7 +37,7 @@ export class UnreadMessages extends EventTarget {
   }
 
   /** @param {Doorbell.InboxChange} change */
-  #follow({ read, removed }) {
+  #handleChange({ read, removed }) {
     for (const id of [...read, ...removed]) {
       this.#older.delete(id);
       this.#gone.add(id);
@@ -50,7 +50,7 @@ export class UnreadMessages extends EventTarget {
     for (let before = this.client.inbox.next; before !== null; ) {
       /** @type {Doorbell.InboxPage} */
       const page = await this.client.http.get("notifications", { ...QUERY, before });
-      if (gone !== this.#gone) return; // asked again meanwhile
+      if (gone !== this.#gone) return; // a newer request has replaced this one
       for (const row of page.items) older.set(row.id, row);
       before = page.next;
     }

@@ -1,18 +1,21 @@
-// What joins toasts to a client: shown is what it says is new, closed what was read or removed anywhere, and what is
-// opened has been read, as in the bell.
+// Connects toasts to a client: shows what the client reports as new, closes what was read or removed anywhere, and marks as
+// read what is opened, as the bell does.
 
 /**
  * @param {HTMLElement & {show(toast: DoorbellToast.Toast): void, dismiss(id: number): void}} toasts
  * @param {DoorbellToast.Client} client
- * @returns {() => void} ends it
+ * @param {object} [options]
+ * @param {(toast: any) => DoorbellToast.Toast} [options.decorate] returns what is shown for a notification: with another
+ *   link or label, for instance. It must keep the `id`.
+ * @returns {() => void} disconnects them
  */
-export function follow(toasts, client) {
-  const ending = new AbortController();
+export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
+  const following = new AbortController();
   /** @type {(target: EventTarget, type: string, listener: (detail: any) => void) => void} */
   const on = (target, type, listener) => {
-    target.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail), { signal: ending.signal });
+    target.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail), { signal: following.signal });
   };
-  on(client, "toast", (toast) => toasts.show(toast));
+  on(client, "toast", (toast) => toasts.show(decorate(toast)));
   on(client, "change", ({ read, removed }) => [...read, ...removed].forEach((id) => toasts.dismiss(id)));
   on(toasts, "toast-open", async ({ id }) => {
     const row = client.inbox.items.find((item) => item.id === id);
@@ -23,5 +26,5 @@ export function follow(toasts, client) {
       toasts.dispatchEvent(new CustomEvent("notification-error", { detail: error, bubbles: true }));
     }
   });
-  return () => ending.abort();
+  return () => following.abort();
 }

@@ -1,7 +1,7 @@
-// Which toasts there are and how long each stays: the logic of the region, without a DOM.
+// The set of toasts and how long each stays: the logic of the region, without a DOM.
 
 export const DURATION_MS = 8_000;
-const ERROR_FACTOR = 2; // bad news stays twice as long
+const ERROR_FACTOR = 2; // errors stay twice as long
 
 /** @typedef {{toast: DoorbellToast.Toast, remaining: number, startedAt: number, timer: any}} Entry */
 
@@ -9,61 +9,61 @@ export class ToastStack {
   /** Oldest first. @type {Map<DoorbellToast.Toast["id"], Entry>} */
   #entries = new Map();
   #isPaused = false;
-  #changed;
+  #onChange;
   #clock;
 
   /**
    * @param {object} options
-   * @param {() => void} options.changed called after each change
-   * @param {number} [options.visible] how many are shown at once
+   * @param {() => void} options.onChange called after each change
+   * @param {number} [options.maxVisible] how many are shown at once
    * @param {number} [options.duration] milliseconds
    * @param {{now(): number, setTimeout(callback: () => void, ms: number): any, clearTimeout(timer: any): void}} [options.clock]
    */
-  constructor({ changed, visible = 5, duration = DURATION_MS, clock }) {
-    this.#changed = changed;
+  constructor({ onChange, maxVisible = 5, duration = DURATION_MS, clock }) {
+    this.#onChange = onChange;
     this.#clock = clock ?? {
       now: () => performance.now(),
       setTimeout: (callback, ms) => setTimeout(callback, ms),
       clearTimeout: (timer) => clearTimeout(timer),
     };
-    this.visibleAtMost = visible;
+    this.maxVisible = maxVisible;
     this.duration = duration;
   }
 
-  /** The newest few, newest first. */
+  /** The toasts that are shown, newest first. */
   get visible() {
     return [...this.#entries.values()]
-      .slice(-this.visibleAtMost)
+      .slice(-this.maxVisible)
       .reverse()
       .map((entry) => entry.toast);
   }
 
-  /** How many more there are behind the visible ones. */
+  /** How many more there are than are shown. */
   get more() {
-    return Math.max(0, this.#entries.size - this.visibleAtMost);
+    return Math.max(0, this.#entries.size - this.maxVisible);
   }
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
-    this.#take(toast.id);
+    this.#delete(toast.id);
     const remaining = this.duration * (toast.level === "error" ? ERROR_FACTOR : 1);
     const entry = { toast, remaining, startedAt: 0, timer: null };
     this.#entries.set(toast.id, entry);
     if (!this.#isPaused) this.#run(entry);
-    this.#changed();
+    this.#onChange();
   }
 
   /** @param {DoorbellToast.Toast["id"]} id */
   dismiss(id) {
-    if (this.#take(id)) this.#changed();
+    if (this.#delete(id)) this.#onChange();
   }
 
   clear() {
-    for (const id of [...this.#entries.keys()]) this.#take(id);
-    this.#changed();
+    for (const id of [...this.#entries.keys()]) this.#delete(id);
+    this.#onChange();
   }
 
-  /** Somebody is reading: no time passes. */
+  /** Stops the timers, while the user reads. */
   pause() {
     if (this.#isPaused) return;
     this.#isPaused = true;
@@ -86,7 +86,7 @@ export class ToastStack {
   }
 
   /** @param {DoorbellToast.Toast["id"]} id */
-  #take(id) {
+  #delete(id) {
     this.#clock.clearTimeout(this.#entries.get(id)?.timer);
     return this.#entries.delete(id);
   }

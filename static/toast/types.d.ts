@@ -1,22 +1,22 @@
-// What a toast is. Ambient, for the JSDoc in this folder; the client's notifications have this shape already.
+// The shape of a toast. Ambient, for the JSDoc in this folder; the client's notifications have this shape.
 
 declare namespace DoorbellToast {
   interface Toast {
-    /** A second toast with the same id takes the place of the first. */
+    /** A second toast with the same id replaces the first. */
     id: number | string;
     title: string;
     description?: string;
     level?: "info" | "success" | "warning" | "error";
-    /** Where the action leads; only http(s) and relative addresses are taken. */
+    /** The action's link; only http(s) and relative URLs are accepted. */
     url?: string | null;
-    /** What the action is called; "Open" unless said otherwise. */
+    /** The action's label; left out: "Open". */
     action?: string;
     /** ISO 8601; shown as "just now", "5 min. ago". */
     created_at?: string;
     actor?: { username: string } | null;
   }
 
-  /** Tells by the events `toast` (detail: a Toast) and `change` (detail: which ids were `read` and `removed`). */
+  /** Events: `toast` (detail: a Toast) and `change` (detail: the ids that were `read` and `removed`). */
   interface Client extends EventTarget {
     inbox: { readonly items: { id: number; is_read: boolean }[] };
     markRead(...ids: number[]): Promise<unknown>;

@@ -1,8 +1,8 @@
-// A browser in memory: tabs that share locks and channels, each with a client of its own, and that are opened, looked at,
-// closed, crashed, frozen and hung as the test says.
+// A browser in memory: tabs that share locks and channels, each with a client of its own. A test opens, shows, hides, closes,
+// crashes, freezes and hangs them.
 //
 //   const browser = new FakeBrowser(server, clock);
-//   const tab = browser.open();          // a client that has started, and what it toasted
+//   const tab = browser.open();          // a started client, and the toasts it has shown
 //   tab.close(); tab.hang(); await tab.wake(); tab.show(); tab.hide();
 
 import { DoorbellClient } from "../client.js";
@@ -14,7 +14,7 @@ import { FakeServer } from "./fake-server.js";
 export class FakeBrowser {
   locks = new FakeLocks();
   channels = new FakeChannels();
-  /** Those that are open, the oldest first. @type {FakeTab[]} */
+  /** The open tabs, oldest first. @type {FakeTab[]} */
   tabs = [];
   #opened = 0;
 
@@ -39,8 +39,8 @@ export class FakeBrowser {
   /** @param {FakeTab} tab */
   forget(tab) {
     this.tabs = this.tabs.filter((other) => other !== tab);
-    this.locks.drop(tab);
-    this.channels.drop(tab);
+    this.locks.removeTab(tab);
+    this.channels.removeTab(tab);
   }
 }
 
@@ -49,9 +49,9 @@ export class FakeTab {
   toasts = [];
   /** Why the start failed. @type {unknown} */
   refusal = null;
-  viewer = new FakeViewer();
-  /** What happens to a tab that hangs, by where it comes from: each source keeps its order. @type {Map<string, (() => void)[]>} */
-  #waiting = new Map();
+  lifecycle = new FakePageLifecycle();
+  /** The tasks of a tab that hangs, by their source: each source keeps its order. @type {Map<string, (() => void)[]>} */
+  #queues = new Map();
   /** @type {"running" | "hung" | "gone"} */
   #state = "running";
   /** @type {Set<any>} */
@@ -78,9 +78,9 @@ export class FakeTab {
       },
       WebSocket: this.#socketClass(server.WebSocket),
       clock: this.#clock(browser.clock),
-      locks: browser.locks.seenFrom(this),
-      BroadcastChannel: browser.channels.seenFrom(this),
-      viewer: this.viewer,
+      locks: browser.locks.forTab(this),
+      BroadcastChannel: browser.channels.forTab(this),
+      lifecycle: this.lifecycle,
       ...options,
     });
     this.client.addEventListener("toast", (event) => this.toasts.push(/** @type {CustomEvent} */ (event).detail));
@@ -90,64 +90,64 @@ export class FakeTab {
     return this.#state === "running";
   }
 
-  /** The user comes to this tab. */
+  /** The user switches to this tab. */
   show() {
-    this.viewer.look(true, this.#browser.clock.now() + 1);
+    this.lifecycle.setVisibility(true, this.#browser.clock.now() + 1);
   }
 
   hide() {
-    this.viewer.look(false, this.viewer.focusedAt);
+    this.lifecycle.setVisibility(false, this.lifecycle.focusedAt);
   }
 
-  /** As a browser does it, telling the page. */
+  /** Closed by the user: the page gets its lifecycle event. */
   close() {
-    if (this.isRunning) this.viewer.dispatchEvent(new Event("leave"));
+    if (this.isRunning) this.lifecycle.dispatchEvent(new Event("suspend"));
     this.crash();
   }
 
-  /** Gone without a word. */
+  /** Gone without any event. */
   crash() {
     this.#state = "gone";
     this.#browser.forget(this);
-    for (const socket of this.#sockets) this.#browser.server.left(socket);
+    for (const socket of this.#sockets) this.#browser.server.disconnected(socket);
   }
 
-  /** Put to sleep, telling the page. */
+  /** Frozen by the browser: the page gets its lifecycle event. */
   freeze() {
-    this.viewer.dispatchEvent(new Event("leave"));
+    this.lifecycle.dispatchEvent(new Event("suspend"));
     this.hang();
   }
 
-  /** Put to sleep without a word: an endless loop, a debugger, a suspended process. */
+  /** Stops running without any event: an endless loop, a debugger, a suspended process. */
   hang() {
     this.#state = "hung";
   }
 
   /**
-   * All that waited happens, one thing after another; which source comes first is up to the browser.
+   * Runs the queued tasks, one after another, then goes on. Which source comes first is up to the browser, as the order says.
    * @param {(sources: string[]) => string[]} [order]
    */
   async wake(order = (sources) => sources) {
-    while (this.#state === "hung" && this.#waiting.size > 0) {
-      const [source = ""] = order([...this.#waiting.keys()]);
-      const tasks = this.#waiting.get(source) ?? [];
+    while (this.#state === "hung" && this.#queues.size > 0) {
+      const [source = ""] = order([...this.#queues.keys()]);
+      const tasks = this.#queues.get(source) ?? [];
       tasks.shift()?.();
-      if (tasks.length === 0) this.#waiting.delete(source);
+      if (tasks.length === 0) this.#queues.delete(source);
       await settle();
     }
     if (this.#state !== "hung") return;
     this.#state = "running";
-    this.viewer.dispatchEvent(new Event("return"));
+    this.lifecycle.dispatchEvent(new Event("resume"));
   }
 
   /**
-   * Do this in the tab, as soon as it runs.
+   * Runs a task in the tab: at once, or when it runs again.
    * @param {string} source
    * @param {() => void} task
    */
   run(source, task) {
     if (this.#state === "running") task();
-    else if (this.#state === "hung") this.#waiting.set(source, [...(this.#waiting.get(source) ?? []), task]);
+    else if (this.#state === "hung") this.#queues.set(source, [...(this.#queues.get(source) ?? []), task]);
   }
 
   /**
@@ -192,26 +192,26 @@ export class FakeTab {
   }
 }
 
-/** @implements {Doorbell.Viewer} */
-export class FakeViewer extends EventTarget {
+/** @implements {Doorbell.PageLifecycle} */
+export class FakePageLifecycle extends EventTarget {
   isVisible = true;
   focusedAt = 0;
-  isWatching = false;
+  isObserving = false;
 
-  watch() {
-    this.isWatching = true;
+  observe() {
+    this.isObserving = true;
   }
 
-  unwatch() {
-    this.isWatching = false;
+  unobserve() {
+    this.isObserving = false;
   }
 
   /**
    * @param {boolean} isVisible
    * @param {number} focusedAt
    */
-  look(isVisible, focusedAt) {
+  setVisibility(isVisible, focusedAt) {
     Object.assign(this, { isVisible, focusedAt });
-    this.dispatchEvent(new Event("look"));
+    this.dispatchEvent(new Event("visibility"));
   }
 }

@@ -1,7 +1,8 @@
-// BroadcastChannel between tabs in memory: copies, in order, a moment later, to all but the sender.
+// BroadcastChannel between tabs in memory: each message is cloned and delivered in order, asynchronously, to all but the
+// sender.
 
 export class FakeChannels {
-  /** The next words are lost. */
+  /** This many of the next messages are lost. */
   losing = 0;
   /** @type {Set<{tab: any, name: string, target: EventTarget}>} */
   #ends = new Set();
@@ -10,7 +11,7 @@ export class FakeChannels {
    * @param {{run: (source: string, task: () => void) => void}} tab
    * @returns {typeof globalThis.BroadcastChannel}
    */
-  seenFrom(tab) {
+  forTab(tab) {
     const channels = this;
     return /** @type {any} */ (
       class FakeBroadcastChannel extends EventTarget {
@@ -34,8 +35,8 @@ export class FakeChannels {
     );
   }
 
-  /** A tab is gone. @param {object} tab */
-  drop(tab) {
+  /** Closes the channels of a tab. @param {object} tab */
+  removeTab(tab) {
     for (const end of this.#ends) if (end.tab === tab) this.#ends.delete(end);
   }
 

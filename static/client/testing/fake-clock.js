@@ -1,4 +1,4 @@
-// Time that passes only when a test says so.
+// A clock that advances only when a test advances it.
 
 /** @implements {Doorbell.Clock} */
 export class FakeClock {
@@ -21,11 +21,11 @@ export class FakeClock {
     if (id !== null) this.#timers.delete(id);
   };
 
-  /** Let time pass, firing what falls due, in order; promises settle in between. @param {number} ms */
+  /** Advances the clock and fires the timers that fall due, in order; promises settle in between. @param {number} ms */
   async advance(ms) {
     const end = this.#now + ms;
     await settle();
-    for (let due = this.#first(end); due; due = this.#first(end)) {
+    for (let due = this.#nextDue(end); due; due = this.#nextDue(end)) {
       const [id, timer] = due;
       this.#timers.delete(id);
       this.#now = timer.at;
@@ -36,15 +36,15 @@ export class FakeClock {
   }
 
   /** @param {number} end */
-  #first(end) {
+  #nextDue(end) {
     return [...this.#timers].filter(([, timer]) => timer.at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
   }
 }
 
-/** The next turn of the loop; a browser has no setImmediate, which is quicker. @type {(callback: () => void) => unknown} */
-const soon = globalThis.setImmediate ?? ((callback) => setTimeout(callback, 0));
+/** Queues a macrotask: setImmediate where it exists, because it is faster. @type {(callback: () => void) => unknown} */
+const queueMacrotask = globalThis.setImmediate ?? ((callback) => setTimeout(callback, 0));
 
-/** Until everything that was promised has happened. */
+/** Resolves after all pending microtasks. */
 export function settle() {
-  return new Promise((resolve) => soon(() => resolve(undefined)));
+  return new Promise((resolve) => queueMacrotask(() => resolve(undefined)));
 }

@@ -1,4 +1,4 @@
-// The server's side of one inbox in memory: rows, revisions, catch-up. What the real server does in SQL.
+// The server's side of one inbox, in memory: rows, revisions, catch-up. The real server does the same in SQL.
 
 /** @typedef {Doorbell.Notification & {revision: number, removed: boolean}} Row */
 
@@ -7,16 +7,16 @@ export class FakeInbox {
   rows = new Map();
   revision = 0;
   epoch = "e1";
-  /** Revisions up to here can't be replayed any more. */
+  /** Revisions up to this one can't be replayed any more. */
   floor = 0;
   tooFarBehind = 1_000;
 
   get unreadCount() {
-    return this.#living().filter((row) => !row.is_read).length;
+    return this.#existing().filter((row) => !row.is_read).length;
   }
 
   /**
-   * New notifications, in one revision.
+   * Adds notifications, in one revision.
    * @param {Partial<Doorbell.Notification>[]} notifications
    * @returns {Doorbell.InboxFrame}
    */
@@ -32,7 +32,7 @@ export class FakeInbox {
    * @returns {Doorbell.InboxFrame | null} null if nothing changed
    */
   setRead(ids, isRead) {
-    const changed = this.#living().filter((row) => ids.includes(row.id) && row.is_read !== isRead);
+    const changed = this.#existing().filter((row) => ids.includes(row.id) && row.is_read !== isRead);
     if (changed.length === 0) return null;
     this.revision += 1;
     for (const row of changed) Object.assign(row, { is_read: isRead, revision: this.revision });
@@ -45,7 +45,7 @@ export class FakeInbox {
    * @returns {Doorbell.InboxFrame | null}
    */
   remove(ids) {
-    const changed = this.#living().filter((row) => ids.includes(row.id));
+    const changed = this.#existing().filter((row) => ids.includes(row.id));
     if (changed.length === 0) return null;
     this.revision += 1;
     for (const row of changed) Object.assign(row, { removed: true, revision: this.revision });
@@ -57,7 +57,7 @@ export class FakeInbox {
    * @returns {Doorbell.InboxPage}
    */
   list({ before = Infinity, limit = 50 } = {}) {
-    const rows = this.#living().filter((row) => row.id < before);
+    const rows = this.#existing().filter((row) => row.id < before);
     const items = rows.sort((a, b) => b.id - a.id).slice(0, limit);
     return {
       items: items.map(publicRow),
@@ -69,7 +69,7 @@ export class FakeInbox {
   }
 
   /**
-   * What stands in the way of a catch-up, in the contract's order; null if nothing does.
+   * Why a catch-up is impossible, in the contract's order of tests; null if it is possible.
    * @param {number} since
    * @param {string} epoch
    */
@@ -82,9 +82,9 @@ export class FakeInbox {
   }
 
   /**
-   * Every row changed after `since`, once, in its present state; no revision spread over two frames.
+   * Every row changed after `since`, once, in its current state; no revision is spread over two frames.
    * @param {number} since
-   * @param {number} [pageSize] rows a frame, except where one revision has more
+   * @param {number} [pageSize] rows per frame, except where one revision has more
    * @returns {Doorbell.InboxFrame[]}
    */
   replay(since, pageSize = 100) {
@@ -110,7 +110,7 @@ export class FakeInbox {
     return [...this.rows.values()].filter((row) => row.revision > since).sort((a, b) => a.revision - b.revision);
   }
 
-  #living() {
+  #existing() {
     return [...this.rows.values()].filter((row) => !row.removed);
   }
 

@@ -1,21 +1,21 @@
-// The browser's lock manager, for tabs in memory: one holder a name, a queue behind it, and theft.
+// The browser's LockManager for tabs in memory: one holder per name, a queue, and `steal`.
 
 /** @typedef {{name: string, run: (source: string, task: () => void) => void}} Tab */
 /** @typedef {{name: string, tab: Tab, callback: () => Promise<void>, resolve: (value: unknown) => void, reject: (error: unknown) => void}} Request */
 
 export class FakeLocks {
-  /** Every request is refused with this. @type {Error | null} */
+  /** When set, every request is rejected with it. @type {Error | null} */
   refusal = null;
   /** @type {Map<string, Request>} */
   #held = new Map();
   /** @type {Request[]} */
-  #waiting = [];
+  #queue = [];
 
   /**
    * @param {Tab} tab
    * @returns {Doorbell.Locks}
    */
-  seenFrom(tab) {
+  forTab(tab) {
     return {
       request: (name, options, callback) => this.#request(tab, name, options, callback),
       query: () => new Promise((resolve) => {
@@ -25,9 +25,9 @@ export class FakeLocks {
     };
   }
 
-  /** A tab is gone. @param {Tab} tab */
-  drop(tab) {
-    this.#waiting = this.#waiting.filter((request) => request.tab !== tab);
+  /** Releases the locks of a tab and withdraws its requests. @param {Tab} tab */
+  removeTab(tab) {
+    this.#queue = this.#queue.filter((request) => request.tab !== tab);
     for (const request of [...this.#held.values()]) if (request.tab === tab) this.#release(request);
   }
 
@@ -49,15 +49,15 @@ export class FakeLocks {
       signal?.addEventListener("abort", () => this.#withdraw(request));
       const holder = this.#held.get(name);
       if (holder && steal) holder.tab.run("locks", () => holder.reject(aborted()));
-      if (holder && !steal) this.#waiting.push(request);
+      if (holder && !steal) this.#queue.push(request);
       else this.#grant(request);
     });
   }
 
   /** @param {Request} request */
   #withdraw(request) {
-    if (!this.#waiting.includes(request)) return;
-    this.#waiting = this.#waiting.filter((other) => other !== request);
+    if (!this.#queue.includes(request)) return;
+    this.#queue = this.#queue.filter((other) => other !== request);
     request.reject(aborted());
   }
 
@@ -73,15 +73,15 @@ export class FakeLocks {
 
   /** @param {Request} request */
   #release(request) {
-    if (this.#held.get(request.name) !== request) return; // stolen meanwhile
+    if (this.#held.get(request.name) !== request) return; // it was stolen meanwhile
     this.#held.delete(request.name);
-    const next = this.#waiting.find(({ name }) => name === request.name);
+    const next = this.#queue.find(({ name }) => name === request.name);
     if (!next) return;
-    this.#waiting = this.#waiting.filter((other) => other !== next);
+    this.#queue = this.#queue.filter((other) => other !== next);
     this.#grant(next);
   }
 }
 
 function aborted() {
-  return new DOMException("The lock is gone.", "AbortError");
+  return new DOMException("The request was aborted, or its lock stolen.", "AbortError");
 }

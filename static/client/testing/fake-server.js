@@ -1,7 +1,6 @@
-// A server in memory that speaks the protocol, for tests of anything built on the client. From the most common to the
-// least: `notify`, `read`, `remove` change the inbox and push a live frame; `close(code)` ends every connection;
-// `lose(n)`, `double(n)` and `shuffle(n)` make the next n live frames vanish, come twice or in reverse; `rotateEpoch()` makes
-// old numbers void.
+// A server in memory that implements the protocol, for tests of anything built on the client. Most used first: `notify`,
+// `read`, `remove` change the inbox and push a live frame; `close(code)` closes every connection; `lose(n)`, `double(n)` and
+// `shuffle(n)` drop, duplicate or reverse the next n live frames; `rotateEpoch()` invalidates all earlier revisions.
 //
 //   const server = new FakeServer();
 //   const client = new DoorbellClient({ base: server.base, fetch: server.fetch, WebSocket: server.WebSocket });
@@ -17,19 +16,19 @@ export class FakeServer {
   presence = [];
   heartbeatSeconds = 25;
   pageSize = 100;
-  /** The next connections are closed with this code instead of being greeted. @type {number | null} */
+  /** When set, new connections are closed with this code before `hello`. @type {number | null} */
   refuse = null;
-  /** The next HTTP requests get this status. @type {number | null} */
+  /** When set, HTTP requests are answered with this status. @type {number | null} */
   failing = null;
-  /** So many of the next answers break off in the middle. */
+  /** This many of the next HTTP responses are truncated. */
   cutting = 0;
-  /** Called before an HTTP request is answered, so that a test can do something meanwhile. @type {() => Promise<void>} */
+  /** Awaited before an HTTP request is answered, so that a test can do something in between. @type {() => Promise<void>} */
   pause = async () => {};
-  /** Commands heard, in order. @type {Doorbell.Command[]} */
+  /** Commands received, in order. @type {Doorbell.Command[]} */
   commands = [];
   /** HTTP requests answered, as "GET notifications". @type {string[]} */
   requests = [];
-  /** Everything a client asked for when connecting. @type {{url: URL, protocols: string[]}[]} */
+  /** The handshakes of all connections. @type {{url: URL, protocols: string[]}[]} */
   handshakes = [];
 
   /** @type {Set<InstanceType<ReturnType<typeof fakeWebSocket>>>} */
@@ -38,7 +37,7 @@ export class FakeServer {
   #double = 0;
   #shuffle = 0;
   /** @type {Doorbell.InboxFrame[]} */
-  #shuffled = [];
+  #heldBack = [];
   #connections = 0;
 
   /** @param {{user?: Doorbell.User}} [options] */
@@ -47,7 +46,7 @@ export class FakeServer {
     this.WebSocket = fakeWebSocket(this);
   }
 
-  // What happens -------------------------------------------------------------------------------------------------
+  // Changes and faults -------------------------------------------------------------------------------------------
 
   /** One revision with these notifications. @param {Partial<Doorbell.Notification>[]} notifications */
   notify(...notifications) {
@@ -69,17 +68,17 @@ export class FakeServer {
     this.#push(this.inbox.remove(ids));
   }
 
-  /** The next live frames are lost on the way. */
+  /** The next live frames are lost. */
   lose(count = 1) {
     this.#lose = count;
   }
 
-  /** The next live frames come twice. */
+  /** The next live frames are sent twice. */
   double(count = 1) {
     this.#double = count;
   }
 
-  /** The next live frames come in reverse, once there are so many. */
+  /** The next live frames are held back until there are this many, then sent in reverse. */
   shuffle(count = 2) {
     this.#shuffle = count;
   }
@@ -89,7 +88,7 @@ export class FakeServer {
     this.broadcast({ type: "heartbeat", revision, unread_count: unreadCount, server_time: new Date().toISOString() });
   }
 
-  /** A restored backup. */
+  /** As after a restored backup: a new epoch. */
   rotateEpoch() {
     this.inbox.epoch = `${this.inbox.epoch}+`;
   }
@@ -113,16 +112,16 @@ export class FakeServer {
   #push(frame) {
     if (!frame) return;
     if (this.#lose > 0) return void this.#lose--;
-    if (this.#shuffle > 0) return this.#keep(frame);
+    if (this.#shuffle > 0) return this.#holdBack(frame);
     this.broadcast(frame);
     if (this.#double > 0 && this.#double--) this.broadcast(frame);
   }
 
   /** @param {Doorbell.InboxFrame} frame */
-  #keep(frame) {
-    this.#shuffled.push(frame);
+  #holdBack(frame) {
+    this.#heldBack.push(frame);
     if (--this.#shuffle > 0) return;
-    for (const late of this.#shuffled.splice(0).reverse()) this.broadcast(late);
+    for (const late of this.#heldBack.splice(0).reverse()) this.broadcast(late);
   }
 
   // The socket ---------------------------------------------------------------------------------------------------
@@ -169,7 +168,7 @@ export class FakeServer {
   }
 
   /** @param {InstanceType<ReturnType<typeof fakeWebSocket>>} socket */
-  left(socket) {
+  disconnected(socket) {
     this.#sockets.delete(socket);
   }
 
@@ -180,10 +179,10 @@ export class FakeServer {
    */
   #catchUp(socket, since, epoch) {
     const reason = this.inbox.resetReason(since, epoch);
-    const whole = { revision: this.inbox.revision, unread_count: this.inbox.unreadCount };
-    if (reason) return socket.deliver({ type: "reset", ...whole, reason });
+    const current = { revision: this.inbox.revision, unread_count: this.inbox.unreadCount };
+    if (reason) return socket.deliver({ type: "reset", ...current, reason });
     for (const frame of this.inbox.replay(since, this.pageSize)) socket.deliver(frame);
-    socket.deliver({ type: "synced", ...whole });
+    socket.deliver({ type: "synced", ...current });
   }
 
   // HTTP ---------------------------------------------------------------------------------------------------------
@@ -198,7 +197,7 @@ export class FakeServer {
     const result = this.#answer(call, url, body);
     await this.pause();
     init.signal?.throwIfAborted();
-    return this.cutting > 0 && this.cutting-- ? cutOff() : result;
+    return this.cutting > 0 && this.cutting-- ? truncated() : result;
   };
 
   /**
@@ -223,7 +222,7 @@ export class FakeServer {
         return answer(this.#mark(body.all ? [...this.inbox.rows.keys()] : body.ids, call.endsWith("/read")));
     }
     const removed = /^DELETE notifications\/(\d+)$/.exec(call);
-    if (!removed) return answer({ detail: "No such thing.", code: "not_found" }, 404);
+    if (!removed) return answer({ detail: "Not found.", code: "not_found" }, 404);
     this.remove(Number(removed[1]));
     return new Response(null, { status: 204 });
   }
@@ -246,8 +245,8 @@ function answer(body, status = 200) {
   return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
 }
 
-/** A good status, and then the line breaks. */
-function cutOff() {
+/** A good status, but the body breaks off. */
+function truncated() {
   const body = new ReadableStream({
     start(controller) {
       controller.enqueue(new TextEncoder().encode('{"items": ['));

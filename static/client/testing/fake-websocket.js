@@ -1,9 +1,9 @@
-// The browser's WebSocket class, wired to a server in the same process. Frames arrive in order, a moment later.
+// The browser's WebSocket class, connected to a server in the same process. Frames are delivered in order, asynchronously.
 
-/** @param {{accept: Function, command: Function, left: Function}} server */
+/** @param {{accept: Function, command: Function, disconnected: Function}} server */
 export function fakeWebSocket(server) {
   return class FakeWebSocket extends EventTarget {
-    /** A line that is cut without either side being told. */
+    /** The connection is lost, and neither side gets an event. */
     dead = false;
     #isOpen = true;
 
@@ -22,7 +22,7 @@ export function fakeWebSocket(server) {
     }
 
     close(code = 1000) {
-      server.left(this);
+      server.disconnected(this);
       this.end(code, "");
     }
 

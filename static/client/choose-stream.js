@@ -1,0 +1,54 @@
+// Chooses the stream of a client: shared with the other tabs of the same user where the browser supports it, else its own.
+
+import { systemClock } from "./clock.js";
+import { ApiError, Http } from "./http.js";
+import { PageLifecycle } from "./page-lifecycle.js";
+import { socketUrl } from "./protocol.js";
+import { retryUntilAnswered } from "./retry.js";
+import { InboxStream } from "./stream.js";
+import { SharedStream } from "./tabs/shared-stream.js";
+
+/** Part of the name of lock and channel, so that tabs with different messages don't share: raise it with each change of Doorbell.TabMessage. */
+const MESSAGES_VERSION = 2;
+
+/**
+ * @param {Doorbell.ClientOptions & {http: Http}} options
+ * @param {object} client
+ * @param {() => Doorbell.Position | null} client.position of its inbox
+ * @param {() => Doorbell.Snapshot | null} client.snapshot
+ * @param {(id: number) => boolean} client.verifyUser whether its inbox is this user's; if not, it stops the stream
+ * @returns {Doorbell.Stream}
+ */
+export function chooseStream(options, { position, snapshot, verifyUser }) {
+  const { http, token, user, share = "document" in globalThis, WebSocket, clock = systemClock, lifecycle } = options;
+  const { locks = globalThis.navigator?.locks, BroadcastChannel = globalThis.BroadcastChannel } = options;
+  const base = options.base || globalThis.location?.origin;
+  const url = (/** @type {Doorbell.Position | null} */ from) => socketUrl(base, from);
+  const ticket = token ? async () => (await http.post("ticket")).ticket : undefined;
+  const createStream = (/** @type {typeof position} */ from) => new InboxStream({ http, position: from, url, ticket, WebSocket, clock });
+
+  const canLearnUser = user !== undefined || !token; // the server doesn't say whose a token is
+  if (!share || !locks || !BroadcastChannel || !canLearnUser) return createStream(position);
+  return new SharedStream({
+    createStream,
+    name: async (signal, isResuming) => {
+      // A page knows whom it was rendered for. Back from the back/forward cache it may find another user's cookie.
+      const knownId = isResuming && !token ? undefined : user?.id;
+      const id = knownId ?? (await retryUntilAnswered(() => readUserId(http), clock, signal));
+      return id === null || !verifyUser(id) ? null : `doorbell/${MESSAGES_VERSION} ${base} ${id}`;
+    },
+    position,
+    snapshot,
+    lifecycle: lifecycle ?? new PageLifecycle(),
+    clock,
+    locks,
+    BroadcastChannel,
+  });
+}
+
+/** @param {Http} http */
+async function readUserId(http) {
+  const { user } = await http.session();
+  if (!user) throw new ApiError(401, "unauthenticated", "Not signed in.");
+  return user.id;
+}

@@ -1,0 +1,36 @@
+// Announces toasts to screen readers by live regions of its own. The toasts themselves aren't a live region: their buttons
+// would be read out with them, and toasts that are moved would be read again.
+
+const MAX_LINES = 3;
+const REMOVE_AFTER_MS = 10_000;
+const PREFIXES = { info: "", success: "", warning: "Warning: ", error: "Error: " };
+
+export class Announcer {
+  element = document.createElement("div");
+  #polite = liveRegion("polite");
+  #assertive = liveRegion("assertive");
+
+  constructor() {
+    this.element.className = "toast-spoken";
+    this.element.append(this.#polite, this.#assertive);
+  }
+
+  /** @param {DoorbellToast.Toast} toast */
+  announce(toast) {
+    const level = toast.level ?? "info";
+    const line = document.createElement("p");
+    line.textContent = PREFIXES[level] + [toast.title, toast.description].filter(Boolean).join(". ");
+    const region = level === "error" ? this.#assertive : this.#polite;
+    region.append(line);
+    while (region.childElementCount > MAX_LINES) region.firstElementChild?.remove();
+    setTimeout(() => line.remove(), REMOVE_AFTER_MS); // later a screen reader would read outdated text
+  }
+}
+
+/** @param {"polite" | "assertive"} politeness */
+function liveRegion(politeness) {
+  const node = document.createElement("div");
+  node.setAttribute("aria-live", politeness);
+  node.setAttribute("aria-relevant", "additions");
+  return node;
+}

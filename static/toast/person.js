@@ -1,5 +1,0 @@
-/** @param {string} name up to two letters of it */
-export function initials(name) {
-  const letters = name.split(/[\s._-]+/).filter(Boolean).map((word) => [...word][0] ?? "");
-  return letters.slice(0, 2).join("").toUpperCase();
-}
