@@ -7,6 +7,32 @@ from tests.live.servers import Server
 from .conftest import Pair, SignIn, connected, kept
 
 
+async def test_two_people_side_by_side_have_each_others_conversation_open(pair: Pair) -> None:
+    page = await pair()
+    ada, grace = page.get_by_test_id("seat-ada"), page.get_by_test_id("seat-grace")
+
+    async def open_to_each_other() -> None:
+        for seat, other in [(ada, "grace"), (grace, "ada")]:
+            await expect(seat.get_by_test_id(f"person-{other}")).to_have_attribute("aria-pressed", "true")
+            await expect(seat.get_by_test_id("message-input")).to_be_visible()
+            await expect(seat.get_by_test_id("message-input")).not_to_be_focused()
+
+    await open_to_each_other()
+    # Without a click on either side: a message and its answer.
+    await ada.get_by_test_id("message-input").fill("Straight across")
+    await ada.get_by_test_id("send").click()
+    await expect(grace.get_by_test_id("message").filter(has_text="Straight across")).to_be_visible()
+    await grace.get_by_test_id("message-input").fill("And back")
+    await grace.get_by_test_id("send").click()
+    await expect(ada.get_by_test_id("message").filter(has_text="And back")).to_be_visible()
+
+    await ada.get_by_test_id("person-linus").click()
+    await expect(ada.get_by_test_id("person-grace")).to_have_attribute("aria-pressed", "false")
+    await page.reload()
+    await connected(page, "grace")
+    await open_to_each_other()
+
+
 async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pair) -> None:
     page = await pair()
     ada, grace = page.get_by_test_id("seat-ada"), page.get_by_test_id("seat-grace")
