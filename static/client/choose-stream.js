@@ -27,12 +27,12 @@ export function chooseStream(options, { position, snapshot, verifyUser }) {
   const ticket = token ? async () => (await http.post("ticket")).ticket : undefined;
   const createStream = (/** @type {typeof position} */ from) => new InboxStream({ http, position: from, url, ticket, WebSocket, clock });
 
-  const canLearnUser = user !== undefined || !token; // the server doesn't say whose a token is
-  if (!share || !locks || !BroadcastChannel || !canLearnUser) return createStream(position);
+  const canIdentifyUser = user !== undefined || !token; // the user of a token must be given by the page
+  if (!share || !locks || !BroadcastChannel || !canIdentifyUser) return createStream(position);
   return new SharedStream({
     createStream,
     name: async (signal, isResuming) => {
-      // A page knows whom it was rendered for. Back from the back/forward cache it may find another user's cookie.
+      // The `user` option is right when the page is loaded. Back from the back/forward cache, the cookie may be another user's.
       const knownId = isResuming && !token ? undefined : user?.id;
       const id = knownId ?? (await retryUntilAnswered(() => readUserId(http), clock, signal));
       return id === null || !verifyUser(id) ? null : `doorbell/${MESSAGES_VERSION} ${base} ${id}`;

@@ -9,7 +9,7 @@ export class Cursor {
   /** The epoch of that revision; undefined means the server's current one. @type {string | undefined} */
   epoch;
 
-  /** @param {Doorbell.Position | null} position from which the connection was asked to continue */
+  /** @param {Doorbell.Position | null} position from which the connection was requested to continue */
   constructor(position) {
     this.revision = position?.since ?? null;
     this.epoch = position?.epoch;

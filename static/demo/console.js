@@ -44,7 +44,7 @@ export class ConsoleView {
     if (!this.#isPaused) return this.#add({ username, entry });
     this.#pausedEntries.push({ username, entry });
     if (this.#pausedEntries.length > MAX_PAUSED_ENTRIES) this.#pausedEntries.shift();
-    this.pause.textContent = `Go on (${this.#pausedEntries.length})`;
+    this.pause.textContent = `Resume (${this.#pausedEntries.length})`;
   }
 
   /** @param {ConsoleEntry} entry */
@@ -59,7 +59,7 @@ export class ConsoleView {
   #togglePause() {
     this.#isPaused = !this.#isPaused;
     this.pause.setAttribute("aria-pressed", String(this.#isPaused));
-    this.pause.textContent = this.#isPaused ? "Go on" : "Pause";
+    this.pause.textContent = this.#isPaused ? "Resume" : "Pause";
     for (const entry of this.#pausedEntries.splice(0)) this.#add(entry);
   }
 

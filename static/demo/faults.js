@@ -1,8 +1,8 @@
 // The faults that the panel can inject. Each says what it does, does it, and returns when the fault is over; the lab then
 // waits for the audit.
 
+import { formatDuration, pluralize } from "./format.js";
 import { Seat } from "./seat.js";
-import { pluralize, formatDuration } from "./format.js";
 
 const OFFLINE_MS = 10_000;
 const MAX_WAIT_MS = 20_000;
@@ -10,7 +10,7 @@ const MAX_WAIT_MS = 20_000;
 /**
  * @typedef {object} FaultContext
  * @property {Seat} seat
- * @property {(text: string) => void} say
+ * @property {(text: string) => void} log
  */
 
 /** @typedef {{id: string, title: string, text: string, run: (context: FaultContext) => Promise<unknown>}} Fault */
@@ -21,31 +21,31 @@ export const FAULTS = [
     id: "cut",
     title: "Cut the connection",
     text: "Without a closing handshake; five rings meanwhile.",
-    async run({ seat, say }) {
+    async run({ seat, log }) {
       seat.network.cut();
-      say("The connection is gone.");
+      log("The connection is gone.");
       seat.audit.markFaultEnd();
-      await ring(seat, 5, say);
+      await ring(seat, 5, log);
     },
   },
   {
     id: "offline",
     title: "Offline for 10 s",
     text: "A ring every two seconds meanwhile.",
-    async run({ seat, say }) {
+    async run({ seat, log }) {
       seat.network.goOffline();
-      say("Offline: no frame and no request gets through.");
+      log("Offline: no frame and no request gets through.");
       try {
         for (let rings = 0; rings < 5; rings++) {
           await ring(seat, 1);
           await sleep(OFFLINE_MS / 5);
         }
-        say("Five rings while offline.");
+        log("Five rings while offline.");
       } finally {
         seat.network.goOnline();
       }
       seat.audit.markFaultEnd();
-      say("Online again.");
+      log("Online again.");
     },
   },
   frameFault("drop", "Drop frames", "Two of the next five never arrive.", "Two frames were dropped."),
@@ -56,33 +56,33 @@ export const FAULTS = [
     id: "lease",
     title: "Expire the lease",
     text: "As if the server process had crashed.",
-    async run({ seat, say }) {
+    async run({ seat, log }) {
       const { connections } = await seat.http.post("/demo/lose-process", {});
       seat.audit.markFaultEnd();
-      say(`${pluralize(connections, "connection")} of a crashed process; the server will expire its lease.`);
-      await ring(seat, 3, say);
+      log(`${pluralize(connections, "connection")} of a crashed process; the server will expire its lease.`);
+      await ring(seat, 3, log);
     },
   },
   {
     id: "sign-out",
     title: "Sign out elsewhere",
     text: "The login is ended in another window.",
-    async run({ seat, say }) {
+    async run({ seat, log }) {
       seat.audit.close(); // its requests would fail without the login
       await seat.http.post("/demo/sign-out", {});
       await until(() => seat.client.state === "disconnected");
-      say("Closed with a final code: the client has stopped and shows it. Sign in again to continue.");
+      log("Closed with a final code: the client has stopped and shows it. Sign in again to continue.");
     },
   },
   {
     id: "flood",
     title: "Flood with 500",
     text: "As fast as the database can write them.",
-    async run({ seat, say }) {
-      const began = performance.now();
+    async run({ seat, log }) {
+      const startedAt = performance.now();
       seat.audit.markFaultEnd();
       await seat.http.post("/demo/ring", { count: 500 });
-      say(`500 notifications in ${formatDuration(performance.now() - began)}.`);
+      log(`500 notifications in ${formatDuration(performance.now() - startedAt)}.`);
     },
   },
 ];
@@ -101,13 +101,13 @@ function frameFault(id, title, text, done, count = 2) {
     id,
     title,
     text,
-    async run({ seat, say }) {
+    async run({ seat, log }) {
       seat.network.disturb(id, count);
       seat.network.addEventListener("disturbed", () => seat.audit.markFaultEnd(), { once: true });
-      await ring(seat, 5, say);
+      await ring(seat, 5, log);
       await until(() => seat.network.isClear);
       seat.network.clear();
-      say(done);
+      log(done);
     },
   };
 }
@@ -115,11 +115,11 @@ function frameFault(id, title, text, done, count = 2) {
 /**
  * @param {Seat} seat
  * @param {number} count
- * @param {(text: string) => void} [say]
+ * @param {(text: string) => void} [log]
  */
-async function ring(seat, count, say) {
+async function ring(seat, count, log) {
   await seat.http.post("/demo/ring", { count });
-  say?.(`${pluralize(count, "ring")} for ${seat.name} on the server.`);
+  log?.(`${pluralize(count, "ring")} for ${seat.name} on the server.`);
 }
 
 /** @param {number} ms */

@@ -3,8 +3,8 @@
 import { element } from "../elements/element.js";
 import { isolated, part } from "./dom.js";
 import { FAULTS } from "./faults.js";
-import { Seat } from "./seat.js";
 import { formatDuration } from "./format.js";
+import { Seat } from "./seat.js";
 
 export class LabView {
   /** @type {Seat | null} */
@@ -50,16 +50,16 @@ export class LabView {
   async #run(fault) {
     const seat = this.#target;
     if (!seat || this.#isBusy) return;
-    const began = performance.now();
-    const say = (/** @type {string} */ text) => this.#say(text, performance.now() - began);
+    const startedAt = performance.now();
+    const log = (/** @type {string} */ text) => this.#log(text, performance.now() - startedAt);
     this.story.replaceChildren();
     const obstacle = findObstacle(seat);
     if (obstacle) return this.#finish("refused", obstacle);
     this.#finish("running", `${fault.title}: under way for ${seat.name}…`);
     this.#setBusy(true);
-    const stopLogging = logRecovery(seat, say);
+    const stopLogging = logRecovery(seat, log);
     try {
-      await fault.run({ seat, say });
+      await fault.run({ seat, log });
       await this.#showOutcome(seat);
     } catch (error) {
       seat.network.clear();
@@ -74,9 +74,9 @@ export class LabView {
   async #showOutcome(seat) {
     if (seat.client.state === "disconnected") return this.#finish("ended", `${seat.name} is signed out.`);
     await seat.audit.settled();
-    const isWell = seat.audit.verdict === "green";
+    const isGreen = seat.audit.verdict === "green";
     const time = formatDuration(seat.audit.recovery);
-    this.#finish(isWell ? "green" : "red", isWell ? `Recovered after ${time}: nothing lost, nothing twice.` : "A promise is broken!");
+    this.#finish(isGreen ? "green" : "red", isGreen ? `Recovered after ${time}: nothing lost, nothing twice.` : "A promise is broken!");
   }
 
   /** @param {boolean} isBusy */
@@ -90,7 +90,7 @@ export class LabView {
    * @param {string} text
    * @param {number} ms
    */
-  #say(text, ms) {
+  #log(text, ms) {
     this.story.append(element("li", {}, element("span", { class: "when" }, `${(ms / 1000).toFixed(1)} s`), element("span", {}, text)));
   }
 
@@ -115,19 +115,19 @@ function findObstacle({ name, client, isSignedOut }) {
 /**
  * Logs what the client does to recover, until the returned function is called.
  * @param {Seat} seat
- * @param {(text: string) => void} say
+ * @param {(text: string) => void} log
  */
-function logRecovery(seat, say) {
+function logRecovery(seat, log) {
   let replayed = 0;
   const listen = (/** @type {Event} */ event) => {
     const { direction, frame } = /** @type {CustomEvent<Demo.TrafficEntry>} */ (event).detail;
     if (!frame) return;
-    if (direction === "out" && frame.type === "resume") say(`A gap: “resume since ${frame.since}”.`);
+    if (direction === "out" && frame.type === "resume") log(`A gap: “resume since ${frame.since}”.`);
     if (direction !== "in") return;
-    if (frame.type === "hello") say("Connected again, continuing from the last revision.");
+    if (frame.type === "hello") log("Connected again, continuing from the last revision.");
     if (frame.type === "inbox" && frame.replayed) replayed += frame.added?.length ?? 0;
-    if (frame.type === "reset") say(`Too much to replay (${frame.reason}): the list is read again.`);
-    if (frame.type === "synced") say(`Synced at revision ${frame.revision}, ${replayed} replayed.`);
+    if (frame.type === "reset") log(`Too much to replay (${frame.reason}): the list is read again.`);
+    if (frame.type === "synced") log(`Synced at revision ${frame.revision}, ${replayed} replayed.`);
   };
   seat.addEventListener("traffic", listen);
   return () => seat.removeEventListener("traffic", listen);

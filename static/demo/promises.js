@@ -2,8 +2,8 @@
 
 import { element } from "../elements/element.js";
 import { isolated, part } from "./dom.js";
+import { formatDuration, pluralize } from "./format.js";
 import { Seat } from "./seat.js";
-import { pluralize, formatDuration } from "./format.js";
 
 /** @type {{id: string, title: string, format: (found: Demo.Findings) => string, isKept: (found: Demo.Findings) => boolean}[]} */
 const PROMISES = [

@@ -1,4 +1,4 @@
-"""Whatever is done to a line, the page recovers by itself, and its own check of every promise says so."""
+"""After each fault of a connection the page recovers by itself, and its own check of every promise confirms it."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from playwright.async_api import Page, Route, expect
 
 from .conftest import Pair, connected, kept
 
-# Each with what it must have said on the way, so that a fault which does nothing fails.
+# Each with a text that its log must contain, so that a fault which does nothing fails the test.
 FAULTS = {
     "cut": "Connected again",
-    "drop": "swallowed",
-    "delay": "late",
+    "drop": "dropped",
+    "delay": "delayed",
     "double": "twice",
     "shuffle": "reverse",
-    "lease": "1 connection of a dead process",
+    "lease": "1 connection of a crashed process",
     "flood": "500 notifications",
 }
 
@@ -37,7 +37,7 @@ async def test_a_fault_ends_with_every_promise_kept(pair: Pair, fault: str) -> N
     await expect(page.locator(".story")).to_contain_text(FAULTS[fault])
     await kept(page, "ada", "grace")
     await expect(page.get_by_test_id("recovery-ada")).to_have_text(re.compile(r"\d (ms|s)$"))
-    # Whatever happened to ada's line, grace has always seen her online.
+    # Throughout the fault grace has seen ada online.
     await expect(page.get_by_test_id("seat-grace").get_by_test_id("person-ada")).to_have_attribute(
         "data-online", "true"
     )
@@ -82,7 +82,7 @@ async def test_signed_out_elsewhere_the_client_stops_and_one_click_brings_it_bac
 
 
 async def test_the_page_would_tell_if_a_promise_were_broken(pair: Pair) -> None:
-    """The negative control: a server that counts one more, and has a row that the page was never told of."""
+    """The negative control: a server that counts one more, and has a row that the page never received."""
     page = await pair()
     await kept(page, "ada", "grace")
 
@@ -122,7 +122,7 @@ async def test_the_console_shows_what_crossed_and_can_be_filtered_and_stopped(pa
     await page.get_by_test_id("console-pause").click()
     before = await wire.count()
     await break_it(page, "double")
-    await expect(page.get_by_test_id("console-pause")).to_contain_text("Go on (")
+    await expect(page.get_by_test_id("console-pause")).to_contain_text("Resume (")
     assert await wire.count() == before
     await page.get_by_test_id("console-pause").click()
     await expect(page.get_by_test_id("console-pause")).to_have_text("Pause")

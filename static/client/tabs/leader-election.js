@@ -3,7 +3,7 @@
 //
 // Events: `elected`, `deposed` (another tab stole the lock), `unavailable` (no locks here: a sandbox, a privacy setting).
 
-/** A confirmation must not take longer: much less than a leader needs to be considered hung. */
+/** A confirmation that takes longer is repeated: far less than the time after which a silent leader loses the lock. */
 const MAX_CONFIRM_MS = 1_000;
 
 export class LeaderElection extends EventTarget {
@@ -45,7 +45,7 @@ export class LeaderElection extends EventTarget {
 
   /**
    * Whether this tab still leads. The lock of a tab that was frozen may have been stolen before the tab is notified of it,
-   * so the browser is asked. An answer that took long may be from before a freeze, so it is asked again.
+   * so the browser is queried. An answer that took long may be from before a freeze, so the query is repeated.
    */
   async confirm() {
     for (let elapsed = Infinity; elapsed > MAX_CONFIRM_MS; ) {

@@ -124,7 +124,8 @@ export class FakeTab {
   }
 
   /**
-   * Runs the queued tasks, one after another, then goes on. Which source comes first is up to the browser, as the order says.
+   * Runs the queued tasks one after another; the tab runs normally after that. `order` decides which source comes first, as a
+   * browser may.
    * @param {(sources: string[]) => string[]} [order]
    */
   async wake(order = (sources) => sources) {
