@@ -209,7 +209,7 @@ export class DoorbellSocket extends EventTarget {
 
   /**
    * Requests what is missing after the cursor: one request at a time, and within the server's rate limit. Beyond the limit a
-   * new connection brings it: at once the first time, with backoff if that connection has gap after gap as well.
+   * new connection brings it: at once the first time, with backoff if that connection has repeated gaps as well.
    */
   #requestResume() {
     const now = this.#clock.now();
@@ -232,7 +232,7 @@ export class DoorbellSocket extends EventTarget {
   /** A frame must arrive within this time. @param {number} ms */
   #armWatchdog(ms) {
     this.#clock.clearTimeout(this.#watchdog);
-    this.#watchdog = this.#clock.setTimeout(() => this.#reconnectWithBackoff("heartbeat timeout"), ms);
+    this.#watchdog = this.#clock.setTimeout(() => this.#reconnectWithBackoff("timeout"), ms);
   }
 
   /** The network or the user is back: retry at once, and test an idle connection, which may have died during sleep. */

@@ -220,7 +220,7 @@ test("without a hello it reconnects as well", async () => {
   server.accept = () => {};
   socket.reconnect();
   await clock.advance(15_000);
-  assert.equal(states.at(-1)?.reason, "heartbeat timeout");
+  assert.equal(states.at(-1)?.reason, "timeout");
 });
 
 test("when the network is back it retries at once, and tests a connection that was idle", async () => {
