@@ -59,7 +59,7 @@ export class DesktopNotifications {
     try {
       return new this.#Notification(title, { body: description ?? "", tag: `doorbell-${id}` });
     } catch {
-      this.#Notification = null; // Chrome for Android has the class, but constructs it in service workers only
+      this.#Notification = null; // Chrome for Android has the class, but allows notifications from service workers only
       return null;
     }
   }

@@ -120,7 +120,7 @@ export class Stage extends EventTarget {
     if (seat.token) {
       sessionStorage.removeItem(BESIDE_KEY);
       this.#remove(seat);
-      await seat.http.post("/demo/sign-out", {}).catch(() => {}); // the token is not stored anywhere: if this fails, it is lost
+      await seat.http.post("/demo/sign-out", {}).catch(() => {}); // if this fails the token stays valid, but it isn't stored anywhere any more
       return;
     }
     seat.client.stop();

@@ -19,7 +19,7 @@ declare namespace Demo {
     full_name: string;
   }
 
-  /** The result of one comparison with the server. Each count is of violations: zero is correct. */
+  /** The result of one comparison with the server. `lost`, `doubled`, `disordered` and `differing` count violations. */
   interface Findings {
     lost: number;
     doubled: number;

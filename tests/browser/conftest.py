@@ -1,4 +1,4 @@
-"""A real server, a real Chromium, and pages in which somebody has signed in with one click."""
+"""A real server, a real Chromium, and pages with a user signed in by one click."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.live.servers import Server, base_environment, find_faults, manage
 from tools import browser as chromium
 
 HERE = Path(__file__).resolve().parent
-# A machine that is busy with other things takes its time; what never comes fails all the same.
+# Generous, for a busy machine: what never happens fails all the same.
 expect.set_options(timeout=30_000)
 
 SignIn = Callable[..., Awaitable[Page]]
@@ -30,7 +30,7 @@ Publish = Callable[..., None]
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """As `make run` sets it up, with a database of its own: PostgreSQL where the run has one, else SQLite."""
     folder = tmp_path_factory.mktemp("browser")
-    # The demo page, as somebody sees it who tries it out: DEBUG, so that static files need no collectstatic.
+    # The demo as `make run` serves it: with DEBUG, so that static files need no collectstatic.
     environment = base_environment(folder / "pycache") | {"DEBUG": "True"}
     server = os.environ.get("DATABASE_URL", "")
     if not server.startswith("postgres"):
@@ -76,7 +76,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def sign_in(browser: Browser, server: Server) -> AsyncIterator[SignIn]:
-    """Open a tab as somebody: `await sign_in("ada")`. With `beside=page`, another tab of that same browser.
+    """Open a tab as a user: `await sign_in("ada")`. With `beside=page`, another tab of that same browser.
 
     Whatever the console calls an error, a broken content security policy among them, fails the test.
     """
@@ -128,7 +128,7 @@ async def connected(page: Page, name: str) -> None:
 
 
 async def alone(page: Page) -> None:
-    """Wait until nobody else is shown online: whoever was in the test before goes seconds later, and that is news."""
+    """Wait until no contact is online: users of the previous test go offline seconds later, which causes toasts."""
     await expect(page.locator("[data-testid^=person-][data-online=true]")).to_have_count(0)
 
 
@@ -156,7 +156,7 @@ async def kept(page: Page, *names: str) -> None:
 
 @pytest.fixture(scope="session")
 def publish(environment: dict[str, str], server: Server) -> Publish:
-    """Notify somebody from outside, over HTTP: `publish("grace", "Title", level="error")`."""
+    """Notify a user by the HTTP API, as an external program: `publish("grace", "Title", level="error")`."""
     made = manage(environment, "create_api_token", "browser tests", "--publish")
     [token] = re.findall(r"doorbell_[\w-]+", made)
 

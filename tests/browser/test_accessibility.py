@@ -52,7 +52,7 @@ async def test_axe_finds_nothing_in_any_view(pair: Pair, axe: str, scheme: str, 
     page = await pair(color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce")
     ada = page.get_by_test_id("seat-ada")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    # Everything at once: a conversation, toasts of each level and more of them, frames opened, a story told.
+    # Everything at once: a conversation, toasts of each level and more, expanded frames, the log of a fault.
     await page.locator("doorbell-toasts").first.evaluate(
         """region => {
             region.setAttribute("duration", "600000");
@@ -84,7 +84,7 @@ async def test_axe_finds_nothing_in_any_view(pair: Pair, axe: str, scheme: str, 
     assert await violations(page, axe) == []
     await page.keyboard.press("Escape")
 
-    # A login that is over, and somebody alone.
+    # An ended login, and a single user.
     await page.get_by_test_id("fault-sign-out").click()
     await expect(page.get_by_test_id("seat-grace").get_by_test_id("veil")).to_be_visible()
     assert await violations(page, axe) == []
@@ -108,7 +108,7 @@ async def test_axe_would_find_something(sign_in: SignIn, axe: str) -> None:
 
 
 async def press_until(page: Page, key: str, testid: str) -> None:
-    """Go on with this key until the focus is there, as somebody would who sees where it is."""
+    """Press this key until the focus is there, as a sighted keyboard user would."""
     for _ in range(80):
         focused = await page.evaluate("document.activeElement?.dataset.testid ?? ''")
         if focused == testid:
@@ -126,23 +126,23 @@ async def test_the_whole_demo_by_the_keyboard_alone(sign_in: SignIn, server: Ser
     await page.keyboard.press("Enter")
     for name in ("ada", "grace"):
         await connected(page, name)
-    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True)).to_be_focused()
+    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True, level=2)).to_be_focused()
 
     # To the second person and back, past the first one's lists.
     await press_until(page, "Shift+Tab", "skip-seat")
     await expect(page.get_by_role("link", name="To Grace Hopper")).to_be_in_viewport(ratio=1)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True)).to_be_focused()
+    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True, level=2)).to_be_focused()
     await press_until(page, "Tab", "sign-out")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True)).to_be_focused()
+    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True, level=2)).to_be_focused()
     await expect(page.get_by_test_id("skip-seat")).to_be_hidden()
     await press_until(page, "Tab", "beside-grace")
     await page.keyboard.press("Enter")
     await connected(page, "grace")
-    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True)).to_be_focused()
+    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True, level=2)).to_be_focused()
 
-    await page.get_by_role("heading", name="Ada Lovelace", exact=True).focus()
+    await page.get_by_role("heading", name="Ada Lovelace", exact=True, level=2).focus()
     await expect(page.get_by_test_id("seat-ada").get_by_test_id("person-grace")).to_be_visible()
     await press_until(page, "Tab", "person-grace")
     await page.keyboard.press("Enter")
@@ -150,11 +150,11 @@ async def test_the_whole_demo_by_the_keyboard_alone(sign_in: SignIn, server: Ser
     await page.keyboard.type("Typed without a mouse")
     await page.keyboard.press("Enter")
     grace = page.get_by_test_id("seat-grace")
-    # (That Margaret is offline may come above it.)
-    told = grace.get_by_test_id("notification-item").filter(has_text="Typed without a mouse")
-    await expect(told.first).to_be_visible()
+    # (A toast about margaret, who went offline, may be above it.)
+    listed = grace.get_by_test_id("notification-item").filter(has_text="Typed without a mouse")
+    await expect(listed.first).to_be_visible()
 
-    # Back to the bell above, and on by the way around the lists.
+    # Back to the bell, then over the skip link past the lists.
     ada = page.get_by_test_id("seat-ada")
     await press_until(page, "Shift+Tab", "bell")
     await page.keyboard.press("Enter")

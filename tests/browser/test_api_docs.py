@@ -11,19 +11,19 @@ SIGN_IN = """body => fetch("session", {
 
 async def test_the_page_needs_no_other_host_and_makes_calls(browser: Browser, server: Server) -> None:
     complaints: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     page = await browser.new_page()
     page.set_default_timeout(30_000)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     await page.goto(f"{server.url}/api/v1/docs")
     await execute(page, "session-who_am_i")
     assert await page.evaluate(SIGN_IN, {"username": "ada", "password": PASSWORD}) == 200
     # With it the CSRF token of the new login.
     await page.reload()
     await execute(page, "socket-ticket")
-    assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {server.address}
+    assert {url.split("/")[2] for url in requested if not url.startswith("data:")} == {server.address}
     assert not complaints
 
 

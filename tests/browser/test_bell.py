@@ -103,20 +103,20 @@ async def test_the_desktop_is_asked_for_on_a_click_and_told_only_behind_a_hidden
     sign_in: SignIn, publish: Publish
 ) -> None:
     page = await sign_in("margaret")
-    # A headless browser has no desktop: what the page asks of it is written down instead.
+    # A headless browser has no desktop: a stub records what the page requests from it.
     await page.evaluate(
         """() => {
-            window.asked = 0;
-            const told = [];
+            window.requests = 0;
+            const shown = [];
             window.Notification = class {
                 constructor(title) {
-                    told.push(title);
-                    document.documentElement.dataset.told = told.join();
+                    shown.push(title);
+                    document.documentElement.dataset.shown = shown.join();
                 }
             };
             window.Notification.permission = "default";
             window.Notification.requestPermission = async () => {
-                window.asked++;
+                window.requests++;
                 return window.Notification.permission = "granted";
             };
             const old = document.querySelector("doorbell-bell");
@@ -126,11 +126,11 @@ async def test_the_desktop_is_asked_for_on_a_click_and_told_only_behind_a_hidden
         }"""
     )
     await page.get_by_test_id("bell").click()
-    assert await page.evaluate("window.asked") == 0
+    assert await page.evaluate("window.requests") == 0
     switch = page.get_by_test_id("bell-desktop")
     await switch.click()
     await expect(switch).to_have_attribute("aria-pressed", "true")
-    assert await page.evaluate("window.asked") == 1
+    assert await page.evaluate("window.requests") == 1
     await page.keyboard.press("Escape")
 
     publish("margaret", "While it was seen")
@@ -138,4 +138,4 @@ async def test_the_desktop_is_asked_for_on_a_click_and_told_only_behind_a_hidden
     await page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
     publish("margaret", "While it was hidden")
     # (wait_for_function() evaluates strings in the page, which its policy forbids.)
-    await expect(page.locator("html")).to_have_attribute("data-told", "While it was hidden")
+    await expect(page.locator("html")).to_have_attribute("data-shown", "While it was hidden")

@@ -20,7 +20,7 @@ def block(language: str) -> str:
 
 
 async def ten_lines(tabs: Tabs) -> Page:
-    """The page that client.md describes, with the list read: what was there before is old news, and no toast."""
+    """The page that client.md describes, with the list read: rows that existed before cause no toast."""
     html, script = block("html"), block("js")
     assert len((html + script).splitlines()) <= 11
 
@@ -32,11 +32,11 @@ async def ten_lines(tabs: Tabs) -> Page:
     await page.goto(f"{tabs.url}/admin/login/")  # some page of the server that is HTML
     synced = asyncio.Event()
 
-    def heard(text: str | bytes) -> None:
+    def on_frame(text: str | bytes) -> None:
         if "synced" in str(text):
             synced.set()
 
-    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
     await page.set_content(re.sub(r"\{% static '(.+?)' %\}", r"/static/\1", html))
     bell = page.locator("doorbell-bell button").first
     await expect(bell).to_have_accessible_name(re.compile(r"Notifications, .+ unread"), timeout=60_000)
@@ -73,7 +73,7 @@ async def test_what_is_read_in_the_bell_needs_no_toast_any_more(tabs: Tabs, publ
     page = await ten_lines(tabs)
     publish("margaret", "Read in the bell")
     toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text="Read in the bell")
-    await toast.hover()  # it stays for whoever reads it
+    await toast.hover()  # a toast under the pointer stays
     await page.locator("doorbell-bell button").first.press("Enter")
     await page.get_by_role("button", name="Mark read: Read in the bell").press("Enter")
     await expect(toast).to_have_count(0)

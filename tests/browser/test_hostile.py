@@ -73,7 +73,7 @@ async def test_the_policy_is_strict_and_the_whole_page_works_under_it(
     assert "default-src 'self'" in policy
     assert "object-src 'none'" in policy
     assert not re.search(r"unsafe|data:(?!;)|\*|https?:", policy.replace("img-src 'self' data:", ""))
-    # The negative control, in a tab whose console nobody listens to: what the policy forbids does not happen.
+    # The negative control, in a tab whose console errors are ignored: what the policy forbids doesn't happen.
     tab = await page.context.new_page()
     await tab.goto(server.url)
     blocked = await tab.evaluate(

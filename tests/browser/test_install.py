@@ -102,18 +102,18 @@ async def test_the_page_on_installing_does_what_it_says(
         page = await context.new_page()
         synced = asyncio.Event()
 
-        def heard(text: str | bytes) -> None:
+        def on_frame(text: str | bytes) -> None:
             if "synced" in str(text):
                 synced.set()
 
-        page.on("websocket", lambda socket: socket.on("framereceived", heard))
+        page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
         await page.goto(server.url)
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill("a-password-of-hers")
         await page.get_by_role("button", name="Log in").click()
         bell = page.locator("doorbell-bell button").first
         await expect(bell).to_have_accessible_name(re.compile("Notifications"), timeout=60_000)
-        # What is there before the list was read is old news, and no toast.
+        # Rows that exist before the list is read cause no toast.
         await asyncio.wait_for(synced.wait(), 60)
         await asyncio.to_thread(run, folder, environment, "manage.py", *shlex.split(notify))
         toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text="It rings")

@@ -63,7 +63,7 @@ async def test_a_reload_brings_both_back_though_no_token_was_kept(pair: Pair) ->
         await connected(page, name)
 
 
-async def test_whoever_leaves_takes_the_token_along(pair: Pair, server: Server) -> None:
+async def test_leaving_revokes_the_token(pair: Pair, server: Server) -> None:
     page = await pair()
     async with page.expect_response("**/demo/sign-out") as answer:
         await page.get_by_test_id("seat-grace").get_by_test_id("sign-out").click()
@@ -74,7 +74,7 @@ async def test_whoever_leaves_takes_the_token_along(pair: Pair, server: Server) 
     assert again.status == 401
 
 
-async def test_one_click_on_the_welcome_seats_two(sign_in: SignIn) -> None:
+async def test_one_click_on_the_welcome_page_opens_two_seats(sign_in: SignIn) -> None:
     page = await sign_in("margaret")
     await page.get_by_test_id("sign-out").click()
     await page.get_by_test_id("sign-in-pair").click()

@@ -1,4 +1,4 @@
-"""A program that isn't Django, and somebody with the page open."""
+"""A program without Django publishes to a user whose page is open."""
 
 import asyncio
 import json

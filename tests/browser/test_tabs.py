@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.live.servers import Database, Server
 
-# Any page of the server will do: what its own script would do is brought along.
+# Any page of the server will do: the script is injected.
 PATH = "/healthz"
 SCRIPT = f"""
 const isTab = location.pathname === "{PATH}";
@@ -36,7 +36,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
 
 
 async def hang(page: Page) -> Callable[[], Awaitable[Any]]:
-    """Nothing runs in this page any more, until the answer is called."""
+    """Stop this page's event loop until the returned function is called."""
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("Debugger.enable")
     await devtools.send("Debugger.pause")
@@ -90,17 +90,17 @@ class Tabs:
         assert answer.status == 201, await answer.text()
 
     async def shown_once(self, *texts: str) -> None:
-        """Every tab has them all in its list, and each was toasted in one of the tabs."""
+        """Every tab has all of them in its list, and each was toasted in exactly one tab."""
         rows = [f"You have received a new message: {text}" for text in texts]
         has_all = "(rows) => rows.every((row) => client.inbox.items.some((item) => item.description === row))"
         for page in self.pages:
             await until(lambda page=page: page.evaluate(has_all, rows), f"{texts} in the list")  # type: ignore[misc]
-        # A toast comes in the same turn in which the list changes: whoever was to show it has done so.
+        # The toast event is emitted in the same turn in which the list changes, so it has been emitted by now.
         shown = [text for page in self.pages for text in await page.evaluate("window.toasts")]
         assert sorted(row for row in shown if row in rows) == sorted(rows)
 
     async def leader(self) -> Page:
-        """The only one there is, once they have settled. On a starved machine it may be another than one thinks."""
+        """The single leader, once the election has ended. On a starved machine it may be another tab than expected."""
 
         async def only() -> Page | None:
             roles = [await page.evaluate("window.client?.role") for page in self.pages]
@@ -110,7 +110,7 @@ class Tabs:
         return found
 
     async def sockets(self, count: int) -> None:
-        """So many has the server."""
+        """Wait until the server has this many sockets of margaret's."""
         query = (
             "SELECT count(*) FROM realtime_connection, auth_user"
             " WHERE auth_user.id = user_id AND username = 'margaret'"
@@ -151,7 +151,7 @@ async def test_two_tabs_one_socket_one_toast(tabs: Tabs) -> None:
         await tabs.shown_once("To each tab")
 
 
-async def test_when_the_leader_is_closed_or_goes_elsewhere_the_next_takes_over(tabs: Tabs) -> None:
+async def test_when_the_leader_is_closed_or_navigated_the_next_takes_over(tabs: Tabs) -> None:
     for _ in range(3):
         await tabs.open()
     await tabs.close(await tabs.leader())
@@ -173,7 +173,7 @@ async def test_when_the_leader_is_closed_or_goes_elsewhere_the_next_takes_over(t
     await tabs.shown_once("Back again")
 
 
-async def test_a_leader_that_is_frozen_hands_over_and_follows_when_it_is_woken(tabs: Tabs) -> None:
+async def test_a_frozen_leader_hands_over_and_follows_when_it_resumes(tabs: Tabs) -> None:
     first, second = await tabs.open(), await tabs.open()
     # Chromium freezes only pages that are hidden, and a headless one hides none: so its events, and a debugger.
     await first.evaluate("document.dispatchEvent(new Event('freeze'))")
@@ -185,14 +185,14 @@ async def test_a_leader_that_is_frozen_hands_over_and_follows_when_it_is_woken(t
     await resume()
     await first.evaluate("document.dispatchEvent(new Event('resume'))")
     tabs.pages.append(first)
-    # It begins anew: only who has its list again may be the one to show what comes.
+    # It starts again: only a tab that has its list again can be chosen to show a toast.
     await tabs.shown_once("While it was frozen")
     await tabs.write("Awake again")
     await tabs.shown_once("While it was frozen", "Awake again")
     await tabs.sockets(1)
 
 
-async def test_a_leader_that_hangs_is_robbed_of_the_lead_and_toasts_nothing_twice(tabs: Tabs) -> None:
+async def test_a_leader_that_hangs_loses_the_lock_and_toasts_nothing_twice(tabs: Tabs) -> None:
     first, second = await tabs.open(), await tabs.open()
     resume = await hang(first)
     tabs.pages.remove(first)

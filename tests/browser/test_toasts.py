@@ -1,4 +1,4 @@
-"""<doorbell-toasts> in a real page: what it shows, says and leaves alone."""
+"""<doorbell-toasts> in a real page: what it shows, announces and leaves unchanged."""
 
 import re
 
@@ -16,7 +16,7 @@ async def show(page: Page, *toasts: dict[str, object]) -> None:
             delete region.show;
             region.clear();
             toasts.forEach(toast => region.show(toast));
-            // Whoever was in the test before goes seconds later, and that is a toast.
+            // Users of the previous test go offline seconds later, which causes toasts.
             region.show = () => {};
         }""",
         list(toasts),
@@ -178,7 +178,7 @@ async def test_however_long_they_are_the_newest_is_in_sight_and_the_others_can_b
     await page.mouse.wheel(0, 2000)
     await expect(toasts.last).to_be_in_viewport(ratio=1)
 
-    # Whoever went down there and left is shown what comes.
+    # After scrolling down and leaving, the newest toast is scrolled into view.
     await page.mouse.move(1, height / 2)
     await page.locator("doorbell-toasts").evaluate(
         "(region, long) => { delete region.show; region.show({ id: 'new', ...long, title: 'New' }); }", LONG
