@@ -25,13 +25,13 @@ test("the title carries the count once, and none at zero", () => {
 
 function setUp({ permission = "default", answer = "granted", isHidden = true } = {}) {
   /** @type {number[]} */
-  const asked = [];
+  const requests = [];
   /** @type {any[]} */
   const shown = [];
   class FakeNotification {
     static permission = permission;
     static async requestPermission() {
-      asked.push(1);
+      requests.push(1);
       return (FakeNotification.permission = answer);
     }
     /**
@@ -49,16 +49,16 @@ function setUp({ permission = "default", answer = "granted", isHidden = true } =
     setItem: (key, value) => void values.set(key, value),
   });
   const desktop = new DesktopNotifications({ Notification: FakeNotification, storage, isHidden: () => isHidden });
-  return { desktop, asked, shown };
+  return { desktop, requests, shown };
 }
 const ROW = { id: 7, title: "Hello", description: "there", is_read: false, created_at: "2026-01-01T00:00:00Z" };
 
 test("the permission is requested by toggle and never before", async () => {
-  const { desktop, asked, shown } = setUp();
+  const { desktop, requests, shown } = setUp();
   desktop.show(ROW, () => {});
-  assert.deepEqual([desktop.state, asked.length, shown.length], ["off", 0, 0]);
+  assert.deepEqual([desktop.state, requests.length, shown.length], ["off", 0, 0]);
   await desktop.toggle();
-  assert.deepEqual([desktop.state, asked.length], ["on", 1]);
+  assert.deepEqual([desktop.state, requests.length], ["on", 1]);
   await desktop.toggle();
   assert.equal(desktop.state, "off");
 });
@@ -85,7 +85,7 @@ test("a visible page shows none, nor does a browser that refuses or doesn't supp
   refused.desktop.show(ROW, () => {});
   await refused.desktop.toggle();
   assert.deepEqual([seen.shown.length, refused.shown.length], [0, 0]);
-  assert.deepEqual([refused.desktop.state, refused.asked.length], ["blocked", 1]);
+  assert.deepEqual([refused.desktop.state, refused.requests.length], ["blocked", 1]);
   assert.equal(new DesktopNotifications({ Notification: null }).state, "unsupported");
 });
 

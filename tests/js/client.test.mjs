@@ -206,7 +206,7 @@ test("with a token it uses tickets and never the cookie", async () => {
   }
 });
 
-test("with the cookie a change carries the CSRF token, fetched anew when it went stale", async () => {
+test("with the cookie a change carries the CSRF token, fetched again when it is outdated", async () => {
   const { server, client } = setUp();
   server.notify({});
   await client.markRead(1);

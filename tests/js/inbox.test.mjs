@@ -140,7 +140,7 @@ test("with answers in reverse order the newest count stays, and both rows are re
   for (const answer of [second, first]) if (answer) inbox.applyAnswer(answer, true);
   assert.equal(inbox.unreadCount, 1);
   assert.deepEqual(inbox.items.map((row) => row.is_read), [false, true, true]);
-  // A new list begins anew, also with lower numbers.
+  // A new list replaces the state, also with a lower revision.
   inbox.load({ ...server.list(), epoch: "e2", revision: 1 });
   inbox.applyAnswer({ revision: 2, unread_count: 7, ids: [] }, true);
   assert.equal(inbox.unreadCount, 7);
@@ -153,7 +153,7 @@ test("list + frames == a fresh read, whatever is duplicated, shuffled, lost or r
     for (let i = below(8); i > 0; i--) server.add([{}]);
     const inbox = loaded(server, chance(0.5) ? 3 : 50);
     /** @type {Doorbell.InboxFrame[]} */
-    const line = [];
+    const inFlight = [];
     /** @type {Map<number, number>} */
     const toasted = new Map();
     const apply = (/** @type {Doorbell.Frame} */ frame) => {
@@ -175,14 +175,14 @@ test("list + frames == a fresh read, whatever is duplicated, shuffled, lost or r
         () => server.setRead(ids, false),
         () => server.remove(ids),
       ])?.();
-      if (frame && chance(0.9)) line.push(frame);
-      if (frame && chance(0.2)) line.push(frame);
-      if (chance(0.1)) shuffle(line);
-      if (chance(0.3)) for (const next of line.splice(0)) if (!apply(next)) resume();
+      if (frame && chance(0.9)) inFlight.push(frame);
+      if (frame && chance(0.2)) inFlight.push(frame);
+      if (chance(0.1)) shuffle(inFlight);
+      if (chance(0.3)) for (const next of inFlight.splice(0)) if (!apply(next)) resume();
       if (chance(0.05)) resume();
       if (chance(0.03)) inbox.load(server.list({ limit: 3 }));
     }
-    for (const next of line) if (!apply(next)) resume();
+    for (const next of inFlight) if (!apply(next)) resume();
     resume();
     assertSame(inbox, server, `seed ${seed}`);
     assert.ok([...toasted.values()].every((count) => count === 1), `toasted twice, seed ${seed}`);

@@ -39,7 +39,7 @@ test("nothing is broadcast before the leadership is confirmed; then the whole qu
   assert.deepEqual(sent, ["a", "b", "c"].map(pong));
   outbox.enqueue(pong("d"));
   await settle();
-  assert.deepEqual([confirmations.length, sent.length], [1, 3], "confirmed anew each time");
+  assert.deepEqual([confirmations.length, sent.length], [1, 3], "each flush is confirmed");
   await answer(true);
   assert.deepEqual(sent.length, 4);
 });

@@ -46,7 +46,7 @@ test("a new leader handles all messages of former leaders before it leads and co
   const { peer, loop, own, stream, events, types } = await following();
   loop.hold("channel");
   peer.post({ kind: "page", page: page(8) });
-  peer.post({ kind: "frame", frame: live(9), showIn: "nobody" });
+  peer.post({ kind: "frame", frame: live(9), showIn: "another" });
   peer.releaseLock();
   await settle();
   assert.deepEqual([stream.role, own.calls, events], ["follower", [], []], "the lock alone isn't enough");
@@ -128,7 +128,7 @@ test("of two tabs that consider themselves leader, the one without the lock step
   loop.discard("locks"); // it is never notified of the theft
   await settle();
   assert.equal(stream.role, "leader");
-  peer.post({ kind: "pong", to: "somebody" });
+  peer.post({ kind: "pong", to: "another" });
   await settle();
   assert.equal(stream.role, "follower");
 });
@@ -270,7 +270,7 @@ test("from a tab that doesn't lead, only live revisions are applied: they may be
 test("a leader that is discovered by its pong is requests for a snapshot", async () => {
   const { tabs, types } = await following();
   const other = tabs.peer("other");
-  other.post({ kind: "pong", to: "somebody" });
+  other.post({ kind: "pong", to: "another" });
   other.post({ kind: "frame", frame: synced(9) });
   await settle();
   assert.deepEqual(types(), [], "not in sync with it");

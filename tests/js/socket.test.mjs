@@ -171,16 +171,16 @@ test("five gaps in a minute are filled by resumes, the sixth by a new connection
 test("an unanswered resume is repeated once, not at every frame", async () => {
   const { server, clock } = await connected();
   /** @type {string[]} */
-  const asked = [];
-  server.command = (_socket, text) => void asked.push(text);
+  const commands = [];
+  server.command = (_socket, text) => void commands.push(text);
   server.lose(1);
   for (let i = 0; i < 5; i++) server.notify({});
   await clock.advance(9_000);
-  assert.equal(asked.length, 1);
+  assert.equal(commands.length, 1);
   await clock.advance(1_000);
   server.notify({});
   await settle();
-  assert.equal(asked.length, 2);
+  assert.equal(commands.length, 2);
 });
 
 test("whatever is lost: never a seventh resume a minute, and in the end nothing is missing", async () => {

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ApiError, Http, closeDetails } from "../../static/client/http.js";
+
+/**
+ * An Http whose requests are recorded and answered by `answer`.
+ * @param {(call: string) => Response | Promise<Response>} answer by method and path
+ * @param {{base?: string, token?: string}} [options]
+ */
+function setUp(answer, options = {}) {
+  /** @type {{call: string, headers: Record<string, string>, init: RequestInit}[]} */
+  const requests = [];
+  const http = new Http({
+    base: "http://doorbell.test",
+    fetch: async (url, init = {}) => {
+      const call = `${init.method} ${String(url).replace("http://doorbell.test", "")}`;
+      requests.push({ call, headers: /** @type {Record<string, string>} */ (init.headers), init });
+      return answer(call);
+    },
+    ...options,
+  });
+  return { http, requests, calls: () => requests.map(({ call }) => call) };
+}
+
+/**
+ * @param {unknown} body
+ * @param {ResponseInit} [init]
+ */
+const json = (body, init) => new Response(JSON.stringify(body), init);
+/** @param {string} token */
+const session = (token) => json({ user: { id: 1, username: "ada" }, csrf_token: token });
+
+/** @param {Promise<unknown>} promise @returns {Promise<any>} */
+const failure = (promise) => promise.then(() => assert.fail("no error"), (error) => error);
+
+test("paths are below the API, absolute ones aren't; null and undefined are left out of the query", async () => {
+  const { http, calls } = setUp(() => json({}), { base: "http://doorbell.test/" });
+  await http.get("notifications", { limit: 50, before: null, unread: false, search: undefined });
+  await http.get("/demo/ring");
+  assert.deepEqual(calls(), ["GET /api/v1/notifications?limit=50&unread=false", "GET /demo/ring"]);
+});
+
+test("with the cookie, the first change reads the session and carries its CSRF token; later ones reuse it", async () => {
+  const { http, requests, calls } = setUp((call) => (call.includes("session") ? session("one") : json({})));
+  await http.post("ticket");
+  await http.delete("notifications/1");
+  assert.deepEqual(calls(), ["GET /api/v1/session", "POST /api/v1/ticket", "DELETE /api/v1/notifications/1"]);
+  assert.deepEqual(requests.map(({ headers }) => headers["X-CSRFToken"]), [undefined, "one", "one"]);
+  assert.ok(requests.every(({ init, headers }) => init.credentials === "same-origin" && !headers.Authorization));
+});
+
+test("an outdated CSRF token is replaced once; a fresh one that is refused is an error", async () => {
+  const tokens = ["one", "two", "three"];
+  let refusals = 1;
+  const { http, calls } = setUp((call) => {
+    if (call.includes("session")) return session(tokens.shift() ?? "");
+    return refusals > 0 && refusals-- ? json({ code: "csrf" }, { status: 403 }) : json({});
+  });
+  const fresh = await failure(http.post("ticket"));
+  assert.deepEqual([fresh.status, fresh.code], [403, "csrf"]);
+  refusals = 1;
+  await http.post("ticket");
+  assert.deepEqual(calls().filter((call) => call.includes("session")).length, 2);
+  refusals = 2;
+  assert.equal((await failure(http.post("ticket"))).status, 403, "and not a second time");
+});
+
+test("signing in rotates the CSRF token", async () => {
+  const { http, requests } = setUp((call) => session(call.startsWith("POST") ? "new" : "old"));
+  await http.post("session", { username: "ada", password: "x" });
+  await http.post("session");
+  assert.deepEqual(requests.map(({ headers }) => headers["X-CSRFToken"]), [undefined, "old", "new"]);
+});
+
+test("with an API token there is no session, no CSRF token and no cookie", async () => {
+  const { http, requests, calls } = setUp(() => json({}), { token: "secret" });
+  await http.patch("profile", { is_hidden: true });
+  assert.deepEqual(calls(), ["PATCH /api/v1/profile"]);
+  const [{ headers, init } = assert.fail()] = requests;
+  assert.deepEqual([headers.Authorization, headers["X-CSRFToken"], init.credentials], ["Bearer secret", undefined, "omit"]);
+  assert.equal(init.body, '{"is_hidden":true}');
+});
+
+test("a refusal carries status, code, detail and Retry-After; an error page its status alone", async () => {
+  const refused = setUp(() => json({ detail: "Slow down.", code: "throttled" }, { status: 429, headers: { "Retry-After": "7" } }));
+  const error = await failure(refused.http.get("users"));
+  assert.ok(error instanceof ApiError);
+  assert.deepEqual([error.status, error.code, error.message, error.retryAfter], [429, "throttled", "Slow down.", 7]);
+  const proxy = setUp(() => new Response("<html>Bad gateway</html>", { status: 502 }));
+  const page = await failure(proxy.http.get("users"));
+  assert.deepEqual([page.status, page.code, page.retryAfter], [502, "unknown", null]);
+});
+
+test("204 is null", async () => {
+  const { http } = setUp(() => new Response(null, { status: 204 }), { token: "secret" });
+  assert.equal(await http.delete("notifications/1"), null);
+});
+
+test("network errors, rate limits and server errors are temporary, refusals aren't", async () => {
+  const { http } = setUp(() => Promise.reject(new TypeError("fetch failed")));
+  const error = await failure(http.get("users"));
+  assert.deepEqual([error.status, error.code, error.isTemporary], [0, "network", true]);
+  const temporary = [400, 401, 403, 404, 409, 422, 429, 500, 503].filter((status) => new ApiError(status, "x", "x").isTemporary);
+  assert.deepEqual(temporary, [429, 500, 503]);
+});
+
+test("as a close code, a missing login is 4500 and any other refusal 1000", () => {
+  const codes = [401, 403, 404, 422].map((status) => closeDetails(new ApiError(status, "x", "The reason.")));
+  assert.deepEqual(codes.map(({ code }) => code), [4500, 4500, 1000, 1000]);
+  assert.equal(codes[0]?.reason, "The reason.");
+  assert.equal(closeDetails("text").reason, "text");
+});
