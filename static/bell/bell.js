@@ -81,7 +81,7 @@ export class DoorbellBell extends HTMLElement {
     if (this.isOpen) return;
     const list = new DoorbellList();
     list.setAttribute("order", "unread-first");
-    list.setAttribute("empty", "All quiet. What happens shows here.");
+    list.setAttribute("empty", "No notifications yet. New ones appear here.");
     this.#panel.insertBefore(list, this.#desktopButton);
     list.client = this.#client;
     this.#panel.hidden = false;

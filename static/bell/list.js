@@ -76,7 +76,7 @@ export class DoorbellList extends HTMLElement {
     this.#rendered = rendered;
     reconcileChildren(this.#list, [...rendered.values()].map(({ item }) => item));
     this.#list.hidden = rows.length === 0;
-    this.#empty.textContent = this.getAttribute("empty") ?? "Nothing yet.";
+    this.#empty.textContent = this.getAttribute("empty") ?? "No notifications yet.";
     this.#empty.hidden = rows.length > 0;
     const wasAtMore = document.activeElement === this.#more;
     this.#more.hidden = all.length <= this.#maxRows && (inbox?.next ?? null) === null;
