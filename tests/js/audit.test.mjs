@@ -155,6 +155,7 @@ test("while the server is unreachable it tries again, and closed it never does",
   assert.equal(audit.verdict, "green");
   change();
   audit.close();
+  change();
   await tick(60_000);
   assert.equal(server.requests, 3);
 });

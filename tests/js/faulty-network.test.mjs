@@ -102,7 +102,7 @@ test("offline, sockets close and requests fail; going online fires the browser's
   const { network, closed } = connected();
   network.goOffline();
   assert.deepEqual(closed, [1006]);
-  await assert.rejects(network.fetch("/api/v1/session"), TypeError);
+  await assert.rejects(network.fetch("/api/v1/session"), new TypeError("The network is offline."));
   const late = new network.WebSocket("ws://doorbell.test/");
   const code = await new Promise((resolve) => late.addEventListener("close", (event) => resolve(event.code)));
   assert.deepEqual([code, FakeWebSocket.opened.length, online], [1006, 1, 0]);

@@ -66,6 +66,15 @@ test("an outdated CSRF token is replaced once; a fresh one that is refused is an
   assert.equal((await failure(http.post("ticket"))).status, 403, "and not a second time");
 });
 
+test("a change that fails for another reason is sent once", async () => {
+  let isDown = false;
+  const { http, calls } = setUp((call) => (call.includes("session") ? session("one") : json({}, { status: isDown ? 500 : 200 })));
+  await http.post("ticket");
+  isDown = true;
+  assert.equal((await failure(http.post("ticket"))).status, 500);
+  assert.deepEqual(calls().filter((call) => call.includes("ticket")).length, 2);
+});
+
 test("signing in rotates the CSRF token", async () => {
   const { http, requests } = setUp((call) => session(call.startsWith("POST") ? "new" : "old"));
   await http.post("session", { username: "ada", password: "x" });
