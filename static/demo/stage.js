@@ -1,8 +1,8 @@
 // The window's one or two seats: the person who signed in, perhaps a second one beside them, and the panels about both.
 
 import { Http } from "../client/http.js";
-import { DoorbellToasts } from "../toast/toast.js";
 import { element } from "../elements/element.js";
+import { DoorbellToasts } from "../toast/toast.js";
 import { ConsoleView } from "./console.js";
 import { avatar, isolated, part } from "./dom.js";
 import { LabView } from "./lab.js";
