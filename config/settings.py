@@ -128,7 +128,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "realtime.storage.ModuleManifestStorage"
+        else "realtime.static_storage.ModuleManifestStorage"
     },
 }
 SERVESTATIC_USE_FINDERS = DEBUG

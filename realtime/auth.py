@@ -23,7 +23,7 @@ from messaging.sessions import read_sessions
 
 from .conf import conf
 from .models import Ticket
-from .setting import ORIGIN
+from .setting_types import ORIGIN
 
 TICKET_SECONDS = 30
 # The prefix of an API token's login key. Session keys have no colon.

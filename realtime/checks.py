@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from .conf import Conf, conf
-from .setting import Setting
+from .setting_types import Setting
 
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"

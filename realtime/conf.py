@@ -6,7 +6,7 @@ That is typed access (`conf.sweep_seconds`, read at each access, so that tests m
 
 from django.conf import settings
 
-from .setting import Integer, Number, Origins, Setting, SettingsTable, Switch, T
+from .setting_types import Integer, Number, Origins, Setting, SettingsTable, Switch, T
 
 
 class Conf(SettingsTable):

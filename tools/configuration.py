@@ -11,7 +11,7 @@ from typing import Any
 
 from config.environment import DJANGO, REAL_TIME, STORES, ComposeVariables, Environment
 from realtime.conf import Conf
-from realtime.setting import Names, Setting
+from realtime.setting_types import Names, Setting
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 HEAD = """\

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import ComposeVariables, Environment
 from realtime.conf import Conf, conf
-from realtime.setting import Setting
+from realtime.setting_types import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()

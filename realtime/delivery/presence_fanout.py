@@ -10,7 +10,7 @@ from typing import NamedTuple
 from messaging import presence_changes, profiles, schemas
 from messaging.contacts import contacts_of_many
 from realtime import protocol
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 
 from .user_sockets import UserSockets
 

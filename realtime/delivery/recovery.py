@@ -12,7 +12,7 @@ from messaging.sequencing import assign_revisions
 from realtime import counters, protocol
 from realtime.background import spawn
 from realtime.conf import conf
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.presence.writer import presence_writer
 
 from .client_socket import ClientSocket

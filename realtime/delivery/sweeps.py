@@ -12,7 +12,7 @@ from messaging.sequencing import assign_revisions
 from realtime import auth, counters, protocol
 from realtime.background import run_periodically
 from realtime.conf import conf
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 
 from .client_socket import ClientSocket
 from .presence_fanout import PresenceFanout

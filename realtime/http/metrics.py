@@ -20,7 +20,7 @@ from messaging import inboxes
 from messaging.api import errors
 from realtime import counters
 from realtime.channel_layer import GuardedRedisLayer
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay

@@ -20,7 +20,7 @@ from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from messaging import notifications
-from realtime import db
+from realtime import db_threads
 from realtime.conf import conf
 
 from .envelopes import GroupMessage
@@ -221,7 +221,7 @@ class _ConfiguredPublisher:
 
 relay = Relay()
 # A fork has only the thread that forked: the child begins with a relay and database connections of its own.
-os.register_at_fork(after_in_child=db.begin_after_fork)
+os.register_at_fork(after_in_child=db_threads.begin_after_fork)
 os.register_at_fork(after_in_child=relay._begin)
 
 

@@ -15,7 +15,7 @@ from django.db import Error as DatabaseError
 from messaging.token_bucket import TokenBucket
 from realtime import auth, counters, protocol
 from realtime.conf import conf
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import drain
 from realtime.delivery.client_socket import ClientSocket, Send
 from realtime.delivery.hub import running_hub
@@ -23,7 +23,7 @@ from realtime.delivery.position import ResumeRequest
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
-from .backpressure import with_backpressure
+from .daphne_backpressure import with_backpressure
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.test import Client
 
 from messaging.notifications import notify
 from messaging.sequencing import assign_revisions
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.sockets.routing import websocket_urlpatterns
 from tests.inbox_replica import InboxReplica, PresenceReplica
 

@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 from django.db import connections
 
 from realtime import background
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import hub
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay

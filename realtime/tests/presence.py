@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 
 from messaging.models import UserProfile
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.models import ServerProcess
 from realtime.presence.leases import Closed, Opened
 from realtime.presence.writer import presence_writer

@@ -13,7 +13,7 @@ from django.utils import timezone
 from messaging import sessions, tokens
 from messaging.api.throttles import sign_outs
 from realtime.auth import TOKEN_PREFIX, issue_ticket
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, notify_titles
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from messaging import tokens
 from realtime import auth
 from realtime.auth import BadOrigin, check_origin, issue_ticket, use_ticket, valid_logins
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.models import Ticket
 from realtime.tests.client import TIMEOUT, handshake, sign_in
 

@@ -10,7 +10,7 @@ from messaging.models import Inbox
 from messaging.notifications import mark_read, mark_unread, remove
 from messaging.sequencing import assign_revisions
 from realtime import protocol
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.tests.client import handshake, notify_titles, notify_titles_one_by_one
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.sockets import consumers
 from realtime.tests.client import eventually, handshake, notify_titles, notify_titles_one_by_one
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from realtime.conf import conf
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.presence.writer import presence_writer
 from realtime.sockets import consumers
 from realtime.tests.client import eventually, notify_titles

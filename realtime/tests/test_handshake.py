@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from messaging.models import Inbox, Message, UserProfile
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import drain, recovery
 from realtime.delivery.hub import running_hub
 from realtime.tests.client import TIMEOUT, eventually, handshake

@@ -4,7 +4,7 @@ import pytest
 
 from messaging import contacts, profiles
 from messaging.tests.presence import set_offline, set_online
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.tests.client import eventually_in_database, notify_titles
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from messaging import inboxes
 from messaging.models import Notification
 from messaging.notifications import mark_read
 from messaging.tests.domain_replica import fresh_read
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import hub as hub_module
 from realtime.outbound.envelopes import VERSION, user_group
 from realtime.outbound.receivers import flush

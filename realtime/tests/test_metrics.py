@@ -11,7 +11,7 @@ from django.test import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from messaging import notifications
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.http import health, metrics
 from realtime.tests.client import TIMEOUT
 

@@ -8,7 +8,7 @@ from messaging import inboxes, profiles, pruning
 from messaging.models import Message, Notification, UserProfile
 from messaging.notifications import notify
 from messaging.sequencing import assign_revisions
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import presence_fanout as presence_fanout_module
 from realtime.delivery import sweeps
 from realtime.tests import layers

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from messaging.models import Message, Notification
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.models import Connection
 from realtime.presence import leases, writer
 from realtime.presence.writer import presence_writer

@@ -10,7 +10,7 @@ from messaging import contacts
 from messaging.dialects import postgresql, sqlite
 from messaging.models import Contact
 from messaging.tests.presence import set_online
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, eventually
 

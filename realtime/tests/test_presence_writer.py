@@ -9,7 +9,7 @@ import pytest
 from django.db import DataError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases, writer
 from realtime.presence.writer import presence_writer

@@ -5,7 +5,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from realtime import auth
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.tests.client import (
     notify_titles,
 )

@@ -6,7 +6,7 @@ from django.db import OperationalError, transaction
 
 from messaging import inboxes
 from messaging.sequencing import assign_revisions
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import backlog
 from realtime.delivery import recovery as recovery_module
 from realtime.delivery.client_socket import SyncState

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from messaging.models import UserProfile
 from realtime.auth import issue_ticket, use_ticket, valid_logins
-from realtime.db import THREADS, in_thread
+from realtime.db_threads import THREADS, in_thread
 from realtime.models import Connection, ServerProcess
 from realtime.presence import leases
 from realtime.tests.client import TIMEOUT, notify_titles, sign_in

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from messaging import inboxes
 from messaging.models import Inbox, Notification
-from realtime.db import in_thread
+from realtime.db_threads import in_thread
 from realtime.delivery import sweeps
 from realtime.delivery.presence_fanout import PresenceFanout
 from realtime.outbound.envelopes import RevisionEnvelope
