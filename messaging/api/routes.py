@@ -1,6 +1,6 @@
-"""The HTTP API of the domain: protocol.md §3, to the letter. Who may call and how refusals look: http.py.
+"""The HTTP calls of the domain, as in docs/protocol.md §3. security.py authenticates; errors.py answers errors.
 
-Every view is synchronous, and none runs in a transaction: what it answers has been committed.
+Every view is synchronous, and none runs in a transaction: what it returns has been committed.
 """
 
 from typing import Any

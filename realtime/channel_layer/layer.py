@@ -192,7 +192,7 @@ class LoopLayer:
         return f"{self._prefix}__group__{group}"
 
     def _subscriber(self, name: str) -> Subscriber:
-        # As the stock layer and senders.py share channels out.
+        # As the stock layer and outbound/publishers.py share channels out.
         shard: int = _consistent_hash(name, len(self.subscribers))
         return self.subscribers[shard]
 
