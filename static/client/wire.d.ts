@@ -236,7 +236,7 @@ declare namespace Doorbell {
     code: string;
   }
 
-  /** `is_hidden`: contacts see neither one's presence nor when one was last there. */
+  /** `is_hidden`: contacts see the user as offline and never seen. */
   interface Profile {
     user: User;
     is_hidden: boolean;
