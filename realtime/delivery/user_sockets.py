@@ -33,7 +33,8 @@ class UserSockets:
 
     def push(self, pushed: RevisionEnvelope) -> None:
         """Take a revision from the layer: it may come twice, late, early or never."""
-        self._drop(pushed.revision)
+        if pushed.revision in self._kept:
+            self._drop(pushed.revision)
         self._kept[pushed.revision] = pushed
         self._kept_bytes += sys.getsizeof(pushed.frame)
         self.flush()

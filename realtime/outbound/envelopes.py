@@ -124,7 +124,7 @@ def decode(message: Mapping[str, Any]) -> Envelope | None:
     kind = _KINDS.get(message.get("type", ""))
     if kind is None or message.get("v") != VERSION:
         return None
-    values = [message[name] for name in kind.names]
+    values = tuple(map(message.__getitem__, kind.names))
     if tuple(map(type, values)) != kind.types:
         raise TypeError(f"malformed {message['type']}: {message!r:.200}")
     return kind.envelope(*values)
