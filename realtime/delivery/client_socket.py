@@ -32,15 +32,15 @@ class SyncState(enum.Enum):
     BEHIND = enum.auto()
     # The recovery reads for it, or replays to it.
     CATCHING_UP = enum.auto()
-    # The same, and it was found to be behind meanwhile: a second catch-up follows.
+    # Like CATCHING_UP, but recovery was requested meanwhile: a second catch-up follows.
     CATCHING_UP_TWICE = enum.auto()
-    # The same, but frames below what was read have been dropped with its backlog: the catch-up has to start again.
+    # Like CATCHING_UP, but frames below what was read were dropped with the backlog: the catch-up has to start again.
     OUTDATED = enum.auto()
     # Gets each revision as it comes.
     LIVE = enum.auto()
     # Its backlog overflowed and was dropped. Behind as soon as it takes data again.
     STALLED = enum.auto()
-    # Gets nothing more.
+    # Terminal: no frame is sent.
     CLOSED = enum.auto()
 
 
@@ -108,7 +108,7 @@ class ClientSocket:
 
     @property
     def is_blocked(self) -> bool:
-        """Is a frame on its way that the socket hasn't taken yet?"""
+        """Whether a frame was handed over that the socket hasn't taken yet."""
         return self._writer is not None
 
     def request_recovery(self) -> None:
@@ -234,11 +234,11 @@ class ClientSocket:
 
     async def _write(self, sending: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._within_patience(sending)
+            await self._within_slow_limit(sending)
             while self._backlog and not self.is_closing:
                 counters.frames_sent += 1
                 message = {"type": "websocket.send", "text": self._backlog.pop()}
-                await self._within_patience(self._send(message))
+                await self._within_slow_limit(self._send(message))
         except TimeoutError:
             self._writer = None
             self.close(protocol.CloseCode.SLOW_CONSUMER, "too slow")
@@ -250,7 +250,7 @@ class ClientSocket:
             self.state = SyncState.BEHIND
             self.request_recovery()
 
-    async def _within_patience(self, sending: Awaitable[None]) -> None:
+    async def _within_slow_limit(self, sending: Awaitable[None]) -> None:
         async with asyncio.timeout(conf.slow_seconds):
             await sending
 

@@ -38,7 +38,7 @@ REJOIN_SECONDS = 1.0
 # How long a user's group is kept after their last socket: a page reload comes back within seconds.
 LINGER_SECONDS = 10.0
 # For how long messages from the layer are handled before the loop's other tasks run.
-MAX_TURN_SECONDS = 0.005
+MAX_SLICE_SECONDS = 0.005
 
 
 class Hub:
@@ -88,7 +88,8 @@ class Hub:
         user.sockets.add(socket)
         counters.sockets_opened.inc()
         if not user.joined:
-            # Before the read, or what happens in between would be in neither. Unconfirmed, it is swept for.
+            # Joined before the inbox is read: a revision assigned between the two would reach the socket by neither.
+            # If the join isn't confirmed in time, the sweep covers it.
             joining = spawn(self._join(user))
             if not self._layer_away:
                 await asyncio.wait([joining], timeout=JOIN_SECONDS)
@@ -110,7 +111,7 @@ class Hub:
 
     @property
     def layer_degraded(self) -> bool:
-        """Is it known that the layer doesn't bring everything?"""
+        """Whether the layer is known to lose messages: it is unhealthy, or a group isn't joined."""
         if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
             return True
         return not all(user.joined for user in self.users.values())
@@ -164,7 +165,7 @@ class Hub:
     # --- Messages --------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
-        turn = time.monotonic()
+        slice_began = time.monotonic()
         while True:
             try:
                 if not self._open.is_set():
@@ -180,10 +181,10 @@ class Hub:
                 # Another version of this server may have sent it, or another program.
                 self.ignored += 1
                 logger.warning("ignored a malformed message from the channel layer", exc_info=True)
-            if time.monotonic() - turn > MAX_TURN_SECONDS:
+            if time.monotonic() - slice_began > MAX_SLICE_SECONDS:
                 # receive() doesn't yield while there is more.
                 await asyncio.sleep(0)
-                turn = time.monotonic()
+                slice_began = time.monotonic()
 
     async def _open_channel(self) -> None:
         self._channel = self._channel or await self._layer.new_channel()

@@ -1,4 +1,4 @@
-"""Where a client stands in its user's inbox: by its own word, and by the frames that it has been sent."""
+"""A client's position in its user's inbox: the one it claims, and the steps by which frames advance it."""
 
 from typing import Any, NamedTuple, Protocol
 

@@ -104,7 +104,7 @@ class Recovery:
         missed, online = await in_thread(_read, since, without_hello)
         for socket in batch:
             inbox = missed.get(socket.user_id)
-            if not _goes_on(socket):
+            if not _restart_if_outdated(socket):
                 continue
             if inbox is None:
                 # The user is gone, and the inbox with them.
@@ -114,11 +114,13 @@ class Recovery:
                 socket.restart_catch_up()
             else:
                 try:
-                    self._bring(socket, inbox, online.get(socket.user_id, []))
+                    self._catch_up_socket(socket, inbox, online.get(socket.user_id, []))
                 except Exception as error:
                     self._fail(socket, error)
 
-    def _bring(self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]) -> None:
+    def _catch_up_socket(
+        self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]
+    ) -> None:
         request = socket.request
         if not socket.has_hello:
             socket.reposition(inbox.revision, inbox.epoch)
@@ -146,7 +148,7 @@ class Recovery:
     ) -> None:
         for frame in frames:
             await socket.drained()
-            if not _goes_on(socket):
+            if not _restart_if_outdated(socket):
                 return
             socket.send(frame.encode(), frame)
         await socket.drained()
@@ -155,20 +157,20 @@ class Recovery:
     def _finish(self, socket: ClientSocket, end: protocol.SyncedFrame | protocol.ResetFrame) -> None:
         """In one step of the loop: the closing frame, live, and what was kept meanwhile."""
         user = self._users.get(socket.user_id)
-        if _goes_on(socket) and user is not None:
+        if _restart_if_outdated(socket) and user is not None:
             socket.finish_catch_up(end)
             user.flush()
 
 
-def _goes_on(socket: ClientSocket) -> bool:
-    """Is what was read for this socket still what it needs? An outdated catch-up is started again."""
+def _restart_if_outdated(socket: ClientSocket) -> bool:
+    """Restart an outdated catch-up. Returns whether what was read for the socket is still usable."""
     if socket.is_outdated:
         socket.restart_catch_up()
     return socket.is_catching_up
 
 
 def _first_needed(socket: ClientSocket) -> int:
-    """After which revision its rows are needed; NO_ROWS if none are."""
+    """Return the revision after which this socket needs rows, or NO_ROWS."""
     if socket.request is not None:
         revision = socket.request.revision
         return NO_ROWS if revision is None else revision
@@ -176,7 +178,7 @@ def _first_needed(socket: ClientSocket) -> int:
 
 
 def _lowest_revisions(batch: Iterable[ClientSocket]) -> dict[int, int]:
-    """After which revision each user's rows are read: the lowest that one of their sockets needs."""
+    """Return, by user id, the lowest revision after which one of these sockets needs rows, or NO_ROWS."""
     lowest: dict[int, int] = {}
     for socket in batch:
         needed, known = _first_needed(socket), lowest.get(socket.user_id, NO_ROWS)

@@ -47,7 +47,7 @@ class Sweeps:
         """Return the endless coroutines, to be made tasks of."""
         return [
             run_periodically(self._sweep_seconds, self.sweep),
-            # At once: of what happens from then on, what no hint announces is found.
+            # At once: the first run records the horizon from which later runs find changes whose hint was lost.
             run_periodically(self._sweep_seconds, self._presence_fanout.sweep, at_once=True),
             run_periodically(lambda: conf.pending_seconds, self.sweep_pending),
             run_periodically(lambda: conf.recheck_seconds, self.recheck_all),

@@ -111,7 +111,7 @@ class _RedisHost:
         if time.monotonic() < self.open_until:
             raise redis.ConnectionError("the last attempt failed a moment ago")
         try:
-            # Made anew after each failure: the name may lead elsewhere by now.
+            # A new client after each failure: the host name may resolve to another address.
             self.client = self.client or _client(self.options)
             pipeline = self.client.pipeline(transaction=False)
             for channel, data in published:

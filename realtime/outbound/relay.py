@@ -55,7 +55,7 @@ class Relay:
         self._changed = threading.Condition()
         # A dict for its order: first in, first out.
         self._users: dict[int, None] = {}
-        # How many calls those were: many changes of one user are many events, too.
+        # Calls of `assign` since the last batch: several changes of one user are several events for the gathering.
         self._assign_calls = 0
         self._messages: deque[GroupMessage] = deque()
         self._late: dict[tuple[Any, ...], GroupMessage] = {}

@@ -132,7 +132,7 @@ def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(
 
 
 def test_only_after_a_batch_of_several_does_the_next_one_gather(published, monkeypatch, ada):
-    """Several changes of one user are several, too: else each of a hot user's would be stamped by itself."""
+    """Several changes of one user are several events, too: else each of a busy user's would be numbered alone."""
     paused: list[float] = []
     clock = SimpleNamespace(sleep=paused.append, monotonic=time.monotonic)
     monkeypatch.setattr(relay_module, "time", clock)
