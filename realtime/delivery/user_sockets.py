@@ -46,14 +46,19 @@ class UserSockets:
 
     def flush(self) -> None:
         """Send the kept frames that are next, drop those no socket needs, and wait a little for a missing one."""
-        newest = done = max(self._kept, default=0)
+        if not self._kept:
+            return
+        newest = done = max(self._kept)
         gap = False
         for socket in list(self.sockets):
             if socket.state is LIVE:
                 self._send_next(socket)
                 gap = gap or newest > socket.cursor
-            # A socket that isn't live may still need every frame.
-            done = min(done, socket.cursor if socket.state is LIVE else 0)
+            if socket.state is not LIVE:
+                # It may still need every frame.
+                done = 0
+            elif socket.cursor < done:
+                done = socket.cursor
         for revision in [revision for revision in self._kept if revision <= done]:
             self._drop(revision)
         if gap and self._gap is None:
