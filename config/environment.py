@@ -99,6 +99,8 @@ class Environment(SettingsTable):
     database_url = Url(
         "The database: `postgres://user:password@host/name`. On PostgreSQL the isolation level must be READ COMMITTED.",
         schemes=("postgres", "postgresql", "sqlite"),
+        # Else a variable that was meant to hold the address would start a server on an ephemeral database.
+        may_be_empty=False,
         default_text="SQLite in `var/`",
         section=STORES,
     )

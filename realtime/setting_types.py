@@ -127,9 +127,10 @@ class Bounded(Setting[T]):
         return cast("T", self.types[-1](text))
 
     def is_valid(self, value: Any) -> bool:
-        if type(value) not in self.types or not math.isfinite(value):
+        if type(value) not in self.types:
             return False
-        return self.minimum <= value and (self.maximum is None or value <= self.maximum)
+        # Not by math.isfinite(), which fails for an integer beyond all floats. NaN is in no range.
+        return self.minimum <= value < math.inf and (self.maximum is None or value <= self.maximum)
 
 
 class Number(Bounded[float]):
@@ -181,18 +182,28 @@ class Choice(Text):
 
 
 class Url(Text):
-    """An address with one of these schemes, or nothing. Shown nowhere: it may hold a password."""
+    """An address with one of these schemes. Shown nowhere: it may hold a password.
 
-    def __init__(self, meaning: str, *, schemes: tuple[str, ...], **options: Any) -> None:
+    `may_be_empty`: whether a variable that is set to nothing means the same as one that isn't set.
+    """
+
+    def __init__(
+        self, meaning: str, *, schemes: tuple[str, ...], may_be_empty: bool = True, **options: Any
+    ) -> None:
         super().__init__("", meaning, secret=True, **options)
-        self.schemes = schemes
+        self.schemes, self.may_be_empty = schemes, may_be_empty
 
     @property
     def accepts(self) -> str:  # type: ignore[override]
         return " or ".join(f"{scheme}://…" for scheme in self.schemes)
 
     def is_valid(self, value: object) -> bool:
-        return isinstance(value, str) and (not value or value.partition("://")[0] in self.schemes)
+        return isinstance(value, str) and (not value or value.partition("://")[0].lower() in self.schemes)
+
+    def parse(self, text: str) -> str:
+        if not text and not self.may_be_empty:
+            raise ValueError(text)
+        return text
 
 
 class Names(Setting[list[str]]):

@@ -117,6 +117,13 @@ def test_an_address_with_a_password_is_not_shown():
     )
 
 
+def test_a_database_address_that_came_out_empty_does_not_mean_the_default():
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL is not valid"):
+        ROWS["DATABASE_URL"].from_environment("")
+    assert ROWS["REDIS_URL"].from_environment("") == ""
+    assert ROWS["DATABASE_URL"].from_environment("POSTGRES://u@h/d") == "POSTGRES://u@h/d"
+
+
 def test_defaults_follow_other_variables():
     development, production = Environment({}), Environment({"DEBUG": "False"})
     assert (development.demo, production.demo) == (True, False)

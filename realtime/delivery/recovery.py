@@ -54,6 +54,8 @@ class Recovery:
             self._wake.clear()
             while self._queue:
                 batch = self._next_batch()
+                if not batch:
+                    continue
                 try:
                     await self._catch_up(batch)
                 except (OperationalError, InterfaceError) as error:

@@ -130,7 +130,7 @@ class _Sockets(Collector):
         sockets: list[ClientSocket] = [socket for user in users for socket in list(user.sockets)]
         yield gauge("sockets", "Open sockets.", len(sockets))
         yield gauge("feeds", "Users with a socket here, or who had one a moment ago.", len(users))
-        behind = sum(not socket.is_live for socket in sockets)
+        behind = sum(not (socket.is_live or socket.is_closing) for socket in sockets)
         yield gauge("sockets_behind", "Sockets that wait for a catch-up.", behind)
         blocked = sum(socket.is_blocked for socket in sockets)
         yield gauge("sockets_blocked", "Sockets whose client doesn't read what was sent.", blocked)

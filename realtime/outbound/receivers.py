@@ -1,6 +1,6 @@
 """Domain signals to the relay: which envelope goes to which group. The only module that gives the relay work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY, get_user_model
@@ -12,8 +12,9 @@ from messaging import signals
 from messaging.models import ApiToken
 from messaging.notifications import Revision
 from realtime import counters, protocol
+from realtime.conf import conf
 
-from .envelopes import CloseEnvelope, PresenceEnvelope, RecheckEnvelope, RevisionEnvelope
+from .envelopes import CloseEnvelope, Envelope, PresenceEnvelope, RecheckEnvelope, RevisionEnvelope
 from .relay import relay
 
 
@@ -24,7 +25,8 @@ def flush(seconds: float = 2.0) -> bool:
 
 def relay_pending(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
     """Notifications were committed without a revision: the relay's thread assigns it."""
-    relay.assign(user_ids)
+    if conf.relay:
+        relay.assign(user_ids)
 
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
@@ -36,7 +38,13 @@ def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) ->
             for assigned in revisions
         )
     )
-    relay.publish(revision_envelope(assigned).encode() for assigned in revisions)
+    _push(revision_envelope(assigned) for assigned in revisions)
+
+
+def _push(envelopes: Iterable[Envelope]) -> None:
+    """Publish what the sweeps would bring, too. Without REALTIME_RELAY they have to."""
+    if conf.relay:
+        relay.publish(envelope.encode() for envelope in envelopes)
 
 
 def revision_envelope(assigned: Revision) -> RevisionEnvelope:
@@ -54,16 +62,16 @@ def revision_envelope(assigned: Revision) -> RevisionEnvelope:
 
 
 def relay_presence(sender: Any, *, users: list[int], **kwargs: Any) -> None:
-    relay.publish([PresenceEnvelope(users).encode()])
+    _push([PresenceEnvelope([int(user_id) for user_id in users])])
 
 
 def recheck(user_id: int) -> None:
     """Have the login of every socket of this user revalidated, in every process."""
-    relay.publish([RecheckEnvelope(user_id).encode()])
+    _push([RecheckEnvelope(int(user_id))])
 
 
 def close_connection(user_id: int, connection_id: str, code: int) -> None:
-    """Have a socket closed, in whichever process it is."""
+    """Have a socket closed, in whichever process it is. No sweep would do it: also without REALTIME_RELAY."""
     # A plain int: `decode` refuses the CloseCode that an in-memory layer would hand over as it is.
     relay.publish([CloseEnvelope(user_id, connection_id, int(code)).encode()])
 

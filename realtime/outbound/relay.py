@@ -21,7 +21,6 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import notifications
 from realtime import db_threads
-from realtime.conf import conf
 
 from .envelopes import GroupMessage
 from .publishers import Publisher, Unsent, publisher_for
@@ -40,7 +39,7 @@ EXIT_SECONDS = 2.0
 
 
 class Relay:
-    """The thread, started on first use, and its queues. Without REALTIME_RELAY it takes no work.
+    """The thread, started on first use, and its queues.
 
     `dropped` counts the messages that didn't reach the layer when they should have. While Redis is away, the last
     message of each kind and group is kept, and published when Redis is back: it shows the hubs, which may have noticed
@@ -74,23 +73,21 @@ class Relay:
 
     def assign(self, user_ids: Collection[int]) -> None:
         """Have revisions assigned to these users' pending notifications. Takes microseconds; never fails."""
-        if conf.relay:
-            with self._changed:
-                self._users.update(dict.fromkeys(user_ids))
-                self._assign_calls += 1
-                self._wake()
+        with self._changed:
+            self._users.update(dict.fromkeys(user_ids))
+            self._assign_calls += 1
+            self._wake()
 
     def publish(self, messages: Iterable[GroupMessage]) -> None:
         """Have messages published, in order. Waits for nothing."""
-        if conf.relay:
-            # Before the lock: a generator encodes, which takes time and may fail.
-            messages = list(messages)
-            with self._changed:
-                self._messages.extend(messages)
-                while len(self._messages) > MAX_QUEUED:
-                    self._messages.popleft()
-                    self.dropped += 1
-                self._wake()
+        # Before the lock: a generator encodes, which takes time and may fail.
+        messages = list(messages)
+        with self._changed:
+            self._messages.extend(messages)
+            while len(self._messages) > MAX_QUEUED:
+                self._messages.popleft()
+                self.dropped += 1
+            self._wake()
 
     def flush(self, seconds: float) -> bool:
         """Wait until both queues are empty. Returns whether that was so in time."""

@@ -274,6 +274,21 @@ def test_switched_off_nothing_is_assigned_or_published(published, ada, settings)
     assert Inbox.objects.get(user=ada).revision == 0
 
 
+def test_switched_off_a_socket_over_the_limit_is_closed_nevertheless(published, ada, settings):
+    """What no sweep would bring: protocol.md's 4502."""
+    settings.REALTIME_RELAY = False
+    receivers.close_connection(ada.pk, "a connection", 4502)
+    assert receivers.flush(20)
+    assert [message["code"] for _, message in published.messages] == [4502]
+
+
+def test_presence_of_users_whose_ids_are_texts_is_published_as_numbers(published):
+    """`Message(sender_id="1")` is Django's own leniency."""
+    receivers.relay_presence(None, users=["1", 2])  # type: ignore[list-item]
+    assert receivers.flush(20)
+    assert [message["users"] for _, message in published.messages] == [[1, 2]]
+
+
 def test_too_much_that_waits_is_dropped_from_its_beginning(published, monkeypatch):
     monkeypatch.setattr(relay_module, "MAX_QUEUED", 10)
     published.open.clear()

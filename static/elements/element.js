@@ -6,7 +6,7 @@
  * @param {K} tag
  * @param {Record<string, unknown>} [props] `class`, `testid` (sets data-testid), functions named on… (event listeners), else
  *   attributes: a data- or aria- attribute is set to "true" or "false", any other is left out when false or null
- * @param {(Node | string)[]} children empty strings are left out
+ * @param {(Node | string | null | undefined)[]} children empty strings, null and undefined are left out
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function element(tag, props = {}, ...children) {
@@ -17,7 +17,7 @@ export function element(tag, props = {}, ...children) {
     else if (/^(data|aria)-/.test(name)) node.setAttribute(name, String(value));
     else if (value !== false && value !== null) node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.filter((child) => child !== ""));
+  for (const child of children) if (child !== "" && child != null) node.append(child);
   return node;
 }
 
