@@ -1,4 +1,4 @@
-"""One rate limiter for HTTP calls (api/throttles.py) and WebSocket frames (realtime/sockets): a token bucket."""
+"""One rate limiter for HTTP calls (api/throttles.py), WebSocket frames and received bytes: a token bucket."""
 
 import time
 
@@ -24,6 +24,13 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+    def reserve(self, tokens: int) -> float:
+        """Take tokens, of the future if need be. Returns in how many seconds they will all be there."""
+        now = time.monotonic()
+        self._tokens = min(self.burst, self._tokens + (now - self._refilled_at) * self.rate) - tokens
+        self._refilled_at = now
+        return max(0.0, -self._tokens / self.rate)
 
     @property
     def retry_after(self) -> float:

@@ -12,11 +12,18 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.protocol import State
+
+from .inbound import Inbound
 
 # HEAD: from the connection, or the first byte of a further request, to the end of its head. BODY: from there on.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0
 MAX_HEAD_BYTES = 64 * 1024
+# What a client may have sent before it saw the close frame. One that goes on is cut off.
+MAX_BYTES_AFTER_CLOSE = 16 * 1024
+# A message of 4 KiB in fragments of 16 bytes.
+MAX_FRAGMENTS = 256
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -30,9 +37,43 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         # Upstream: websockets answers 400 to two Origin headers, before the application is asked. realtime/auth.py
         # answers them with 403, and ignores the Origin of a handshake with a ticket.
         self.conn.process_origin = lambda headers: None  # type: ignore[method-assign]
+        self._inbound = Inbound(self.loop, self._parse, self._pause_reading, self._resume_reading)
+        self._bytes_after_close = 0
 
     def data_received(self, data: bytes) -> None:
+        """Upstream: all that arrives is parsed at once. A flood of control frames would stop the event loop."""
+        self._inbound.receive(data)
+
+    def _pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        """Upstream: resumes reading with each message that the application takes."""
+        message = await super().receive()
+        if self._inbound.is_waiting:
+            self._pause_reading()
+        return message
+
+    def handle_cont(self, event: Frame) -> None:
+        """Upstream: empty fragments of one message are gathered without bound."""
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif self.conn.state is State.OPEN:
+            self.conn.fail(1009, "too many fragments")
+            self.handle_parser_exception()
+
+    def _parse(self, data: bytes) -> None:
         """Upstream: a head that httptools accepts and websockets rejects stays unanswered, and the connection open."""
+        if self.close_sent:
+            self._bytes_after_close += len(data)
+            if self._bytes_after_close > MAX_BYTES_AFTER_CLOSE:
+                self._inbound.close()
+                self.abort()
+                return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.handshake_initiated = True
@@ -60,6 +101,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self.writable.set()
         await super().send(message)
+        if self._inbound.is_waiting:
+            self._pause_reading()
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
 
@@ -89,6 +132,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Upstream: websockets' parser is a generator that refers to its connection, a reference cycle per socket."""
         if self._abort_timer is not None:
             self._abort_timer.cancel()
+        self._inbound.close()
         super().connection_lost(exc)
         self.conn.parser.close()
 
