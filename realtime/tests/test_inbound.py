@@ -15,7 +15,7 @@ class Loop:
 
     def call_later(self, delay, call):
         self.due.append((self.now + delay, call))
-        return asyncio.TimerHandle(0, call, (), self)
+        return asyncio.TimerHandle(0, call, (), self)  # type: ignore[arg-type]
 
     def get_debug(self):
         return False

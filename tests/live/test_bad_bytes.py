@@ -245,6 +245,23 @@ async def test_what_the_protocol_forbids_ends_the_socket_with_its_code(place: Pl
     assert code in codes, f"{what}: {code}"
 
 
+@pytest.mark.parametrize("place", ["serve"], indirect=True)  # Daphne bounds no control frames
+async def test_a_client_that_goes_on_after_its_close_frame_is_cut_off(place: Place) -> None:
+    """Control frames are no messages, and no rate limit of messages counts them."""
+    raw = await place.raw()
+    stranger = handshake(place.person).replace(b"Cookie: ", b"X-Cookie: ")
+    raw.writer.write(stranger)
+    assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    opcode, payload = await raw.next()
+    assert (opcode, struct.unpack("!H", payload[:2])[0]) == (CLOSE, 4500)
+    pongs = frame(PONG) * 10_000
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(60):
+            while True:
+                raw.writer.write(pongs)
+                await raw.writer.drain()
+
+
 HUGE = b'{"type":"resume","since":' + b"9" * 4000 + b"}"
 ANSWERED: dict[str, tuple[bytes, str | None]] = {
     "nothing": (b"", "bad_json"),
