@@ -6,4 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_wsgi_application()
+http = get_wsgi_application()
+
+from realtime.http.body_limit import WsgiBodyLimit  # noqa: E402
+
+application = WsgiBodyLimit(http)

@@ -5,6 +5,7 @@ from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 
+from realtime.http.body_limit import AsgiBodyLimit
 from realtime.presence.writer import presence_writer
 from realtime.sockets.routing import websocket_urlpatterns
 
@@ -12,8 +13,11 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def with_sockets(http: Any) -> Application:
-    """Return an ASGI application that serves `http`, Django's application, and `/ws/notifications/`."""
-    router = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
+    """Return an ASGI application that serves `http`, Django's application, and `/ws/notifications/`.
+
+    A request body over REALTIME_MAX_BODY_BYTES is answered with 413 before it is stored, at every address.
+    """
+    router = ProtocolTypeRouter({"http": AsgiBodyLimit(http), "websocket": URLRouter(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         # On the first request, so that processes that only answer HTTP expire dead processes, too. (Not every server

@@ -71,6 +71,13 @@ class Conf(SettingsTable):
         minimum=0.01,
         unit="seconds",
     )
+    max_body_bytes = Integer(
+        2_621_440,
+        "Largest body of an HTTP request, at any address; a larger one is answered with 413 before it is stored. A "
+        "project that takes uploads needs more.",
+        minimum=1,
+        unit="bytes",
+    )
     predrain_seconds = Number(
         1.0,
         "How long `serve` keeps listening after SIGTERM, so that a load balancer notices that /readyz answers 503.",

@@ -20,7 +20,7 @@ from messaging.models import Message, Notification
 from .errors import answers
 from .publishing import publish as publish_items
 from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
-from .throttles import note_failure, refuse_after_failures, sign_outs
+from .throttles import client_address, note_failure, refuse_after_failures, sign_outs
 
 User = get_user_model()
 NAME = User.USERNAME_FIELD
@@ -37,7 +37,7 @@ def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
     """Sign in. Needs no CSRF token, since there is no session yet, but a browser's request must come from this site."""
     require_own_origin(request)
     require_json(request)
-    address = request.META.get("REMOTE_ADDR", "")
+    address = client_address(request)
     refuse_after_failures(data.username, address)
     user = authenticate(request, username=data.username, password=data.password)
     if user is None:

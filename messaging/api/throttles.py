@@ -3,8 +3,10 @@
 import threading
 from collections import OrderedDict
 from datetime import timedelta
+from ipaddress import ip_address
 
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from django.utils import timezone
 
 from messaging.exceptions import TooManyAttempts, TooOften
@@ -21,6 +23,14 @@ CALLS_PER_SECOND = 20
 # "Sign out everywhere", of one user.
 SIGN_OUTS_PER_BURST = 5
 SIGN_OUTS_PER_SECOND = 1 / 60
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address for which failed sign-ins are counted; "" for all requests whose proxy names none."""
+    try:
+        return str(ip_address(request.META.get("REMOTE_ADDR", "")))[:45]
+    except ValueError:
+        return ""
 
 
 def refuse_after_failures(username: str, address: str, *, own_failures: int = 0) -> None:

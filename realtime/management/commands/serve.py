@@ -1,5 +1,6 @@
 """manage.py serve: the production server."""
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         if not getattr(settings, "ASGI_APPLICATION", None):
             raise CommandError("ASGI_APPLICATION isn't set: see docs/install.md.")
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
+        trusted_proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
         config = uvicorn.Config(
             f"{module}:{name}",
             host=host,
@@ -69,6 +71,10 @@ class Command(BaseCommand):
             # Django's settings configure logging; uvicorn's access log would show query strings.
             log_config=None,
             access_log=False,
+            server_header=False,
+            # By default uvicorn trusts the headers of any proxy on this host, whoever it passes on.
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=trusted_proxies,
         )
         server = Server(config, predrain_seconds, drain_seconds)
         try:

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from realtime.http.body_limit import AsgiBodyLimit, WsgiBodyLimit
+
+
+@pytest.fixture(autouse=True)
+def limit(settings):
+    settings.REALTIME_MAX_BODY_BYTES = 1000
+
+
+class Application:
+    """Reads the whole body, as Django's ASGI handler does, and answers with its length."""
+
+    def __init__(self):
+        self.read = 0
+        self.is_called = False
+
+    async def __call__(self, scope, receive, send):
+        self.is_called = True
+        while True:
+            message = await receive()
+            self.read += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(self.read).encode()})
+
+
+async def ask(application, chunks, length=None):
+    """Send a body in chunks. Returns the status, the answer and how many chunks were read."""
+    waiting, sent = list(chunks), []
+
+    async def receive():
+        body = waiting.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(waiting)}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    await AsgiBodyLimit(application)({"type": "http", "headers": headers}, receive, send)
+    answer = b"".join(message.get("body", b"") for message in sent)
+    assert not sent[-1].get("more_body", False)
+    return sent[0]["status"], answer, len(chunks) - len(waiting)
+
+
+async def test_a_body_up_to_the_limit_passes():
+    application = Application()
+    assert await ask(application, [b"x" * 600, b"x" * 400], 1000) == (200, b"1000", 2)
+
+
+async def test_an_announced_length_over_the_limit_is_refused_before_the_application_is_asked():
+    application = Application()
+    status, answer, _ = await ask(application, [b"x" * 1001], 1001)
+    assert (status, json.loads(answer)["code"], application.is_called) == (413, "too_large", False)
+
+
+async def test_a_chunked_body_is_refused_when_it_reaches_the_limit():
+    application = Application()
+    status, answer, _ = await ask(application, [b"x" * 400] * 10)
+    assert (status, json.loads(answer)["code"]) == (413, "too_large")
+    assert application.read == 800
+
+
+async def test_what_a_refused_client_goes_on_sending_is_read_only_so_far(monkeypatch):
+    monkeypatch.setattr("realtime.http.body_limit.LINGER_BYTES", 5000)
+    status, _, read = await ask(Application(), [b"x" * 1000] * 100, 100_000)
+    assert (status, read) == (413, 5)
+
+
+@pytest.mark.parametrize("length", ["", "nonsense", "-5"])
+async def test_a_length_that_is_none_is_the_servers_business(length):
+    assert (await ask(Application(), [b"x"], length))[0] == 200
+
+
+@pytest.mark.parametrize(("length", "status"), [("", 200), ("1000", 200), ("1001", 413)])
+def test_under_wsgi_an_announced_length_is_refused_too(length, status):
+    started = []
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"read"]
+
+    answer = WsgiBodyLimit(application)(
+        {"CONTENT_LENGTH": length}, lambda line, headers: started.append(line)
+    )
+    assert started[0].startswith(str(status))
+    assert (
+        b"".join(answer) == b"read" if status == 200 else json.loads(b"".join(answer))["code"] == "too_large"
+    )
