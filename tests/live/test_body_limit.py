@@ -90,7 +90,7 @@ async def test_without_a_setting_no_proxy_is_trusted(deployment: Deployment) -> 
     assert await status_of_the_sixth_failure(server, *(f"192.0.2.{number}" for number in range(6))) == 429
 
 
-async def test_a_proxy_that_is_trusted_tells_addresses_apart(deployment: Deployment) -> None:
+async def test_a_trusted_proxy_gives_the_addresses(deployment: Deployment) -> None:
     server = await deployment.start(FORWARDED_ALLOW_IPS="*")
     assert await status_of_the_sixth_failure(server, *(f"192.0.2.{number}" for number in range(6))) == 401
     # What is no address is counted as one, and is no error.
