@@ -1,7 +1,8 @@
 """Request bodies are bounded before they are stored, at every address.
 
 Django's ASGI handler writes a body of any size to a temporary file before it looks at the address, and under WSGI the
-CSRF middleware does so with a form. DATA_UPLOAD_MAX_MEMORY_SIZE is only compared when a view reads the body.
+CSRF middleware does so with a form. DATA_UPLOAD_MAX_MEMORY_SIZE is only compared when a view reads the body. (Daphne
+itself stores a body before it calls the application: behind it, only a proxy can bound what is stored.)
 """
 
 import asyncio
@@ -98,7 +99,6 @@ class WsgiBodyLimit:
         headers = [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(refused.content))),
-            ("Connection", "close"),
         ]
         start_response("413 Request Entity Too Large", headers)
         return [refused.content]
