@@ -47,11 +47,13 @@ class Inbound:
             self._timer = self._loop.call_later(0, self._parse_next)
 
     def close(self) -> None:
-        """Parse nothing more."""
+        """Parse nothing more, and let go of the owner: the two would be a reference cycle."""
         self._is_closed = True
+        self._parse, self._pause, self._resume = lambda data: None, lambda: None, lambda: None
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _parse_next(self) -> None:
         data = bytes(self._waiting[:BYTES_PER_TURN])

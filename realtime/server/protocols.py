@@ -45,7 +45,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._inbound.receive(data)
 
     def _pause_reading(self) -> None:
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if not self.read_paused and not self.transport.is_closing():
