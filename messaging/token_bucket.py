@@ -17,9 +17,7 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Take a token. Returns False, and takes none, if there is none."""
-        now = time.monotonic()
-        self._tokens = min(self.burst, self._tokens + (now - self._refilled_at) * self.rate)
-        self._refilled_at = now
+        self._refill()
         if self._tokens < 1:
             return False
         self._tokens -= 1
@@ -27,10 +25,14 @@ class TokenBucket:
 
     def reserve(self, tokens: int) -> float:
         """Take tokens, of the future if need be. Returns in how many seconds they will all be there."""
-        now = time.monotonic()
-        self._tokens = min(self.burst, self._tokens + (now - self._refilled_at) * self.rate) - tokens
-        self._refilled_at = now
+        self._refill()
+        self._tokens -= tokens
         return max(0.0, -self._tokens / self.rate)
+
+    def _refill(self) -> None:
+        now = time.monotonic()
+        self._tokens = min(self.burst, self._tokens + (now - self._refilled_at) * self.rate)
+        self._refilled_at = now
 
     @property
     def retry_after(self) -> float:

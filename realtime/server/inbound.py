@@ -29,6 +29,7 @@ class Inbound:
         self._loop, self._parse, self._pause, self._resume = loop, parse, pause, resume
         self._bucket = TokenBucket(BYTES_PER_SECOND, BYTES_PER_BURST)
         self._waiting = bytearray()
+        self._reserved = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -38,13 +39,14 @@ class Inbound:
         return self._timer is not None
 
     def receive(self, data: bytes) -> None:
-        if self._timer is None and len(data) <= BYTES_PER_TURN and self._bucket.reserve(len(data)) == 0:
-            self._parse(data)
-            return
+        if self._timer is None:
+            delay = self._reserve(len(data))
+            if delay == 0 and len(data) <= BYTES_PER_TURN:
+                self._parse(data)
+                return
+            self._timer = self._loop.call_later(delay, self._parse_next)
         self._waiting += data
         self._pause()
-        if self._timer is None:
-            self._timer = self._loop.call_later(0, self._parse_next)
 
     def close(self) -> None:
         """Parse nothing more, and let go of the owner: the two would be a reference cycle."""
@@ -55,14 +57,19 @@ class Inbound:
             self._timer.cancel()
             self._timer = None
 
+    def _reserve(self, available: int) -> float:
+        """Pay for the next slice of so many bytes, before it is parsed. Returns in how many seconds it may be."""
+        self._reserved = min(available, BYTES_PER_TURN)
+        return self._bucket.reserve(self._reserved)
+
     def _parse_next(self) -> None:
-        data = bytes(self._waiting[:BYTES_PER_TURN])
-        del self._waiting[:BYTES_PER_TURN]
+        data = bytes(self._waiting[: self._reserved])
+        del self._waiting[: self._reserved]
         self._parse(data)
         if self._is_closed:
             return
         if self._waiting:
-            self._timer = self._loop.call_later(self._bucket.reserve(len(data)), self._parse_next)
+            self._timer = self._loop.call_later(self._reserve(len(self._waiting)), self._parse_next)
         else:
             self._timer = None
             self._resume()

@@ -91,6 +91,20 @@ def test_a_burst_is_free_and_after_it_a_rate_holds(reading, parsed, loop):
     assert loop.now == pytest.approx(10, abs=0.2)
 
 
+def test_the_rate_holds_for_small_reads_too(reading, parsed, loop):
+    """Each fits into a turn by itself: without the delay of the bucket a steady stream would never be slowed down."""
+    received, state = reading
+    received.receive(b"x" * BYTES_PER_BURST)
+    while loop.due:
+        loop.turn()
+    began = loop.now
+    for _ in range(10 * BYTES_PER_SECOND // 1024):
+        received.receive(b"x" * 1024)
+        while state["paused"]:
+            loop.turn()
+    assert loop.now - began == pytest.approx(10, abs=0.2)
+
+
 def test_a_closed_one_parses_nothing_more(reading, parsed, loop):
     received, _ = reading
     received.receive(b"x" * 3 * BYTES_PER_TURN)
