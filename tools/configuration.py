@@ -3,7 +3,6 @@
 `python -m tools.configuration` writes it; with `--check` it only says whether the file is current (exit code 1 if not).
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from config.environment import DJANGO, REAL_TIME, STORES, ComposeVariables, Environment
 from realtime.conf import Conf
 from realtime.setting_types import Names, Setting
+from tools.generated import write_or_check
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 HEAD = """\
@@ -55,18 +55,7 @@ def default(row: Setting[Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="tools.configuration", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if it isn't current")
-    checking = parser.parse_args(arguments).check
-    made = text()
-    if PATH.exists() and PATH.read_text() == made:
-        return 0
-    if checking:
-        print(f"{PATH} isn't current: run `make contract`", file=sys.stderr)
-        return 1
-    PATH.write_text(made)
-    print(f"wrote {PATH}")
-    return 0
+    return write_or_check(arguments, prog="tools.configuration", description=__doc__, path=PATH, text=text)
 
 
 if __name__ == "__main__":

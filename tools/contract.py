@@ -7,13 +7,14 @@ is an error.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tools.generated import write_or_check
 
 PATH = Path(__file__).resolve().parent.parent / "static" / "client" / "wire.d.ts"
 HEAD = """\
@@ -86,20 +87,7 @@ def expression(schema: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="tools.contract", description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit code 1 if the file isn't current"
-    )
-    checking = parser.parse_args(arguments).check
-    made = types()
-    if PATH.exists() and PATH.read_text() == made:
-        return 0
-    if checking:
-        print(f"{PATH} isn't current: run `make contract`", file=sys.stderr)
-        return 1
-    PATH.write_text(made)
-    print(f"wrote {PATH}")
-    return 0
+    return write_or_check(arguments, prog="tools.contract", description=__doc__, path=PATH, text=types)
 
 
 if __name__ == "__main__":
