@@ -44,6 +44,15 @@ def test_status_notifications_toast_and_never_count(ada, grace, assigned):
     assert revision.unread_count == 0
 
 
+def test_a_batch_of_changes_creates_a_bounded_number_of_notifications(ada, grace, linus, monkeypatch):
+    monkeypatch.setattr(signals, "MAX_STATUS_NOTIFICATIONS", 1)
+    for other in (grace, linus):
+        contacts.meet(ada.pk, other.pk)
+    set_online([grace.pk, linus.pk])
+    set_online([ada.pk])
+    assert Notification.objects.count() == 1
+
+
 def test_status_notifications_are_one_a_pair_in_ten_minutes(ada, grace, monkeypatch):
     now = 1_000 * signals.STATUS_WINDOW
     monkeypatch.setattr("messaging.signals.time.time", lambda: now)

@@ -1,0 +1,59 @@
+"""The table "Limits" of docs/operations.md: every row names a module, a test and a setting that exist."""
+
+from pathlib import Path
+
+import pytest
+
+from config.environment import Environment
+from realtime.conf import Conf
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = ["limit", "unit and value", "enforced in", "answer", "setting", "test"]
+NONE = "–"
+SETTINGS = {row.name for row in (*Environment.rows(), *Conf.rows())}
+
+
+def limits() -> list[list[str]]:
+    """The table's rows: one cell for each column."""
+    _, section = (ROOT / "docs" / "operations.md").read_text().split("\n## Limits\n")
+    lines = [line for line in section.split("\n## ")[0].splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert header == COLUMNS
+    return rows
+
+
+def mistakes(row: list[str]) -> list[str]:
+    """What is wrong with a row."""
+    if len(row) != len(COLUMNS) or not all(row):
+        return [f"{len(COLUMNS)} cells that aren't empty are needed"]
+    found = []
+    for place in (row[2], row[5]):
+        path = place.strip("`")
+        if place != f"`{path}`" or not (ROOT / path).is_file():
+            found.append(f"{place} is no file")
+    if not Path(row[5].strip("`")).name.startswith("test_"):
+        found.append(f"{row[5]} is no test")
+    if row[4] != NONE and row[4].strip("`") not in SETTINGS:
+        found.append(f"{row[4]} is no setting")
+    return found
+
+
+@pytest.mark.parametrize("row", limits(), ids=lambda row: row[0])
+def test_a_limit_names_a_module_a_test_and_a_setting_that_exist(row):
+    assert mistakes(row) == []
+
+
+def test_a_limit_stands_there_once():
+    names = [row[0] for row in limits()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [(1, ""), (2, "`realtime/none.py`"), (4, "`REALTIME_NONE`"), (5, "`realtime/conf.py`"), (5, "none")],
+)
+def test_a_mistake_is_found(column, cell):
+    """Negative control."""
+    row = list(limits()[0])
+    row[column] = cell
+    assert mistakes(row)
