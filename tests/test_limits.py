@@ -9,7 +9,7 @@ from realtime.conf import Conf
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ["limit", "unit and value", "enforced in", "answer", "setting", "test"]
-NONE = "–"
+NONE = "-"
 SETTINGS = {row.name for row in (*Environment.rows(), *Conf.rows())}
 
 
