@@ -43,7 +43,7 @@ async def run_periodically(
             await work()
         except Exception as error:
             # The database is away, say: that closes no socket.
-            logger.warning("periodic task %s failed; it runs again: %s", work.__qualname__, error)
+            logger.warning("periodic task %s failed; it runs again: %r", work.__qualname__, error)
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

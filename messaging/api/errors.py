@@ -98,13 +98,13 @@ def _sentences(errors: Iterable[dict[str, Any]]) -> Iterable[str]:
 
 
 def _failed(request: HttpRequest, exception: Exception) -> HttpResponse:
-    logger.error("%s %s failed", request.method, request.path, exc_info=exception)
+    logger.error("%s %.200r failed", request.method, request.path, exc_info=exception)
     return problem(500, "server_error", "Something went wrong on the server. It has been logged.")
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database is unavailable. If it failed during a COMMIT, it is unknown whether the call took effect."""
-    logger.warning("database unavailable; %s %s answered 503: %s", request.method, request.path, error)
+    logger.warning("database unavailable; %s %.200r answered 503: %r", request.method, request.path, error)
     response = problem(503, "unavailable", "The database doesn't answer. Try again in a moment.")
     response["Retry-After"] = "1"
     return response

@@ -26,7 +26,7 @@ def retry_on_transient(work: Callable[[], R]) -> R:
         except DatabaseError as error:
             if sqlstate(error) not in TRANSIENT_ERRORS or attempt == MAX_ATTEMPTS:
                 raise
-            logger.info("transient database error; the transaction is retried: %s", error)
+            logger.info("transient database error; the transaction is retried: %r", error)
             time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
     raise AssertionError("unreachable")
 

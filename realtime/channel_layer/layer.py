@@ -232,7 +232,7 @@ class LoopLayer:
         try:
             message = self._layer.deserialize(data)
         except Exception as error:
-            logger.debug("channel-layer message could not be decoded; ignored: %s", error)
+            logger.debug("channel-layer message could not be decoded; ignored: %r", error)
             message = None
         if isinstance(message, dict):
             return message

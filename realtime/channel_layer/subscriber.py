@@ -263,7 +263,7 @@ class Subscriber:
             await self.publish(self._probe_channel, b"")
         except Exception as error:
             # Not handled here: what counts is that nothing comes back.
-            logger.debug("probe of Redis failed: %s", error)
+            logger.debug("probe of Redis failed: %r", error)
 
 
 def _backoff() -> Iterator[float]:

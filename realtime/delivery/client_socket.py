@@ -265,7 +265,7 @@ class ClientSocket:
                 await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
         except Exception as error:
             # Not even the close frame went out: the consumer ends, and the server closes the transport with it.
-            logger.debug("connection %s ends without a close frame: %s", self.id, error)
+            logger.debug("connection %s ends without a close frame: %r", self.id, error)
         self.closed.set()
 
 

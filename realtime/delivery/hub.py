@@ -220,7 +220,7 @@ class Hub:
                 await self.sweeps.recheck_all()
             except Exception as error:
                 logger.warning(
-                    "the sweep after a gap in the channel layer failed; it is tried again: %s", error
+                    "the sweep after a gap in the channel layer failed; it is tried again: %r", error
                 )
                 self._gap.set()
                 await asyncio.sleep(1)

@@ -60,7 +60,7 @@ class Recovery:
                     await self._catch_up(batch)
                 except (OperationalError, InterfaceError) as error:
                     logger.warning(
-                        "database unavailable; %d sockets wait for their catch-up: %s", len(batch), error
+                        "database unavailable; %d sockets wait for their catch-up: %r", len(batch), error
                     )
                     for socket in batch:
                         socket.restart_catch_up()

@@ -155,7 +155,7 @@ class Relay:
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             logger.warning(
-                "database unavailable; pending notifications of %d users wait for the sweep: %s",
+                "database unavailable; pending notifications of %d users wait for the sweep: %r",
                 len(user_ids),
                 error,
             )
@@ -178,7 +178,7 @@ class Relay:
             if not self._failing:
                 self._failing = True
                 logger.warning(
-                    "channel layer unavailable; deliveries fall back to the periodic sweep: %s", error
+                    "channel layer unavailable; deliveries fall back to the periodic sweep: %r", error
                 )
             if isinstance(error, Unsent):
                 return error.messages

@@ -151,7 +151,7 @@ def record_each(
             connection.close()
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-            logger.warning("presence of user %s not written, retrying: %s", user_id, error)
+            logger.warning("presence of user %s not written, retrying: %r", user_id, error)
             deferred += events
         except Exception:
             logger.exception("presence of user %s cannot be written; %d events dropped", user_id, len(events))

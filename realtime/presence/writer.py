@@ -161,7 +161,7 @@ class PresenceWriter:
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            logger.warning("%s: %s", failure, error)
+            logger.warning("%s: %r", failure, error)
             return False
         except Exception:
             logger.exception("%s", failure)
@@ -261,7 +261,7 @@ class PresenceWriter:
                 raise
             except Exception as error:
                 logger.warning(
-                    "batch of %d presence events failed, retrying user by user: %s", len(batch), error
+                    "batch of %d presence events failed, retrying user by user: %r", len(batch), error
                 )
                 connections.close_all()
                 over_limit, deferred = leases.record_each(process_id, batch)
@@ -271,7 +271,7 @@ class PresenceWriter:
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            logger.warning("database unavailable, %d presence events stay queued: %s", len(batch), error)
+            logger.warning("database unavailable, %d presence events stay queued: %r", len(batch), error)
             return batch
         counters.presence_batches.inc()
         counters.presence_events.inc(len(batch) - len(deferred))

@@ -29,7 +29,6 @@ SETTLE_SECONDS = 60
 # Faults that servers log because of what the scenarios do to them.
 EXPECTED_FAULTS = (
     "channels_redis.pubsub: Unexpected exception in receive task",
-    "django.request: Service Unavailable: /",
     "realtime.delivery.hub: ignored a malformed message from the channel layer",
 )
 

@@ -1,7 +1,5 @@
 """The main path: from a saved message to every page of its receiver."""
 
-import pytest
-
 from .conftest import Deployment
 from .servers import PASSWORD
 from .tab import Tab
@@ -101,9 +99,7 @@ async def test_rows_without_an_event_arrive(shared: Deployment) -> None:
         assert set(tab.inbox.times_added.values()) == {1}
 
 
-async def test_the_load_balancer_is_answered(monkeypatch: pytest.MonkeyPatch, shared: Deployment) -> None:
-    # A busy machine's database may need more than a second once, and that is logged.
-    monkeypatch.setattr(shared, "expected_faults", ("Service Unavailable: /readyz",))
+async def test_the_load_balancer_is_answered(shared: Deployment) -> None:
     anonymous = shared.anonymous(shared.servers[0])
     healthz = await anonymous.http.get(f"{shared.servers[0].url}/healthz")
     assert (healthz.status_code, healthz.text) == (200, "ok")
