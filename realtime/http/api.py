@@ -7,7 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, URLResolver, get_script_prefix, path, re_path
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
@@ -18,8 +19,9 @@ from messaging.api import errors, openapi, parsing, security
 from messaging.api import routes as messaging
 
 from . import tickets
+from .documents import Document
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 DESCRIPTION = """\
 Durable notifications over HTTP. Live they come over the socket, `/ws/notifications/`, which
@@ -60,11 +62,19 @@ for router in (
     api.add_router("", router)
 
 
+# The mount point stands before each of its addresses.
+_openapi = Document(lambda mounted_at: api.get_openapi_schema())
+
+
+def openapi_json(request: HttpRequest) -> HttpResponseBase:
+    return _openapi(request, get_script_prefix())
+
+
 def json_only(view: View) -> View:
     """Wrap a view of ninja: JSON where ninja or Django would answer in HTML or plain text; no transaction around it."""
 
     @functools.wraps(view)
-    def respond(request: HttpRequest, **arguments: str) -> HttpResponse:
+    def respond(request: HttpRequest, **arguments: str) -> HttpResponseBase:
         try:
             response = view(request, **arguments)
         except Http404:
@@ -103,5 +113,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def urls() -> list[URLPattern | URLResolver]:
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
+        if isinstance(pattern, URLPattern) and pattern.name == "openapi-json":
+            # ninja's view makes the document anew for each request.
+            pattern.callback = openapi_json
         pattern.callback = json_only(pattern.callback)  # type: ignore[arg-type]
     return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api(?:/|$)", not_found)]

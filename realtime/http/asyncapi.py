@@ -3,6 +3,7 @@
 docs/protocol.md describes the same in prose, and says more.
 """
 
+import functools
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -90,6 +91,7 @@ def name_of(model: type[BaseModel]) -> str:
     return name
 
 
+@functools.cache
 def _components() -> tuple[dict[str, Any], dict[str, Any]]:
     messages: dict[str, Any] = {}
     schemas: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """What a WebSocket client needs over HTTP: a ticket, if it can't send a cookie, and the AsyncAPI document."""
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Router
 
 from messaging import schemas
@@ -8,8 +9,10 @@ from messaging.api import errors
 from realtime import auth
 
 from . import asyncapi
+from .documents import Document
 
 router = Router(tags=["socket"])
+_asyncapi = Document(lambda host, secure: asyncapi.document(host, secure=secure))
 
 
 class Ticket(schemas.Shape):
@@ -25,5 +28,5 @@ def ticket(request: HttpRequest) -> Ticket:
 
 
 @router.get("asyncapi.json", auth=None, include_in_schema=False)
-def asyncapi_json(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(asyncapi.document(request.get_host(), secure=request.is_secure()))
+def asyncapi_json(request: HttpRequest) -> HttpResponseBase:
+    return _asyncapi(request, request.get_host(), request.is_secure())

@@ -106,7 +106,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     async def _admit(self) -> auth.Login | None:
         """Accept or refuse the handshake."""
         if drain.draining:
-            await self._refuse_draining()
+            # Another process, or this one's successor, accepts the client a moment later.
+            await self._refuse_for_now("draining")
             return None
         offered = self.scope.get("subprotocols", [])
         subprotocol = protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None
@@ -122,9 +123,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:
-            # To a client this looks like a lost connection.
             logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
-            await self.close()
+            await self._refuse_for_now("unavailable")
             return None
         await self.accept(subprotocol)
         if login is None:
@@ -132,15 +132,15 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
 
-    async def _refuse_draining(self) -> None:
-        """Answer 503: another process, or this one's successor, accepts the client a moment later."""
+    async def _refuse_for_now(self, reason: str) -> None:
+        """Answer 503: a client may try again. (Under Daphne 403.) To a browser both are a lost connection."""
         if not self._server_has_denial_responses():
             await self.close()
             return
         send = cast("Send", self.base_send)
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"1")]
         await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": b"draining"})
+        await send({"type": "websocket.http.response.body", "body": reason.encode()})
 
     def _clean_up(self) -> None:
         if self.max_age_timer is not None:

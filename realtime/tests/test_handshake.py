@@ -6,8 +6,10 @@ import uuid
 from datetime import datetime
 
 import pytest
+from django.db import OperationalError
 
 from messaging.models import Inbox, Message, UserProfile
+from realtime import auth
 from realtime.db_threads import in_thread
 from realtime.delivery import drain, recovery
 from realtime.delivery.hub import running_hub
@@ -110,19 +112,36 @@ async def test_commands_before_hello_are_answered_after_it(server, ada, monkeypa
     assert kinds[:5] == ["hello", "presence_state", "pong", "error", "error"]
 
 
-async def test_a_handshake_is_refused_while_draining(server, ada, monkeypatch):
-    monkeypatch.setattr(drain, "draining", True)
-    socket = server.socket("", handshake(await server.session(ada)))
-    accepted, _ = await socket.communicator.connect(timeout=TIMEOUT)
-    assert not accepted
-
-
-async def test_a_server_with_denial_responses_answers_503_while_draining(server, ada, monkeypatch):
-    monkeypatch.setattr(drain, "draining", True)
-    socket = server.socket("", handshake(await server.session(ada)))
+async def answered(server, user):
+    """The status, headers and body of the HTTP response with which a server like `serve` refuses a handshake."""
+    socket = server.socket("", handshake(await server.session(user)))
     socket.communicator.scope["extensions"] = {"websocket.http.response": {}}
     await socket.communicator.send_input({"type": "websocket.connect"})
     start, body = await socket.receive_event(), await socket.receive_event()
-    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
-    assert dict(start["headers"])[b"retry-after"] == b"1"
-    assert body["body"] == b"draining"
+    assert start["type"] == "websocket.http.response.start"
+    return start["status"], dict(start["headers"]), body["body"]
+
+
+@pytest.fixture(params=["draining", "unavailable"])
+def reason(request, monkeypatch):
+    """Why a handshake can't be served for the moment."""
+
+    def unavailable(*arguments):
+        raise OperationalError("the database is away")
+
+    if request.param == "draining":
+        monkeypatch.setattr(drain, "draining", True)
+    else:
+        monkeypatch.setattr(auth, "authenticate", unavailable)
+    return request.param
+
+
+async def test_a_handshake_that_cannot_be_served_now_is_answered_with_503(server, ada, reason):
+    status, headers, body = await answered(server, ada)
+    assert (status, headers[b"retry-after"], body) == (503, b"1", reason.encode())
+
+
+async def test_a_server_without_denial_responses_refuses_it(server, ada, reason):
+    socket = server.socket("", handshake(await server.session(ada)))
+    accepted, _ = await socket.communicator.connect(timeout=TIMEOUT)
+    assert not accepted

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tools.services import PostgresServer, RedisServer
 
@@ -134,6 +135,10 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
     await asyncio.to_thread(postgresql.kill)
     assert await ada.readyz("down", database="down") == 503
     assert (await ada.http.get(f"{server.url}/healthz")).status_code == 200
+    with pytest.raises(InvalidStatus) as refused:
+        await ada.socket()
+    assert refused.value.response.status_code == 503
+    assert refused.value.response.headers["Retry-After"] == "1"
     # The sockets answer, and the sweeps fail.
     for tab in tabs:
         await tab.send(type="ping", ref="there?")

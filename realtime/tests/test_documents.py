@@ -1,0 +1,65 @@
+"""openapi.json and asyncapi.json are made once, whoever asks how often."""
+
+import pytest
+from django.test import Client
+
+from realtime.http import api, asyncapi, documents, tickets
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How often each document has been made, from here on."""
+    counts = {"openapi": 0, "asyncapi": 0}
+
+    def counted(name, make):
+        def count(*arguments, **options):
+            counts[name] += 1
+            return make(*arguments, **options)
+
+        return count
+
+    monkeypatch.setattr(api.api, "get_openapi_schema", counted("openapi", api.api.get_openapi_schema))
+    monkeypatch.setattr(asyncapi, "document", counted("asyncapi", asyncapi.document))
+    for answer in (api._openapi, tickets._asyncapi):
+        answer._made.cache_clear()
+    yield counts
+    for answer in (api._openapi, tickets._asyncapi):
+        answer._made.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+def test_a_document_is_made_once_and_the_same_for_all(made, name):
+    answers = [Client().get(f"/api/v1/{name}.json") for _ in range(3)]
+    assert made[name] == 1
+    assert len({answer.content for answer in answers}) == 1
+    assert answers[0].json()["info"]["title"] == "Doorbell"
+    assert answers[0]["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+def test_a_client_that_has_it_is_answered_with_304(made, name):
+    first = Client().get(f"/api/v1/{name}.json")
+    again = Client().get(f"/api/v1/{name}.json", headers={"if-none-match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    changed = Client().get(f"/api/v1/{name}.json", headers={"if-none-match": '"another"'})
+    assert changed.content == first.content
+
+
+def test_asyncapi_names_the_host_that_was_asked(made, settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    hosts = [f"host{number}.example" for number in range(documents.VARIANTS + 5)]
+    for host in hosts:
+        named = Client().get("/api/v1/asyncapi.json", headers={"host": host}).json()
+        assert named["servers"]["here"] == {"host": host, "protocol": "ws"}
+    secure = Client().get("/api/v1/asyncapi.json", headers={"host": hosts[0]}, secure=True).json()
+    assert secure["servers"]["here"]["protocol"] == "wss"
+
+
+def test_what_is_kept_is_bounded_and_the_expensive_part_is_made_once(made, settings):
+    """A client may choose the host where any is allowed."""
+    settings.ALLOWED_HOSTS = ["*"]
+    asyncapi._components.cache_clear()
+    for number in range(documents.VARIANTS * 3):
+        assert Client().get("/api/v1/asyncapi.json", headers={"host": f"h{number}"}).status_code == 200
+    assert tickets._asyncapi._made.cache_info().currsize == documents.VARIANTS
+    assert asyncapi._components.cache_info().misses == 1
