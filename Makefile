@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
 LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
-.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint chaos growth lock clean
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos growth lock clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -72,7 +72,7 @@ PYTEST := $(PY) -m pytest
 FUZZ_EXAMPLES ?= 200
 
 # Three lanes at a time: live tests spend most of their time waiting for processes that they have killed.
-LIVE := tests/live tests/chaos
+LIVE := tests/live tests/chaos tests/hosts
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # Tests that depend on no database run once, on SQLite.
 ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
@@ -136,6 +136,10 @@ lint: setup-dev  ## ruff, mypy, import-linter, tsc
 node_modules/.installed: package.json
 	@$(PY) -m tools.node --npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+hosts: setup-dev  ## projects of one's own with Doorbell in them, at full length, on both databases
+	@FULL_SIZE=1 $(ON_SQLITE) $(PYTEST) tests/hosts $(ARGS)
+	@FULL_SIZE=1 $(ON_SERVICES) $(PYTEST) tests/hosts $(ARGS)
 
 chaos: setup-dev  ## break real servers under load and check what their clients received; writes docs/reliability.md (ARGS="--help")
 	@$(PY) -m tests.chaos $(ARGS)

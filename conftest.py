@@ -75,6 +75,12 @@ def cheap_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def relay_runs(settings: Settings) -> None:
+    """The relay's thread is part of what is tested here; a project's tests run without it."""
+    settings.REALTIME_RELAY = True
+
+
+@pytest.fixture(autouse=True)
 def no_static_files(settings: Settings) -> None:
     """Each test client builds its own middleware, which would scan every static file: half of a client's time."""
     settings.SERVESTATIC_USE_FINDERS = False

@@ -56,6 +56,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 WSGI_APPLICATION = "config.wsgi.application"
+TEST_RUNNER = "config.test_runner.PytestRunner"
 
 TEMPLATES = [
     {

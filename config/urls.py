@@ -1,5 +1,5 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from realtime.http import api
 
@@ -11,4 +11,5 @@ urlpatterns = [
     path("", include("config.demo.urls")),
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
+    re_path("^api(?:/|$)", api.not_found),
 ]

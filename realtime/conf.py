@@ -4,6 +4,9 @@ That is typed access (`conf.sweep_seconds`, read at each access, so that tests m
 (config/settings.py), `manage.py check` (checks.py), docs/configuration.md, and the test of .env.example.
 """
 
+import sys
+from typing import Any
+
 from django.conf import settings
 
 from .setting_types import Integer, Number, Origins, Setting, SettingsTable, Switch, T
@@ -13,8 +16,10 @@ class Conf(SettingsTable):
     PREFIX = "REALTIME_"
 
     relay = Switch(
-        True,
-        "Whether this process pushes what it commits. If not, the periodic sweep of the server processes delivers it.",
+        lambda conf: not conf.is_testing,
+        "Whether this process pushes what it commits, from a thread of its own. If not, the periodic sweep of the "
+        "server processes delivers it.",
+        default_text="True; False in a test process, so that no thread uses the test database",
     )
     sweep_seconds = Number(
         lambda conf: 1.0 if conf.layer_is_local else 15.0,
@@ -90,6 +95,12 @@ class Conf(SettingsTable):
     origins = Origins(
         "Origins, besides the server's own, whose pages may open a socket with the session cookie."
     )
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether Django's test environment is set up, by its test runner or by pytest-django."""
+        utils: Any = sys.modules.get("django.test.utils")
+        return utils is not None and hasattr(utils._TestState, "saved_data")
 
     @property
     def layer_is_local(self) -> bool:

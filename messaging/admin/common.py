@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect, ForeignKeyRawIdWidget
 from django.contrib.auth import get_user_model
 from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -92,6 +93,28 @@ class LevelFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(level=self.value()) if self.value() else queryset
+
+
+def can_search_users(site: admin.AdminSite) -> bool:
+    """Whether this site's user admin offers a search. A project's users may have an admin without one, or none."""
+    model = get_user_model()
+    return site.is_registered(model) and bool(site.get_model_admin(model).search_fields)
+
+
+class ChoosesUsersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows with foreign keys to users: chosen by a search where there is one, else by id.
+
+    `autocomplete_fields` would make the search a condition of starting at all (admin.E039, E040).
+    """
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.remote_field.model is get_user_model():
+            options["widget"] = (
+                AutocompleteSelect(db_field, self.admin_site)
+                if can_search_users(self.admin_site)
+                else ForeignKeyRawIdWidget(db_field.remote_field, self.admin_site)
+            )
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
 
 class OwnedByUserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

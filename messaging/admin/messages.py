@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from messaging.models import Message, Notification
 
-from .common import NAME, UserFilter, counted, link, link_to_list, number_of, shortened
+from .common import NAME, ChoosesUsersAdmin, UserFilter, counted, link, link_to_list, number_of, shortened
 from .deletion import BoundedDeletionAdmin
 
 
@@ -23,7 +23,7 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Message)
-class MessageAdmin(BoundedDeletionAdmin):
+class MessageAdmin(ChoosesUsersAdmin, BoundedDeletionAdmin):
     form = MessageForm
     list_display = (
         "preview",
@@ -37,7 +37,6 @@ class MessageAdmin(BoundedDeletionAdmin):
     list_filter = ("is_read", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
     search_fields = ("content", f"sender__{NAME}", f"receiver__{NAME}")
     search_help_text = "Content or username"
-    autocomplete_fields = ("sender", "receiver")
     actions = ("mark_read", "mark_unread", "delete_selected")
     show_full_result_count = False
 

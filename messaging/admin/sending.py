@@ -22,7 +22,7 @@ from messaging import notification_types, notifications
 from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
-from .common import NAME, counted
+from .common import NAME, can_search_users, counted
 
 # To notify all users, call notify_many from code.
 MAX_RECEIVERS = 10_000
@@ -96,7 +96,7 @@ class SendForm(forms.Form):
         self.fields["users"].queryset = active_users().order_by(NAME)  # type: ignore[attr-defined]
         # The autocomplete offers usernames, so it requires the right to view or change users.
         users = get_user_model()._meta
-        if not any(
+        if not can_search_users(admin.site) or not any(
             request.user.has_perm(f"{users.app_label}.{may}_{users.model_name}") for may in ("view", "change")
         ):
             del self.fields["users"]

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from messaging import tokens
 from messaging.models import ApiToken
 
-from .common import NAME, counted
+from .common import NAME, ChoosesUsersAdmin, counted
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -26,14 +26,13 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(ChoosesUsersAdmin):
     form = ApiTokenForm
     list_display = ("name", "user", "can_publish", "created_at", "revoked_at", "valid")
     list_select_related = ("user",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "can_publish")
     search_fields = ("name", f"user__{NAME}")
     ordering = ("-pk",)
-    autocomplete_fields = ("user",)
     actions = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:

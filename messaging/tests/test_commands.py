@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import notifications
-from messaging.management.commands.test import Command, path_of
 from messaging.models import Inbox, Notification
 
 ROOT = Path(__file__).parents[2]
@@ -88,28 +85,3 @@ class TestCheckInboxes:
     def settle(self, rows, **changes):
         """Change rows as no writer would, bypassing the QuerySet."""
         QuerySet.update(rows, **changes)
-
-
-class TestTheTestCommand:
-    def test_understands_apps_paths_and_dotted_names(self):
-        assert path_of("messaging") == "messaging"
-        assert path_of("messaging.tests") == "messaging/tests"
-        assert path_of("messaging.tests.test_api") == "messaging/tests/test_api.py"
-        assert path_of("-k") == "-k"
-        assert path_of("messaging/tests/test_api.py::test_it") == "messaging/tests/test_api.py::test_it"
-
-    def test_hands_over_to_pytest(self):
-        command = [sys.executable, "manage.py", "test", "--version"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert done.stdout.startswith(f"pytest {pytest.__version__}")
-
-    @pytest.mark.parametrize("code", [0, 1])
-    def test_ends_with_pytests_exit_code(self, monkeypatch, code):
-        def run(command, check):
-            assert command[1:] == ["-m", "pytest", "messaging/tests/test_api.py", "-x"]
-            return subprocess.CompletedProcess(command, code)
-
-        monkeypatch.setattr(subprocess, "run", run)
-        with pytest.raises(SystemExit) as ended:
-            Command().run_from_argv(["manage.py", "test", "messaging.tests.test_api", "-x"])
-        assert ended.value.code == code

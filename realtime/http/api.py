@@ -117,4 +117,4 @@ def urls() -> list[URLPattern | URLResolver]:
             # ninja's view makes the document anew for each request.
             pattern.callback = openapi_json
         pattern.callback = json_only(pattern.callback)  # type: ignore[arg-type]
-    return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api(?:/|$)", not_found)]
+    return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api/v1(?:/|$)", not_found)]

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import SESSION_KEY, get_user_model
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
@@ -76,7 +76,7 @@ def close_connection(user_id: int, connection_id: str, code: int) -> None:
     relay.publish([CloseEnvelope(user_id, connection_id, int(code)).encode()])
 
 
-def recheck_signed_out(sender: Any, *, instance: Session, **kwargs: Any) -> None:
+def recheck_signed_out(sender: Any, *, instance: Any, **kwargs: Any) -> None:
     """A login's session is gone. (user_logged_out comes before that, and so too early for a recheck.)"""
     user_id = instance.get_decoded().get(SESSION_KEY)
     if user_id is not None:
@@ -107,11 +107,12 @@ def connect() -> None:
         (signals.notifications_pending, relay_pending, None),
         (signals.revisions_assigned, relay_revisions, None),
         (signals.presence_changed, relay_presence, None),
-        (post_delete, recheck_signed_out, Session),
         (post_save, recheck_changed, get_user_model()),
         (post_delete, recheck_deleted, get_user_model()),
         (post_save, recheck_token, ApiToken),
         (post_delete, recheck_token, ApiToken),
     ]
+    if apps.is_installed("django.contrib.sessions"):
+        receivers.append((post_delete, recheck_signed_out, apps.get_model("sessions", "Session")))
     for signal, receiver, sender in receivers:
         signal.connect(receiver, sender=sender, dispatch_uid=f"realtime.{receiver.__name__}")

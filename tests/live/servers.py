@@ -85,6 +85,13 @@ class Database:
     def on_postgresql(self) -> bool:
         return self.url.startswith("postgres")
 
+    @classmethod
+    def empty(cls, server_url: str) -> "Database":
+        """Make an empty database on this PostgreSQL server."""
+        name = f"live_{os.getpid()}_{next(_numbers)}"
+        _administrate(server_url, f'CREATE DATABASE "{name}"')
+        return cls(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
+
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {**environment, "DATABASE_URL": self.url}
 

@@ -1,0 +1,84 @@
+"""A Django project made as docs/install.md says, on what `pip install` brings, in a folder of its own."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.live.servers import ROOT, Server, base_environment
+
+PAGE = (ROOT / "docs/install.md").read_text()
+FILE = re.compile(r"^\*\*`([^`]+)`(?:, (continued))?\*\*\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL)
+SETUP: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+SETTINGS = "mysite/settings.py"
+SECONDS = 300
+
+
+def source(package: str) -> Path:
+    """Where setuptools takes a package from."""
+    for name, folder in SETUP["package-dir"].items():
+        if package.startswith(f"{name}."):
+            return ROOT / str(folder) / package.removeprefix(f"{name}.").replace(".", "/")
+    return ROOT / package.replace(".", "/")
+
+
+def install(site: Path) -> None:
+    """What `pip install .` does, by the same table, without the network."""
+    for package in SETUP["packages"]:
+        folder = source(package)
+        for pattern in ("*.py", *SETUP["package-data"].get(package, [])):
+            for file in filter(Path.is_file, folder.glob(pattern)):
+                target = site / package.replace(".", "/") / file.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+
+
+class HostProject:
+    """`settings`: lines at the end of the settings. `files`: further files, by path in the project."""
+
+    def __init__(self, folder: Path, settings: str = "", files: Mapping[str, str] | None = None) -> None:
+        site, self.folder = folder / "site", folder / "project"
+        install(site)
+        self.folder.mkdir()
+        self.environment = base_environment(folder.parent / "pycache") | {"PYTHONPATH": str(site)}
+        self.log = folder / "server.log"
+        self.python("-m", "django", "startproject", "mysite", ".")
+        for name, continued, text in FILE.findall(PAGE):
+            self.write(name, text, append=bool(continued))
+        self.write(SETTINGS, settings, append=True)
+        for name, text in (files or {}).items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str, *, append: bool = False) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a" if append else "w") as file:
+            file.write(text + "\n")
+
+    def python(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        if check and done.returncode:
+            raise AssertionError(done.stdout + done.stderr)
+        return done
+
+    def manage(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return self.python("manage.py", *arguments, check=check)
+
+    def shell(self, code: str) -> str:
+        """Run code with Django set up; returns what it printed."""
+        return self.manage("shell", "-v0", "-c", code).stdout
+
+    def start(self, kind: str = "serve") -> Server:
+        return Server(kind, self.environment, self.log, self.folder).start()
