@@ -4,7 +4,6 @@ A writer marks rows pending inside the caller's transaction; `assign_revisions` 
 counter in the writer, or the rows' ids: docs/architecture.md, "Revisions are assigned after commit".
 """
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from django.db.models.functions import Now
 from messaging.orm.fields import known_level, safe_url
 from messaging.orm.querysets import NotificationQuerySet
 
-from . import notification_types
+from . import notification_types, texts
 from .events import announce_pending
 from .exceptions import InvalidNotification
 from .models import Message, Notification
@@ -69,9 +68,10 @@ def notify(
 ) -> Notification | None:
     """Notify one user, on every device, once the current transaction has committed.
 
-    `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters,
-    `description`: up to 500. `level`: info, success, warning or error; the type's own if None. `url`: relative, http or
-    https. With a `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
+    `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters
+    that show something, `description`: up to 500; neither has control characters or overrides the direction of text.
+    `level`: info, success, warning or error; the type's own if None. `url`: relative, http or https. With a
+    `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
 
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
@@ -148,7 +148,7 @@ def build(
     return Notification(
         user_id=_pk_of(user),
         notification_type=declared.name,
-        title=_checked_text("title", title, 1, 200),
+        title=_checked_title(title),
         description=_checked_text("description", description, 0, 500),
         level=known_level(declared.level if level is None else level),
         url=safe_url(url),
@@ -271,10 +271,13 @@ def _pk_of(thing: Any) -> Any:
 def _checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
     if not isinstance(text, str) or not min_length <= len(text) <= max_length:
         raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
-    if CONTROL.search(text):
-        raise InvalidNotification(f"The {name} must not contain control characters.")
+    if fault := texts.fault_of(text):
+        raise InvalidNotification(f"The {name} {fault}.")
     return text
 
 
-# All control characters but tab and line breaks: useless in a toast, and six bytes each in a frame.
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+def _checked_title(text: Any) -> str:
+    checked = _checked_text("title", text, 1, 200)
+    if not texts.shows_something(checked):
+        raise InvalidNotification("The title shows nothing: it has only blanks and invisible characters.")
+    return checked

@@ -29,6 +29,7 @@ from .events import (
     status_changed,
 )
 from .models import Inbox, Message, Notification, UserProfile
+from .texts import printable
 
 __all__ = [
     "create_message_notification",
@@ -168,11 +169,6 @@ def name_of(user: Any) -> str:
 
 def preview_of(message: Message) -> str:
     return printable(message.content[:PREVIEW]) + ("..." if len(message.content) > PREVIEW else "")
-
-
-def printable(text: str) -> str:
-    """Replace what a notification's text may not contain."""
-    return notifications.CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 @guarded
