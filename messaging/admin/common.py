@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect, ForeignKeyRawIdWidget
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
@@ -115,6 +117,43 @@ class ChoosesUsersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 else ForeignKeyRawIdWidget(db_field.remote_field, self.admin_site)
             )
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+
+def may_act_for(actor: Any, user: Any) -> bool:
+    """Whether somebody in the admin may act in a user's name: a superuser, that user, or one who may change users.
+
+    Who may change users can set their passwords, and so is them already; a superuser is for superusers alone.
+    """
+    options = get_user_model()._meta
+    if getattr(actor, "is_superuser", False) or actor.pk == user.pk:
+        return True
+    may_change: bool = actor.has_perm(f"{options.app_label}.change_{options.model_name}")
+    return may_change and not getattr(user, "is_superuser", False)
+
+
+class ActingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form in which a user is chosen in whose name something is done."""
+
+    # Set by ActingAdmin.
+    actor: Any = None
+
+    def checked_user(self, name: str) -> Any:
+        user = self.cleaned_data[name]
+        if user is not None and not may_act_for(self.actor, user):
+            raise ValidationError(
+                f"You may not act in the name of {user.get_username()}: that needs the right to change users,"
+                " and for a superuser it needs a superuser."
+            )
+        return user
+
+
+class ActingAdmin(ChoosesUsersAdmin):
+    """Uses an ActingForm."""
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.actor = request.user
+        return form
 
 
 class OwnedByUserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

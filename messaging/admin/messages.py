@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -10,11 +9,24 @@ from django.http import HttpRequest
 
 from messaging.models import Message, Notification
 
-from .common import NAME, ChoosesUsersAdmin, UserFilter, counted, link, link_to_list, number_of, shortened
+from .common import (
+    NAME,
+    ActingAdmin,
+    ActingForm,
+    UserFilter,
+    counted,
+    link,
+    link_to_list,
+    number_of,
+    shortened,
+)
 from .deletion import BoundedDeletionAdmin
 
 
-class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
+class MessageForm(ActingForm):
+    def clean_sender(self) -> Any:
+        return self.checked_user("sender")
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if cleaned.get("sender") is not None and cleaned.get("sender") == cleaned.get("receiver"):
@@ -23,7 +35,7 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Message)
-class MessageAdmin(ChoosesUsersAdmin, BoundedDeletionAdmin):
+class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
     form = MessageForm
     list_display = (
         "preview",

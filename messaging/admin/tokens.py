@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -12,10 +11,20 @@ from django.utils.html import format_html
 from messaging import tokens
 from messaging.models import ApiToken
 
-from .common import NAME, ChoosesUsersAdmin, counted
+from .common import NAME, ActingAdmin, ActingForm, counted
+from .sending import PERMISSION
 
 
-class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiTokenForm(ActingForm):
+    def clean_user(self) -> Any:
+        return self.checked_user("user")
+
+    def clean_can_publish(self) -> bool:
+        can_publish: bool = self.cleaned_data["can_publish"]
+        if can_publish and not self.actor.has_perm(PERMISSION):
+            raise ValidationError("You may not grant it: that needs the right to send notifications.")
+        return can_publish
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if self.instance._state.adding and not (cleaned.get("user") or cleaned.get("can_publish")):
@@ -26,7 +35,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ChoosesUsersAdmin):
+class ApiTokenAdmin(ActingAdmin):
     form = ApiTokenForm
     list_display = ("name", "user", "can_publish", "created_at", "revoked_at", "valid")
     list_select_related = ("user",)
@@ -59,6 +68,9 @@ class ApiTokenAdmin(ChoosesUsersAdmin):
             request, format_html(text, obj.name, format_html("<code>{}</code>", secret)), messages.WARNING
         )
 
+    def log_addition(self, request: HttpRequest, obj: ApiToken, message: Any) -> Any:
+        return super().log_addition(request, obj, f"Created. {_rights_of(obj)}")
+
     @admin.display(description="valid", boolean=True)
     def valid(self, token: ApiToken) -> bool:
         return token.revoked_at is None and (token.user is None or token.user.is_active)
@@ -68,5 +80,11 @@ class ApiTokenAdmin(ChoosesUsersAdmin):
         valid = list(queryset.filter(revoked_at=None))
         for token in valid:
             tokens.revoke(token)
-            self.log_change(request, token, "Revoked.")
+            self.log_change(request, token, f"Revoked. {_rights_of(token)}")
         self.message_user(request, f"{counted(len(valid), 'token')} revoked.")
+
+
+def _rights_of(token: ApiToken) -> str:
+    rights = [] if token.user is None else [f"acts in the name of {token.user.get_username()}"]
+    rights += ["may publish to anyone"] if token.can_publish else []
+    return f"It {' and '.join(rights)}."

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from messaging import profiles
 from messaging.models import Message, Notification, UserProfile
 
-from .common import NAME, OwnedByUserAdmin, counted, link, link_to_list, number_of
+from .common import NAME, OwnedByUserAdmin, counted, link, link_to_list, may_act_for, number_of
 from .deletion import BoundedDeletionAdmin
 from .sending import SendActionAdmin
 
@@ -54,6 +54,11 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
             "is_hidden": "Contacts see a hidden user as offline and never seen, and get no status notifications.",
         }
         return super().get_form(request, obj, change=change, help_texts=texts, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: UserProfile | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        # Who is hidden has asked for it.
+        return fields if obj is None or may_act_for(request.user, obj.user) else (*fields, "is_hidden")
 
     @admin.display(description="online", boolean=True, ordering="is_online")
     def online(self, profile: UserProfile) -> bool:

@@ -53,6 +53,6 @@ def test_a_revoked_token_is_worth_nothing_and_stays_revoked(admin, ada):
     assert "1 token revoked." in admin.run_action("revoke", token)
     assert tokens.find(secret) is None
     moment = ApiToken.objects.get().revoked_at
-    assert LogEntry.objects.get().change_message == "Revoked."
+    assert LogEntry.objects.get().change_message == "Revoked. It acts in the name of ada."
     assert "0 tokens revoked." in admin.run_action("revoke", token)
     assert ApiToken.objects.get().revoked_at == moment
