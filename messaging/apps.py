@@ -1,4 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections, router
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class MessagingConfig(AppConfig):
@@ -9,3 +13,21 @@ class MessagingConfig(AppConfig):
         from . import checks, signals  # noqa: F401  the checks register themselves
 
         signals.connect()
+        pre_migrate.connect(drop_triggers, sender=self)
+        post_migrate.connect(create_triggers, sender=self)
+
+
+def drop_triggers(*, using: str, plan: Any = (), **kwargs: Any) -> None:
+    """SQLite alters no table that a trigger names: they are created again afterwards."""
+    from .dialects import triggers
+
+    if plan and connections[using].vendor == "sqlite":
+        triggers.drop(connections[using])
+
+
+def create_triggers(*, using: str, **kwargs: Any) -> None:
+    from .dialects import triggers
+    from .models import Notification
+
+    if router.allow_migrate_model(using, Notification):
+        triggers.create(connections[using])

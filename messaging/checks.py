@@ -1,11 +1,16 @@
 """System checks of the domain: what it requires of the project's settings."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import models
+from django.db import connections, models, router
+
+from .dialects import triggers
+from .models import Notification
 
 
 @register(Tags.database)
@@ -23,6 +28,21 @@ def isolation_level(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return errors
+
+
+@register(Tags.database)
+def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning, since `migrate`, which creates them, runs no further than an error."""
+    return [
+        checks.Warning(
+            f"The triggers of notifications are missing in the database {alias!r}, disabled or out of date.",
+            hint="Run `manage.py migrate`. Until then an UPDATE in SQL of a notification's owner or read mark isn't "
+            "delivered, and the counts are wrong until they are repaired.",
+            id="messaging.W001",
+        )
+        for alias in databases or ()
+        if router.allow_migrate_model(alias, Notification) and not triggers.exist(connections[alias])
+    ]
 
 
 @register(Tags.models)

@@ -75,6 +75,9 @@ class Notification(AtomicSaveModel):
     # Tombstones included.
     everything = AllNotifications()
 
+    # The owner when this instance was read: another one's row is another (messaging/dialects/triggers.py).
+    _read_owner: Any = None
+
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
         default_manager_name = "objects"
@@ -132,7 +135,15 @@ class Notification(AtomicSaveModel):
         if not isinstance(self.pending_since, datetime):
             # Set by the database: deferred until it is read.
             del self.pending_since
-        announce_pending({self.user_id}, using=self._state.db)
+        announce_pending({self.user_id, self._read_owner or self.user_id}, using=self._state.db)
+
+    @classmethod
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
+    ) -> Self:
+        notification = super().from_db(db, field_names, values, **options)
+        notification._read_owner = notification.__dict__.get("user_id")
+        return notification
 
     def begin(self) -> None:
         """Reset the bookkeeping: a new row, even a copy of another one, is unnumbered and pending."""

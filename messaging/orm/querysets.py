@@ -63,6 +63,11 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         with transaction.atomic(using=self.db):
             owners = set(self.order_by().values_list("user_id", flat=True).distinct())
             count = self.mark_pending(**changes)
+        # Of the rows that an expression gives to others, the sweep sends the event.
+        owner = changes.get("user", changes.get("user_id"))
+        owner = owner.pk if isinstance(owner, models.Model) else owner
+        if isinstance(owner, int) and count:
+            owners.add(owner)
         announce_pending(owners, using=self.db)
         return count
 

@@ -32,3 +32,10 @@ def raw_insert(user, title="By hand"):
             " VALUES (%s, 'announcement', %s, '', 'info', %s)",
             [user.pk, title, False],
         )
+
+
+def sql(statement, *values):
+    """Write past the ORM. Returns how many rows that changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.rowcount

@@ -83,5 +83,7 @@ class TestCheckInboxes:
             run("check_inboxes", f"--pending-seconds={seconds}")
 
     def settle(self, rows, **changes):
-        """Change rows as no writer would, bypassing the QuerySet."""
+        """Change rows as no writer would, bypassing the QuerySet and then the triggers."""
         QuerySet.update(rows, **changes)
+        if "pending_since" not in changes:
+            QuerySet.update(rows, pending_since=None)

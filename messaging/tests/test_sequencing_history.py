@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from messaging.models import Message, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
-from messaging.tests.rows import raw_insert
+from messaging.tests.rows import raw_insert, sql
 from messaging.tests.transactions import Undo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,11 +107,11 @@ def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
 
 
 def test_the_history_test_notices_a_change_without_a_revision(ada, grace):
-    """Negative control: with an update that marks nothing pending, client and server diverge."""
+    """Negative control: with an update that is marked pending no longer, client and server diverge."""
     history = History(ada, grace, 1)
     row = notify(ada, "announcement", "x")
     history.assign()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE messaging_notification SET is_read = %s WHERE id = %s", [True, row.pk])
+    sql("UPDATE messaging_notification SET is_read = %s WHERE id = %s", True, row.pk)
+    sql("UPDATE messaging_notification SET pending_since = NULL")
     with pytest.raises(AssertionError):
         history.assign()
