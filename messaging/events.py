@@ -3,9 +3,19 @@
 All but `messages_marked` are sent after commit, so what they say is committed.
 """
 
+from typing import NamedTuple
+
 from django.apps import apps
 from django.db import transaction
 from django.dispatch import Signal
+
+
+class View(NamedTuple):
+    """What one user, the viewer, sees of another. Both are ids."""
+
+    seen: int
+    viewer: int
+
 
 # messages: list[Message], is_read: bool. Marked in one call, in the transaction that is still open.
 messages_marked = Signal()
@@ -13,8 +23,10 @@ messages_marked = Signal()
 notifications_pending = Signal()
 # revisions: list[notifications.Revision]. Just assigned, in rising order for each user.
 revisions_assigned = Signal()
-# users: list[int]. Users whose presence has changed, or who may see it.
+# users: list[int]. Users whose presence has changed, for all of their contacts.
 presence_changed = Signal()
+# views: list[View]. What these viewers see of a contact has changed, for them alone.
+views_changed = Signal()
 # online, offline: list[int]. Those of them who came online or went offline.
 status_changed = Signal()
 

@@ -180,10 +180,11 @@ class Contact(models.Model):
 
     low = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     high = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    met_at = models.DateTimeField(db_default=Now(), editable=False)
+    # When they met, or what they see of each other last changed for another reason than a profile's.
+    changed_at = models.DateTimeField(db_default=Now(), db_column="met_at", editable=False)
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["met_at"], name="contact_met")]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["changed_at"], name="contact_met")]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["low", "high"], name="contact_once"),
             models.CheckConstraint(condition=models.Q(low__lt=models.F("high")), name="contact_ordered"),

@@ -9,7 +9,7 @@ from .models import Contact, UserProfile
 def horizon() -> datetime:
     """Return the time at which the next sweep must begin: every change with an earlier one is visible already.
 
-    1. A row gets its `changed_at` (or `met_at`) when it is written.
+    1. A row gets its `changed_at` when it is written.
     2. It becomes visible when its transaction commits: an hour later, perhaps, and after a sweep in between.
 
     A sweep that began at the time of the last one would never see that row. The horizon is no later than the
@@ -23,6 +23,7 @@ def changed_since(moment: datetime) -> dict[int, int]:
     return dict(UserProfile.objects.filter(changed_at__gte=moment).values_list("user_id", "version"))
 
 
-def met_since(moment: datetime) -> set[tuple[int, int]]:
-    """Return the pairs of users who became contacts at or after this time of the database's clock."""
-    return set(Contact.objects.filter(met_at__gte=moment).values_list("low_id", "high_id"))
+def pairs_changed_since(moment: datetime) -> dict[tuple[int, int], datetime]:
+    """Return the contacts, by pair, that met or whose view of each other changed at or after that time, and when."""
+    rows = Contact.objects.filter(changed_at__gte=moment).values_list("low_id", "high_id", "changed_at")
+    return {(low, high): changed_at for low, high, changed_at in rows}

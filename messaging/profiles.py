@@ -89,7 +89,7 @@ def apply_presence(
 def _set_online(user_ids: Collection[int], *, is_online: bool) -> None:
     if user_ids:
         UserProfile.objects.filter(user_id__in=user_ids).update(
-            is_online=is_online, offline_after=None, last_seen=Now(), **_visible_change()
+            is_online=is_online, offline_after=None, **_visible_change()
         )
         _announce_status(user_ids, is_online=is_online)
 
@@ -100,10 +100,14 @@ def _set_offline_after(user_ids: Collection[int], moment: Any) -> None:
 
 
 def _visible_change() -> dict[str, Any]:
-    """Raise the version by which contacts see a change. A hidden user's comings and goings don't even show in it."""
+    """Raise the version by which contacts see a change, and note when they saw it.
+
+    A hidden user's comings and goings show in neither, also once the user is shown again.
+    """
     return {
         "version": F("version") + Case(When(is_hidden=False, then=1), default=0),
         "changed_at": Case(When(is_hidden=False, then=Now()), default=F("changed_at")),
+        "last_seen": Case(When(is_hidden=False, then=Now()), default=F("last_seen")),
     }
 
 
@@ -133,7 +137,6 @@ def _set_manually(rows: QuerySet[UserProfile], *, is_online: bool) -> int:
     return rows.update(
         is_online=is_online,
         offline_after=Now() + MANUAL_DURATION if is_online else None,
-        last_seen=Now(),
         **_visible_change(),
     )
 
@@ -158,7 +161,9 @@ def store_is_hidden(profile: UserProfile) -> bool:
 
 def _hide(profile: UserProfile, *, is_hidden: bool) -> bool:
     rows = UserProfile.objects.filter(pk=profile.pk, is_hidden=not is_hidden)
-    if not rows.update(is_hidden=is_hidden, version=F("version") + 1, changed_at=Now()):
+    # An online user is seen until now, or from now on.
+    last_seen = Case(When(is_online=True, then=Now()), default=F("last_seen"))
+    if not rows.update(is_hidden=is_hidden, version=F("version") + 1, changed_at=Now(), last_seen=last_seen):
         return False
     # Contacts of a user who hides get the frame, but no "… is offline" notification.
     shown_online = not is_hidden and UserProfile.objects.filter(pk=profile.pk, is_online=True).exists()

@@ -27,6 +27,7 @@ from .events import (
     presence_changed,
     revisions_assigned,
     status_changed,
+    views_changed,
 )
 from .models import Inbox, Message, Notification, UserProfile
 from .texts import printable
@@ -44,6 +45,7 @@ __all__ = [
     "revisions_assigned",
     "status_changed",
     "user_status_notification",
+    "views_changed",
 ]
 
 logger = logging.getLogger(__name__)

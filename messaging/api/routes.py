@@ -122,9 +122,10 @@ def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schem
         rows = Message.objects.filter(Q(sender=request.user) | Q(receiver=request.user))
     else:
         partner = User.objects.filter(**{NAME: query.partner}).first()
-        if partner is None:
-            raise UnknownUser
         rows = Message.objects.between(request.user, partner)
+        # A deactivated account's old conversations stay readable; to all others it looks like none.
+        if partner is None or not (partner.is_active or rows.exists()):
+            raise UnknownUser
     names = {"sender_name": F(f"sender__{NAME}"), "receiver_name": F(f"receiver__{NAME}")}
     columns = ("id", "sender_id", "receiver_id", "content", "timestamp", "is_read")
     found, following = page(rows, query, *columns, **names)

@@ -8,7 +8,13 @@ from django.contrib.auth.models import Permission, User
 from conftest import PASSWORD
 from messaging import events, notifications
 from messaging.api.throttles import api_calls
-from messaging.events import notifications_pending, presence_changed, revisions_assigned, status_changed
+from messaging.events import (
+    notifications_pending,
+    presence_changed,
+    revisions_assigned,
+    status_changed,
+    views_changed,
+)
 from messaging.tests.admin_client import AdminClient
 from messaging.tests.api_client import ApiClient
 from messaging.tests.transactions import held_open
@@ -16,7 +22,13 @@ from messaging.tests.transactions import held_open
 
 @pytest.fixture(autouse=True)
 def the_domain_alone(monkeypatch):
-    for signal in (notifications_pending, revisions_assigned, presence_changed, status_changed):
+    for signal in (
+        notifications_pending,
+        revisions_assigned,
+        presence_changed,
+        status_changed,
+        views_changed,
+    ):
         ours = [entry for entry in signal.receivers if str(entry[0][0]).startswith("messaging.")]
         monkeypatch.setattr(signal, "receivers", ours)
 
@@ -25,7 +37,13 @@ def the_domain_alone(monkeypatch):
 def announced():
     """Everything that the domain announces: a list of (signal's name, what it carries)."""
     events_sent = []
-    for name in ("notifications_pending", "revisions_assigned", "presence_changed", "status_changed"):
+    for name in (
+        "notifications_pending",
+        "revisions_assigned",
+        "presence_changed",
+        "status_changed",
+        "views_changed",
+    ):
 
         def listen(sender, signal, name=name, **carried):
             events_sent.append((name, carried))

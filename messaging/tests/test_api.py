@@ -159,6 +159,16 @@ class TestMessages:
         User.objects.filter(pk=grace.pk).update(is_active=False)
         assert ids(as_user(ada).get("messages?with=grace")) == [message.pk]
 
+    def test_who_has_no_conversation_with_a_deactivated_user_is_answered_as_for_none(
+        self, ada, grace, linus, as_user
+    ):
+        send(grace, ada)
+        User.objects.filter(pk=grace.pk).update(is_active=False)
+        api = as_user(linus)
+        gone, none = (api("GET", f"messages?with={name}") for name in ("grace", "nobody"))
+        assert refusal(gone) == (404, "unknown_user")
+        assert gone.content == none.content
+
     def test_come_in_pages(self, ada, grace, as_user):
         sent = [send(ada, grace).pk for _ in range(5)][::-1]
         api = as_user(grace)

@@ -14,7 +14,8 @@ def test_two_users_who_meet_are_contacts_of_each_other(ada, grace, linus, announ
     assert contacts.contacts_of(ada.pk) == [grace.pk]
     assert contacts.contacts_of(grace.pk) == [ada.pk]
     assert contacts.contacts_of(linus.pk) == []
-    assert announced == [("presence_changed", {"users": sorted([ada.pk, grace.pk])})]
+    # To their other contacts nothing has changed.
+    assert announced == [("views_changed", {"views": [(ada.pk, grace.pk), (grace.pk, ada.pk)]})]
 
 
 def test_meeting_again_changes_nothing(ada, grace, announced):

@@ -98,6 +98,19 @@ def test_no_trace_shows_the_coming_and_going_of_a_hidden_user(ada, grace, contac
     assert titles_of(grace) == []
 
 
+def test_last_seen_is_when_contacts_last_saw_the_user(ada, grace, contacts):
+    before = UserProfile.objects.annotate(now=Now()).get(user=ada).now
+    profiles.set_hidden(ada, is_hidden=True)
+    hidden = UserProfile.objects.get(user=ada).last_seen
+    assert hidden is not None
+    assert before - timedelta(milliseconds=5) <= hidden
+    set_offline([ada.pk])
+    set_online([ada.pk])
+    profiles.set_many_manually([ada.pk], is_online=False)
+    profiles.set_hidden(ada, is_hidden=False)
+    assert seen(ada)[1] == hidden
+
+
 def test_of_several_users_only_those_not_hidden_are_announced(ada, grace, linus, contacts, announced):
     profiles.set_hidden(linus, is_hidden=True)
     set_offline([ada.pk, linus.pk])

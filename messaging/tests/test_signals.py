@@ -198,7 +198,7 @@ def test_a_rolled_back_reading_makes_no_receipt(ada, grace):
 def test_a_message_and_its_notification_are_announced_together(ada, grace, announced):
     send(grace, ada)
     assert announced == [
-        ("presence_changed", {"users": sorted([ada.pk, grace.pk])}),
+        ("views_changed", {"views": [(ada.pk, grace.pk), (grace.pk, ada.pk)]}),
         ("notifications_pending", {"user_ids": {ada.pk}}),
     ]
 

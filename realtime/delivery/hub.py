@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
+from messaging.events import View
 from realtime import background, counters
 from realtime.background import cancel_all, run_periodically, spawn
 from realtime.channel_layer import GuardedRedisLayer
@@ -21,6 +22,7 @@ from realtime.outbound.envelopes import (
     PresenceEnvelope,
     RecheckEnvelope,
     RevisionEnvelope,
+    ViewsEnvelope,
     user_group,
 )
 
@@ -200,6 +202,8 @@ class Hub:
                     user.push(envelope)
             case PresenceEnvelope():
                 spawn(self.presence_fanout.announce(envelope.users))
+            case ViewsEnvelope():
+                spawn(self.presence_fanout.announce_views(View(*view) for view in envelope.views))
             case RecheckEnvelope():
                 spawn(self.sweeps.recheck(self.sockets_of(envelope.user)))
             case CloseEnvelope():

@@ -8,14 +8,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from messaging import presence_changes, profiles, schemas
-from messaging.contacts import contacts_of_many
+from messaging.contacts import Pair, contacts_of_many, pair_of, read_views
+from messaging.events import View
 from realtime import protocol
 from realtime.db_threads import in_thread
 
 from .user_sockets import UserSockets
-
-# The ids of two contacts, the lower one first.
-Pair = tuple[int, int]
 
 
 class PresenceFanout:
@@ -25,10 +23,10 @@ class PresenceFanout:
         self._users = users
         # The horizon of the last sweep; None before the first.
         self._horizon: datetime | None = None
-        # The pairs that the last sweep introduced.
-        self._introduced: set[Pair] = set()
-        # The versions sent since the last sweep, which has no need to send them again.
+        # What was sent since the last sweep, which has no need to send it again: versions by user id, and the times of
+        # the changes of pairs.
         self._sent: dict[int, int] = {}
+        self._sent_pairs: dict[Pair, datetime] = {}
 
     async def announce(self, user_ids: Collection[int]) -> None:
         """Send these users' presence to the sockets of their contacts."""
@@ -39,28 +37,35 @@ class PresenceFanout:
             self._sent[user_id] = max(presence.version, self._sent.get(user_id, -1))
             self._send(presence, contacts[user_id])
 
+    async def announce_views(self, views: Iterable[View]) -> None:
+        """Send each viewer's sockets what that viewer sees of the other, and nobody else's."""
+        asked = set(views)
+        if not asked or not self._users:
+            return
+        seen, changed_at = await in_thread(read_views, {pair_of(*view) for view in asked})
+        self._sent_pairs |= changed_at
+        for view in asked & seen.keys():
+            self._send(seen[view], [view.viewer])
+
     async def sweep(self) -> None:
         """Send the changes since the last sweep that no hint announced. The first sweep only takes the time."""
         changes = await in_thread(_changed_since, self._horizon)
-        versions = changes.versions
-        missed = [user_id for user_id, version in versions.items() if version > self._sent.get(user_id, -1)]
-        await self.announce(missed)
-        await self._introduce(changes.pairs - self._introduced, announced=set(missed))
+        versions, pairs = changes.versions, changes.pairs
+        await self.announce(
+            [user_id for user_id, version in versions.items() if version > self._sent.get(user_id, -1)]
+        )
+        await self.announce_views(
+            view
+            for pair, changed_at in pairs.items()
+            if self._sent_pairs.get(pair) != changed_at and not self._users.keys().isdisjoint(pair)
+            for view in (View(*pair), View(*reversed(pair)))
+        )
         # Only now: what couldn't be sent is looked for again.
-        self._horizon, self._introduced = changes.horizon, changes.pairs
+        self._horizon = changes.horizon
         self._sent = {
             user_id: max(version, self._sent.get(user_id, -1)) for user_id, version in versions.items()
         }
-
-    async def _introduce(self, pairs: Collection[Pair], announced: Collection[int]) -> None:
-        """Send new contacts each other's presence, unless all of that user's contacts have just been sent it."""
-        ours = [pair for pair in pairs if not self._users.keys().isdisjoint(pair)]
-        if ours:
-            seen = await in_thread(profiles.presence, {user_id for pair in ours for user_id in pair})
-            for low, high in ours:
-                for user_id, contact in ((low, high), (high, low)):
-                    if user_id in seen and user_id not in announced:
-                        self._send(seen[user_id], [contact])
+        self._sent_pairs = {pair: max(at, self._sent_pairs.get(pair, at)) for pair, at in pairs.items()}
 
     def _send(self, presence: schemas.Presence, contacts: Iterable[int]) -> None:
         text = protocol.PresenceFrame(**dict(presence)).encode()
@@ -79,13 +84,15 @@ class _Changes(NamedTuple):
     horizon: datetime
     # By user id.
     versions: dict[int, int]
-    pairs: set[Pair]
+    # When what two contacts see of each other changed.
+    pairs: dict[Pair, datetime]
 
 
 def _changed_since(horizon: datetime | None) -> _Changes:
     # The horizon first: what is committed after it is found by the next sweep.
     following = presence_changes.horizon()
     if horizon is None:
-        return _Changes(following, {}, set())
-    changed, met = presence_changes.changed_since(horizon), presence_changes.met_since(horizon)
-    return _Changes(following, changed, met)
+        return _Changes(following, {}, {})
+    return _Changes(
+        following, presence_changes.changed_since(horizon), presence_changes.pairs_changed_since(horizon)
+    )

@@ -98,6 +98,25 @@ class PresenceEnvelope(Envelope):
         return PRESENCE_GROUP
 
 
+@dataclass(slots=True)
+class ViewsEnvelope(Envelope):
+    """What one user sees of another has changed, for that one alone: a list of [seen, viewer], both ids."""
+
+    KIND: ClassVar[str] = "doorbell.views"
+
+    views: list[list[int]]
+
+    def __post_init__(self) -> None:
+        if not all(
+            len(view) == 2 and all(isinstance(user_id, int) for user_id in view) for view in self.views
+        ):
+            raise TypeError("a view is two ids")
+
+    @property
+    def group(self) -> str:
+        return PRESENCE_GROUP
+
+
 class _Kind(NamedTuple):
     envelope: type[Envelope]
     names: tuple[str, ...]
@@ -112,7 +131,7 @@ def _kind(envelope: type[Envelope]) -> _Kind:
 
 _KINDS = {
     envelope.KIND: _kind(envelope)
-    for envelope in (RevisionEnvelope, RecheckEnvelope, CloseEnvelope, PresenceEnvelope)
+    for envelope in (RevisionEnvelope, RecheckEnvelope, CloseEnvelope, PresenceEnvelope, ViewsEnvelope)
 }
 
 

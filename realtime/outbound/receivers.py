@@ -9,12 +9,20 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from messaging import signals
+from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
 from realtime import counters, protocol
 from realtime.conf import conf
 
-from .envelopes import CloseEnvelope, Envelope, PresenceEnvelope, RecheckEnvelope, RevisionEnvelope
+from .envelopes import (
+    CloseEnvelope,
+    Envelope,
+    PresenceEnvelope,
+    RecheckEnvelope,
+    RevisionEnvelope,
+    ViewsEnvelope,
+)
 from .relay import relay
 
 
@@ -65,6 +73,10 @@ def relay_presence(sender: Any, *, users: list[int], **kwargs: Any) -> None:
     _push([PresenceEnvelope([int(user_id) for user_id in users])])
 
 
+def relay_views(sender: Any, *, views: list[View], **kwargs: Any) -> None:
+    _push([ViewsEnvelope([[int(view.seen), int(view.viewer)] for view in views])])
+
+
 def recheck(user_id: int) -> None:
     """Have the login of every socket of this user revalidated, in every process."""
     _push([RecheckEnvelope(int(user_id))])
@@ -107,6 +119,7 @@ def connect() -> None:
         (signals.notifications_pending, relay_pending, None),
         (signals.revisions_assigned, relay_revisions, None),
         (signals.presence_changed, relay_presence, None),
+        (signals.views_changed, relay_views, None),
         (post_save, recheck_changed, get_user_model()),
         (post_delete, recheck_deleted, get_user_model()),
         (post_save, recheck_token, ApiToken),

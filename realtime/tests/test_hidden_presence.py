@@ -1,11 +1,18 @@
 """Hidden users, as their contacts' sockets see them."""
 
+import asyncio
+
 import pytest
+from django.db.models import F
+from django.db.models.functions import Now
 
 from messaging import contacts, profiles
+from messaging.models import UserProfile
 from messaging.tests.presence import set_offline, set_online
 from realtime.db_threads import in_thread
-from realtime.tests.client import eventually_in_database, notify_titles
+from realtime.outbound import receivers
+from realtime.tests import layers
+from realtime.tests.client import eventually, eventually_in_database, notify_titles
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,3 +84,53 @@ async def test_a_hidden_user_gets_the_presence_of_others(server, watcher, ada, g
     await in_thread(notify_titles, grace, "For you")
     while "For you" not in socket.titles:
         await socket.next()
+
+
+@pytest.fixture(params=["hint", "sweep"])
+def channel(request, settings):
+    """What brings a change: a hint, or the sweep alone, with a layer that drops every hint."""
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    if request.param == "sweep":
+        settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
+    return request.param
+
+
+async def meetings_seen(server, ada, grace, linus, **profile):
+    """Grace, a contact of Ada's, meets Linus. Returns the presence frames of Ada and of Linus, as sets of names."""
+    await in_thread(contacts.meet, ada.pk, grace.pk)
+    await in_thread(lambda: UserProfile.objects.filter(user=grace).update(version=7, **profile))
+    watcher, other = await server.connect(ada), await server.connect(linus)
+    await eventually(lambda: server.hub.presence_fanout._horizon is not None)
+    await server.hub.presence_fanout.sweep()
+    for socket in (watcher, other):
+        await socket.received_so_far()
+    await in_thread(contacts.meet, grace.pk, linus.pk)
+    await asyncio.to_thread(receivers.flush)
+    await server.hub.presence_fanout.sweep()
+    # Sets: hint and sweep at once may both send it.
+    return [
+        {frame["user"]["username"] for frame in await socket.received_so_far() if frame["type"] == "presence"}
+        for socket in (watcher, other)
+    ]
+
+
+@pytest.mark.parametrize("is_hidden", [True, False], ids=["hidden", "not hidden"])
+async def test_who_meets_somebody_is_announced_to_that_one_alone(
+    server, channel, ada, grace, linus, is_hidden
+):
+    seen = await meetings_seen(server, ada, grace, linus, is_online=True, is_hidden=is_hidden)
+    assert seen == [set(), {"grace"}]
+
+
+async def test_announced_as_a_change_of_presence_all_contacts_would_hear_of_it(
+    server, channel, ada, grace, linus, monkeypatch
+):
+    """The negative control."""
+
+    def announce(views):
+        profiles.announce_presence([view.seen for view in views])
+        UserProfile.objects.filter(user=grace).update(changed_at=Now(), version=F("version") + 1)
+
+    monkeypatch.setattr(contacts, "_announce", announce)
+    watcher, _ = await meetings_seen(server, ada, grace, linus, is_online=True, is_hidden=True)
+    assert watcher == {"grace"}
