@@ -6,7 +6,18 @@ settings.py reads this table, docs/configuration.md is generated from it and fro
 
 from collections.abc import Mapping
 
-from realtime.setting_types import Choice, Integer, Names, Setting, SettingsTable, Switch, T, Text, Url
+from realtime.setting_types import (
+    Choice,
+    Integer,
+    Names,
+    Number,
+    Setting,
+    SettingsTable,
+    Switch,
+    T,
+    Text,
+    Url,
+)
 
 DJANGO, STORES, REAL_TIME = "Django", "Stores", "Real time"
 
@@ -81,6 +92,19 @@ class Environment(SettingsTable):
     api_rate_limit = Switch(
         True,
         "Limit API calls to 20 a second per user, in bursts of 200. `False` only for load tests.",
+        section=DJANGO,
+    )
+    password_hashes_at_once = Integer(
+        2,
+        "How many sign-ins a process checks at once, each for a third of a second of a core. More wait, up to 60.",
+        minimum=1,
+        section=DJANGO,
+    )
+    sign_ins_per_second = Number(
+        1.0,
+        "Attempts to sign in with one username from one address, in bursts of 100. More where programs send a password "
+        "with each call (HTTP Basic).",
+        minimum=0.01,
         section=DJANGO,
     )
     log_level = Choice(

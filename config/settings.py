@@ -105,6 +105,10 @@ VAR_DIR.mkdir(exist_ok=True)
 DATABASES = {"default": database(env.database_url or f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+AUTHENTICATION_BACKENDS = [
+    "messaging.auth_backends.LoginThrottle",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -136,6 +140,8 @@ SERVESTATIC_USE_FINDERS = DEBUG
 SERVESTATIC_AUTOREFRESH = DEBUG
 
 API_RATE_LIMIT = env.api_rate_limit
+PASSWORD_HASHES_AT_ONCE = env.password_hashes_at_once
+SIGN_INS_PER_SECOND = env.sign_ins_per_second
 METRICS_TOKEN = env.metrics_token
 SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_HTTPONLY = True

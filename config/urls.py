@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from messaging.admin.login import too_many_requests
 from realtime.http import api
 
 admin.site.site_header = admin.site.site_title = "Doorbell"
@@ -9,6 +10,7 @@ handler400, handler500 = api.bad_request, api.server_error
 
 urlpatterns = [
     path("", include("config.demo.urls")),
+    path("admin/login/", too_many_requests(admin.site.login)),
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
     re_path("^api(?:/|$)", api.not_found),

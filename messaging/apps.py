@@ -10,9 +10,15 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
+
         from . import checks, signals  # noqa: F401  the checks register themselves
+        from .auth_backends import name_backend_that_accepted
 
         signals.connect()
+        user_logged_in.connect(
+            name_backend_that_accepted, dispatch_uid="messaging.name_backend_that_accepted"
+        )
         pre_migrate.connect(drop_triggers, sender=self)
         post_migrate.connect(create_triggers, sender=self)
 

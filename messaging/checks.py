@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, models, router
 
+from .auth_backends import PATH
 from .dialects import triggers
 from .models import Notification
 
@@ -42,6 +43,21 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
         )
         for alias in databases or ()
         if router.allow_migrate_model(alias, Notification) and not triggers.exist(connections[alias])
+    ]
+
+
+@register(Tags.security)
+def login_throttle(**kwargs: Any) -> list[CheckMessage]:
+    """Every caller of `authenticate()` is throttled, not only the API's sign-in: it must be asked first for that."""
+    if list(settings.AUTHENTICATION_BACKENDS[:1]) == [PATH]:
+        return []
+    return [
+        checks.Warning(
+            f"{PATH} isn't the first of AUTHENTICATION_BACKENDS: passwords can be guessed without limit at every "
+            "sign-in but the API's, such as the admin's.",
+            hint=f"Set AUTHENTICATION_BACKENDS = [{PATH!r}, …your backends…].",
+            id="messaging.W002",
+        )
     ]
 
 

@@ -247,7 +247,7 @@ class UserProfile(AtomicSaveModel):
 
 
 class LoginFailure(models.Model):
-    """A sign-in over HTTP that failed. messaging/api/throttles.py counts them and deletes the old ones."""
+    """A sign-in over HTTP that failed. messaging/login_throttle.py counts them and deletes the old ones."""
 
     username = models.CharField(max_length=150)
     address = models.CharField(max_length=45)

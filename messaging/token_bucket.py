@@ -1,6 +1,10 @@
-"""One rate limiter for HTTP calls (api/throttles.py), WebSocket frames and received bytes: a token bucket."""
+"""One rate limiter for HTTP calls, sign-ins, WebSocket frames and received bytes: a token bucket, also one a key."""
 
+import threading
 import time
+from collections import OrderedDict
+
+from .exceptions import TooOften
 
 
 class TokenBucket:
@@ -38,3 +42,29 @@ class TokenBucket:
     def retry_after(self) -> float:
         """Seconds from the last `take` until there is a token; 0 if there was one left."""
         return max(0.0, 1 - self._tokens) / self.rate
+
+
+class TokenBuckets:
+    """A token bucket for each key.
+
+    Kept in the process's memory: with several processes each allows this much. The least recently used ones are
+    dropped, which refills them: `max_keys` must exceed the keys that can call within burst / rate seconds.
+    """
+
+    def __init__(self, rate: float, burst: int, max_keys: int = 50_000) -> None:
+        self.rate, self.burst, self.max_keys = rate, burst, max_keys
+        self._buckets: OrderedDict[object, TokenBucket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: object) -> None:
+        """Take a token. Raises TooOften when there is none."""
+        with self._lock:
+            bucket = self._buckets.pop(key, None) or TokenBucket(self.rate, self.burst)
+            self._buckets[key] = bucket
+            if len(self._buckets) > self.max_keys:
+                self._buckets.popitem(last=False)
+            if not bucket.take():
+                raise TooOften(bucket.retry_after)
+
+    def clear(self) -> None:
+        self._buckets.clear()

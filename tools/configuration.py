@@ -22,8 +22,9 @@ HEAD = """\
 The server reads these environment variables; [.env.example](../.env.example) is a file to start from. With a value
 that isn't accepted it doesn't start, and the error names the variable, the value and what is accepted.
 
-A project of your own ([install.md](install.md)) has no such variables. There `API_RATE_LIMIT`, `METRICS_TOKEN` and the
-`REALTIME_*` below, except `REALTIME_PREFIX`, are Django settings with these defaults, and lists are Python lists.
+A project of your own ([install.md](install.md)) has no such variables. There `API_RATE_LIMIT`, `METRICS_TOKEN`,
+`PASSWORD_HASHES_AT_ONCE`, `SIGN_INS_PER_SECOND` and the `REALTIME_*` below, except `REALTIME_PREFIX`, are Django
+settings with these defaults, and lists are Python lists.
 `manage.py check` finds wrong types and values (`realtime.E004`).
 """
 

@@ -12,15 +12,15 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
-from messaging import inboxes, notifications, profiles, schemas, sessions
+from messaging import inboxes, login_throttle, notifications, profiles, schemas, sessions, tokens
 from messaging.contacts import contacts_of
-from messaging.exceptions import BadCredentials, NotFound, SelfMessage, UnknownUser
+from messaging.exceptions import BadCredentials, NotAllowed, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 
 from .errors import answers
 from .publishing import publish as publish_items
 from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
-from .throttles import client_address, note_failure, refuse_after_failures, sign_outs
+from .throttles import sign_outs
 
 User = get_user_model()
 NAME = User.USERNAME_FIELD
@@ -37,14 +37,15 @@ def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
     """Sign in. Needs no CSRF token, since there is no session yet, but a browser's request must come from this site."""
     require_own_origin(request)
     require_json(request)
-    address = client_address(request)
-    refuse_after_failures(data.username, address)
-    user = authenticate(request, username=data.username, password=data.password)
+    # Under the rule here, too, so that it holds in a project without the backend of auth_backends.py.
+    request.is_sign_in_attempt = True  # type: ignore[attr-defined]
+    user = login_throttle.attempt(
+        request,
+        data.username,
+        lambda: authenticate(request, username=data.username, password=data.password),
+    )
     if user is None:
-        note_failure(data.username, address)
         raise BadCredentials
-    # Checked again: concurrent attempts get no more guesses than consecutive ones.
-    refuse_after_failures(data.username, address)
     login(request, user)
     return session_of(request)
 
@@ -57,10 +58,17 @@ def who_am_i(request: HttpRequest) -> schemas.Session:
     return session_of(request)
 
 
-@session.delete("/session", response=answers({204: None}, 403))
+@session.delete("/session", response=answers({204: None}, 401, 403))
 def sign_out(request: HttpRequest) -> Status[None]:
-    """Sign out, and close this login's sockets. Needs the CSRF token if there is a session."""
-    if request.user.is_authenticated:
+    """End this login and close its sockets: the session, which needs the CSRF token; or the API token, by revoking it.
+
+    A token that isn't a user's is no login: 403. Without a login there is nothing to end: 204.
+    """
+    if (token := bearer(request)) is not None:
+        if token.user is None:
+            raise NotAllowed("This token isn't a user's: it is revoked in the admin.")
+        tokens.revoke(token)
+    elif request.user.is_authenticated:
         require_csrf_token(request)
         logout(request)
     return Status(204, None)

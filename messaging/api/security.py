@@ -1,5 +1,7 @@
 """Who makes a request: authentication, CSRF checks and rate limit, for any call of the API; nothing of a call's own."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from messaging import tokens
 from messaging.exceptions import CsrfFailed, NotAllowed, NotJson, NotSignedIn
 from messaging.models import ApiToken
 
-from .throttles import api_calls
+from .throttles import CALLS_AT_ONCE, api_calls, running_calls
 
 
 class SignedIn(HttpRequest):
@@ -73,7 +75,7 @@ class SessionOrToken(APIKeyCookie):
             request.user = token.user
         if token is None and not request.user.is_authenticated:
             raise NotSignedIn
-        within_rate(f"token {token.pk}" if token and token.user is None else request.user.pk)
+        within_rate(request, f"token {token.pk}" if token and token.user is None else request.user.pk)
         if token is None:
             require_csrf_token(request)
         elif token.user is None:
@@ -93,7 +95,7 @@ class PublishToken(HttpBearer):
             raise NotSignedIn
         if token is None or not token.can_publish:
             raise NotAllowed("Publishing needs an API token with the publish right.")
-        within_rate(f"token {token.pk}")
+        within_rate(request, f"token {token.pk}")
         return token
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
@@ -112,7 +114,22 @@ def bearer(request: HttpRequest) -> ApiToken | None:
     return token
 
 
-def within_rate(key: object) -> None:
-    """Raise TooOften when too many calls were made under this key."""
+def within_rate(request: HttpRequest, key: object) -> None:
+    """Raise TooOften when too many calls were made under this key: a user's or a token's."""
+    request.limit_key = key  # type: ignore[attr-defined]
     if getattr(settings, "API_RATE_LIMIT", True):
         api_calls.take(key)
+
+
+def few_at_once(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let few calls of a user or token run at once. More wait their turn: a burst mustn't take every connection."""
+
+    @functools.wraps(view)
+    def answer(request: HttpRequest, *args: Any, **values: Any) -> Any:
+        key = getattr(request, "limit_key", None)
+        if key is None:
+            return view(request, *args, **values)
+        with running_calls.held(CALLS_AT_ONCE, key):
+            return view(request, *args, **values)
+
+    return answer

@@ -15,6 +15,7 @@ from messaging.events import (
     status_changed,
     views_changed,
 )
+from messaging.login_throttle import sign_ins
 from messaging.tests.admin_client import AdminClient
 from messaging.tests.api_client import ApiClient
 from messaging.tests.transactions import held_open
@@ -31,6 +32,11 @@ def the_domain_alone(monkeypatch):
     ):
         ours = [entry for entry in signal.receivers if str(entry[0][0]).startswith("messaging.")]
         monkeypatch.setattr(signal, "receivers", ours)
+
+
+@pytest.fixture(autouse=True)
+def fresh_sign_ins():
+    sign_ins.clear()
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import PASSWORD
-from messaging import tokens
-from messaging.api import throttles
+from messaging import login_throttle, tokens
 from messaging.models import LoginFailure
 from messaging.tests.api_client import ApiClient, refusal
 
@@ -59,6 +58,25 @@ def test_signing_out_needs_the_csrf_token(ada, api):
     api.sign_in("ada")
     assert refusal(api("DELETE", "session", X_CSRFToken="")) == (403, "csrf_failed")
     assert api.get("session")["user"] is not None
+
+
+def test_signing_out_with_an_api_token_revokes_it_and_nothing_else(ada, api):
+    api.sign_in("ada")
+    _, mine = tokens.make("a program", user=ada)
+    _, other = tokens.make("another", user=ada)
+    bearer = {"Authorization": f"Bearer {mine}", "X_CSRFToken": ""}
+    assert api("DELETE", "session", **bearer).status_code == 204
+    assert refusal(api("GET", "profile", **bearer)) == (401, "not_signed_in")
+    assert refusal(api("DELETE", "session", **bearer)) == (401, "not_signed_in")
+    assert tokens.find(other) is not None
+    assert api.get("session")["user"]["username"] == "ada"
+
+
+def test_a_token_that_is_not_a_users_is_no_login_to_end(db, api):
+    _, secret = tokens.make("a publisher", can_publish=True)
+    assert refusal(api("DELETE", "session", Authorization=f"Bearer {secret}")) == (403, "not_allowed")
+    assert tokens.find(secret) is not None
+    assert refusal(api("DELETE", "session", Authorization="Bearer nonsense")) == (401, "not_signed_in")
 
 
 def test_signing_in_as_another_replaces_the_session(ada, grace, api):
@@ -180,7 +198,7 @@ class TestTheLoginThrottle:
     def test_it_ends_when_the_time_is_over_and_the_old_failures_go(self, ada, api):
         for _ in range(5):
             api("POST", "session", WRONG)
-        LoginFailure.objects.update(at=F("at") - throttles.FAILURES_WINDOW)
+        LoginFailure.objects.update(at=F("at") - login_throttle.FAILURES_WINDOW)
         assert refusal(api("POST", "session", WRONG)) == (401, "bad_credentials")
         assert LoginFailure.objects.count() == 1
 
@@ -188,7 +206,7 @@ class TestTheLoginThrottle:
         for _ in range(5):
             api("POST", "session", WRONG)
         moment = timezone.now()
-        LoginFailure.objects.update(at=moment - throttles.FAILURES_WINDOW * 0.9)
+        LoginFailure.objects.update(at=moment - login_throttle.FAILURES_WINDOW * 0.9)
         retry_after = int(api("POST", "session", RIGHT)["Retry-After"])
         assert 29 - (timezone.now() - moment).total_seconds() <= retry_after <= 30
 

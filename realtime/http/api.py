@@ -50,6 +50,7 @@ api = Api(
     renderer=parsing.PydanticRenderer(),
 )
 api.add_decorator(parsing.closed_query)
+api.add_decorator(security.few_at_once)
 errors.add_handlers(api)
 for router in (
     messaging.session,

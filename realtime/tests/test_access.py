@@ -1,5 +1,6 @@
 """Sockets are closed when their login ends, by a push or by the periodic recheck. No frame follows."""
 
+import functools
 import time
 from datetime import timedelta
 
@@ -115,6 +116,24 @@ async def test_signing_out_everywhere_closes_every_socket_of_the_user_and_no_oth
     for socket in (first, second, third):
         assert await socket.close_code() == 4503
     assert await other.received_so_far() == []
+
+
+async def test_signing_out_with_an_api_token_closes_the_sockets_opened_with_it_and_no_other(
+    server, ada, settings
+):
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000
+    page = await server.connect(ada)
+    token, secret = await in_thread(lambda: tokens.make("A program", user=ada))
+    ticket = await in_thread(issue_ticket, ada, f"{TOKEN_PREFIX}{token.pk}")
+    program = server.socket(subprotocols=["notifications.v1", f"ticket.{ticket}"])
+    await program.open()
+    await program.until("synced")
+    sign_out = functools.partial(
+        Client().delete, "/api/v1/session", headers={"Authorization": f"Bearer {secret}"}
+    )
+    assert (await in_thread(sign_out)).status_code == 204
+    assert await program.close_code() == 4503
+    assert await page.received_so_far() == []
 
 
 async def test_a_ticket_issued_before_signing_out_everywhere_is_not_accepted(server, ada):

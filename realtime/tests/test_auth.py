@@ -3,14 +3,18 @@ import threading
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings as project_settings
+from django.contrib.auth import aauthenticate
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
+from conftest import PASSWORD
 from messaging import tokens
 from realtime import auth
 from realtime.auth import BadOrigin, check_origin, issue_ticket, use_ticket, valid_logins
@@ -389,3 +393,12 @@ def test_the_hash_of_a_login_does_not_show_its_key(ada):
     login = auth.Login(valid_logins([key := sign_in(ada)])[key], key)
     assert key not in login.hash
     assert len(login.hash) == 64
+
+
+async def test_asynchronous_sign_ins_are_under_the_throttle_too(transactional_db, ada):
+    try:
+        for _ in range(5):
+            assert await aauthenticate(username="ada", password="wrong") is None
+        assert await aauthenticate(username="ada", password=PASSWORD) is None
+    finally:
+        await sync_to_async(connections.close_all)()
