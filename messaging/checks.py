@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections, models, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
 
 from .auth_backends import PATH
 from .dialects import triggers
@@ -57,6 +58,43 @@ def login_throttle(**kwargs: Any) -> list[CheckMessage]:
             "sign-in but the API's, such as the admin's.",
             hint=f"Set AUTHENTICATION_BACKENDS = [{PATH!r}, …your backends…].",
             id="messaging.W002",
+        )
+    ]
+
+
+@register(Tags.models)
+def time_zones(**kwargs: Any) -> list[CheckMessage]:
+    """Times on the wire are UTC, and are compared with the database's clock: both need times that know their zone."""
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False, so times are stored without their zone.",
+            hint="Set USE_TZ = True, Django's default. What is shown to people stays in TIME_ZONE.",
+            id="messaging.E003",
+        )
+    ]
+
+
+@register(Tags.models)
+def routers(**kwargs: Any) -> list[CheckMessage]:
+    """Raw SQL goes to the default database, and a call must see what the one before it has written."""
+    models_used = [*apps.get_app_config("messaging").get_models(), get_user_model()]
+    if apps.is_installed("django.contrib.sessions"):
+        models_used.append(apps.get_model("sessions", "Session"))
+    elsewhere = [
+        model._meta.label
+        for model in models_used
+        if {router.db_for_read(model), router.db_for_write(model)} != {DEFAULT_DB_ALIAS}
+    ]
+    if not elsewhere:
+        return []
+    return [
+        Error(
+            f"DATABASE_ROUTERS reads or writes these in another database than 'default': {', '.join(elsewhere)}.",
+            hint="Put messaging.routers.DefaultDatabase first in DATABASE_ROUTERS: it keeps the apps messaging and "
+            "realtime, the users and the sessions in 'default', where they are never behind.",
+            id="messaging.E004",
         )
     ]
 

@@ -9,13 +9,15 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models.functions import Now
 from django.http import HttpRequest, parse_cookie
-from django.http.request import split_domain_port, validate_host
 
 from messaging import schemas
 from messaging.models import ApiToken
@@ -85,25 +87,19 @@ def check_origin(scope: dict[str, Any]) -> None:
 
 
 def _is_allowed(given: str, scope: dict[str, Any]) -> bool:
-    origin, hosts = _parsed(given), _headers(scope, b"host")
-    if origin is None or len(hosts) != 1:
+    origin = _parsed(given)
+    if origin is None or len(_headers(scope, b"host")) != 1:
         return False
     if origin in [_parsed(allowed) for allowed in conf.origins]:
         return True
-    domain, _ = split_domain_port(hosts[0])
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]):
+    # By Django's request, which knows ALLOWED_HOSTS, the proxy's headers, and the settings that trust them.
+    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
+    handshake = {"method": "GET", "path": "/", "headers": scope["headers"], "scheme": scheme}
+    request = ASGIRequest(handshake | {"server": scope.get("server")}, BytesIO())
+    try:
+        return origin == _parsed(f"{request.scheme}://{request.get_host()}")
+    except DisallowedHost:
         return False
-    return origin == _parsed(f"{_scheme(scope)}://{hosts[0]}")
-
-
-def _scheme(scope: dict[str, Any]) -> str:
-    """As HttpRequest.scheme: from the trusted proxy's header, if there is one, else the server's own."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, secure = settings.SECURE_PROXY_SSL_HEADER
-        given = _headers(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
-        if given:
-            return "https" if given[0].split(",")[0].strip() == secure else "http"
-    return {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
 
 
 def _parsed(origin: str) -> tuple[str, str, int] | None:
@@ -111,7 +107,7 @@ def _parsed(origin: str) -> tuple[str, str, int] | None:
     if match is None:
         return None
     scheme, host, port = match.groups()
-    return scheme, host, int(port) if port else _DEFAULT_PORTS[scheme]
+    return scheme, host, int(port) if port else _DEFAULT_PORTS.get(scheme, 0)
 
 
 def login_key(request: HttpRequest) -> str:

@@ -10,7 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 
-ORIGIN = re.compile(r"(https?)://((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.-]*)://((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII
+)
 
 
 class Setting(Generic[T]):

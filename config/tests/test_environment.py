@@ -44,7 +44,8 @@ def test_the_example_knows_every_variable_and_no_other():
     assert example("").keys() | example("# ").keys() == ROWS.keys()
 
 
-def test_what_the_example_comments_out_is_the_default_in_production(settings):
+def test_what_the_example_comments_out_is_the_default_in_production(settings, monkeypatch):
+    monkeypatch.setattr(Conf, "is_testing", False)
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "realtime.channel_layer.GuardedRedisLayer"}}
     production = Environment({"DEBUG": "False", "TRUST_PROXY": "True"})
     for name, text in example("# ").items():

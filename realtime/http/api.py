@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -87,10 +88,11 @@ def json_only(view: View) -> View:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    # The API's authentication checks the CSRF token itself.
-    return csrf_exempt(transaction.non_atomic_requests(respond))
+    # The API's own authentication checks the login and the CSRF token.
+    return login_not_required(csrf_exempt(transaction.non_atomic_requests(respond)))
 
 
+@login_not_required
 @transaction.non_atomic_requests
 @csrf_exempt
 def not_found(request: HttpRequest) -> HttpResponse:

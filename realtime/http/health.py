@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import Future
 
 from channels.layers import BaseChannelLayer, get_channel_layer
+from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -17,12 +18,14 @@ PROBE_SECONDS = 1.0
 PROBE_CHANNEL = f"readyz.{secrets.token_hex(8)}"
 
 
+@login_not_required
 @transaction.non_atomic_requests
 def healthz(request: HttpRequest) -> HttpResponse:
     """Liveness: the process answers."""
     return HttpResponse("ok", content_type="text/plain; charset=utf-8")
 
 
+@login_not_required
 @transaction.non_atomic_requests
 async def readyz(request: HttpRequest) -> JsonResponse:
     """Readiness: 503 while draining or without a database. Without the layer pushes are only late, so that is 200."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
@@ -32,6 +33,7 @@ LAG_EVERY_SECONDS = 0.25
 LAG_WINDOW_SECONDS = 60.0
 
 
+@login_not_required
 @transaction.non_atomic_requests
 async def metrics(request: HttpRequest) -> HttpResponse:
     """Answer to Prometheus. If METRICS_TOKEN is set, `Authorization: Bearer <token>` is required."""

@@ -32,6 +32,9 @@ FRAMES_PER_SECOND, FRAMES_PER_BURST = 5.0, 60
 CLOSE_SECONDS = 5.0
 # How long authentication may take.
 AUTHENTICATE_SECONDS = 10.0
+# Refused Origins that are logged as warnings, each once a process.
+MAX_WARNED_ORIGINS = 20
+_warned_origins: set[str] = set()
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -117,9 +120,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             async with asyncio.timeout(AUTHENTICATE_SECONDS):
                 login = await in_thread(auth.authenticate, dict(self.scope), ticket)
         except auth.BadOrigin as error:
-            logger.info(
-                "handshake refused: Origin is neither ours nor in REALTIME_ORIGINS: %.200r", str(error)
-            )
+            log_bad_origin(str(error))
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:
@@ -201,6 +202,16 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     def _server_has_denial_responses(self) -> bool:
         """Whether the server can refuse a handshake with an HTTP response. (Daphne can't; it is recognised by this.)"""
         return "websocket.http.response" in (self.scope.get("extensions") or {})
+
+
+def log_bad_origin(origin: str) -> None:
+    """Log a refused Origin: as a warning for the first ones of a process, since a missing setting looks like this."""
+    level = logging.INFO
+    if origin not in _warned_origins and len(_warned_origins) < MAX_WARNED_ORIGINS:
+        _warned_origins.add(origin)
+        level = logging.WARNING
+    hint = "if its pages may open sockets, add it to REALTIME_ORIGINS"
+    logger.log(level, "handshake refused with 403: Origin %.200r isn't this server's; %s", origin, hint)
 
 
 class UnknownPath(WebsocketDenier):

@@ -5,7 +5,6 @@ import json
 import time
 from typing import Any
 
-from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
@@ -13,7 +12,7 @@ from django.test import Client
 from messaging.notifications import notify
 from messaging.sequencing import assign_revisions
 from realtime.db_threads import in_thread
-from realtime.sockets.routing import websocket_urlpatterns
+from realtime.sockets import routing
 from tests.inbox_replica import InboxReplica, PresenceReplica
 
 PATH = "/ws/notifications/"
@@ -37,9 +36,7 @@ class WebSocketClient(InboxReplica):
         self.begin_connection(since)
         self.contacts = PresenceReplica()
         path = PATH + (f"?{query}" if query else "")
-        self.communicator = WebsocketCommunicator(
-            URLRouter(websocket_urlpatterns), path, headers, subprotocols
-        )
+        self.communicator = WebsocketCommunicator(routing.router(), path, headers, subprotocols)
         self.communicator._output_queue = asyncio.Queue(send_queue_size)
 
     async def open(self) -> str | None:
