@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from channels.layers import BaseChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from channels_redis.utils import _consistent_hash, _wrap_close, decode_hosts
 
@@ -21,8 +22,12 @@ logger = logging.getLogger(__name__)
 # What a channel holds for a slow receiver. Beyond that its messages are dropped, and reported as a gap.
 MAX_MESSAGES = 100_000
 MAX_BYTES = 32 * 1024 * 1024
+# How long a channel stays without a receiver: a consumer that ended is forgotten, one that asks again misses nothing.
+IDLE_SECONDS = 10.0
 
 Message = dict[str, Any]
+# For its checks of names.
+_names = BaseChannelLayer()
 
 
 class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped
@@ -37,11 +42,11 @@ class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyp
     def _get_layer(self) -> "LoopLayer":
         loop = asyncio.get_running_loop()
         if loop not in self._layers:
-            self._layers[loop] = LoopLayer(self, **self._kwargs)
+            self._layers[loop] = LoopLayer(self, *self._args, **self._kwargs)
             _wrap_close(self, loop)
         return self._layers[loop]
 
-    async def receive(self, channel: str) -> Message:
+    async def receive(self, channel: str) -> Any:
         return await self._get_layer().receive(channel)
 
     def on_gap(self, callback: Callable[[], None]) -> None:
@@ -50,7 +55,7 @@ class GuardedRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyp
 
     @property
     def _subscribers(self) -> list[Subscriber]:
-        return [subscriber for layer in list(self._layers.values()) for subscriber in layer.subscribers]
+        return [subscriber for layer in list(self._layers.values()) for subscriber in layer._shards]
 
     @property
     def started(self) -> bool:
@@ -99,6 +104,7 @@ class _Channel(asyncio.Queue[bytes]):
     def __init__(self) -> None:
         super().__init__()
         self.bytes = 0
+        self.receivers = 0
         self.groups: set[str] = set()
 
     def _put(self, item: bytes) -> None:
@@ -123,51 +129,80 @@ class _Channel(asyncio.Queue[bytes]):
 
 
 class LoopLayer:
-    """The layer of one event loop. Methods as in Channels' specification of channel layers."""
+    """The layer of one event loop. Methods as in Channels' specification of channel layers.
 
-    extensions = ("groups", "flush")
+    What pub/sub doesn't have is missing as in the stock layer: a message has no expiry and reaches those who receive
+    when it is sent, so two processes that receive from one channel both get it; `ChannelFull` is never raised.
+    """
+
+    extensions = ["groups", "flush"]
 
     def __init__(
-        self, layer: GuardedRedisLayer, hosts: list[Any] | None = None, prefix: str = "asgi", **kwargs: Any
+        self,
+        layer: GuardedRedisLayer,
+        hosts: list[Any] | None = None,
+        prefix: str = "asgi",
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         self.dropped = 0
         self.malformed = 0
         self.gap_callback: Callable[[], None] = lambda: None
-        self.subscribers = [
+        # These three are named as in the stock layer, for code that looks into it.
+        self.channel_layer = layer
+        self.prefix = prefix
+        self._shards = [
             Subscriber(host, prefix, self._deliver, self._report_gap) for host in decode_hosts(hosts)
         ]
-        self._layer = layer
-        self._prefix = prefix
         self._channels: dict[str, _Channel] = {}
         # By the group's name in Redis.
         self._groups: dict[str, set[_Channel]] = {}
 
     async def send(self, channel: str, message: Message) -> None:
-        await self._subscriber(channel).publish(channel, self._layer.serialize(message))
+        self._check_channel_name(channel)
+        await self._subscriber(channel).publish(channel, self.channel_layer.serialize(message))
 
     async def new_channel(self, prefix: str = "specific.") -> str:
-        name = f"{self._prefix}{prefix}{uuid.uuid4().hex}"
-        await self._open_channel(name)
+        name = f"{self.prefix}{prefix}{uuid.uuid4().hex}"
+        self._channels[name] = _Channel()
+        try:
+            await self._subscribe(name)
+        except asyncio.CancelledError:
+            self._remove_channel(name)
+            raise
         return name
 
-    async def receive(self, channel: str) -> Message:
-        """Return the next message. As in the stock layer, cancelling this removes the channel."""
-        if channel not in self._channels:
-            await self._open_channel(channel)
+    async def receive(self, channel: str) -> Any:
+        """Return the next message. Of several that receive from a channel, one gets it."""
+        is_new = channel not in self._channels
+        if is_new:
+            self._check_channel_name(channel)
+            self._channels[channel] = _Channel()
         waiting = self._channels[channel]
+        waiting.receivers += 1
         try:
+            if is_new:
+                await self._subscribe(channel)
             while True:
                 data = await waiting.get()
-                if (message := self._decode(data)) is not None:
-                    return message
-        except (asyncio.CancelledError, GeneratorExit):
-            self._remove_channel(channel)
+                try:
+                    return self.channel_layer.deserialize(data)
+                except Exception as error:
+                    # Others may publish in Redis, and other versions of this server write other formats.
+                    self.malformed += 1
+                    logger.debug("channel-layer message could not be decoded; ignored: %r", error)
+        except asyncio.CancelledError:
+            # The consumer has ended, or it will ask again: there is no call that says which.
+            asyncio.get_running_loop().call_later(IDLE_SECONDS, self._remove_if_idle, channel, waiting)
             raise
+        finally:
+            waiting.receivers -= 1
 
     async def group_add(self, group: str, channel: str) -> None:
         """Return when Redis has confirmed it. TimeoutError after a second: the channel will be in the group later."""
         if channel not in self._channels:
             raise RuntimeError(f"{channel} isn't a channel of this process: only those can be in a group")
+        _names.require_valid_group_name(group)
         name = self._group(group)
         self._groups.setdefault(name, set()).add(self._channels[channel])
         self._channels[channel].groups.add(name)
@@ -178,30 +213,39 @@ class LoopLayer:
             self._leave_group(self._group(group), self._channels[channel])
 
     async def group_send(self, group: str, message: Message) -> None:
+        _names.require_valid_group_name(group)
         name = self._group(group)
-        await self._subscriber(name).publish(name, self._layer.serialize(message))
+        await self._subscriber(name).publish(name, self.channel_layer.serialize(message))
 
     async def flush(self) -> None:
         """Close every connection, and forget every channel and group."""
         self._channels.clear()
         self._groups.clear()
-        for subscriber in self.subscribers:
+        for subscriber in self._shards:
             await subscriber.close()
 
     def _group(self, group: str) -> str:
-        return f"{self._prefix}__group__{group}"
+        return f"{self.prefix}__group__{group}"
 
     def _subscriber(self, name: str) -> Subscriber:
         # As the stock layer and outbound/publishers.py share channels out.
-        shard: int = _consistent_hash(name, len(self.subscribers))
-        return self.subscribers[shard]
+        shard: int = _consistent_hash(name, len(self._shards))
+        return self._shards[shard]
 
-    async def _open_channel(self, name: str) -> None:
-        self._channels[name] = _Channel()
+    def _check_channel_name(self, name: str) -> None:
+        # The prefix of our own channels is the operator's choice.
+        is_ours = str(name).startswith(self.prefix)
+        _names.require_valid_channel_name(name[len(self.prefix) :] if is_ours else name)
+
+    async def _subscribe(self, name: str) -> None:
         try:
             await self._subscriber(name).subscribe(name)
         except TimeoutError:
             logger.debug("channel %s is subscribed to when Redis is available", name)
+
+    def _remove_if_idle(self, name: str, channel: _Channel) -> None:
+        if self._channels.get(name) is channel and not channel.receivers:
+            self._remove_channel(name)
 
     def _remove_channel(self, name: str) -> None:
         channel = self._channels.pop(name, None)
@@ -223,21 +267,15 @@ class LoopLayer:
         for waiting in (channel,) if channel is not None else self._groups.get(name, ()):
             if waiting.is_full:
                 # A catch-up from the database costs less than handling all these, and delivers the same.
-                self.dropped += waiting.clear()
+                dropped = waiting.clear()
+                self.dropped += dropped
+                logger.warning(
+                    "a channel was full: %d messages dropped from %s; notifications are caught up with",
+                    dropped,
+                    name,
+                )
                 self._report_gap()
             waiting.put_nowait(data)
-
-    def _decode(self, data: bytes) -> Message | None:
-        """Decode defensively: others may publish in Redis, and other versions of this server write other formats."""
-        try:
-            message = self._layer.deserialize(data)
-        except Exception as error:
-            logger.debug("channel-layer message could not be decoded; ignored: %r", error)
-            message = None
-        if isinstance(message, dict):
-            return message
-        self.malformed += 1
-        return None
 
     def _report_gap(self) -> None:
         self.gap_callback()

@@ -55,6 +55,8 @@ class Subscriber:
         self._pool = create_pool({**TIMEOUTS, **host})
         self._redis: aioredis.Redis = aioredis.Redis(connection_pool=self._pool)
         self._publishing = asyncio.Semaphore(MAX_CONCURRENT_PUBLISHES)
+        # When a publish last took too long.
+        self._hung_at = 0.0
         self._deliver = deliver
         self._on_gap = on_gap
         self._probe_channel = f"{prefix}.echo.{uuid.uuid4().hex}"
@@ -104,8 +106,23 @@ class Subscriber:
             self._request(b"UNSUBSCRIBE", name)
 
     async def publish(self, name: str, data: bytes) -> None:
-        """Publish over a connection of its own, not the subscriber's. An error is raised within about a second."""
-        async with asyncio.timeout(PUBLISH_SECONDS), self._publishing:
+        """Publish over a connection of its own, not the subscriber's.
+
+        Many at once wait for each other while Redis takes them. As soon as it takes nothing for a second, all that wait
+        get the error.
+        """
+        asked = time.monotonic()
+        async with self._publishing:
+            if self._hung_at > asked:
+                raise TimeoutError("Redis takes no messages")
+            try:
+                await self._publish(name, data)
+            except (TimeoutError, aioredis.TimeoutError):
+                self._hung_at = time.monotonic()
+                raise
+
+    async def _publish(self, name: str, data: bytes) -> None:
+        async with asyncio.timeout(PUBLISH_SECONDS):
             await self._redis.publish(name, data)
 
     async def close(self) -> None:
@@ -260,7 +277,8 @@ class Subscriber:
     async def _probe(self) -> None:
         self._probed_at = time.monotonic()
         try:
-            await self.publish(self._probe_channel, b"")
+            # Past the queue of `publish`: a burst of messages isn't an outage.
+            await self._publish(self._probe_channel, b"")
         except Exception as error:
             # Not handled here: what counts is that nothing comes back.
             logger.debug("probe of Redis failed: %r", error)

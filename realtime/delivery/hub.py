@@ -193,7 +193,7 @@ class Hub:
         await self._layer.group_add(PRESENCE_GROUP, self._channel)
         self._open.set()
 
-    def handle(self, message: dict[str, Any]) -> None:
+    def handle(self, message: Any) -> None:
         """Act on a message from the layer. Unknown kinds and versions are counted and ignored."""
         envelope = envelopes.decode(message)
         match envelope:

@@ -3,7 +3,6 @@
 A hub ignores an unknown kind or version: during a rolling upgrade two versions of the server share the layer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, get_origin
 
@@ -135,12 +134,12 @@ _KINDS = {
 }
 
 
-def decode(message: Mapping[str, Any]) -> Envelope | None:
-    """Return the envelope in a message, None for an unknown kind or version.
+def decode(message: Any) -> Envelope | None:
+    """Return the envelope in a message, None for what isn't one, and for an unknown kind or version.
 
     Raises KeyError or TypeError for a malformed one.
     """
-    kind = _KINDS.get(message.get("type", ""))
+    kind = _KINDS.get(message.get("type", "")) if isinstance(message, dict) else None
     if kind is None or message.get("v") != VERSION:
         return None
     values = tuple(map(message.__getitem__, kind.names))

@@ -111,7 +111,7 @@ def test_with_several_hosts_a_group_goes_where_the_layer_listens(monkeypatch, ki
         loop_layer = layer._get_layer()
         if kind is GuardedRedisLayer:
             names = [loop_layer._group(group) for group in groups]
-            return {name: loop_layer.subscribers.index(loop_layer._subscriber(name)) for name in names}
+            return {name: loop_layer._shards.index(loop_layer._subscriber(name)) for name in names}
         names = [loop_layer._get_group_channel_name(group) for group in groups]
         return {name: loop_layer._shards.index(loop_layer._get_shard(name)) for name in names}
 

@@ -220,3 +220,37 @@ def test_the_backoff_grows_with_jitter_between_a_tenth_and_two_seconds():
     first, last = ([each[number][1] for each in pauses] for number in (0, 7))
     assert max(first) <= 0.2
     assert max(last) > 1.5
+
+
+class SlowRedis:
+    """Takes one message after the other on each connection, `seconds` each."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.published = []
+
+    async def publish(self, name, data):
+        await asyncio.sleep(self.seconds)
+        self.published.append(data)
+
+
+async def test_a_burst_that_takes_longer_than_the_timeout_is_published_whole(monkeypatch):
+    subscriber = Subscriber(NOWHERE, "doorbell", lambda name, data: None, lambda: None)
+    redis = SlowRedis(0.05)
+    monkeypatch.setattr(subscriber, "_redis", redis)
+    sent = [b"%d" % number for number in range(200)]
+    await asyncio.gather(*(subscriber.publish("thumbnails", data) for data in sent))
+    assert sorted(redis.published) == sorted(sent)
+
+
+async def test_all_who_wait_behind_a_redis_that_hangs_fail_with_the_first(monkeypatch):
+    monkeypatch.setattr(subscriber_module, "PUBLISH_SECONDS", 0.1)
+    subscriber = Subscriber(NOWHERE, "doorbell", lambda name, data: None, lambda: None)
+    monkeypatch.setattr(subscriber, "_redis", SlowRedis(3600))
+    sending = [subscriber.publish("thumbnails", b"") for _ in range(200)]
+    # One after the other they would take 2.5 seconds.
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*sending, return_exceptions=True)
+    assert all(isinstance(answer, TimeoutError) for answer in answers)
+    monkeypatch.setattr(subscriber, "_redis", SlowRedis(0))
+    await subscriber.publish("thumbnails", b"")

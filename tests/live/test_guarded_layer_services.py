@@ -1,6 +1,7 @@
 """The guarded layer on a real Redis that dies, hangs and comes back."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -81,6 +82,49 @@ async def test_the_stock_layer_and_ours_receive_from_each_other(
     await stock.flush()
 
 
+async def test_a_general_channel_carries_messages_between_processes_and_survives_a_restart(
+    layer: GuardedRedisLayer, redis: RedisServer
+) -> None:
+    worker, stock = (
+        kind(hosts=[redis.url], prefix="doorbell") for kind in (GuardedRedisLayer, RedisPubSubChannelLayer)
+    )
+
+    async def delivers(number: int) -> None:
+        receiving = asyncio.create_task(worker.receive("thumbnails"))
+        while not receiving.done():
+            # What is sent before the worker is subscribed has no receiver; what goes by a connection that Redis has
+            # closed is an error.
+            with contextlib.suppress(RedisError):
+                await (layer, stock)[number % 2].send("thumbnails", {"number": number})
+            await asyncio.wait([receiving], timeout=0.1)
+        while receiving.result() != {"number": number}:
+            receiving = asyncio.create_task(worker.receive("thumbnails"))
+            await asyncio.wait([receiving])
+
+    async with asyncio.timeout(TIMEOUT):
+        await delivers(1)
+        await delivers(2)
+        await asyncio.to_thread(redis.kill)
+        await eventually(lambda: worker.disconnected)
+        await asyncio.to_thread(redis.start)
+        await eventually(lambda: worker.healthy)
+        await delivers(4)
+    await worker.flush()
+    await stock.flush()
+
+
+async def test_a_megabyte_and_every_type_of_the_specification_arrive_in_order(
+    layer: GuardedRedisLayer,
+) -> None:
+    channel = await layer.new_channel()
+    values = {"bytes": b"\0\xff", "list": [1, 2.5, None, True], "dict": {"a": -(2**63)}}
+    sent = {"type": "any", "text": "ü" * 1_000_000, **values}
+    for number in range(3):
+        await layer.send(channel, {**sent, "number": number})
+    async with asyncio.timeout(TIMEOUT):
+        assert [await layer.receive(channel) for _ in range(3)] == [{**sent, "number": n} for n in range(3)]
+
+
 async def test_after_a_restart_500_groups_are_joined_again_before_the_gap_is_reported(
     layer: GuardedRedisLayer, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,7 +189,7 @@ async def test_a_subscriber_that_redis_disconnects_is_back_by_itself(
     layer: GuardedRedisLayer, redis: RedisServer
 ) -> None:
     channel = await joined(layer, 3)
-    [subscriber] = layer._get_layer().subscribers
+    [subscriber] = layer._get_layer()._shards
     await subscriber._redis.client_kill_filter(_type="pubsub")
     await eventually(lambda: layer.generation == 2)
     await layer.group_send("user.2", {"number": 2})
@@ -153,11 +197,12 @@ async def test_a_subscriber_that_redis_disconnects_is_back_by_itself(
 
 
 async def test_groups_that_are_left_and_channels_that_end_are_unsubscribed(
-    layer: GuardedRedisLayer, redis: RedisServer
+    layer: GuardedRedisLayer, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("realtime.channel_layer.layer.IDLE_SECONDS", 0.1)
     channel = await joined(layer, 3)
     await layer.group_discard("user.1", channel)
-    [subscriber] = layer._get_layer().subscribers
+    [subscriber] = layer._get_layer()._shards
 
     async def subscribed() -> set[str]:
         names = await subscriber._redis.pubsub_channels()
