@@ -263,6 +263,21 @@ class LoginFailure(models.Model):
         return f"{self.username} from {self.address}"
 
 
+class UserSession(models.Model):
+    """Whose session Django's `login()` has begun, so that all of a user's can be ended. messaging/sessions.py."""
+
+    # Without a constraint: a sign-in must neither fail nor hold up the deletion of its user.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False
+    )
+    session_key = models.CharField(max_length=255, unique=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        # Not the key: whoever has it is signed in.
+        return f"session {self.pk} of user {self.user_id}"
+
+
 class ApiToken(models.Model):
     """A program's credential: with the right to publish to any user, or acting for one. Only its hash is stored."""
 
