@@ -46,6 +46,16 @@ class Message(AtomicSaveModel):
         return f"{self.sender} to {self.receiver}: {self.content[:50]}"
 
 
+# A row that isn't pending has a revision, and is counted if it is unread. A partial index holds those that contradict
+# themselves: none, unless they were written past everything that marks a row pending.
+CONTRADICTORY = models.Q(pending_since=None) & (
+    models.Q(revision=None)
+    | models.Q(counted=True, is_read=True)
+    | models.Q(counted=True, removed_at__isnull=False)
+    | models.Q(counted=False, is_read=False, removed_at=None)
+)
+
+
 class Notification(AtomicSaveModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     message = models.ForeignKey(
@@ -107,6 +117,7 @@ class Notification(AtomicSaveModel):
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
             ),
+            models.Index(fields=["user", "id"], condition=CONTRADICTORY, name="notification_contradictory"),
             # For pruning. The id orders rows of the same moment.
             models.Index(
                 fields=["notification_type", "created_at", "id"],
