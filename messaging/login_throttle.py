@@ -15,6 +15,8 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
+from messaging.orm.querysets import delete_unlocked
+
 from .exceptions import TooManyAttempts
 from .models import LoginFailure
 from .slots import Slots
@@ -104,6 +106,6 @@ def note_failure(username: str, address: str) -> None:
 
     Stored first and counted afterwards, so that concurrent attempts get no more answers than consecutive ones.
     """
-    LoginFailure.objects.filter(at__lt=Now() - FAILURES_WINDOW).delete()
+    delete_unlocked(LoginFailure.objects.filter(at__lt=Now() - FAILURES_WINDOW))
     LoginFailure.objects.create(username=username, address=address)
     refuse_after_failures(username, address, own_failures=1)

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.fields import LevelField, SafeUrlField
-from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet
+from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, lock_rows
 
 
 def new_epoch() -> str:
@@ -45,15 +45,12 @@ class Message(AtomicSaveModel):
     def __str__(self) -> str:
         return f"{self.sender} to {self.receiver}: {self.content[:50]}"
 
-
-# A row that isn't pending has a revision, and is counted if it is unread. A partial index holds those that contradict
-# themselves: none, unless they were written past everything that marks a row pending.
-CONTRADICTORY = models.Q(pending_since=None) & (
-    models.Q(revision=None)
-    | models.Q(counted=True, is_read=True)
-    | models.Q(counted=True, removed_at__isnull=False)
-    | models.Q(counted=False, is_read=False, removed_at=None)
-)
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete a message, locked first: see MessageQuerySet.delete."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            lock_rows(type(self)._base_manager.using(using).filter(pk=self.pk))
+            return super().delete(*args, **kwargs)
 
 
 class Notification(AtomicSaveModel):
@@ -117,7 +114,6 @@ class Notification(AtomicSaveModel):
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
             ),
-            models.Index(fields=["user", "id"], condition=CONTRADICTORY, name="notification_contradictory"),
             # For pruning. The id orders rows of the same moment.
             models.Index(
                 fields=["notification_type", "created_at", "id"],
@@ -272,21 +268,6 @@ class LoginFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
-
-
-class UserSession(models.Model):
-    """Whose session Django's `login()` has begun, so that all of a user's can be ended. messaging/sessions.py."""
-
-    # Without a constraint: a sign-in must neither fail nor hold up the deletion of its user.
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False
-    )
-    session_key = models.CharField(max_length=255, unique=True)
-    expires_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        # Not the key: whoever has it is signed in.
-        return f"session {self.pk} of user {self.user_id}"
 
 
 class ApiToken(models.Model):

@@ -11,6 +11,8 @@ from .exceptions import DuplicateNotificationType, UnknownNotificationType
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+# The width of its column.
+MAX_NAME_LENGTH = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ _types: dict[str, NotificationType] = {}
 
 def register(notification_type: NotificationType) -> NotificationType:
     """Declare a type and return it. Raises DuplicateNotificationType if a different one has its name."""
+    if not 1 <= len(notification_type.name) <= MAX_NAME_LENGTH:
+        raise ValueError(f"A notification type's name has 1 to {MAX_NAME_LENGTH} characters.")
     known = _types.setdefault(notification_type.name, notification_type)
     if known != notification_type:
         raise DuplicateNotificationType(f"The notification type {known.name!r} is declared already.")
@@ -43,7 +47,7 @@ def get(name: str) -> NotificationType:
     """Return the type of that name. Raises UnknownNotificationType."""
     try:
         return _types[name]
-    except KeyError:
+    except (KeyError, TypeError):
         known = ", ".join(sorted(_types))
         raise UnknownNotificationType(
             f"There is no notification type {name!r}; declared are: {known}."

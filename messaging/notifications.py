@@ -4,20 +4,24 @@ A writer marks rows pending inside the caller's transaction; `assign_revisions` 
 counter in the writer, or the rows' ids: docs/architecture.md, "Revisions are assigned after commit".
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple, TypeVar
 
-from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.functional import Promise
 
-from messaging.orm.fields import known_level, safe_url
+from messaging.orm.fields import known_level, plain, safe_url
 from messaging.orm.querysets import NotificationQuerySet
+from messaging.orm.retry import retry_on_transient
 
 from . import notification_types, texts
 from .events import announce_pending
-from .exceptions import InvalidNotification
+from .exceptions import InvalidNotification, UnknownUser
+from .insertion import insert, is_stored
 from .models import Message, Notification
+from .references import User, message_id, several, user_id
 from .sequencing import Revision, assign_revisions
 
 __all__ = [
@@ -32,90 +36,43 @@ __all__ = [
     "notify_many",
     "remove",
     "remove_rows",
+    "store",
 ]
 
 type_of = notification_types.get
-User = AbstractBaseUser | int
+R = TypeVar("R")
+Text = str | Promise
 
-INSERTED_COLUMNS = (
-    "user_id",
-    "message_id",
-    "actor_id",
-    "notification_type",
-    "title",
-    "description",
-    "level",
-    "url",
-    "is_read",
-    "dedupe_key",
-)
-# SQLite takes 32,766 values in a statement.
-ROWS_PER_INSERT = 2_000
 ROWS_PER_UPDATE = 1_000
 
 
 def notify(
     user: User,
     notification_type: str,
-    title: str,
-    description: str = "",
+    title: Text,
+    description: Text = "",
     *,
     level: str | None = None,
-    url: str | None = None,
+    url: Text | None = None,
     actor: User | None = None,
     message: Message | int | None = None,
-    dedupe_key: str | None = None,
+    dedupe_key: Text | None = None,
 ) -> Notification | None:
     """Notify one user, on every device, once the current transaction has committed.
 
     `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters
     that show something, `description`: up to 500; neither has control characters or overrides the direction of text.
-    `level`: info, success, warning or error; the type's own if None. `url`: relative, http or https. With a
+    Texts may be lazy. `level`: info, success, warning or error; the type's own if None. `url`: relative, http or
+    https. `actor` and `message` are left out if they don't exist any more. With a
     `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
 
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
-    Returns the notification, or None if one with that dedupe_key exists. Raises UnknownNotificationType and
-    InvalidNotification, and then stores nothing; an unknown user's id raises IntegrityError, at commit at the latest.
+    Returns the notification, or None if one with that dedupe_key exists. Raises UnknownNotificationType,
+    InvalidNotification and UnknownUser, and then stores nothing and leaves the current transaction intact.
     Other programs use `POST /api/v1/publish`.
     """
-    rows = notify_many(
-        [user],
-        notification_type,
-        title,
-        description,
-        level=level,
-        url=url,
-        actor=actor,
-        message=message,
-        dedupe_key=dedupe_key,
-    )
-    return rows[0] if rows else None
-
-
-def notify_many(
-    users: Iterable[User],
-    notification_type: str,
-    title: str,
-    description: str = "",
-    *,
-    level: str | None = None,
-    url: str | None = None,
-    actor: User | None = None,
-    message: Message | int | None = None,
-    dedupe_key: str | None = None,
-) -> list[Notification]:
-    """Send many users the same notification: `notify` for one or for many thousands, in one insert per 2,000.
-
-    `users`: users or their ids, a queryset for example. A user who occurs twice is notified twice, except with a
-    `dedupe_key`, which is unique per user. The other arguments and the errors are those of `notify`.
-
-        notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
-
-    All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
-    dedupe_key.
-    """
-    return create(
+    rows = [
         build(
             user,
             notification_type,
@@ -127,80 +84,107 @@ def notify_many(
             message=message,
             dedupe_key=dedupe_key,
         )
-        for user in users
-    )
+    ]
+    created, unknown = store(rows)
+    if unknown:
+        raise UnknownUser(f"There is no user with the id {rows[0].user_id}.")
+    return created[0] if created else None
+
+
+def notify_many(
+    users: Iterable[User],
+    notification_type: str,
+    title: Text,
+    description: Text = "",
+    *,
+    level: str | None = None,
+    url: Text | None = None,
+    actor: User | None = None,
+    message: Message | int | None = None,
+    dedupe_key: Text | None = None,
+) -> list[Notification]:
+    """Send many users the same notification: `notify` for one or for many thousands, in one insert per 2,000.
+
+    `users`: users or their ids, a queryset for example. A user who occurs twice is notified twice, except with a
+    `dedupe_key`, which is unique per user; one who doesn't exist any more is left out. The other arguments and the
+    errors are those of `notify`.
+
+        notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
+
+    All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
+    dedupe_key.
+    """
+    rows = [
+        build(
+            user,
+            notification_type,
+            title,
+            description,
+            level=level,
+            url=url,
+            actor=actor,
+            message=message,
+            dedupe_key=dedupe_key,
+        )
+        for user in several(users)
+    ]
+    return create(rows)
 
 
 def build(
     user: User,
     notification_type: str,
-    title: str,
-    description: str = "",
+    title: Text,
+    description: Text = "",
     *,
     level: str | None = None,
-    url: str | None = None,
+    url: Text | None = None,
     actor: User | None = None,
     message: Message | int | None = None,
-    dedupe_key: str | None = None,
+    dedupe_key: Text | None = None,
 ) -> Notification:
     """Build a validated notification without storing it. See `notify` for arguments and errors."""
     declared = type_of(notification_type)
     return Notification(
-        user_id=_pk_of(user),
+        user_id=user_id(user),
         notification_type=declared.name,
         title=_checked_title(title),
         description=_checked_text("description", description, 0, 500),
         level=known_level(declared.level if level is None else level),
         url=safe_url(url),
-        actor_id=_pk_of(actor),
-        message_id=_pk_of(message),
+        actor_id=None if actor is None else user_id(actor, "actor"),
+        message_id=None if message is None else message_id(message),
         is_read=declared.presence_like,
         dedupe_key=None if dedupe_key is None else _checked_text("dedupe_key", dedupe_key, 1, 200),
     )
 
 
 def create(rows: Iterable[Notification]) -> list[Notification]:
-    """Insert notifications from `build`, in the current transaction. Returns those that didn't exist already."""
+    """Insert notifications from `build`. Returns those that were inserted: see `store`."""
+    return store(rows).created
+
+
+class Stored(NamedTuple):
+    """The rows that were inserted, and the ids of the users who don't exist: their rows were left out."""
+
+    created: list[Notification]
+    unknown: set[Any]
+
+
+def store(rows: Iterable[Notification]) -> Stored:
+    """Insert notifications from `build`, in the current transaction or in one of its own.
+
+    Left out are rows whose dedupe_key their user has, and rows of unknown users. The others' users stay locked against
+    deletion until the transaction ends.
+    """
     rows = list(rows)
-    created: list[Notification] = []
-    with transaction.atomic(savepoint=False):
-        for start in range(0, len(rows), ROWS_PER_INSERT):
-            created += _insert(rows[start : start + ROWS_PER_INSERT])
+    # In the order of users, as every writer: two inserts of the same keys wait for each other and never deadlock.
+    # Stable, so that the ids of one user's rows are in the order in which they were given.
+    ordered = sorted(rows, key=lambda row: row.user_id)
+    unknown = _transaction(lambda: insert(ordered))
+    created = [row for row in rows if is_stored(row)]
     announce_pending({row.user_id for row in created})
-    return created
-
-
-def _insert(rows: Sequence[Notification]) -> list[Notification]:
-    # The ORM's ignore_conflicts doesn't return what it inserted; catching its error needs a savepoint per insert.
-    values = [[getattr(row, column) for column in INSERTED_COLUMNS] for row in rows]
-    places = "({})".format(", ".join(["%s"] * len(INSERTED_COLUMNS)))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {Notification._meta.db_table} ({', '.join(INSERTED_COLUMNS)})"  # noqa: S608
-            f" VALUES {', '.join([places] * len(rows))}"
-            " ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING id, user_id, dedupe_key",
-            [value for row in values for value in row],
-        )
-        inserted = cursor.fetchall()
-    # A row without a key is always inserted, so rows without one are matched in order, the others by their key.
-    keyed = {(user_id, key): pk for pk, user_id, key in inserted if key is not None}
-    unkeyed: dict[int, list[int]] = {}
-    for pk, user_id, key in inserted:
-        if key is None:
-            unkeyed.setdefault(user_id, []).append(pk)
-    created = []
-    for row in rows:
-        if row.dedupe_key is None:
-            pk = unkeyed[row.user_id].pop(0)
-        else:
-            pk = keyed.pop((row.user_id, row.dedupe_key), None)
-        if pk is not None:
-            row.pk = pk
-            row._state.adding, row._state.db = False, connection.alias
-            # Set by the database: deferred until they are read.
-            del row.created_at, row.pending_since, row.counted
-            created.append(row)
-    return created
+    return Stored(created, unknown)
 
 
 def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
@@ -236,10 +220,20 @@ def remove_rows(rows: NotificationQuerySet) -> int:
     return _change_rows(rows, {}, {"removed_at": Now()})
 
 
+def _transaction(work: Callable[[], R]) -> R:
+    """Do this in the current transaction, or in one of its own, which is then repeated after a transient error."""
+
+    def run() -> R:
+        with transaction.atomic(savepoint=False):
+            return work()
+
+    return retry_on_transient(run, timeouts=True)
+
+
 def _change_of(
     user: User, ids: Collection[int] | None, condition: dict[str, Any], changes: dict[str, Any]
 ) -> list[int]:
-    rows = Notification.objects.filter(user_id=_pk_of(user), **condition)
+    rows = Notification.objects.filter(user_id=user_id(user), **condition)
     return _change(rows, rows.values_list("id", flat=True) if ids is None else ids, changes)
 
 
@@ -253,22 +247,22 @@ def _change(rows: NotificationQuerySet, ids: Iterable[int], changes: dict[str, A
     ordered, changed = sorted(set(ids)), list[int]()
     for start in range(0, len(ordered), ROWS_PER_UPDATE):
         chosen = rows.filter(id__in=ordered[start : start + ROWS_PER_UPDATE])
-        with transaction.atomic():
-            # In the order of ids, so that two such calls at once never deadlock.
-            locked = chosen.order_by("id").select_for_update(no_key=True)
-            owners = dict(locked.values_list("id", "user_id"))
-            if owners:
-                Notification.everything.filter(id__in=owners).mark_pending(**changes)
-                announce_pending(set(owners.values()))
-        changed += owners
+        changed += _transaction(functools.partial(_change_chosen, chosen, changes))
     return changed
 
 
-def _pk_of(thing: Any) -> Any:
-    return getattr(thing, "pk", thing)
+def _change_chosen(chosen: NotificationQuerySet, changes: dict[str, Any]) -> list[int]:
+    # In the order of ids, so that two such calls at once never deadlock.
+    locked = chosen.order_by("id").select_for_update(no_key=True)
+    owners = dict(locked.values_list("id", "user_id"))
+    if owners:
+        Notification.everything.filter(id__in=owners).mark_pending(**changes)
+        announce_pending(set(owners.values()))
+    return list(owners)
 
 
 def _checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
+    text = plain(text)
     if not isinstance(text, str) or not min_length <= len(text) <= max_length:
         raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
     if fault := texts.fault_of(text):

@@ -150,7 +150,10 @@ def set_hidden(user: Any, *, is_hidden: bool) -> bool:
     To contacts it looks as if the user went or came: offline without a last_seen, and no notifications.
     """
     with transaction.atomic():
-        return any(_hide(profile, is_hidden=is_hidden) for profile in lock([user.pk]))
+        profiles = lock([user.pk])
+        if not profiles:
+            raise get_user_model().DoesNotExist(f"User {user.pk} has been deleted.")
+        return any(_hide(profile, is_hidden=is_hidden) for profile in profiles)
 
 
 def store_is_hidden(profile: UserProfile) -> bool:

@@ -18,6 +18,7 @@ from messaging.orm.atomic_save import (
     receivers_use_savepoints,
 )
 from messaging.orm.querysets import NotificationQuerySet
+from messaging.orm.retry import retry_on_transient
 
 from . import contacts, notification_types, notifications, profiles
 from .events import (
@@ -68,9 +69,14 @@ def guarded(receiver: Receiver) -> Receiver:
         if raw or receivers_are_muted():
             return
         savepoint = receivers_use_savepoints()
-        try:
+
+        def attempt() -> None:
             with transaction.atomic(savepoint=savepoint):
                 receiver(sender, **kwargs)
+
+        try:
+            # A deadlock must not cost a notification: rolling back to the savepoint releases the receiver's locks.
+            retry_on_transient(attempt, timeouts=True, savepoint=savepoint)
         except Exception as error:
             if not savepoint:
                 # AtomicSaveModel.save repeats the save with savepoints, and the failure is logged then.

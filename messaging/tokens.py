@@ -4,8 +4,12 @@ import hashlib
 import secrets
 from typing import Any
 
+from django.db import DatabaseError, IntegrityError
 from django.utils import timezone
 
+from messaging.orm.retry import is_dangling, is_row_gone
+
+from .exceptions import UnknownUser
 from .models import ApiToken
 
 PREFIX = "doorbell_"
@@ -18,10 +22,15 @@ def make(name: str, *, user: Any = None, can_publish: bool = False) -> tuple[Api
 
 
 def issue(token: ApiToken) -> str:
-    """Store a new token. Returns its secret, which can't be read again."""
+    """Store a new token. Returns its secret, which can't be read again. Raises UnknownUser if its user is gone."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token.hash = _hash(secret)
-    token.save(force_insert=True)
+    try:
+        token.save(force_insert=True)
+    except IntegrityError as error:
+        if is_dangling(error):
+            raise UnknownUser from error
+        raise
     return secret
 
 
@@ -36,7 +45,12 @@ def find(secret: str) -> ApiToken | None:
 def revoke(token: ApiToken) -> None:
     """Revoke a token, which also closes the sockets opened with it."""
     token.revoked_at = timezone.now()
-    token.save(update_fields=["revoked_at"])
+    try:
+        token.save(update_fields=["revoked_at"])
+    except DatabaseError as error:
+        # One that was deleted meanwhile is worth nothing either.
+        if not is_row_gone(error):
+            raise
 
 
 def _hash(secret: str) -> str:

@@ -21,6 +21,7 @@ from django.http import HttpRequest, parse_cookie
 
 from messaging import schemas
 from messaging.models import ApiToken
+from messaging.orm.querysets import delete_unlocked
 from messaging.sessions import read_sessions
 
 from .conf import conf
@@ -160,7 +161,7 @@ def _hash_matches(user: Any, session_hash: str) -> bool:
 def issue_ticket(user: Any, login_key: str) -> str:
     """Create a ticket for a login, for one use within 30 seconds. Expired ones are deleted by the way."""
     ticket = secrets.token_urlsafe(32)
-    Ticket.objects.filter(expires_at__lt=Now()).delete()
+    delete_unlocked(Ticket.objects.filter(expires_at__lt=Now()))
     Ticket.objects.create(
         hash=_ticket_hash(ticket),
         user=user,

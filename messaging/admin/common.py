@@ -17,6 +17,8 @@ from django.utils.http import urlencode
 
 from messaging import notification_types
 
+from .concurrency import ConcurrentAdmin
+
 NAME = get_user_model().USERNAME_FIELD
 NOTHING = "-"
 PREVIEW = 60
@@ -103,7 +105,7 @@ def can_search_users(site: admin.AdminSite) -> bool:
     return site.is_registered(model) and bool(site.get_model_admin(model).search_fields)
 
 
-class ChoosesUsersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ChoosesUsersAdmin(ConcurrentAdmin):
     """Rows with foreign keys to users: chosen by a search where there is one, else by id.
 
     `autocomplete_fields` would make the search a condition of starting at all (admin.E039, E040).
@@ -156,7 +158,7 @@ class ActingAdmin(ChoosesUsersAdmin):
         return form
 
 
-class OwnedByUserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OwnedByUserAdmin(ConcurrentAdmin):
     """Rows that are created and deleted with their user, never by hand."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

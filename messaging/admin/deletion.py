@@ -12,6 +12,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.http import HttpRequest
 
 from .common import counted, link
+from .concurrency import ConcurrentAdmin
 
 LISTED = 50
 # Each is a field of the confirmation form, and Django accepts a thousand: DATA_UPLOAD_MAX_NUMBER_FIELDS.
@@ -20,7 +21,7 @@ MAX_SELECTED = 900
 Lookups = dict[type[Model], list[str]]
 
 
-class BoundedDeletionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BoundedDeletionAdmin(ConcurrentAdmin):
     """Confirms a deletion by counts, with one query per model, however many rows are deleted."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

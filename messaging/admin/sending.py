@@ -23,6 +23,7 @@ from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
 from .common import NAME, can_search_users, counted
+from .concurrency import explained
 
 # To notify all users, call notify_many from code.
 MAX_RECEIVERS = 10_000
@@ -190,6 +191,9 @@ class SendViewAdmin(SendActionAdmin):
             return form_page(request, form)
         if "confirmed" not in request.POST:
             return confirmation_page(request, form)
+        return explained(request, lambda: self._send(request, form))
+
+    def _send(self, request: HttpRequest, form: SendForm) -> HttpResponse:
         level, text = send(request.user, form)
         self.message_user(request, text, level)
         page = "changelist" if self.has_view_or_change_permission(request) else "send"
@@ -205,7 +209,10 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
             receivers, **form.content(cleaned), dedupe_key=f"admin:{cleaned['key']}"
         )
         if not rows:
-            return messages.WARNING, "This notification was already sent; it is not sent twice."
+            return (
+                messages.WARNING,
+                "Nobody is left to notify: this was already sent, and it is not sent twice.",
+            )
         names = [receivers[row.user_id] for row in rows]
         users = counted(len(rows), "user")
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""

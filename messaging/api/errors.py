@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -14,7 +15,17 @@ from ninja.errors import HttpError, ValidationError
 from pydantic_core import to_json
 
 from messaging import schemas
-from messaging.exceptions import Invalid, MessagingError, NotFound, NothingPublished, NotJson, TooOften
+from messaging.exceptions import (
+    Invalid,
+    MessagingError,
+    NotFound,
+    NothingPublished,
+    NotJson,
+    NotSignedIn,
+    TooOften,
+    UnknownUser,
+)
+from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +42,6 @@ STATUS = {
     "not_found": 404,
     "unknown_user": 404,
     "method_not_allowed": 405,
-    "sessions_in_cookies": 409,
     "too_large": 413,
     "invalid": 422,
     "invalid_notification": 422,
@@ -103,17 +113,48 @@ def _failed(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem(500, "server_error", "Something went wrong on the server. It has been logged.")
 
 
+def _overtaken(request: HttpRequest, error: Exception) -> HttpResponse:
+    """A row that the call had read was deleted before it was written: the caller themselves, a receiver, a message."""
+    if _is_deleted(request):
+        return _refused(request, NotSignedIn())
+    if is_dangling(error):
+        return _refused(request, UnknownUser())
+    if is_row_gone(error):
+        return _refused(request, NotFound())
+    return _failed(request, error)
+
+
+def _is_deleted(request: HttpRequest) -> bool:
+    pk = getattr(getattr(request, "user", None), "pk", None)
+    return pk is not None and not get_user_model()._base_manager.filter(pk=pk).exists()
+
+
+def _undone(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database has ended the transaction: because of others' locks, or because it can't go on itself."""
+    if not is_conflict(error):
+        return _unavailable(request, error)
+    logger.warning(
+        "others' transactions in the way; %s %.200r answered 503: %r", request.method, request.path, error
+    )
+    return _retry_later("busy", "Others are changing the same rows. Try again in a moment.")
+
+
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database is unavailable. If it failed during a COMMIT, it is unknown whether the call took effect."""
     logger.warning("database unavailable; %s %.200r answered 503: %r", request.method, request.path, error)
-    response = problem(503, "unavailable", "The database doesn't answer. Try again in a moment.")
+    return _retry_later("unavailable", "The database doesn't answer. Try again in a moment.")
+
+
+def _retry_later(code: str, detail: str) -> HttpResponse:
+    response = problem(503, code, detail)
     response["Retry-After"] = "1"
     return response
 
 
 HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Exception: _failed,
-    **dict.fromkeys((OperationalError, InterfaceError), _unavailable),
+    **dict.fromkeys((DatabaseError, ObjectDoesNotExist), _overtaken),
+    **dict.fromkeys((OperationalError, InterfaceError), _undone),
     MessagingError: _refused,
     ValidationError: _malformed,
     Http404: _missing,

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
 
 from messaging import notifications, schemas
 from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
 from messaging.models import ApiToken, Notification
+from messaging.orm.retry import retry_on_transient
 
 
 @dataclass(slots=True)
@@ -23,26 +26,52 @@ def publish(token: ApiToken, items: Sequence[schemas.NewNotification], *, atomic
     With `atomic` all are published, or none: NothingPublished. An item whose idempotency key this token has used for
     this user before is a duplicate, and is ignored.
     """
-    name = get_user_model().USERNAME_FIELD
-    known = get_user_model().objects.filter(is_active=True, **{f"{name}__in": {item.user for item in items}})
-    ids = dict(known.values_list(name, "pk"))
-    outcome = Outcome()
-    rows: list[Notification] = []
+    outcome, rows = Outcome(), dict[int, Notification]()
+    ids = _user_ids({item.user for item in items})
     for index, item in enumerate(items):
         try:
-            rows.append(_build(token, item, ids))
+            rows[index] = _build(token, item, ids)
         except MessagingError as error:
-            outcome.errors.append(schemas.ItemProblem(index=index, code=error.code, detail=str(error)))
+            outcome.errors.append(_problem(index, error))
     if atomic and outcome.errors:
         raise NothingPublished(outcome.errors)
-    outcome.created = len(notifications.create(rows))
-    outcome.duplicates = len(rows) - outcome.created
+    created, gone = retry_on_transient(lambda: _store(items, rows, atomic=atomic), timeouts=True)
+    outcome.errors = sorted([*outcome.errors, *gone], key=lambda error: error.index)
+    outcome.created, outcome.duplicates = created, len(rows) - created - len(gone)
     return outcome
 
 
-def _build(token: ApiToken, item: schemas.NewNotification, ids: dict[str, int]) -> Notification:
+def _store(
+    items: Sequence[schemas.NewNotification], rows: dict[int, Notification], *, atomic: bool
+) -> tuple[int, list[schemas.ItemProblem]]:
+    """Store the rows. Returns how many were new, and the items whose users were deleted since their ids were read."""
+    with transaction.atomic():
+        created, unknown = notifications.store(rows.values())
+        gone = [
+            _problem(index, _unknown(items[index])) for index, row in rows.items() if row.user_id in unknown
+        ]
+        if atomic and gone:
+            raise NothingPublished(gone)
+    return len(created), gone
+
+
+def _problem(index: int, error: MessagingError) -> schemas.ItemProblem:
+    return schemas.ItemProblem(index=index, code=error.code, detail=str(error))
+
+
+def _user_ids(names: set[str]) -> dict[str, Any]:
+    name = get_user_model().USERNAME_FIELD
+    known = get_user_model().objects.filter(is_active=True, **{f"{name}__in": names})
+    return dict(known.values_list(name, "pk"))
+
+
+def _unknown(item: schemas.NewNotification) -> UnknownUser:
+    return UnknownUser(f"There is no user {item.user!r}.")
+
+
+def _build(token: ApiToken, item: schemas.NewNotification, ids: dict[str, Any]) -> Notification:
     if item.user not in ids:
-        raise UnknownUser(f"There is no user {item.user!r}.")
+        raise _unknown(item)
     key = item.idempotency_key
     return notifications.build(
         ids[item.user],

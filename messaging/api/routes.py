@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate, get_user_model, login, logout
 from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
@@ -16,6 +17,7 @@ from messaging import inboxes, login_throttle, notifications, profiles, schemas,
 from messaging.contacts import contacts_of
 from messaging.exceptions import BadCredentials, NotAllowed, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
+from messaging.orm.retry import is_row_gone
 
 from .errors import answers
 from .publishing import publish as publish_items
@@ -46,7 +48,14 @@ def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
     )
     if user is None:
         raise BadCredentials
-    login(request, user)
+    try:
+        login(request, user)
+    except DatabaseError as error:
+        if not is_row_gone(error):
+            raise
+        # The account was deleted while its password was checked.
+        logout(request)
+        raise BadCredentials from error
     return session_of(request)
 
 
@@ -74,11 +83,11 @@ def sign_out(request: HttpRequest) -> Status[None]:
     return Status(204, None)
 
 
-@account.delete("/sessions", response=answers({204: None}, 409))
+@account.delete("/sessions", response=answers({204: None}))
 def sign_out_everywhere(request: SignedIn) -> Status[None]:
     """End all logins of the user: sessions on every device, and the API tokens that act in their name.
 
-    All of the user's sockets are closed. 409, and nothing has ended, on a server that keeps sessions in cookies.
+    All of the user's sockets are closed.
     """
     sign_outs.take(request.user.pk)
     sessions.end_all(request.user)

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from django.db import models, router, transaction
 
+from .retry import retry_on_transient
+
 _savepoints: contextvars.ContextVar[bool] = contextvars.ContextVar("savepoints", default=True)
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("receivers_muted", default=False)
 
@@ -69,15 +71,27 @@ class AtomicSaveModel(models.Model):
         if connection.in_atomic_block:
             super().save(**kwargs)
             return
-        adding, pk = self._state.adding, self.pk
+        before, adding = self.__dict__.copy(), self._state.adding
+
+        def attempt(*, savepoints: bool = False) -> None:
+            try:
+                with (
+                    transaction.atomic(using=using),
+                    contextlib.nullcontext() if savepoints else _without_savepoints(),
+                ):
+                    super(AtomicSaveModel, self).save(**kwargs)
+            except BaseException:
+                # The transaction is lost, and with it what this instance has seen of it.
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                self._state.adding = adding
+                raise
+
         try:
-            with transaction.atomic(using=using), _without_savepoints():
-                super().save(**kwargs)
+            retry_on_transient(attempt, timeouts=True)
         except ReceiverFailed:
-            # The transaction is lost. The save is repeated, with each receiver in a savepoint. That is rare, and
-            # savepoints every time would cost two round trips a receiver: `Message.save()` with its three would take
-            # 28 % longer, in wall time (2.34 to 3.00 ms) and in CPU time alike, and reading a message 24 to 29 %
+            # The save is repeated, with each receiver in a savepoint. That is rare, and savepoints every time would
+            # cost two round trips a receiver: `Message.save()` with its three would take 28 % longer, in wall time
+            # (2.34 to 3.00 ms) and in CPU time alike, and reading a message 24 to 29 %
             # (PostgreSQL 18 over a socket, fsync off; medians of 7 rounds of 300 saves each, by turns).
-            self._state.adding, self.pk = adding, pk
-            with transaction.atomic(using=using):
-                super().save(**kwargs)
+            attempt(savepoints=True)

@@ -1,10 +1,11 @@
-"""Columns that validate on every write: by the API, in a shell, or by bulk_create."""
+"""What a column may hold, checked on every way in: by the API, in a shell, or by bulk_create. Lazy texts are texts."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 
 from django.db import models
+from django.utils.functional import Promise
 
 from messaging.exceptions import InvalidNotification
 from messaging.notification_types import LEVELS
@@ -13,8 +14,16 @@ from messaging.notification_types import LEVELS
 SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)
 
 
+def plain(text: Any) -> Any:
+    """Return a lazy text, a member of TextChoices or a safe string as plain `str`; anything else as it is."""
+    if isinstance(text, Promise):
+        text = str(text)
+    return str.__str__(text) if isinstance(text, str) else text
+
+
 def safe_url(url: Any) -> str | None:
     """Return the url if a page may link to it: relative to this site, http or https. Else InvalidNotification."""
+    url = plain(url)
     if url is None or (isinstance(url, str) and SAFE_URL.fullmatch(url)):
         return url
     raise InvalidNotification(
@@ -25,6 +34,7 @@ def safe_url(url: Any) -> str | None:
 
 def known_level(level: Any) -> Any:
     """Return the level if it is one of the four that clients know. Else InvalidNotification."""
+    level = plain(level)
     if level in LEVELS:
         return level
     raise InvalidNotification(f"The level must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")

@@ -1,5 +1,6 @@
 """Bulk changes of messages and notifications: every change marks rows pending, and sends an event after commit."""
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,29 @@ from django.db.models.functions import Now
 
 from messaging.events import announce_pending, messages_marked
 
+from .retry import retry_on_transient
+
 if TYPE_CHECKING:
     from messaging.models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
 
 MESSAGES_PER_TRANSACTION = 500
+EXPIRED_PER_CALL = 1_000
+
+
+def lock_rows(rows: models.QuerySet[Any], column: str = "pk") -> set[Any]:
+    """Lock rows in the order of ids, as every writer: in any other, two transactions deadlock. To be called in one.
+
+    Returns their values of this column. (SQLite locks no rows; there the transaction must have begun IMMEDIATE.)
+    """
+    return set(rows.order_by("pk").select_for_update().values_list(column, flat=True))
+
+
+def delete_unlocked(rows: models.QuerySet[Any]) -> None:
+    """Delete rows that have expired, but none that another transaction deletes already: so this waits for nothing."""
+    if rows.exists():
+        with transaction.atomic(using=rows.db):
+            unlocked = rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True)
+            rows.filter(pk__in=list(unlocked[:EXPIRED_PER_CALL])).delete()
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -42,14 +62,26 @@ class MessageQuerySet(models.QuerySet["Message"]):
             rows = type(self)(self.model, using=self.db).filter(
                 pk__in=ids[start : start + MESSAGES_PER_TRANSACTION], is_read=not is_read
             )
-            with transaction.atomic(using=self.db):
-                found = rows.order_by("pk").select_related("sender", "receiver")
-                messages = list(found.select_for_update(of=("self",), no_key=True))
-                if messages:
-                    rows.filter(pk__in=[message.pk for message in messages]).update(is_read=is_read)
-                    messages_marked.send(sender=self.model, messages=messages, is_read=is_read)
-            count += len(messages)
+            count += retry_on_transient(functools.partial(self._mark_rows, rows, is_read), timeouts=True)
         return count
+
+    def _mark_rows(self, rows: "MessageQuerySet", is_read: bool) -> int:
+        with transaction.atomic(using=self.db):
+            found = rows.order_by("pk").select_related("sender", "receiver")
+            messages = list(found.select_for_update(of=("self",), no_key=True))
+            if messages:
+                rows.filter(pk__in=[message.pk for message in messages]).update(is_read=is_read)
+                messages_marked.send(sender=self.model, messages=messages, is_read=is_read)
+        return len(messages)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete messages, locked first: what Django collects then is all there is, and is locked in one order."""
+        with transaction.atomic(using=self.db):
+            lock_rows(type(self)(self.model, using=self.db).filter(pk__in=self.values("pk")))
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -60,16 +92,22 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def update(self, **changes: Any) -> int:
         """Change rows, mark them pending, and send `notifications_pending` after commit."""
+        return retry_on_transient(lambda: self._update(changes), timeouts=True)
+
+    def _update(self, changes: dict[str, Any]) -> int:
         with transaction.atomic(using=self.db):
-            owners = set(self.order_by().values_list("user_id", flat=True).distinct())
+            owners = lock_rows(self.model._base_manager.using(self.db).filter(pk__in=self._ids()), "user_id")
             count = self.mark_pending(**changes)
-        # Of the rows that an expression gives to others, the sweep sends the event.
-        owner = changes.get("user", changes.get("user_id"))
-        owner = owner.pk if isinstance(owner, models.Model) else owner
-        if isinstance(owner, int) and count:
-            owners.add(owner)
-        announce_pending(owners, using=self.db)
+            # Of the rows that an expression gives to others, the sweep sends the event.
+            owner = changes.get("user", changes.get("user_id"))
+            owner = owner.pk if isinstance(owner, models.Model) else owner
+            if isinstance(owner, int) and count:
+                owners.add(owner)
+            announce_pending(owners, using=self.db)
         return count
+
+    def _ids(self) -> models.QuerySet[Any, Any]:
+        return self.order_by().values("pk")
 
     def mark_pending(self, **changes: Any) -> int:
         """Change rows and mark them pending, for a writer that calls `announce_pending` itself."""

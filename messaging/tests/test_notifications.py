@@ -1,10 +1,12 @@
+from typing import cast
+
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from messaging import notification_types, notifications
-from messaging.exceptions import InvalidNotification
+from messaging.exceptions import InvalidNotification, UnknownUser
 from messaging.models import Message, Notification
 from messaging.notifications import notify, notify_many
 from messaging.tests.transactions import Undo
@@ -95,15 +97,25 @@ def test_notify_takes_three_round_trips_and_no_savepoint(ada):
     assert len(captured) == 1
 
 
-def test_an_unknown_user_is_an_integrity_error(ada, announced):
-    with pytest.raises(IntegrityError):
-        notify(2**31 - 1, "announcement", "Hello")
-    with pytest.raises(IntegrityError):
-        notify_many([ada, 2**31 - 1], "announcement", "Hello")
-    with pytest.raises(IntegrityError):
-        notify(User(), "announcement", "Hello")
-    assert not Notification.objects.exists()
+def test_an_unknown_user_is_an_error_of_ours_and_the_transaction_goes_on(ada, announced):
+    with transaction.atomic():
+        with pytest.raises(UnknownUser):
+            notify(2**31 - 1, "announcement", "Hello")
+        with pytest.raises(InvalidNotification):
+            notify(User(), "announcement", "Hello")
+        assert not Notification.objects.exists()
     assert announced == []
+
+
+def test_an_unknown_user_among_many_fails_no_other(ada, grace):
+    created = notify_many([ada, 2**31 - 1, grace], "announcement", "Hello", dedupe_key="k")
+    assert [row.user_id for row in created] == [ada.pk, grace.pk]
+
+
+def test_an_actor_and_a_message_that_are_gone_are_left_out(ada):
+    row = notify(ada, "announcement", "Hello", actor=2**31 - 1, message=2**31 - 1)
+    row = Notification.objects.get(pk=row.pk)
+    assert (row.actor_id, row.message_id) == (None, None)
 
 
 # --- Duplicates -------------------------------------------------------------------------------------------------------
@@ -186,8 +198,8 @@ def test_notify_many_is_all_or_nothing(db):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(501))
     with pytest.raises(InvalidNotification):
         notify_many([*users, User()], "announcement", "x" * 201)
-    with pytest.raises(IntegrityError):
-        notify_many([*users, 2**31 - 1], "announcement", "Hello")
+    with pytest.raises(InvalidNotification):
+        notify_many(cast("list[User]", [*users, "1"]), "announcement", "Hello")
     assert not Notification.objects.exists()
 
 

@@ -4,6 +4,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging import tokens
+from messaging.exceptions import UnknownUser
 from messaging.management.arguments import text
 
 
@@ -30,5 +31,8 @@ class Command(BaseCommand):
             owner = model.objects.filter(**{model.USERNAME_FIELD: user}).first()
             if owner is None:
                 raise CommandError(f"There is no user {user!r}.")
-        _, secret = tokens.make(name, user=owner, can_publish=publish or owner is None)
+        try:
+            _, secret = tokens.make(name, user=owner, can_publish=publish or owner is None)
+        except UnknownUser as error:
+            raise CommandError(f"There is no user {user!r}.") from error
         self.stdout.write(secret)

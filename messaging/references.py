@@ -1,0 +1,86 @@
+"""Users and messages as callers give them: an instance or its id. Anything else is refused by name, before any SQL."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import ValidationError
+from django.db.models import Manager, Model
+
+from .exceptions import InvalidNotification
+from .models import Message
+
+User = AbstractBaseUser | int
+
+
+def user_id(user: Any, name: str = "user") -> Any:
+    """Return the id of a user given as an instance or id. Raises InvalidNotification."""
+    if isinstance(user, AnonymousUser):
+        raise InvalidNotification(f"The {name} is AnonymousUser: nobody is signed in.")
+    return _id(user, name, get_user_model())
+
+
+def several(users: Any) -> list[Any]:
+    """Return users given as a queryset or any other iterable, unchecked. Raises InvalidNotification."""
+    if isinstance(users, Manager):
+        raise InvalidNotification("The users are a manager: give its .all().")
+    if isinstance(users, (Model, str, bytes)) or not isinstance(users, Iterable):
+        raise InvalidNotification(
+            f"The users must be an iterable of users or their ids, not {_named(users)}.{_meant(users)}"
+        )
+    return list(users)
+
+
+def message_id(message: Any) -> Any:
+    """Return the id of a message given as an instance or id. Raises InvalidNotification."""
+    return _id(message, "message", Message)
+
+
+def _id(thing: Any, name: str, model: type[Model]) -> Any:
+    # A proxy's rows are its concrete model's, and those of a child model have a parent's id.
+    if isinstance(thing, model._meta.concrete_model or model):
+        if thing.pk is None:
+            raise InvalidNotification(f"The {name} isn't stored: not saved yet, or deleted.")
+        return thing.pk
+    if isinstance(thing, Model) or not _is_id(thing, model):
+        raise InvalidNotification(
+            f"The {name} must be an instance of {model._meta.label} or its id, not {_named(thing)}.{_meant(thing)}"
+        )
+    return thing
+
+
+def _is_id(value: Any, model: type[Model]) -> bool:
+    key: Any = model._meta.pk
+    while key.remote_field is not None:
+        key = key.target_field
+    try:
+        cleaned = key.clean(value, None)
+    except (ValidationError, TypeError, ValueError):
+        return False
+    # "5", 5.0 and True would do for a form; here they are somebody's mistake.
+    return value is not None and type(cleaned) is type(value)
+
+
+def _named(thing: Any) -> str:
+    # Without str() of what may query the database for it, or fail.
+    kind = type(thing).__name__
+    if isinstance(thing, Model):
+        return f"the {kind} with the id {thing.pk}"
+    return f"the {kind} {thing!r:.60}" if isinstance(thing, (str, bytes, int, float)) else f"a {kind}"
+
+
+def _meant(thing: Any) -> str:
+    """Return the sentence that says what to give instead of something that has users."""
+    users = get_user_model()
+    if not isinstance(thing, Model):
+        return ""
+    fields: Any = type(thing)._meta.get_fields()
+    for field in fields:
+        if field.related_model is not None and issubclass(users, field.related_model):
+            if field.many_to_many:
+                name = field.name if field.concrete else field.get_accessor_name()
+                return f" For its users: notify_many({type(thing).__name__.lower()}.{name}.all(), …)."
+            if field.concrete and (field.many_to_one or field.one_to_one):
+                return f" For its user give .{field.name}."
+    return ""

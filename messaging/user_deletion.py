@@ -1,0 +1,77 @@
+"""Deleting users while others write to them: `User.delete()` neither fails nor leaves rows behind.
+
+Django first reads what belongs to the user and then deletes that, so a row that arrives in between would break a
+foreign key at commit. Once the user's own row is locked nothing more can arrive: every insert waits for that lock.
+What has arrived until then is deleted here, in the same transaction.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from django.contrib.auth import get_user_model
+from django.db import connections, models
+from django.db.models import CASCADE, SET_NULL, Q, Value
+from django.db.models.deletion import get_candidate_relations_to_delete
+from django.db.models.signals import post_delete, pre_delete
+
+from messaging.orm.querysets import lock_rows
+
+from .models import Message, Notification, UserProfile
+
+# The apps whose rows are deleted here. A project's own rows that refer to users are its own matter.
+OUR_APPS = ("messaging", "realtime")
+
+
+def lock_what_others_change(sender: Any, *, instance: Any, using: str, **kwargs: Any) -> None:
+    """Lock the user's rows in every writer's order: messages, notifications, profile, and the user at last."""
+    if not connections[using].features.has_select_for_update:
+        return
+    messages = Message.objects.using(using).filter(Q(sender=instance.pk) | Q(receiver=instance.pk))
+    lock_rows(messages)
+    rows = Notification.everything.using(using)
+    affected = (
+        rows.filter(user=instance.pk).order_by().values("pk"),
+        rows.filter(actor=instance.pk).order_by().values("pk"),
+        rows.filter(message__in=messages.order_by().values("pk")).order_by().values("pk"),
+    )
+    lock_rows(rows.filter(pk__in=affected[0].union(*affected[1:])))
+    lock_rows(UserProfile.objects.using(using).filter(user=instance.pk))
+    # Before anything is deleted: an insert that waits for a deleted row with its dedupe_key holds this lock.
+    lock_rows(get_user_model()._base_manager.using(using).filter(pk=instance.pk))
+
+
+def delete_late_rows(sender: Any, *, instance: Any, using: str, **kwargs: Any) -> None:
+    """Delete what was committed after Django had looked."""
+    late = [rows for _, rows in _referring(instance.pk, using)]
+    found = [rows.order_by().values_list(Value(place)) for place, rows in enumerate(late)]
+    # One query, which nearly always finds nothing.
+    if not found[0].union(*found[1:]).exists():
+        return
+    for relation, rows in _referring(instance.pk, using):
+        if relation.on_delete is CASCADE:
+            rows.delete()
+        elif relation.on_delete is SET_NULL:
+            rows.update(**{relation.field.name: None})
+
+
+def _referring(user_id: Any, using: str) -> Iterator[tuple[Any, models.QuerySet[Any]]]:
+    relations: Any = get_candidate_relations_to_delete(cast("Any", get_user_model()._meta))
+    for relation in relations:
+        if relation.related_model._meta.app_label in OUR_APPS:
+            rows = relation.related_model._base_manager.using(using)
+            yield relation, rows.filter(**{relation.field.name: user_id})
+
+
+def connect() -> None:
+    """Connect the receivers, once. Django sends a proxy's signals with the proxy as the sender."""
+    users = cast("type[models.Model]", get_user_model()._meta.concrete_model)
+    for model in (users, *_proxies(users)):
+        pre_delete.connect(lock_what_others_change, sender=model, dispatch_uid="messaging.user_deletion.lock")
+        post_delete.connect(delete_late_rows, sender=model, dispatch_uid="messaging.user_deletion.late")
+
+
+def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
+    for child in model.__subclasses__():
+        if child._meta.proxy:
+            yield child
+            yield from _proxies(child)
