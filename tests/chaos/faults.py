@@ -113,3 +113,15 @@ def open_files(pid: int) -> int:
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def deleted_file_bytes(pid: int) -> int:
+    """What a process has stored in temporary files that have no name any more."""
+    total = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(entry.readlink()).endswith(" (deleted)"):
+                total += entry.stat().st_size
+        except OSError:
+            continue
+    return total

@@ -119,8 +119,13 @@ class Run:
         await until(lambda: all(reader.live for reader in readers), seconds, f"{count} live readers")
         return people
 
-    def start_http_writer(self, people: Sequence[dict[str, Any]], rate: float) -> HttpWriter:
-        writer = HttpWriter(self.history, people, self.ports, rate, f"{self.seed}-http")
+    def start_http_writer(
+        self,
+        people: Sequence[dict[str, Any]],
+        rate: float,
+        ports: Callable[[], Sequence[int]] | None = None,
+    ) -> HttpWriter:
+        writer = HttpWriter(self.history, people, ports or self.ports, rate, f"{self.seed}-http")
         writer.start()
         self.writers.append(writer)
         return writer

@@ -62,6 +62,9 @@ class HttpWriter:
 
     async def send(self) -> None:
         sender, receiver = self._random.sample(self.people, 2)
+        await self.send_to(sender, receiver)
+
+    async def send_to(self, sender: dict[str, Any], receiver: dict[str, Any]) -> None:
         port = self._random.choice(self.ports())
         began = time.monotonic()
         write = Write(receiver["id"], "added", [], "unknown", began, began, by_message=True)
