@@ -20,6 +20,7 @@ from .run import Run
 from .scenario import mb, ms
 from .writers import HttpWriter
 
+CALM_SECONDS = 4.0
 # The end of the attackers' process, when their time is over.
 END_SECONDS = 45.0
 # A user with a thousand notifications, and a token that publishes.
@@ -37,6 +38,9 @@ print(json.dumps([secret, [row.pk for row in rows]]))
 class Measures:
     """What was measured from the attack's begin to some time after its end. Memory: of the server that grew most."""
 
+    # Before the attack, for comparison.
+    calm_since: float
+    calm_p99: dict[str, float]
     began: float
     ended: float = 0.0
     # The attackers' answers by status, what they sent and received, and their processor time.
@@ -60,7 +64,10 @@ class Measures:
     def __str__(self) -> str:
         seconds = self.ended - self.began
         parts = [
-            f"p99 of {', '.join(f'{kind} {ms(value)}' for kind, value in self.p99.items())}",
+            "p99 of "
+            + ", ".join(
+                f"{kind} {ms(value)} (before {ms(self.calm_p99[kind])})" for kind, value in self.p99.items()
+            ),
             f"{self.lost} sockets lost, {counted(self.refused)} calls refused, {len(self.offline)} shown offline",
             f"RSS {mb(self.rss)} +{mb(self.most_growth)}, then +{mb(self.growth_after)}, {self.threads} threads",
             f"CPU {self.servers_cpu / seconds:.0%} servers, {self.attackers_cpu / seconds:.0%} attackers",
@@ -123,14 +130,24 @@ class Scene:
         if self.proxy is not None:
             self.proxy.close()
 
-    async def attack(self, name: str, connections: int, seconds: float, after_seconds: float) -> Measures:
-        """Attack, and measure until `after_seconds` after the end."""
-        canary = Canary(self.people, self.visitors, self.ports()[0], self.servers)
+    async def attack(
+        self,
+        name: str,
+        connections: int,
+        seconds: float,
+        *,
+        after_seconds: float,
+        calm_seconds: float = CALM_SECONDS,
+    ) -> Measures:
+        """Measure without attackers, then attack, and measure until `after_seconds` after the end."""
+        calm_since, canary = time.monotonic(), self._start_canary()
+        await asyncio.sleep(calm_seconds)
+        await canary.stop()
+        calm_p99, canary = canary.percentiles(), self._start_canary()
         first_rss, first_closes, first_log = self._rss(), self._closes(), self._logged()
         versions = await asyncio.to_thread(self.run.presence_versions)
-        measures = Measures(time.monotonic(), rss=max(first_rss))
+        measures = Measures(calm_since, calm_p99, time.monotonic(), rss=max(first_rss))
         first_cpu, first_refused = self._cpu(), self._refused()
-        canary.start()
         await self._run_attackers(name, connections, seconds, measures)
         measures.ended = time.monotonic()
         measures.servers_cpu = self._cpu() - first_cpu
@@ -149,6 +166,11 @@ class Scene:
         measures.threads, measures.stored = canary.most_threads, canary.stored
         measures.logged = self._logged() - first_log
         return measures
+
+    def _start_canary(self) -> Canary:
+        canary = Canary(self.people, self.visitors, self.ports()[0], self.servers)
+        canary.start()
+        return canary
 
     async def _run_attackers(self, name: str, connections: int, seconds: float, measures: Measures) -> None:
         config = {"attack": name, "port": self.ports()[0], "connections": connections, "seconds": seconds}

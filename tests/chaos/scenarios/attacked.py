@@ -20,8 +20,8 @@ AFTER_SECONDS = float(os.environ.get("ATTACK_AFTER_SECONDS", "10"))
 DELIVERY_SECONDS = 0.25
 MOST_GROWTH, GROWTH_AFTER = 128 * 2**20, 64 * 2**20
 DEMAND = (
-    "the others' delivery p99 ≤ 250 ms, nothing missing, 0 of their sockets lost, 0 of their calls refused, 0 of them"
-    " shown offline at a second server; RSS ≤ +128 MB, and ≤ +64 MB afterwards"
+    "the others' delivery p99 ≤ 250 ms or twice what it was, nothing missing, 0 of their sockets lost, 0 of their calls"
+    " refused, 0 of them shown offline at a second server; RSS ≤ +128 MB, and ≤ +64 MB afterwards"
 )
 
 
@@ -86,10 +86,10 @@ async def attacked(run: Run, attack: Attack, caddy: str | None) -> tuple[str, bo
     scene = Scene(run, people=PEOPLE, caddy=caddy)
     with contextlib.closing(scene):
         await scene.open()
-        measures = await scene.attack(attack.name, attack.connections, SECONDS, AFTER_SECONDS)
+        measures = await scene.attack(attack.name, attack.connections, SECONDS, after_seconds=AFTER_SECONDS)
         verdict = await run.verdict()
-    delivery = verdict.staleness_percentile(measures.began, measures.ended)
-    figure = f"delivery p99 {ms(delivery)}; {measures}; {verdict}"
+    delivery, usual = delivery_p99(measures, verdict)
+    figure = f"delivery p99 {ms(delivery)} (before {ms(usual)}); {measures}; {verdict}"
     if attack.stored_bytes < float("inf"):
         figure += f"; {mb(measures.stored)} stored"
     if attack.logged_bytes < float("inf"):
@@ -97,11 +97,19 @@ async def attacked(run: Run, attack: Attack, caddy: str | None) -> tuple[str, bo
     return figure, is_met(measures, verdict) and attack.is_met(measures)
 
 
+def delivery_p99(measures: Measures, verdict: Verdict) -> tuple[float, float]:
+    """During the attack, and before it."""
+    return (
+        verdict.staleness_percentile(measures.began, measures.ended),
+        verdict.staleness_percentile(measures.calm_since, measures.began),
+    )
+
+
 def is_met(measures: Measures, verdict: Verdict) -> bool:
-    delivery = verdict.staleness_percentile(measures.began, measures.ended)
+    delivery, usual = delivery_p99(measures, verdict)
     return (
         verdict.ok
-        and 0 < delivery <= DELIVERY_SECONDS
+        and 0 < delivery <= max(DELIVERY_SECONDS, 2 * usual)
         and not (measures.lost or measures.refused.total() or measures.offline)
         and measures.most_growth <= MOST_GROWTH
         and measures.growth_after <= GROWTH_AFTER
