@@ -39,6 +39,11 @@ class TokenBucket:
         self._refilled_at = now
 
     @property
+    def used(self) -> float:
+        """Tokens that are missing since the last call; more than `burst` if future ones are reserved."""
+        return self.burst - self._tokens
+
+    @property
     def retry_after(self) -> float:
         """Seconds from the last `take` until there is a token; 0 if there was one left."""
         return max(0.0, 1 - self._tokens) / self.rate

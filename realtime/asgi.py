@@ -6,6 +6,7 @@ from typing import Any
 from channels.routing import ProtocolTypeRouter
 
 from realtime.http.body_limit import AsgiBodyLimit
+from realtime.http.concurrency import AsgiConcurrency
 from realtime.http.probes import AsgiProbes
 from realtime.presence.writer import presence_writer
 from realtime.sockets import routing
@@ -18,9 +19,10 @@ def with_sockets(http: Any, websocket_urlpatterns: Iterable[Any] = ()) -> Applic
 
     `websocket_urlpatterns`: a project's own routes to consumers, as for Channels' URLRouter.
 
-    A request body over REALTIME_MAX_BODY_BYTES is answered with 413 before it is stored, at every address.
+    A request body over REALTIME_MAX_BODY_BYTES is answered with 413 before it is stored, at every address, and at most
+    REALTIME_MAX_REQUESTS requests run at once.
     """
-    http = AsgiProbes(AsgiBodyLimit(http))
+    http = AsgiProbes(AsgiBodyLimit(AsgiConcurrency(http)))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

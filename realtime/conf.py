@@ -83,6 +83,23 @@ class Conf(SettingsTable):
         minimum=1,
         unit="bytes",
     )
+    max_requests = Integer(
+        100,
+        "HTTP requests that run at once in a process, each in a thread; of more, each waits its turn.",
+        minimum=1,
+    )
+    handshakes_per_second = Number(
+        10.0,
+        "Handshakes of one user that a process accepts a second, in bursts of twenty times as many; further ones wait.",
+        minimum=0.01,
+    )
+    replay_bytes_per_second = Integer(
+        1_048_576,
+        "Bytes that one user's catch-ups may take a second in a process, in bursts of 32 times as many; further ones "
+        "wait.",
+        minimum=1,
+        unit="bytes",
+    )
     predrain_seconds = Number(
         1.0,
         "How long `serve` keeps listening after SIGTERM, so that a load balancer notices that /readyz answers 503.",

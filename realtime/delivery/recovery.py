@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 from messaging import inboxes, profiles, schemas
 from messaging.contacts import contacts_of_many
 from messaging.sequencing import assign_revisions
-from realtime import counters, protocol
+from realtime import counters, pacing, protocol
 from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db_threads import in_thread
@@ -42,6 +42,14 @@ class Recovery:
 
     def enqueue(self, socket: ClientSocket) -> None:
         """Read this socket's inbox when its turn has come. Called by ClientSocket.request_recovery alone."""
+        delay = pacing.replayed_bytes.wait(socket.user_id)
+        if delay:
+            # It stays BEHIND meanwhile, or is closed.
+            asyncio.get_running_loop().call_later(delay, self._enqueue_now, socket)
+        else:
+            self._enqueue_now(socket)
+
+    def _enqueue_now(self, socket: ClientSocket) -> None:
         self._queue[socket] = None
         self._wake.set()
 
@@ -152,7 +160,9 @@ class Recovery:
             await socket.drained()
             if not _restart_if_outdated(socket):
                 return
-            socket.send(frame.encode(), frame)
+            text = frame.encode()
+            pacing.replayed_bytes.take(socket.user_id, len(text))
+            socket.send(text, frame)
         await socket.drained()
         self._finish(socket, end)
 

@@ -17,7 +17,7 @@ from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
 from realtime.presence.writer import presence_writer
 
-from .protocols import SocketProtocol
+from .websocket_protocol import SocketProtocol
 
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0

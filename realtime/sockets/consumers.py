@@ -13,7 +13,7 @@ from channels.security.websocket import WebsocketDenier
 from django.db import Error as DatabaseError
 
 from messaging.token_bucket import TokenBucket
-from realtime import auth, counters, protocol
+from realtime import auth, counters, pacing, protocol
 from realtime.conf import conf
 from realtime.db_threads import in_thread
 from realtime.delivery import drain
@@ -24,6 +24,7 @@ from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
 from .daphne_backpressure import with_backpressure
+from .fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ AUTHENTICATE_SECONDS = 10.0
 # Refused Origins that are logged as warnings, each once a process.
 MAX_WARNED_ORIGINS = 20
 _warned_origins: set[str] = set()
+# Of the four database threads: the catch-ups of others always have one.
+_authentications = FairQueue(3)
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -64,7 +67,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     async def _serve(self, receive: Any) -> None:
         await receive()  # websocket.connect
-        login = await self._admit()
+        login = await self._admit(receive)
         if login is None:
             return
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -99,6 +102,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                     return
                 if not socket.is_closing:
                     self._command(socket, message.result())
+                    if delay := pacing.frames.take(socket.user_id, 1):
+                        await asyncio.wait({closed}, timeout=delay)
         finally:
             closed.cancel()
             if message is not None:
@@ -106,7 +111,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     # --- Handshake and cleanup ----------------------------------------------------------------------------------------
 
-    async def _admit(self) -> auth.Login | None:
+    async def _admit(self, receive: Any) -> auth.Login | None:
         """Accept or refuse the handshake."""
         if drain.draining:
             # Another process, or this one's successor, accepts the client a moment later.
@@ -117,7 +122,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         prefix = protocol.TICKET_PREFIX
         ticket = next((name.removeprefix(prefix) for name in offered if name.startswith(prefix)), None)
         try:
-            async with asyncio.timeout(AUTHENTICATE_SECONDS):
+            async with asyncio.timeout(AUTHENTICATE_SECONDS), _authentications.place(self._address()):
                 login = await in_thread(auth.authenticate, dict(self.scope), ticket)
         except auth.BadOrigin as error:
             log_bad_origin(str(error))
@@ -127,11 +132,31 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
             await self._refuse_for_now("unavailable")
             return None
+        if login is not None and not await self._is_its_turn(login.user.id, receive):
+            return None
         await self.accept(subprotocol)
         if login is None:
             # After the accept: browsers don't show a script why a handshake was refused.
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
+
+    async def _is_its_turn(self, user_id: int, receive: Any) -> bool:
+        """Wait until this user may have another socket. Returns False if there is no answer to be given any more."""
+        delay = pacing.handshakes.wait(user_id)
+        if delay >= pacing.MAX_WAIT_SECONDS:
+            # A client of theirs opens more and more. What has waited so long isn't added to what waits.
+            await self._refuse_for_now("too many handshakes")
+            return False
+        pacing.handshakes.take(user_id, 1)
+        if delay:
+            disconnect = asyncio.ensure_future(receive())
+            left, _ = await asyncio.wait({disconnect}, timeout=delay)
+            disconnect.cancel()
+            return not left
+        return True
+
+    def _address(self) -> str:
+        return str((self.scope.get("client") or ("",))[0])
 
     async def _refuse_for_now(self, reason: str) -> None:
         """Answer 503: a client may try again. (Under Daphne 403.) To a browser both are a lost connection."""

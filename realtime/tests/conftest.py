@@ -4,16 +4,21 @@ import asyncio
 from unittest.mock import patch
 
 import pytest
+import uvicorn
 from channels.layers import get_channel_layer
 from django.db import connections
+from uvicorn.server import ServerState
 
-from realtime import background
+from realtime import background, pacing
 from realtime.db_threads import in_thread
 from realtime.delivery import hub
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
-from realtime.tests.client import TIMEOUT, WebSocketClient, handshake, sign_in
+from realtime.server.http_protocol import HttpProtocol
+from realtime.server.websocket_protocol import SocketProtocol
+from realtime.tests import raw_http
+from realtime.tests.client import TIMEOUT, WebSocketClient, eventually, handshake, sign_in
 from realtime.tests.processes import OtherProcess
 
 
@@ -31,6 +36,14 @@ def relay_at_rest(request):
         with patch.object(relay, "_assign", lambda user_ids: connections.close_all()):
             relay.assign({0})
             assert receivers.flush(TIMEOUT)
+
+
+@pytest.fixture(autouse=True)
+def unpaced():
+    """Users' ids come again in each test, and what they have cost is forgotten."""
+    yield
+    for pace in (pacing.handshakes, pacing.replayed_bytes, pacing.frames):
+        pace.clear()
 
 
 class Server:
@@ -120,3 +133,50 @@ def other_process(transactional_db):
     process = OtherProcess()
     yield process.loop, process.presence
     process.stop()
+
+
+@pytest.fixture
+async def protocols():
+    """The protocol instances of a server's connections. Its application reads the whole request."""
+    return []
+
+
+@pytest.fixture
+async def application():
+    """What the server of `port` serves."""
+    return raw_http.application
+
+
+@pytest.fixture
+async def protocol(protocols, application):
+    config = uvicorn.Config(
+        application, http=HttpProtocol, ws=SocketProtocol, log_config=None, access_log=False, lifespan="off"
+    )
+    config.load()
+
+    def make():
+        protocols.append(HttpProtocol(config, ServerState(), {}))
+        return protocols[-1]
+
+    return make
+
+
+@pytest.fixture
+async def port(protocol, protocols):
+    listening = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    yield listening.sockets[0].getsockname()[1]
+    listening.close()
+    await eventually(lambda: not any(known.connections or known.tasks for known in protocols))
+
+
+@pytest.fixture
+async def pass_by(monkeypatch):
+    """A function that moves the loop's clock forward by seconds."""
+    loop, passed = asyncio.get_running_loop(), [0.0]
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + passed[0])
+
+    def forward(seconds):
+        passed[0] += seconds
+
+    return forward

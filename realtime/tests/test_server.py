@@ -1,87 +1,15 @@
-"""The HTTP side of `serve`, on a real socket; what its sockets do is in tests/live."""
+"""The limits of `serve` on an HTTP request, on a real socket; what its sockets do is in tests/live."""
 
 import asyncio
 import gc
 import weakref
 
 import pytest
-import uvicorn
 import websockets
-from uvicorn.server import ServerState
 
-from realtime.server import protocols as limits
-from realtime.server.protocols import HttpProtocol, SocketProtocol
-from realtime.tests.client import TIMEOUT, eventually
-
-
-async def application(scope, receive, send):
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.accept"})
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        return
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
-
-
-@pytest.fixture
-async def protocols():
-    """The protocol instances of a server's connections. Its application reads the whole request."""
-    return []
-
-
-@pytest.fixture
-async def protocol(protocols):
-    config = uvicorn.Config(
-        application, http=HttpProtocol, ws=SocketProtocol, log_config=None, lifespan="off"
-    )
-    config.load()
-
-    def make():
-        protocols.append(HttpProtocol(config, ServerState(), {}))
-        return protocols[-1]
-
-    return make
-
-
-@pytest.fixture
-async def port(protocol, protocols):
-    listening = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    yield listening.sockets[0].getsockname()[1]
-    listening.close()
-    await eventually(lambda: not any(known.connections or known.tasks for known in protocols))
-
-
-@pytest.fixture
-async def pass_by(monkeypatch):
-    """A function that moves the loop's clock forward by seconds."""
-    loop, passed = asyncio.get_running_loop(), [0.0]
-    time = loop.time
-    monkeypatch.setattr(loop, "time", lambda: time() + passed[0])
-
-    def forward(seconds):
-        passed[0] += seconds
-
-    return forward
-
-
-async def answer(port, *parts, then=None):
-    """Write these, and return what is received until the end of the connection. `then` is awaited in between."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for part in parts:
-        writer.write(part)
-        await writer.drain()
-    if then is not None:
-        await then()
-    async with asyncio.timeout(TIMEOUT):
-        try:
-            return await reader.read()
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
+from realtime.server import http_protocol as limits
+from realtime.tests.client import eventually
+from realtime.tests.raw_http import answer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
@@ -100,7 +28,8 @@ async def test_a_head_that_never_ends_is_answered_with_408(port, protocols, pass
 
     async def too_long():
         # Everything has been received, and every complete request answered.
-        await eventually(lambda: protocols and protocols[0]._head_bytes == len(b"".join(parts)))
+        head = b"".join(parts).rpartition(b"\r\n\r\n")[2]
+        await eventually(lambda: protocols and protocols[0]._head_bytes == len(head))
         cycle = protocols[0].cycle
         await eventually(lambda: cycle is None or cycle.response_complete)
         pass_by(limits.HEAD_SECONDS)
@@ -168,6 +97,9 @@ class Transport(asyncio.Transport):
     def is_closing(self):
         return self.closed
 
+    def get_write_buffer_size(self):
+        return 0
+
     def pause_reading(self):
         pass
 
@@ -180,9 +112,10 @@ async def test_a_head_over_64_kib_is_answered_with_431(protocol):
     made.connection_made(transport)
     made.data_received(HEAD + b"X-Large: ")
     made.data_received(b"x" * 65_000)
+    await eventually(lambda: made._head_bytes > 65_000)
     assert not transport.is_closing()
     made.data_received(b"x" * 1000)
-    assert transport.closed
+    await eventually(lambda: transport.closed)
     assert transport.written.startswith(b"HTTP/1.1 431")
     made.connection_lost(None)
 

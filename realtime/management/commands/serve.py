@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from realtime import protocol
 from realtime.conf import conf
-from realtime.server.protocols import HttpProtocol, SocketProtocol
+from realtime.server.http_protocol import HttpProtocol
 from realtime.server.server import REQUEST_SECONDS, Server
+from realtime.server.websocket_protocol import SocketProtocol
 
 
 class Command(BaseCommand):

@@ -1,30 +1,26 @@
-"""uvicorn's two connection protocols, with limits on time and size, for clients that stall or send malformed bytes.
+"""uvicorn's WebSocket protocol, with limits on time and size, for clients that stall or send malformed bytes.
 
 Written against the internals of uvicorn 0.54: each override names the upstream behaviour that it works around, so that
 it can be deleted when upstream has changed. What the process does as a whole (signals, drain) is in server.py.
 """
 
-import asyncio
-import socket
-import struct
 from asyncio import TimerHandle
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.protocol import State
 
+from .connections import plain_response, reset
 from .inbound import Inbound
 
-# HEAD: from the connection, or the first byte of a further request, to the end of its head. BODY: from there on.
-HEAD_SECONDS, BODY_SECONDS = 10.0, 30.0
-MAX_HEAD_BYTES = 64 * 1024
+# What docs/protocol.md allows, 60 frames of 4 KiB and then 5 a second, twice.
+BYTES_PER_BURST = 512 * 1024
+BYTES_PER_SECOND = 48 * 1024
 # What a client may have sent before it saw the close frame. One that goes on is cut off.
 MAX_BYTES_AFTER_CLOSE = 16 * 1024
 # A message of 4 KiB in fragments of 16 bytes.
 MAX_FRAGMENTS = 256
-NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -37,7 +33,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         # Upstream: websockets answers 400 to two Origin headers, before the application is asked. realtime/auth.py
         # answers them with 403, and ignores the Origin of a handshake with a ticket.
         self.conn.process_origin = lambda headers: None  # type: ignore[method-assign]
-        self._inbound = Inbound(self.loop, self._parse, self._pause_reading, self._resume_reading)
+        self._inbound = Inbound(
+            self.loop,
+            self._parse,
+            self._pause_reading,
+            self._resume_reading,
+            bytes_per_second=BYTES_PER_SECOND,
+            bytes_per_burst=BYTES_PER_BURST,
+        )
         self._bytes_after_close = 0
 
     def data_received(self, data: bytes) -> None:
@@ -78,7 +81,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.handshake_initiated = True
-            self.transport.write(_response(431, "Request Header Fields Too Large"))
+            self.transport.write(plain_response(431, "Request Header Fields Too Large"))
             self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
@@ -144,77 +147,4 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def abort(self) -> None:
         """Close at once, with a TCP reset: without it the kernel keeps what the client hasn't read for minutes."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-        self.transport.abort()
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with limits for a request's head and body.
-
-    Upstream: no timeout covers the receipt of a request, so a client that sends a byte now and then holds a connection
-    for ever (https://github.com/Kludex/uvicorn/issues/157), and a head may have any size. A proxy in front usually has
-    such limits; these are for processes that are reached without one.
-    """
-
-    _timer: TimerHandle | None = None
-    _in_head = True
-    _head_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_within(HEAD_SECONDS)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_within(None)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        head_began_before = self._in_head
-        super().data_received(data)
-        if head_began_before and self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, "Request Header Fields Too Large")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self._expect_within(HEAD_SECONDS)
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._expect_within(BODY_SECONDS)
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._expect_within(None)
-        super().on_message_complete()
-
-    def handle_websocket_upgrade(self) -> None:
-        """Upstream: parser and protocol refer to each other, and to the transport: 30 objects in cycles per socket."""
-        self._expect_within(None)
-        super().handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]
-
-    def _expect_within(self, seconds: float | None) -> None:
-        """Restart the timer, for the next part of the request; None: no part is awaited."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self._time_out)
-
-    def _time_out(self) -> None:
-        self._refuse(408, "Request Timeout")
-
-    def _refuse(self, status: int, reason: str) -> None:
-        cycle: Any = self.cycle
-        if cycle is None or cycle.response_complete:
-            # No other response is being written.
-            self.transport.write(_response(status, reason))
-        self.transport.close()
-
-
-def _response(status: int, text: str) -> bytes:
-    head = (
-        f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
-    )
-    return STATUS_LINE[status] + head.encode() + text.encode()
+        reset(self.transport)

@@ -1,0 +1,94 @@
+"""How many requests run at once in a process: of more, each waits its turn. Django starts a thread for each that runs.
+
+A request takes its place when its body is complete, and gives it back with the head of its answer: neither a slow
+upload nor a slow reader holds one.
+"""
+
+import asyncio
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.http import JsonResponse
+
+from realtime.conf import conf
+
+# A client has given up by then.
+WAIT_SECONDS = 30.0
+
+
+class _Busy(Exception):
+    """No place has become free in time."""
+
+
+class AsgiConcurrency:
+    """ASGI middleware: at most REALTIME_MAX_REQUESTS run, and 503 for what has waited too long."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        places = self._places.get(loop)
+        if places is None:
+            places = self._places[loop] = asyncio.Semaphore(conf.max_requests)
+        has_place = False
+
+        async def receive_and_wait() -> Any:
+            nonlocal has_place
+            message = await receive()
+            if message["type"] == "http.request" and not (has_place or message.get("more_body")):
+                if not places.locked():
+                    await places.acquire()
+                elif not await _place_or_disconnect(places, receive):
+                    return {"type": "http.disconnect"}
+                has_place = True
+            return message
+
+        def leave() -> None:
+            nonlocal has_place
+            if has_place:
+                has_place = False
+                places.release()
+
+        async def send_and_leave(message: Any) -> None:
+            leave()
+            await send(message)
+
+        try:
+            await self.application(scope, receive_and_wait, send_and_leave)
+        except _Busy:
+            await _answer_503(send)
+        finally:
+            leave()
+
+
+async def _place_or_disconnect(places: asyncio.Semaphore, receive: Any) -> bool:
+    """Wait for a place. Returns False if the client has left meanwhile. Raises _Busy."""
+    place, disconnect = asyncio.ensure_future(places.acquire()), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({place, disconnect}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        has_left = disconnect.done() and not disconnect.cancelled()
+        disconnect.cancel()
+        if place.done() and has_left:
+            places.release()
+        place.cancel()
+    if has_left:
+        return False
+    if not place.done():
+        raise _Busy
+    return True
+
+
+async def _answer_503(send: Any) -> None:
+    busy = JsonResponse(
+        {"detail": "The server is busy. Try again in a moment.", "code": "unavailable"}, status=503
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(busy.content)).encode()),
+        (b"retry-after", b"1"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": busy.content})
