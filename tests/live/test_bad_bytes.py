@@ -146,7 +146,10 @@ def handshake(person: Person, *changes: tuple[str, str]) -> bytes:
 def served(deployments: DeploymentFactory) -> Iterator[dict[str, Deployment]]:
     """One deployment for each kind of server."""
     made = {
-        kind: deployments.make(REALTIME_MAX_CONNECTIONS_PER_USER="100000") for kind in ("serve", "daphne")
+        kind: deployments.make(
+            REALTIME_MAX_CONNECTIONS_PER_USER="100000", REALTIME_HANDSHAKES_PER_SECOND="1000"
+        )
+        for kind in ("serve", "daphne")
     }
     try:
         for kind, deployment in made.items():
