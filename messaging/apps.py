@@ -10,16 +10,19 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django.contrib.auth.signals import user_logged_in
+        from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from . import checks, signals, user_deletion  # noqa: F401  the checks register themselves
+        from . import checks, sessions, signals, user_deletion  # noqa: F401  the checks register themselves
         from .auth_backends import name_backend_that_accepted
 
         signals.connect()
         user_deletion.connect()
-        user_logged_in.connect(
-            name_backend_that_accepted, dispatch_uid="messaging.name_backend_that_accepted"
-        )
+        for signal, receiver in (
+            (user_logged_in, name_backend_that_accepted),
+            (user_logged_in, sessions.note_login),
+            (user_logged_out, sessions.note_logout),
+        ):
+            signal.connect(receiver, dispatch_uid=f"messaging.{receiver.__name__}")
         pre_migrate.connect(drop_triggers, sender=self)
         post_migrate.connect(create_triggers, sender=self)
 

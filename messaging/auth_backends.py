@@ -54,9 +54,9 @@ class LoginThrottle(BaseBackend):
 
 def name_backend_that_accepted(sender: Any, *, request: HttpRequest, user: Any, **kwargs: Any) -> None:
     """Store in the new session the backend that knows the user, as if there were no throttle."""
-    path = getattr(user, "_accepted_by", None)
-    if path is not None and request.session.get(BACKEND_SESSION_KEY) == PATH:
-        request.session[BACKEND_SESSION_KEY] = user.backend = path
+    path, session = getattr(user, "_accepted_by", None), getattr(request, "session", {})
+    if path is not None and session.get(BACKEND_SESSION_KEY) == PATH:
+        session[BACKEND_SESSION_KEY] = user.backend = path
 
 
 @sensitive_variables()

@@ -10,6 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections, models, router
 
+from . import sessions
 from .auth_backends import PATH
 from .dialects import triggers
 from .models import Notification
@@ -58,6 +59,21 @@ def login_throttle(**kwargs: Any) -> list[CheckMessage]:
             "sign-in but the API's, such as the admin's.",
             hint=f"Set AUTHENTICATION_BACKENDS = [{PATH!r}, …your backends…].",
             id="messaging.W002",
+        )
+    ]
+
+
+@register(Tags.security)
+def sessions_in_cookies(**kwargs: Any) -> list[CheckMessage]:
+    """A session can be ended on the server."""
+    if not sessions.in_cookies():
+        return []
+    return [
+        checks.Warning(
+            "Sessions are kept in cookies: a copied one stays valid after its user has signed out, so `DELETE "
+            "sessions` is refused, and sockets are opened with API tokens only.",
+            hint="Use any other SESSION_ENGINE, such as Django's default.",
+            id="messaging.W003",
         )
     ]
 

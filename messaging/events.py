@@ -27,6 +27,8 @@ revisions_assigned = Signal()
 presence_changed = Signal()
 # views: list[View]. What these viewers see of a contact has changed, for them alone.
 views_changed = Signal()
+# users: list[int]. Users some or all of whose logins have ended.
+logins_ended = Signal()
 # online, offline: list[int]. Those of them who came online or went offline.
 status_changed = Signal()
 
@@ -42,3 +44,8 @@ def _send_pending(user_ids: set[int], using: str | None) -> None:
     if not transaction.get_connection(using).in_atomic_block:
         sender = apps.get_model("messaging", "Notification")
         notifications_pending.send_robust(sender=sender, user_ids=user_ids)
+
+
+def announce_ended_logins(user_id: int) -> None:
+    """Send `logins_ended` for this user after commit."""
+    transaction.on_commit(lambda: logins_ended.send_robust(sender=None, users=[user_id]), robust=True)

@@ -83,6 +83,12 @@ class BadCredentials(MessagingError):
     code = "bad_credentials"
 
 
+class SessionsInCookies(MessagingError):
+    """This server keeps sessions in cookies, which it can't end elsewhere. A new password ends them."""
+
+    code = "sessions_in_cookies"
+
+
 class CsrfFailed(MessagingError):
     """The CSRF token is missing or wrong, or the request comes from another site."""
 

@@ -65,7 +65,9 @@ def state(user_id: int, including: Collection[int] = ()) -> Inbox:
     while including and not _pending(user_id).isdisjoint(including) and time.monotonic() < deadline:
         time.sleep(0.005)
         assign_revisions([user_id])
-    return Inbox.objects.get(user_id=user_id)
+    inbox = Inbox.objects.get(user_id=user_id)
+    inbox.unread_count = max(0, inbox.unread_count)
+    return inbox
 
 
 def _pending(user_id: int) -> set[int]:
@@ -126,7 +128,7 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
     for row in found:
         inbox = answer.get(row["inbox_user_id"])
         if inbox is None:
-            inbox = Missed(row["epoch"], row["inbox_revision"], row["unread_count"], row["floor"])
+            inbox = Missed(row["epoch"], row["inbox_revision"], max(0, row["unread_count"]), row["floor"])
             answer[row["inbox_user_id"]] = inbox
         if row["id"] is not None:
             inbox.rows.append(_missed_row(row))

@@ -53,6 +53,16 @@ class Message(AtomicSaveModel):
             return super().delete(*args, **kwargs)
 
 
+# A row that isn't pending has a revision, and is counted if it is unread. A partial index holds those that contradict
+# themselves: none, unless they were written past everything that marks a row pending.
+CONTRADICTORY = models.Q(pending_since=None) & (
+    models.Q(revision=None)
+    | models.Q(counted=True, is_read=True)
+    | models.Q(counted=True, removed_at__isnull=False)
+    | models.Q(counted=False, is_read=False, removed_at=None)
+)
+
+
 class Notification(AtomicSaveModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     message = models.ForeignKey(
@@ -114,6 +124,7 @@ class Notification(AtomicSaveModel):
                 condition=models.Q(pending_since__isnull=False),
                 name="notification_pending_since",
             ),
+            models.Index(fields=["user", "id"], condition=CONTRADICTORY, name="notification_contradictory"),
             # For pruning. The id orders rows of the same moment.
             models.Index(
                 fields=["notification_type", "created_at", "id"],
@@ -268,6 +279,21 @@ class LoginFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
+
+
+class UserSession(models.Model):
+    """Whose session Django's `login()` has begun, so that all of a user's can be ended. messaging/sessions.py."""
+
+    # Without a constraint: a sign-in must neither fail nor hold up the deletion of its user.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False
+    )
+    session_key = models.CharField(max_length=255, unique=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        # Not the key: whoever has it is signed in.
+        return f"session {self.pk} of user {self.user_id}"
 
 
 class ApiToken(models.Model):

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, transaction
+from django.db.models import Count, Max, Q
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
 from . import schemas
 from .dialects import InboxState, NumberedRow, dialect
 from .events import revisions_assigned
-from .models import Inbox
+from .models import Inbox, Notification
 
 logger = logging.getLogger(__name__)
 
@@ -114,17 +115,29 @@ def _assign_batch(user_ids: list[int], *, wait: bool) -> _Batch:
 
 
 def _create_inboxes(user_ids: list[int]) -> bool:
-    """Create the inboxes of those of these users who exist. Returns whether there are any."""
+    """Create the inboxes of those of these users who exist. Returns whether there are any.
+
+    Rows that were numbered without their inbox, or survived it, were restored alone, say: it goes on where they end.
+    """
+    rows = Notification.everything.filter(user_id__in=user_ids, revision__isnull=False).order_by()
+    counts = rows.values("user_id").annotate(
+        highest=Max("revision"), unread=Count("id", filter=Q(counted=True))
+    )
+    found = {row["user_id"]: (row["highest"], row["unread"]) for row in counts}
     users = get_user_model().objects.filter(pk__in=user_ids).order_by("pk")
-    missing = [Inbox(user_id=pk) for pk in users.values_list("pk", flat=True)]
+    missing = []
+    for pk in users.values_list("pk", flat=True):
+        highest, unread = found.get(pk, (0, 0))
+        missing.append(Inbox(user_id=pk, revision=highest, unread_count=unread, floor=highest))
     if missing:
         Inbox.objects.bulk_create(missing, ignore_conflicts=True)
     return bool(missing)
 
 
 def _revision(user_id: int, number: int, unread_before: int, rows: list[NumberedRow]) -> Revision:
-    unread_count = unread_before + sum(row["counted"] - row["was_counted"] for row in rows)
-    revision = Revision(user_id, number, unread_count)
+    difference = sum(row["counted"] - row["was_counted"] for row in rows)
+    # Below zero only if a count was wrong already: messaging/repair.py recounts it.
+    revision = Revision(user_id, number, max(0, unread_before + difference))
     for row in rows:
         if row["removed_at"] is not None:
             revision.removed.append(row["id"])

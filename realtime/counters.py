@@ -29,5 +29,8 @@ revisions = _counter("revisions", "Revisions assigned by this process.")
 stamped_rows = _counter("stamped_rows", "Notifications that they changed.")
 swept_sockets = _counter("swept_sockets", "Live sockets that only a sweep found behind.")
 swept_revisions = _counter("swept_revisions", "Revisions that only the sweep assigned.")
+repaired_inboxes = _counter(
+    "repaired_inboxes", "Inboxes that were recounted, since they disagreed with their rows."
+)
 presence_batches = _counter("presence_batches", "Transactions that wrote connects and disconnects.")
 presence_events = _counter("presence_events", "Connects and disconnects written.")

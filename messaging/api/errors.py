@@ -42,6 +42,7 @@ STATUS = {
     "not_found": 404,
     "unknown_user": 404,
     "method_not_allowed": 405,
+    "sessions_in_cookies": 409,
     "too_large": 413,
     "invalid": 422,
     "invalid_notification": 422,

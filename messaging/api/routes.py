@@ -83,11 +83,11 @@ def sign_out(request: HttpRequest) -> Status[None]:
     return Status(204, None)
 
 
-@account.delete("/sessions", response=answers({204: None}))
+@account.delete("/sessions", response=answers({204: None}, 409))
 def sign_out_everywhere(request: SignedIn) -> Status[None]:
     """End all logins of the user: sessions on every device, and the API tokens that act in their name.
 
-    All of the user's sockets are closed.
+    All of the user's sockets are closed. 409, and nothing has ended, on a server that keeps sessions in cookies.
     """
     sign_outs.take(request.user.pk)
     sessions.end_all(request.user)

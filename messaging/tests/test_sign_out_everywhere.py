@@ -1,13 +1,17 @@
 """Signing out everywhere ends every login of the user, and no other user's."""
 
-import pytest
-from django.contrib.sessions.models import Session
-from django.core.exceptions import ImproperlyConfigured
-from django.test import Client
+from datetime import timedelta
 
-from messaging import sessions, tokens
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.models import Session
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from messaging import checks, sessions, tokens
 from messaging.api.throttles import SIGN_OUTS_PER_BURST, sign_outs
-from messaging.models import ApiToken
+from messaging.models import ApiToken, UserSession
 from messaging.tests.api_client import refusal
 
 pytestmark = pytest.mark.django_db
@@ -71,22 +75,94 @@ def test_sessions_in_the_database_with_a_cache_in_front_end_too(ada, settings):
     assert client.get("/api/v1/session").json()["user"] is None
 
 
-def test_where_sessions_cannot_be_listed_it_is_no_silent_success(ada, settings):
+@pytest.mark.parametrize("engine", ["cache", "file", "cached_db", "db"])
+def test_sessions_end_wherever_they_are_kept(ada, grace, as_user, settings, tmp_path, engine):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    here, there, other = as_user(ada), as_user(ada), as_user(grace)
+    assert here("DELETE", "sessions").status_code == 204
+    for api in (here, there):
+        assert refusal(api("GET", "profile")) == (401, "not_signed_in")
+    assert other.get("session")["user"]["username"] == "grace"
+    assert list(UserSession.objects.values_list("user_id", flat=True)) == [grace.pk]
+
+
+def test_where_sessions_cannot_be_ended_it_is_no_silent_success(ada, as_user, settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     tokens.make("Mine", user=ada)
-    with pytest.raises(ImproperlyConfigured):
-        sessions.end_all(ada)
+    assert refusal(as_user(ada)("DELETE", "sessions")) == (409, "sessions_in_cookies")
     assert ApiToken.objects.filter(revoked_at=None).exists()
+    assert [warning.id for warning in checks.sessions_in_cookies()] == ["messaging.W003"]
+    assert not UserSession.objects.exists()
+
+
+def test_a_session_that_was_signed_with_another_key_ends_too(ada, grace, as_user, settings):
+    settings.SECRET_KEY = "that of the processes before"
+    as_user(ada), as_user(grace)
+    settings.SECRET_KEY = "a new one, without a fallback"
+    assert [row.get_decoded() for row in Session.objects.all()] == [{}, {}]
+    here = as_user(ada)
+    assert here("DELETE", "sessions").status_code == 204
+    assert Session.objects.count() == 1
+    assert list(UserSession.objects.values_list("user_id", flat=True)) == [grace.pk]
+
+
+def test_a_session_that_began_without_a_sign_in_ends_if_the_database_can_list_it(ada, as_user):
+    api = as_user(ada)
+    UserSession.objects.all().delete()
+    assert sessions.end_all(ada) == 1
+    assert api.get("session")["user"] is None
+
+
+class TestWhoseSessionIsRemembered:
+    def test_from_signing_in_to_signing_out(self, ada, grace, as_user):
+        api = as_user(ada)
+        key = api.client.cookies["sessionid"].value
+        assert list(UserSession.objects.values_list("user_id", "session_key")) == [(ada.pk, key)]
+        # Again as the same user: the same session. As another: a new one.
+        api.sign_in("ada")
+        assert UserSession.objects.count() == 1
+        api.sign_in("grace")
+        key = api.client.cookies["sessionid"].value
+        assert UserSession.objects.filter(user=grace, session_key=key).exists()
+        api("DELETE", "session")
+        assert not UserSession.objects.filter(user=grace).exists()
+
+    def test_a_session_that_is_over_is_forgotten_and_a_prolonged_one_is_not(self, ada, as_user):
+        over, prolonged = as_user(ada), as_user(ada)
+        past = timezone.now() - timedelta(days=1)
+        UserSession.objects.update(expires_at=past)
+        Session.objects.filter(session_key=over.client.cookies["sessionid"].value).delete()
+        latest = as_user(ada)
+        kept = set(UserSession.objects.filter(expires_at__gt=past).values_list("session_key", flat=True))
+        assert kept == {api.client.cookies["sessionid"].value for api in (prolonged, latest)}
+        assert UserSession.objects.count() == 2
+
+    def test_beyond_a_thousand_the_oldest_session_ends(self, ada, as_user, monkeypatch):
+        monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+        opened = [as_user(ada) for _ in range(5)]
+        assert [api.get("session")["user"] is not None for api in opened] == [False] * 2 + [True] * 3
+        assert Session.objects.count() == UserSession.objects.count() == 3
+
+    def test_a_sign_in_without_a_session_is_left_alone(self, ada):
+        user_logged_in.send(sender=User, request=RequestFactory().get("/"), user=ada)
+        user_logged_out.send(sender=User, request=RequestFactory().get("/"), user=None)
+        assert not UserSession.objects.exists()
+
+    def test_it_goes_with_its_user(self, ada, as_user):
+        as_user(ada)
+        ada.delete()
+        assert not UserSession.objects.exists()
 
 
 def test_it_takes_as_many_queries_however_many_sessions_others_have(
     ada, grace, as_user, django_assert_num_queries
 ):
     as_user(ada)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         sessions.end_all(ada)
     for _ in range(10):
         Client().force_login(grace)
     as_user(ada)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         sessions.end_all(ada)

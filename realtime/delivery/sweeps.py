@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
-from messaging import inboxes, pruning
+from messaging import inboxes, pruning, repair
 from messaging.sequencing import assign_revisions
 from realtime import auth, counters, protocol
 from realtime.background import run_periodically
@@ -26,6 +26,7 @@ HEARTBEAT_CHECK_SECONDS = 1.0
 # How often old ephemeral notifications are looked for, and the pause between batches of them.
 EPHEMERAL_SECONDS = 60.0
 EPHEMERAL_PAUSE_SECONDS = 0.1
+LOGGED_INBOXES = 10
 # How long a revision that the database has may be in flight before the sweep calls it missing.
 IN_FLIGHT_SECONDS = 0.2
 
@@ -42,6 +43,7 @@ class Sweeps:
         self._users = users
         self._presence_fanout = presence_fanout
         self._layer_degraded = layer_degraded
+        self._rotation = repair.Rotation()
 
     def periodic_tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the endless coroutines, to be made tasks of."""
@@ -50,6 +52,7 @@ class Sweeps:
             # At once: the first run records the horizon from which later runs find changes whose hint was lost.
             run_periodically(self._sweep_seconds, self._presence_fanout.sweep, at_once=True),
             run_periodically(lambda: conf.pending_seconds, self.sweep_pending),
+            run_periodically(lambda: conf.sweep_seconds, self.repair_inboxes),
             run_periodically(lambda: conf.recheck_seconds, self.recheck_all),
             run_periodically(lambda: EPHEMERAL_SECONDS, self.remove_ephemeral),
             run_periodically(lambda: HEARTBEAT_CHECK_SECONDS, self.send_heartbeats),
@@ -93,6 +96,22 @@ class Sweeps:
             counters.swept_revisions.inc(len(assign_revisions(user_ids)))
 
         await in_thread(overdue)
+
+    async def repair_inboxes(self) -> None:
+        """Repair those of the next inboxes that disagree with their rows, and reset their sockets."""
+        repaired = await in_thread(self._rotation.repair, list(self._users))
+        if repaired:
+            counters.repaired_inboxes.inc(len(repaired))
+            logger.warning(
+                "%d inboxes disagreed with their rows, which were restored or written past the triggers; they were "
+                "recounted, and their clients read their lists again: %s",
+                len(repaired),
+                ", ".join(
+                    f"user={inbox.user_id} from {inbox.unread_before} to {inbox.unread_count}"
+                    for inbox in repaired[:LOGGED_INBOXES]
+                ),
+            )
+            await self.sweep()
 
     async def remove_ephemeral(self) -> None:
         """Remove old ephemeral notifications, as many as there are, in small batches."""

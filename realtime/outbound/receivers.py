@@ -8,7 +8,7 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from messaging import signals
+from messaging import events, signals
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
@@ -95,6 +95,12 @@ def recheck_signed_out(sender: Any, *, instance: Any, **kwargs: Any) -> None:
         transaction.on_commit(lambda: recheck(int(user_id)), robust=True)
 
 
+def recheck_ended(sender: Any, *, users: list[int], **kwargs: Any) -> None:
+    """Logins of these users have ended, whichever session engine there is."""
+    for user_id in users:
+        recheck(user_id)
+
+
 def recheck_changed(sender: Any, *, instance: Any, created: bool, raw: bool = False, **kwargs: Any) -> None:
     """A password or `is_active` may have changed."""
     if not created and not raw and kwargs.get("update_fields") != {"last_login"}:
@@ -120,6 +126,7 @@ def connect() -> None:
         (signals.revisions_assigned, relay_revisions, None),
         (signals.presence_changed, relay_presence, None),
         (signals.views_changed, relay_views, None),
+        (events.logins_ended, recheck_ended, None),
         (post_save, recheck_changed, get_user_model()),
         (post_delete, recheck_deleted, get_user_model()),
         (post_save, recheck_token, ApiToken),

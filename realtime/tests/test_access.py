@@ -99,6 +99,20 @@ async def test_a_login_that_ends_closes_its_sockets_and_nothing_follows(
     assert await bystander.received_so_far() == []
 
 
+@pytest.mark.parametrize("end", [sign_out, sign_out_everywhere])
+@pytest.mark.parametrize("engine", ["cache", "file"])
+async def test_where_sessions_are_kept_elsewhere_their_end_closes_the_sockets_at_once_too(
+    server, ada, grace, settings, tmp_path, engine, end
+):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    settings.REALTIME_RECHECK_SECONDS = 1_000_000
+    tab, bystander = await server.connect(ada), await server.connect(grace)
+    await in_thread(end, await server.session(ada), ada)
+    assert await tab.close_code() == 4503
+    assert await bystander.received_so_far() == []
+
+
 async def test_signing_out_everywhere_closes_every_socket_of_the_user_and_no_other(
     server, ada, grace, settings
 ):

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from messaging import inboxes
 from messaging.models import Inbox, Notification
+from realtime import counters
 from realtime.db_threads import in_thread
 from realtime.delivery import sweeps
 from realtime.delivery.presence_fanout import PresenceFanout
@@ -100,6 +101,43 @@ async def test_after_the_epochs_were_rotated_live_sockets_are_reset(server, ada)
     await in_thread(notify_titles_one_by_one, ada, "Second")
     assert (await socket.next())["revision"] == 2
     assert socket.titles == ["Second"]
+
+
+async def test_a_wrong_count_is_repaired_and_live_sockets_are_reset(server, ada, caplog):
+    await in_thread(notify_titles_one_by_one, ada, *"abc")
+    socket = await server.connect(ada)
+    await server.hub.sweeps.repair_inboxes()
+    assert await socket.received_so_far() == []
+    before = counters.repaired_inboxes._value.get()
+    await in_thread(Inbox.objects.filter(user=ada).update, unread_count=-3)
+    await server.hub.sweeps.repair_inboxes()
+    reset = (await socket.until("reset"))[-1]
+    assert (reset["reason"], reset["unread_count"]) == ("new_epoch", 3)
+    await server.hub.sweeps.repair_inboxes()
+    assert counters.repaired_inboxes._value.get() == before + 1
+    assert caplog.text.count(f"user={ada.pk} from -3 to 3") == 1
+    await in_thread(notify_titles_one_by_one, ada, "After")
+    frame = await socket.next()
+    assert (frame["revision"], frame["unread_count"]) == (reset["revision"] + 1, 4)
+
+
+async def test_both_owners_sockets_are_sent_a_notification_that_was_given_away(server, ada, grace, settings):
+    settings.REALTIME_PENDING_SECONDS = 0.1
+    await in_thread(notify_titles_one_by_one, ada, *"abc")
+    sockets = [await server.connect(user) for user in (ada, grace)]
+
+    def give_away():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE messaging_notification SET user_id = %s WHERE user_id = %s AND title <> 'a'",
+                [grace.pk, ada.pk],
+            )
+
+    await in_thread(give_away)
+    frames = [(await sockets[0].until_revision(4))[-1], (await sockets[1].until_revision(1))[-1]]
+    assert [frame["unread_count"] for frame in frames] == [1, 2]
+    assert len(frames[0]["removed"]) == 2
+    assert sockets[1].titles == ["b", "c"]
 
 
 async def test_after_an_inbox_went_back_live_sockets_are_reset_and_receive_what_follows(server, ada):

@@ -3,11 +3,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
+from messaging import repair
+from messaging.dialects import triggers
 from messaging.management.arguments import seconds
 from messaging.models import Inbox, Notification
+from messaging.sequencing import assign_revisions
 
 SHOWN = 20
 UNREAD = Q(is_read=False, removed_at=None)
@@ -15,11 +19,17 @@ UNREAD = Q(is_read=False, removed_at=None)
 
 class Command(BaseCommand):
     help = (
-        "Recount every inbox from its rows and report inconsistencies. Read-only, safe while servers run. "
-        "Exits with 1 if anything is inconsistent."
+        "Recount every inbox from its rows and report inconsistencies. Safe while servers run, and read-only without "
+        "--repair. Exits with 1 if anything is inconsistent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="first repair what is inconsistent, and say what was done. The clients of a repaired inbox read their "
+            "lists again: connected ones within REALTIME_SWEEP_SECONDS, the others when they connect",
+        )
         parser.add_argument(
             "--pending-seconds",
             type=seconds,
@@ -28,12 +38,39 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, pending_seconds: float, **options: Any) -> None:
-        faults = [*wrong_inboxes(), *wrong_rows(), *overdue_rows(timedelta(seconds=pending_seconds))]
+        if options["repair"]:
+            self.repair()
+        faults = [
+            *missing_triggers(),
+            *wrong_inboxes(),
+            *wrong_rows(),
+            *overdue_rows(timedelta(seconds=pending_seconds)),
+        ]
         for fault in faults[:SHOWN]:
             self.stderr.write(fault)
         if faults:
             raise CommandError(f"{len(faults)} inconsistencies, of which at most {SHOWN} are shown.")
         self.stdout.write(f"{Inbox.objects.count()} inboxes checked, all consistent.")
+
+    def repair(self) -> None:
+        if not triggers.exist(connection):
+            triggers.create(connection)
+            self.stdout.write("The triggers of notifications were missing, and have been created.")
+        while owners := repair.mark_contradictory_rows():
+            assign_revisions(owners)
+            self.stdout.write(f"Contradictory rows of {len(owners)} users have got new revisions.")
+        if created := repair.create_missing_inboxes():
+            self.stdout.write(f"{created} inboxes were missing, and have been created.")
+        for inbox in repair.repair_all():
+            self.stdout.write(
+                f"inbox of user {inbox.user_id}: unread_count {inbox.unread_before} recounted, is "
+                f"{inbox.unread_count}; new epoch"
+            )
+
+
+def missing_triggers() -> Iterator[str]:
+    if not triggers.exist(connection):
+        yield "the triggers of notifications are missing, disabled or out of date: run `manage.py migrate`"
 
 
 def wrong_inboxes() -> Iterator[str]:
