@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 # Of one name from one address, whether they succeed or not.
 sign_ins = TokenBuckets(getattr(settings, "SIGN_INS_PER_SECOND", 1), SIGN_INS_PER_BURST)
-# A hash takes a core for a third of a second: sixty who wait are served within ten seconds on two cores.
-password_hashes = Slots(60, 15, "Too many sign-ins at once: try again in a moment.")
+# A hash takes a core for a third of a second: sixty who wait are served within ten seconds on two idle cores.
+password_hashes = Slots(60, 25, "Too many sign-ins at once: try again in a moment.")
 
 
 def attempt(request: HttpRequest | None, username: str, check: Callable[[], T | None]) -> T | None:
@@ -42,6 +42,7 @@ def attempt(request: HttpRequest | None, username: str, check: Callable[[], T | 
     looked at before the password is hashed, and again afterwards, so that concurrent attempts get no more answers than
     consecutive ones.
     """
+    password_hashes.refuse_if_full()
     username, address = normalized(username), client_address(request)
     refuse_after_failures(username, address)
     # Without a request (a test, a shell, a worker) there is no address that could be slowed down on its own.

@@ -40,6 +40,13 @@ class Slots:
         finally:
             self._give_back(key)
 
+    def refuse_if_full(self, key: object = None) -> None:
+        """Raise TooOften if there is no place in the queue: a look before any work is done."""
+        with self._lock:
+            line = self._lines.get(key)
+            if line is not None and len(line.waiting) >= self.max_waiting:
+                raise TooOften(1, self.refusal)
+
     def _take(self, limit: int, key: object) -> bool:
         with self._lock:
             line = self._lines.setdefault(key, _Line())

@@ -1,5 +1,6 @@
 """System checks: mistakes in a project's settings that would show only under load or in an outage."""
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -135,6 +136,21 @@ def allowed_hosts(**kwargs: Any) -> list[CheckMessage]:
             "ALLOWED_HOSTS allows every host, so pages of any host may count as the server's own.",
             hint="Name the hosts under which the server is reached.",
             id="realtime.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
+    """Addresses of clients come from proxies that are named. uvicorn takes the first of X-Forwarded-For for `*`."""
+    if "*" not in os.environ.get("FORWARDED_ALLOW_IPS", ""):
+        return []
+    return [
+        Warning(
+            "FORWARDED_ALLOW_IPS is *: behind a proxy that appends to X-Forwarded-For each client chooses its address, "
+            "so passwords can be guessed without limit.",
+            hint="Name the addresses or networks of your proxies: docs/operations.md, Behind a proxy.",
+            id="realtime.W012",
         )
     ]
 

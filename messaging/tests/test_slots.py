@@ -59,6 +59,9 @@ def test_beyond_the_queue_all_are_refused_at_once_and_each_key_has_its_own():
         threading.Event().wait(0.01)
     with pytest.raises(TooOften) as refused, slots.held(1, "ada"):
         pass
+    with pytest.raises(TooOften):
+        slots.refuse_if_full("ada")
+    slots.refuse_if_full("grace")
     assert refused.value.retry_after == 1
     with slots.held(1, "grace") as waited:
         assert not waited

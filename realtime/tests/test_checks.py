@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings as project_settings
 from django.core.checks import run_checks
+from django.core.checks.registry import registry
 
 from realtime import checks
 from realtime.presence import leases, writer
@@ -130,3 +131,11 @@ def test_several_processes_each_with_a_layer_in_memory_are_found(db, production)
     assert ids() == ["realtime.W001"]
     production.CHANNEL_LAYERS = layer(PUBSUB, socket_timeout=1)
     assert ids(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(("named", "found"), [("", []), ("127.0.0.1", []), ("*", ["realtime.W012"])])
+def test_proxies_are_named(production, monkeypatch, named, found):
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", named)
+    assert [message.id for message in checks.trusted_proxies()] == found
+    assert checks.trusted_proxies in registry.get_checks(include_deployment_checks=True)
+    assert checks.trusted_proxies not in registry.get_checks()

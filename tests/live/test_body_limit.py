@@ -66,31 +66,3 @@ async def test_a_chunked_body_is_refused_at_the_limit(deployment: Deployment) ->
     # A client that goes on sending may find the connection reset before it has read the answer.
     assert status in (413, 0)
     assert spooled <= 4 * MEGABYTE
-
-
-async def status_of_the_sixth_failure(server: Server, *addresses: str) -> int:
-    """Fail to sign in once for each of these `X-Forwarded-For`. Returns the last status."""
-    status, body = 0, b'{"username": "no-such-user", "password": "x"}'
-    for address in addresses:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        head = (
-            f"POST /api/v1/session HTTP/1.1\r\nHost: {server.address}\r\nContent-Type: application/json\r\n"
-            f"X-Forwarded-For: {address}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
-        status = int((await reader.readline()).split()[1])
-        writer.transport.abort()
-    return status
-
-
-async def test_without_a_setting_no_proxy_is_trusted(deployment: Deployment) -> None:
-    """Also not one on the same host: it might pass on what its clients say of themselves."""
-    server = await deployment.start()
-    assert await status_of_the_sixth_failure(server, *(f"192.0.2.{number}" for number in range(6))) == 429
-
-
-async def test_a_trusted_proxy_gives_the_addresses(deployment: Deployment) -> None:
-    server = await deployment.start(FORWARDED_ALLOW_IPS="*")
-    assert await status_of_the_sixth_failure(server, *(f"192.0.2.{number}" for number in range(6))) == 401
-    # What is no address is counted as one, and is no error.
-    assert await status_of_the_sixth_failure(server, *("x" * (50 + number) for number in range(6))) == 429
