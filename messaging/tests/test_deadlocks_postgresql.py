@@ -109,7 +109,7 @@ def test_messages_are_read_while_their_sender_is_deleted(ada, grace, linus, thre
             for message in Message.objects.filter(receiver=user, sender__username=f"sender{turn}"):
                 message.is_read = True
                 try:
-                    message.save()
+                    message.save(update_fields=["is_read"])
                 except DatabaseError as error:
                     if not retry.is_row_gone(error):
                         raise
