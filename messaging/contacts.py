@@ -1,30 +1,138 @@
-"""Contacts: the pairs of users who see each other's presence. This module is the only writer of Contact."""
+"""Contacts: the pairs of users who see each other's presence, and what each sees. The only writer of Contact.
+
+Of a frozen pair, in which one has blocked the other, each sees the other as a hidden user, whatever the other does.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
 
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Now
 
 from . import profiles, schemas
 from .events import View, views_changed
-from .models import Contact
+from .models import Block, Contact, Message, UserProfile
 
 # The ids of two users, the lower one first.
 Pair = tuple[int, int]
+# (own, other): a user's columns in a row, and the contact's.
+SIDES = (("low", "high"), ("high", "low"))
+UNFROZEN = Q(low_version=None, high_version=None)
 
 
 def pair_of(user_id: int, other_id: int) -> Pair:
     return (user_id, other_id) if user_id < other_id else (other_id, user_id)
 
 
-def meet(user_id: int, other_id: int) -> None:
-    """Make two users contacts: from now on they see each other's presence."""
-    low, high = pair_of(user_id, other_id)
-    if low == high or Contact.objects.filter(low_id=low, high_id=high).exists():
+# --- Meeting, and blocking ---------------------------------------------------------------------------------------
+
+
+def relation(sender_id: int, receiver_id: int) -> tuple[bool, bool]:
+    """Return whether two users are contacts, and whether the receiver has blocked the sender, in one query."""
+    low, high = pair_of(sender_id, receiver_id)
+    met = Contact.objects.filter(low_id=low, high_id=high).values_list(Value("met"))
+    blocked = Block.objects.filter(blocker_id=receiver_id, blocked_id=sender_id).values_list(Value("blocked"))
+    found = {name for (name,) in met.union(blocked, all=True)}
+    return "met" in found, "blocked" in found
+
+
+def meet(sender_id: int, receiver_id: int) -> None:
+    """One user has written to another: make them contacts, or only if both have, as REALTIME_CONTACTS says.
+
+    If one has blocked the other, the pair is frozen from the start, and a receiver who has blocked sees nothing of it.
+    """
+    pair = pair_of(sender_id, receiver_id)
+    if sender_id == receiver_id or _rows_of(pair).exists():
         return
-    Contact.objects.bulk_create([Contact(low_id=low, high_id=high)], ignore_conflicts=True)
-    _announce([View(low, high), View(high, low)])
+    with transaction.atomic():
+        # Blocking takes the same locks; and of two first messages at once, the later one finds the other.
+        locked = profiles.lock(pair)
+        if _needs_answer() and not Message.objects.filter(sender=receiver_id, receiver=sender_id).exists():
+            return
+        row = Contact(low_id=pair[0], high_id=pair[1])
+        views = [View(*pair), View(*reversed(pair))]
+        blocks = Block.objects.filter(blocker_id__in=pair, blocked_id__in=pair)
+        blockers = set(blocks.values_list("blocker_id", flat=True))
+        if blockers:
+            views = [view for view in views if view.viewer == sender_id or receiver_id not in blockers]
+            versions = {profile.user_id: _version_once_hidden(profile) for profile in locked}
+            for view in views:
+                setattr(row, f"{_side(row, view.seen)}_version", versions.get(view.seen, 0))
+        Contact.objects.bulk_create([row], ignore_conflicts=True)
+        _announce(views)
+
+
+def _needs_answer() -> bool:
+    return getattr(settings, "REALTIME_CONTACTS", None) == "answer"
+
+
+def freeze(locked: Collection[UserProfile]) -> None:
+    """One of two users has blocked the other: from now on each looks to the other as if they had just hidden.
+
+    To be called with both profiles, locked in this transaction.
+    """
+    row, seen_by = _row_of_locked(locked)
+    if row is None or row.is_frozen:
+        return
+    views = []
+    for seen, viewer in seen_by:
+        side = _side(row, seen.user_id)
+        setattr(row, f"{side}_version", _version_once_hidden(seen) + getattr(row, f"{side}_shift"))
+        if not seen.is_hidden:
+            views.append(View(seen.user_id, viewer.user_id))
+    _store(row, views)
+
+
+def thaw(locked: Collection[UserProfile]) -> None:
+    """Neither of two users blocks the other any more: each looks as if they had just stopped hiding.
+
+    The versions go on from where they were frozen, so that no one can count what happened meanwhile. To be called with
+    both profiles, locked in this transaction.
+    """
+    row, seen_by = _row_of_locked(locked)
+    if row is None or not row.is_frozen:
+        return
+    views = []
+    for seen, viewer in seen_by:
+        side = _side(row, seen.user_id)
+        frozen = getattr(row, f"{side}_version")
+        if frozen is not None:
+            following = frozen if seen.is_hidden else frozen + 1
+            setattr(row, f"{side}_shift", following - seen.version)
+            setattr(row, f"{side}_version", None)
+        if frozen is None or not seen.is_hidden:
+            views.append(View(seen.user_id, viewer.user_id))
+    _store(row, views)
+
+
+def _version_once_hidden(profile: UserProfile) -> int:
+    """Return the version if this user hid now: of one who is hidden there is no change to see."""
+    return profile.version if profile.is_hidden else profile.version + 1
+
+
+def _rows_of(pair: Pair) -> QuerySet[Contact]:
+    return Contact.objects.filter(low_id=pair[0], high_id=pair[1])
+
+
+def _row_of_locked(
+    locked: Collection[UserProfile],
+) -> tuple[Contact | None, list[tuple[UserProfile, UserProfile]]]:
+    low, high = sorted(locked, key=lambda profile: profile.user_id)
+    return _rows_of((low.user_id, high.user_id)).first(), [(low, high), (high, low)]
+
+
+def _side(row: Contact, user_id: int) -> str:
+    return "low" if row.low_id == user_id else "high"
+
+
+def _store(row: Contact, views: list[View]) -> None:
+    if views:
+        row.changed_at = Now()
+    row.save()
+    _announce(views)
 
 
 def _announce(views: list[View]) -> None:
@@ -34,51 +142,101 @@ def _announce(views: list[View]) -> None:
         if not transaction.get_connection().in_atomic_block:
             views_changed.send_robust(sender=Contact, views=views)
 
-    transaction.on_commit(announce, robust=True)
+    if views:
+        transaction.on_commit(announce, robust=True)
 
 
-def contacts_of(user_id: int) -> list[int]:
-    """Return the ids of this user's contacts: they may see the user's presence, and the user theirs."""
-    pairs = Contact.objects.filter(Q(low_id=user_id) | Q(high_id=user_id)).values_list("low_id", "high_id")
-    return [high if low == user_id else low for low, high in pairs]
+# --- What contacts see of each other -----------------------------------------------------------------------------
+
+
+def presence_seen_by(
+    user_ids: Collection[int], *, online_only: bool = False
+) -> dict[int, list[schemas.Presence]]:
+    """Return what each of these users sees of their contacts, by user id.
+
+    In one statement: from two, a change after a block could be seen by who was blocked before it.
+    """
+    halves = []
+    for own, other in SIDES:
+        user, profile = f"{other}__", f"{other}__profile__"
+        rows = Contact.objects.filter(**{f"{own}__in": user_ids, f"{user}is_active": True})
+        if online_only:
+            online = {f"{profile}is_online": True, f"{profile}is_hidden": False}
+            rows = rows.filter(UNFROZEN, **online)
+        columns = [f"{profile}{name}" for name in ("is_online", "is_hidden", "last_seen", "version")]
+        halves.append(
+            rows.values_list(
+                f"{own}_id",
+                f"{other}_id",
+                user + get_user_model().USERNAME_FIELD,
+                *columns,
+                f"{own}_version",
+                f"{other}_version",
+                f"{other}_shift",
+            )
+        )
+    found: dict[int, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
+    for user_id, contact_id, name, *profile_columns, own_version, version, shift in halves[0].union(
+        halves[1], all=True
+    ):
+        if version is None and own_version is not None:
+            # Met while the user was blocking the contact.
+            continue
+        presence = profiles.shape(contact_id, name, *profile_columns)
+        found[user_id].append(_seen(presence, shift, version))
+    return found
+
+
+def _seen(presence: schemas.Presence, shift: int, frozen_version: int | None) -> schemas.Presence:
+    if frozen_version is not None:
+        return presence.model_copy(update={"is_online": False, "last_seen": None, "version": frozen_version})
+    return shifted(presence, shift)
+
+
+def shifted(presence: schemas.Presence, shift: int) -> schemas.Presence:
+    return presence.model_copy(update={"version": presence.version + shift}) if shift else presence
 
 
 def read_views(pairs: Collection[Pair]) -> tuple[dict[View, schemas.Presence], dict[Pair, datetime]]:
     """Return what the contacts among these pairs see of each other, and when that last changed, in two queries."""
+    # Presence first: what is read after a block isn't shown to who is blocked.
     presence = profiles.presence({user_id for pair in pairs for user_id in pair})
     rows = Contact.objects.filter(
         low_id__in={low for low, _ in pairs}, high_id__in={high for _, high in pairs}
     )
     views: dict[View, schemas.Presence] = {}
     changed: dict[Pair, datetime] = {}
-    for low, high, changed_at in rows.values_list("low_id", "high_id", "changed_at"):
-        if (low, high) not in pairs:
+    for row in rows:
+        pair = (row.low_id, row.high_id)
+        if pair not in pairs:
             continue
-        changed[low, high] = changed_at
-        for view in (View(low, high), View(high, low)):
-            if view.seen in presence:
-                views[view] = presence[view.seen]
+        changed[pair] = row.changed_at
+        for own, other in SIDES:
+            view = View(getattr(row, f"{other}_id"), getattr(row, f"{own}_id"))
+            version = getattr(row, f"{other}_version")
+            if view.seen in presence and (version is not None or not row.is_frozen):
+                views[view] = _seen(presence[view.seen], getattr(row, f"{other}_shift"), version)
     return views, changed
 
 
-def contacts_of_many(user_ids: Collection[int]) -> dict[int, list[int]]:
-    """Return the contacts of each of these users, in one query."""
+def viewers_of(user_ids: Collection[int]) -> dict[int, dict[int, list[int]]]:
+    """Return who sees the changes of each of these users, in one query: for each shift of the version, contacts."""
     wanted = set(user_ids)
-    found: dict[int, list[int]] = {user_id: [] for user_id in wanted}
-    pairs = Contact.objects.filter(Q(low_id__in=wanted) | Q(high_id__in=wanted))
-    for low, high in pairs.values_list("low_id", "high_id"):
+    found: dict[int, dict[int, list[int]]] = {user_id: {} for user_id in wanted}
+    pairs = Contact.objects.filter(UNFROZEN, Q(low_id__in=wanted) | Q(high_id__in=wanted))
+    for low, high, low_shift, high_shift in pairs.values_list("low_id", "high_id", "low_shift", "high_shift"):
         if low in wanted:
-            found[low].append(high)
+            found[low].setdefault(low_shift, []).append(high)
         if high in wanted:
-            found[high].append(low)
+            found[high].setdefault(high_shift, []).append(low)
     return found
 
 
 def online_contacts(user_ids: Collection[int], *, limit: int) -> list[tuple[int, int]]:
     """Return up to `limit` pairs of one of these users and an online contact, hidden or not, in one query."""
     pairs = []
-    for own, other in (("low", "high"), ("high", "low")):
+    for own, other in SIDES:
         online = {f"{other}__profile__is_online": True, f"{other}__is_active": True}
-        rows = Contact.objects.filter(**{f"{own}__in": user_ids}, **online)
+        rows = Contact.objects.filter(UNFROZEN, **{f"{own}__in": user_ids}, **online)
         pairs.append(rows.values_list(f"{own}_id", f"{other}_id"))
     return list(pairs[0].union(pairs[1], all=True)[:limit])

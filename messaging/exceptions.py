@@ -59,6 +59,12 @@ class SelfMessage(MessagingError):
     code = "self_message"
 
 
+class SelfBlock(MessagingError):
+    """You can't block yourself."""
+
+    code = "self_block"
+
+
 class Invalid(MessagingError):
     """The request is malformed."""
 

@@ -1,7 +1,7 @@
 """The tables of the domain: columns, constraints and indexes. What writes them is elsewhere."""
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -14,6 +14,19 @@ from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.fields import LevelField, SafeUrlField
 from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, lock_rows
+from messaging.presence_models import Block, Contact, UserProfile
+
+__all__ = [
+    "ApiToken",
+    "Block",
+    "Contact",
+    "Inbox",
+    "LoginFailure",
+    "Message",
+    "Notification",
+    "UserProfile",
+    "new_epoch",
+]
 
 
 def new_epoch() -> str:
@@ -30,11 +43,15 @@ class Message(AtomicSaveModel):
     content = models.TextField(max_length=1000)
     timestamp = models.DateTimeField(default=timezone.now)
     is_read = models.BooleanField(default=False)
+    # The receiver had blocked the sender: only the sender sees it, and it is never read.
+    is_withheld = models.BooleanField("withheld", default=False, db_default=False, editable=False)
 
     objects = MessageQuerySet.as_manager()
 
-    # Set by the receivers: whether the save in progress is the one that marks it read.
+    # Set by the receivers: whether the save in progress is the one that marks it read, and whether the two were
+    # contacts before it.
     _became_read = False
+    _are_contacts = False
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
@@ -191,77 +208,6 @@ class Inbox(models.Model):
 
     def __str__(self) -> str:
         return f"Inbox of {self.user}"
-
-
-class Contact(models.Model):
-    """Two users who have exchanged a message, and so see each other's presence. One row per pair."""
-
-    low = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    high = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    # When they met, or what they see of each other last changed for another reason than a profile's.
-    changed_at = models.DateTimeField(db_default=Now(), db_column="met_at", editable=False)
-
-    class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["changed_at"], name="contact_met")]
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["low", "high"], name="contact_once"),
-            models.CheckConstraint(condition=models.Q(low__lt=models.F("high")), name="contact_ordered"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.low} and {self.high}"
-
-
-class UserProfile(AtomicSaveModel):
-    """A user's presence as contacts see it. `version` rises with each change."""
-
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
-    is_online = models.BooleanField(default=False)
-    # Contacts then see the user as offline and never seen, and are not notified of status changes.
-    is_hidden = models.BooleanField("hidden", default=False, db_default=False)
-    last_seen = models.DateTimeField(null=True, blank=True)
-    version = models.BigIntegerField(default=0, editable=False)
-    changed_at = models.DateTimeField(db_default=Now(), editable=False)
-    # Goes offline then: the grace period, so that a page reload changes no status.
-    offline_after = models.DateTimeField(null=True, editable=False)
-
-    # `is_hidden` is stored by the receiver `note_status`, if it was changed here.
-    BOOKKEEPING = frozenset({"version", "changed_at", "offline_after", "last_seen", "is_hidden"})
-
-    # The value when this instance was read, so that saving a stale instance doesn't unhide a user who has hidden since.
-    _was_hidden = False
-
-    class Meta:
-        indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["changed_at"], name="profile_changed"),
-            models.Index(
-                fields=["offline_after"],
-                condition=models.Q(offline_after__isnull=False),
-                name="profile_leaving",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} ({'online' if self.is_online else 'offline'})"
-
-    @classmethod
-    def from_db(
-        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any
-    ) -> Self:
-        profile = super().from_db(db, field_names, values, **options)
-        profile._was_hidden = bool(profile.__dict__.get("is_hidden", False))
-        return profile
-
-    def refresh_from_db(
-        self,
-        using: str | None = None,
-        fields: Iterable[str] | None = None,
-        from_queryset: models.QuerySet[Self] | None = None,
-    ) -> None:
-        fields = None if fields is None else list(fields)
-        super().refresh_from_db(using, fields, from_queryset)
-        if fields is None or "is_hidden" in fields:
-            self._was_hidden = self.is_hidden
 
 
 class LoginFailure(models.Model):

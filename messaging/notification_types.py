@@ -20,7 +20,8 @@ class NotificationType:
     """A kind of notification: `name` is stored and sent, `label` is shown.
 
     `presence_like` types are ephemeral: created as read, they toast but never count as unread, and are removed after
-    a day.
+    a day. A type that isn't `blockable` reaches also a user who has blocked its actor: it comes from the installation,
+    not from that person.
     """
 
     name: str
@@ -28,6 +29,7 @@ class NotificationType:
     level: Level = "info"
     icon: str = "bell"
     presence_like: bool = False
+    blockable: bool = True
 
 
 _types: dict[str, NotificationType] = {}
@@ -71,4 +73,6 @@ USER_ONLINE = register(
 USER_OFFLINE = register(
     NotificationType(name="user_offline", label="User offline", icon="user", presence_like=True)
 )
-ANNOUNCEMENT = register(NotificationType(name="announcement", label="Announcement", icon="megaphone"))
+ANNOUNCEMENT = register(
+    NotificationType(name="announcement", label="Announcement", icon="megaphone", blockable=False)
+)

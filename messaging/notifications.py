@@ -20,7 +20,7 @@ from . import notification_types, texts
 from .events import announce_pending
 from .exceptions import InvalidNotification, UnknownUser
 from .insertion import insert, is_stored
-from .models import Message, Notification
+from .models import Block, Message, Notification
 from .references import User, message_id, several, user_id
 from .sequencing import Revision, assign_revisions
 
@@ -68,8 +68,9 @@ def notify(
 
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
-    Returns the notification, or None if one with that dedupe_key exists. Raises UnknownNotificationType,
-    InvalidNotification and UnknownUser, and then stores nothing and leaves the current transaction intact.
+    Returns the notification, or None if one with that dedupe_key exists, or the user has blocked the actor. Raises
+    UnknownNotificationType, InvalidNotification and UnknownUser, and then stores nothing and leaves the current
+    transaction intact.
     Other programs use `POST /api/v1/publish`.
     """
     rows = [
@@ -112,7 +113,7 @@ def notify_many(
         notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
 
     All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
-    dedupe_key.
+    dedupe_key, or have blocked the actor.
     """
     rows = [
         build(
@@ -174,10 +175,10 @@ class Stored(NamedTuple):
 def store(rows: Iterable[Notification]) -> Stored:
     """Insert notifications from `build`, in the current transaction or in one of its own.
 
-    Left out are rows whose dedupe_key their user has, and rows of unknown users. The others' users stay locked against
-    deletion until the transaction ends.
+    Left out are rows whose dedupe_key their user has, rows of unknown users, and rows of those who have blocked the
+    actor. The others' users stay locked against deletion until the transaction ends.
     """
-    rows = list(rows)
+    rows = _without_blocked(list(rows))
     # In the order of users, as every writer: two inserts of the same keys wait for each other and never deadlock.
     # Stable, so that the ids of one user's rows are in the order in which they were given.
     ordered = sorted(rows, key=lambda row: row.user_id)
@@ -185,6 +186,20 @@ def store(rows: Iterable[Notification]) -> Stored:
     created = [row for row in rows if is_stored(row)]
     announce_pending({row.user_id for row in created})
     return Stored(created, unknown)
+
+
+def _without_blocked(rows: list[Notification]) -> list[Notification]:
+    actors = {row.actor_id for row in rows if _is_blockable(row)} - {None}
+    if not actors:
+        return rows
+    blocks = set(Block.objects.filter(blocked_id__in=actors).values_list("blocker_id", "blocked_id"))
+    return [row for row in rows if (row.user_id, row.actor_id) not in blocks or not _is_blockable(row)]
+
+
+def _is_blockable(row: Notification) -> bool:
+    # (A blocked sender's message is withheld, and no notification is made of it: one query less for all others.)
+    of_a_message = row.notification_type == notification_types.NEW_MESSAGE.name and row.message_id is not None
+    return type_of(row.notification_type).blockable and not of_a_message
 
 
 def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:

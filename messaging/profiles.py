@@ -4,7 +4,7 @@ Presence that follows from connections is decided in `apply_presence`. Which con
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -204,20 +204,29 @@ def announce_presence(
 
 
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
-    """Return what contacts see of these users, by user id. Hidden users appear offline and never seen."""
+    """Return what contacts see of these users, by user id. Hidden users appear offline and never seen.
+
+    What one contact sees may differ from it: see contacts.py.
+    """
     rows = get_user_model().objects.filter(pk__in=user_ids, is_active=True)
     if online_only:
         rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
     profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
-    return {
-        user_id: schemas.Presence(
-            user=schemas.User(id=user_id, username=name),
-            # All None without a profile: the user has never connected.
-            is_online=bool(is_online and not is_hidden),
-            last_seen=None if is_hidden else last_seen,
-            version=version or 0,
-        )
-        for user_id, name, is_online, is_hidden, last_seen, version in rows.values_list(
-            "pk", get_user_model().USERNAME_FIELD, *profile
-        )
-    }
+    return {row[0]: shape(*row) for row in rows.values_list("pk", get_user_model().USERNAME_FIELD, *profile)}
+
+
+def shape(
+    user_id: int,
+    name: str,
+    is_online: bool | None,
+    is_hidden: bool | None,
+    last_seen: datetime | None,
+    version: int | None,
+) -> schemas.Presence:
+    """Return what contacts see of a profile. All its columns are None if the user has none: they never connected."""
+    return schemas.Presence(
+        user=schemas.User(id=user_id, username=name),
+        is_online=bool(is_online and not is_hidden),
+        last_seen=None if is_hidden else last_seen,
+        version=version or 0,
+    )

@@ -47,6 +47,7 @@ __all__ = [
     "status_changed",
     "user_status_notification",
     "views_changed",
+    "withhold_from_blocker",
 ]
 
 logger = logging.getLogger(__name__)
@@ -89,12 +90,26 @@ def guarded(receiver: Receiver) -> Receiver:
     return run
 
 
+def withhold_from_blocker(sender: Any, *, instance: Message, raw: bool = False, **kwargs: Any) -> None:
+    """A message is about to be stored: withhold it from a receiver who has blocked its sender.
+
+    Not guarded: a message that should have been withheld is not to be stored otherwise.
+    """
+    if instance._state.adding and not raw and not receivers_are_muted():
+        instance._are_contacts, instance.is_withheld = contacts.relation(
+            instance.sender_id, instance.receiver_id
+        )
+
+
 @guarded
 def create_message_notification(sender: Any, *, instance: Message, created: bool, **kwargs: Any) -> None:
     """A message was sent: notify its receiver, and make the two users contacts."""
     if not created:
         return
-    contacts.meet(instance.sender_id, instance.receiver_id)
+    if not instance._are_contacts:
+        contacts.meet(instance.sender_id, instance.receiver_id)
+    if instance.is_withheld:
+        return
     notifications.notify(
         instance.receiver_id,
         notification_types.NEW_MESSAGE.name,
@@ -112,6 +127,8 @@ def note_reading(
 ) -> None:
     """Note whether this save marks the message read: of concurrent saves, one conditional UPDATE decides."""
     instance._became_read = False
+    if instance.is_withheld:
+        instance.is_read = False
     if instance._state.adding or not instance.is_read:
         return
     if update_fields is None or "is_read" in update_fields:
@@ -230,6 +247,7 @@ def user_status_notification(sender: Any, *, online: list[int], offline: list[in
 def connect() -> None:
     """Connect every receiver, once."""
     for signal, receiver, sender in (
+        (pre_save, withhold_from_blocker, Message),
         (post_save, create_message_notification, Message),
         (pre_save, note_reading, Message),
         (post_save, message_read_notification, Message),

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from .setting_types import Integer, Number, Origins, Setting, SettingsTable, Switch, T
+from .setting_types import Choice, Integer, Number, Origins, Setting, SettingsTable, Switch, T
 
 
 class Conf(SettingsTable):
@@ -108,6 +108,12 @@ class Conf(SettingsTable):
     )
     drain_seconds = Number(
         5.0, "Over how long `serve` then spreads the closing of its sockets.", maximum=3600, unit="seconds"
+    )
+    contacts = Choice(
+        "message",
+        "When two users become contacts, who see each other's presence: when one has written to the other, or only "
+        "when both have (`answer`). A change concerns those who aren't contacts yet; contacts stay contacts.",
+        choices=("message", "answer"),
     )
     origins = Origins(
         "Origins, besides the server's own, whose pages may open a socket with the session cookie."

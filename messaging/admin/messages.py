@@ -43,10 +43,11 @@ class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
         "receiver_link",
         "timestamp",
         "read",
+        "withheld",
         "number_of_notifications",
     )
     list_select_related = ("sender", "receiver")
-    list_filter = ("is_read", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
+    list_filter = ("is_read", "is_withheld", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
     search_fields = ("content", f"sender__{NAME}", f"receiver__{NAME}")
     search_help_text = "Content or username"
     actions = ("mark_read", "mark_unread", "delete_selected")
@@ -59,13 +60,21 @@ class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
     def get_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:
         if obj is None:
             return "sender", "receiver", "content"
-        return "sender_link", "receiver_link", "content", "timestamp", "is_read", "number_of_notifications"
+        return (
+            "sender_link",
+            "receiver_link",
+            "content",
+            "timestamp",
+            "is_read",
+            "withheld",
+            "number_of_notifications",
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> Any:
         # A sent message can't be edited.
         if obj is None:
             return ()
-        return "sender_link", "receiver_link", "content", "timestamp", "number_of_notifications"
+        return "sender_link", "receiver_link", "content", "timestamp", "withheld", "number_of_notifications"
 
     def save_model(self, request: HttpRequest, obj: Message, form: Any, change: bool) -> None:
         if not change:
@@ -89,6 +98,10 @@ class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
     @admin.display(description="read", boolean=True, ordering="is_read")
     def read(self, message: Message) -> bool:
         return message.is_read
+
+    @admin.display(description="withheld", boolean=True, ordering="is_withheld")
+    def withheld(self, message: Message) -> bool:
+        return message.is_withheld
 
     @admin.display(description="notifications")
     def number_of_notifications(self, message: Message) -> str:

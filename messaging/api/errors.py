@@ -47,6 +47,7 @@ STATUS = {
     "invalid": 422,
     "invalid_notification": 422,
     "unknown_type": 422,
+    "self_block": 422,
     "self_message": 422,
     "nothing_published": 422,
     "rate_limited": 429,

@@ -12,6 +12,8 @@ from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
 from messaging.models import ApiToken, Notification
 from messaging.orm.retry import retry_on_transient
 
+from . import requests
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -20,7 +22,7 @@ class Outcome:
     errors: list[schemas.ItemProblem] = field(default_factory=list)
 
 
-def publish(token: ApiToken, items: Sequence[schemas.NewNotification], *, atomic: bool) -> Outcome:
+def publish(token: ApiToken, items: Sequence[requests.NewNotification], *, atomic: bool) -> Outcome:
     """Notify the items' users. An invalid item is reported, and the others are published.
 
     With `atomic` all are published, or none: NothingPublished. An item whose idempotency key this token has used for
@@ -42,7 +44,7 @@ def publish(token: ApiToken, items: Sequence[schemas.NewNotification], *, atomic
 
 
 def _store(
-    items: Sequence[schemas.NewNotification], rows: dict[int, Notification], *, atomic: bool
+    items: Sequence[requests.NewNotification], rows: dict[int, Notification], *, atomic: bool
 ) -> tuple[int, list[schemas.ItemProblem]]:
     """Store the rows. Returns how many were new, and the items whose users were deleted since their ids were read."""
     with transaction.atomic():
@@ -65,11 +67,11 @@ def _user_ids(names: set[str]) -> dict[str, Any]:
     return dict(known.values_list(name, "pk"))
 
 
-def _unknown(item: schemas.NewNotification) -> UnknownUser:
+def _unknown(item: requests.NewNotification) -> UnknownUser:
     return UnknownUser(f"There is no user {item.user!r}.")
 
 
-def _build(token: ApiToken, item: schemas.NewNotification, ids: dict[str, Any]) -> Notification:
+def _build(token: ApiToken, item: requests.NewNotification, ids: dict[str, Any]) -> Notification:
     if item.user not in ids:
         raise _unknown(item)
     key = item.idempotency_key

@@ -3,29 +3,26 @@
 Every view is synchronous, and none runs in a transaction: what it returns has been committed.
 """
 
-from typing import Any
-
-from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
 from messaging import inboxes, login_throttle, notifications, profiles, schemas, sessions, tokens
-from messaging.contacts import contacts_of
+from messaging.contacts import presence_seen_by
 from messaging.exceptions import BadCredentials, NotAllowed, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 from messaging.orm.retry import is_row_gone
 
+from . import requests
 from .errors import answers
+from .lookups import NAME, User, page, user_known_to
 from .publishing import publish as publish_items
 from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
 from .throttles import sign_outs
-
-User = get_user_model()
-NAME = User.USERNAME_FIELD
 
 session = Router(tags=["session"], auth=None)
 account = Router(tags=["account"])
@@ -35,7 +32,7 @@ publishing = Router(tags=["publishing"], auth=PublishToken())
 
 
 @session.post("/session", response=answers({200: schemas.Session}, 401, 403, 429))
-def sign_in(request: HttpRequest, data: schemas.Credentials) -> schemas.Session:
+def sign_in(request: HttpRequest, data: requests.Credentials) -> schemas.Session:
     """Sign in. Needs no CSRF token, since there is no session yet, but a browser's request must come from this site."""
     require_own_origin(request)
     require_json(request)
@@ -102,14 +99,14 @@ def show_profile(request: SignedIn) -> schemas.Profile:
 
 
 @account.patch("/profile", response=answers({200: schemas.Profile}))
-def change_profile(request: SignedIn, data: schemas.ProfileChange) -> schemas.Profile:
+def change_profile(request: SignedIn, data: requests.ProfileChange) -> schemas.Profile:
     """Hide from contacts, or be shown again. Contacts see a hidden user as offline and never seen."""
     profiles.set_hidden(request.user, is_hidden=data.is_hidden)
     return profile_of(request)
 
 
 @messages.get("/users", response=answers({200: schemas.Users}))
-def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Users:
+def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Users:
     """List the users who can be sent a message."""
     rows = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
     if query.search:
@@ -121,7 +118,7 @@ def list_users(request: SignedIn, query: Query[schemas.UserPage]) -> schemas.Use
 
 
 @messages.post("/messages", response=answers({201: schemas.Message}, 404))
-def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.Message]:
+def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas.Message]:
     """Send a message. Its receiver is notified."""
     receiver = User.objects.filter(is_active=True, **{NAME: data.receiver}).first()
     if receiver is None:
@@ -133,16 +130,11 @@ def send_message(request: SignedIn, data: schemas.NewMessage) -> Status[schemas.
 
 
 @messages.get("/messages", response=answers({200: schemas.Messages}, 404))
-def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schemas.Messages:
+def list_messages(request: SignedIn, query: Query[requests.MessagePage]) -> schemas.Messages:
     """List the messages sent and received, or the conversation with one user."""
-    if query.partner is None:
-        rows = Message.objects.filter(Q(sender=request.user) | Q(receiver=request.user))
-    else:
-        partner = User.objects.filter(**{NAME: query.partner}).first()
-        rows = Message.objects.between(request.user, partner)
-        # A deactivated account's old conversations stay readable; to all others it looks like none.
-        if partner is None or not (partner.is_active or rows.exists()):
-            raise UnknownUser
+    rows = Message.objects.visible_to(request.user)
+    if query.partner is not None:
+        rows = rows.between(request.user, user_known_to(request.user, **{NAME: query.partner}))
     names = {"sender_name": F(f"sender__{NAME}"), "receiver_name": F(f"receiver__{NAME}")}
     columns = ("id", "sender_id", "receiver_id", "content", "timestamp", "is_read")
     found, following = page(rows, query, *columns, **names)
@@ -161,9 +153,9 @@ def list_messages(request: SignedIn, query: Query[schemas.MessagePage]) -> schem
 
 
 @messages.post("/messages/{message_id}/read", response=answers({200: schemas.Message}, 404))
-def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.Message:
+def read_message(request: SignedIn, message_id: Path[requests.AnyId]) -> schemas.Message:
     """Mark a received message read. Its sender is notified, once."""
-    received = Message.objects.filter(pk=message_id, receiver=request.user)
+    received = Message.objects.filter(pk=message_id, receiver=request.user, is_withheld=False)
     message = received.select_related("sender", "receiver").first()
     if message is None:
         raise NotFound
@@ -176,12 +168,12 @@ def read_message(request: SignedIn, message_id: Path[schemas.AnyId]) -> schemas.
 @messages.get("/presence", response=answers({200: schemas.Presences}))
 def list_presence(request: SignedIn) -> schemas.Presences:
     """Return the presence of the user's contacts: those with whom they have exchanged a message."""
-    seen = profiles.presence(contacts_of(request.user.pk)).values()
+    seen = presence_seen_by([request.user.pk])[request.user.pk]
     return schemas.Presences(items=sorted(seen, key=lambda presence: presence.user.username))
 
 
 @inbox.get("/notifications", response=answers({200: schemas.Notifications}))
-def list_notifications(request: SignedIn, query: Query[schemas.NotificationPage]) -> schemas.Notifications:
+def list_notifications(request: SignedIn, query: Query[requests.NotificationPage]) -> schemas.Notifications:
     """List the user's notifications, with the revision from which a socket continues."""
     # The inbox first: were the rows older than the revision, a change in between would never reach the client.
     state = inboxes.state(request.user.pk)
@@ -205,19 +197,19 @@ MARKED = answers({200: schemas.Marked})
 
 
 @inbox.post("/notifications/read", response=MARKED)
-def mark_read(request: SignedIn, data: schemas.ChosenOrAll) -> schemas.Marked:
+def mark_read(request: SignedIn, data: requests.ChosenOrAll) -> schemas.Marked:
     """Mark notifications read, some or all, on every device. Ids that aren't the user's are ignored."""
     return marked(request, notifications.mark_read(request.user, data.chosen))
 
 
 @inbox.post("/notifications/unread", response=MARKED)
-def mark_unread(request: SignedIn, data: schemas.Chosen) -> schemas.Marked:
+def mark_unread(request: SignedIn, data: requests.Chosen) -> schemas.Marked:
     """Mark notifications unread, on every device. Ids that aren't the user's are ignored."""
     return marked(request, notifications.mark_unread(request.user, data.ids))
 
 
 @inbox.delete("/notifications/{notification_id}", response=answers({204: None}, 404))
-def remove(request: SignedIn, notification_id: Path[schemas.AnyId]) -> Status[None]:
+def remove(request: SignedIn, notification_id: Path[requests.AnyId]) -> Status[None]:
     """Remove a notification from every device."""
     if not notifications.remove(request.user, [notification_id]):
         raise NotFound
@@ -229,14 +221,14 @@ def remove(request: SignedIn, notification_id: Path[schemas.AnyId]) -> Status[No
     "/publish",
     response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
-def publish(request: HttpRequest, data: Body[schemas.OneOrMany]) -> Status[schemas.Published]:
+def publish(request: HttpRequest, data: Body[requests.OneOrMany]) -> Status[schemas.Published]:
     """Notify users from another program: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
 
     An item for an unknown user, of an unknown type, or with an invalid text or url is reported with its index, and the
     others are published; with `atomic` none is then: 422. An item whose `idempotency_key` this token has used for this
     user before is a duplicate, and is ignored. Needs an API token with the publish right.
     """
-    several = [data] if isinstance(data, schemas.NewNotification) else data
+    several = [data] if isinstance(data, requests.NewNotification) else data
     items, atomic = (several, False) if isinstance(several, list) else (several.items, several.atomic)
     outcome = publish_items(request.api_token, items, atomic=atomic)  # type: ignore[attr-defined]
     published = schemas.Published(
@@ -270,14 +262,3 @@ def message_shape(message: Message) -> schemas.Message:
 def marked(request: SignedIn, ids: list[int]) -> schemas.Marked:
     state = inboxes.state(request.user.pk, including=ids)
     return schemas.Marked(revision=state.revision, unread_count=state.unread_count, ids=ids)
-
-
-def page(
-    rows: QuerySet[Any], query: schemas.Page, *columns: str, **named: F
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Read one page, newest first, and the `before` of the page that follows it, or None."""
-    if query.before is not None:
-        rows = rows.filter(pk__lt=query.before)
-    found = list(rows.order_by("-pk").values("pk", *columns, **named)[: query.limit + 1])
-    following = found[query.limit - 1]["pk"] if len(found) > query.limit else None
-    return found[: query.limit], following

@@ -39,6 +39,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Messages between two users, in both directions."""
         return self.filter(models.Q(sender=user, receiver=other) | models.Q(sender=other, receiver=user))
 
+    def visible_to(self, user: Any) -> "MessageQuerySet":
+        """Messages that this user has sent, or was given."""
+        return self.filter(models.Q(sender=user) | models.Q(receiver=user, is_withheld=False))
+
     def mark_read(self) -> int:
         """Mark these messages read and notify their senders, as saving each would. Returns how many weren't read."""
         return self._mark(is_read=True)
@@ -55,7 +59,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     mark_unread.alters_data = True  # type: ignore[attr-defined]
 
     def _mark(self, *, is_read: bool) -> int:
-        ids = list(self.filter(is_read=not is_read).order_by("pk").values_list("pk", flat=True))
+        unmarked = self.filter(is_read=not is_read, is_withheld=False)
+        ids = list(unmarked.order_by("pk").values_list("pk", flat=True))
         count = 0
         for start in range(0, len(ids), MESSAGES_PER_TRANSACTION):
             # Locked in the order of ids, so that two such calls at once never deadlock.

@@ -221,9 +221,12 @@ def test_a_message_and_its_notification_are_committed_together(ada, grace):
 def test_a_message_makes_contacts_of_two_people(ada, grace, linus):
     send(grace, ada)
     send(ada, grace)
-    assert contacts.contacts_of(ada.pk) == [grace.pk]
-    assert contacts.contacts_of(grace.pk) == [ada.pk]
-    assert contacts.contacts_of(linus.pk) == []
+    seen = contacts.presence_seen_by([ada.pk, grace.pk, linus.pk])
+    assert [[presence.user.id for presence in seen[user.pk]] for user in (ada, grace, linus)] == [
+        [grace.pk],
+        [ada.pk],
+        [],
+    ]
 
 
 def test_a_message_to_oneself_makes_no_contact(ada):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from messaging import presence_changes, profiles, schemas
-from messaging.contacts import Pair, contacts_of_many, pair_of, read_views
+from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
 from messaging.events import View
 from realtime import protocol
 from realtime.db_threads import in_thread
@@ -32,10 +32,11 @@ class PresenceFanout:
         """Send these users' presence to the sockets of their contacts."""
         if not user_ids or not self._users:
             return
-        seen, contacts = await in_thread(_read, user_ids)
+        seen, viewers = await in_thread(_read, user_ids)
         for user_id, presence in seen.items():
             self._sent[user_id] = max(presence.version, self._sent.get(user_id, -1))
-            self._send(presence, contacts[user_id])
+            for shift, contacts in viewers[user_id].items():
+                self._send(shifted(presence, shift), contacts)
 
     async def announce_views(self, views: Iterable[View]) -> None:
         """Send each viewer's sockets what that viewer sees of the other, and nobody else's."""
@@ -75,9 +76,10 @@ class PresenceFanout:
                 socket.send_after_hello(text)
 
 
-def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[int, list[int]]]:
+def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[int, dict[int, list[int]]]]:
     user_ids = list(user_ids)
-    return profiles.presence(user_ids), contacts_of_many(user_ids)
+    # In this order: a change after a block is then read with the block, and who is blocked isn't sent it.
+    return profiles.presence(user_ids), viewers_of(user_ids)
 
 
 class _Changes(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from django.db import InterfaceError, OperationalError
 
-from messaging import inboxes, profiles, schemas
-from messaging.contacts import contacts_of_many
+from messaging import inboxes, schemas
+from messaging.contacts import presence_seen_by
 from messaging.sequencing import assign_revisions
 from realtime import counters, pacing, protocol
 from realtime.background import spawn
@@ -220,11 +220,5 @@ def _read(
     if without_hello:
         # A user is online for every process by the time of their hello.
         presence_writer.wait_for_connects(without_hello)
-        contacts = contacts_of_many(without_hello)
-        everyone = {contact for listed in contacts.values() for contact in listed}
-        present = profiles.presence(everyone, online_only=True) if everyone else {}
-        online = {
-            user_id: [present[contact] for contact in listed if contact in present]
-            for user_id, listed in contacts.items()
-        }
+        online = presence_seen_by(without_hello, online_only=True)
     return inboxes.missed(since), online

@@ -16,7 +16,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from messaging.api import errors, openapi, parsing, security
+from messaging.api import blocks, errors, openapi, parsing, security
 from messaging.api import routes as messaging
 
 from . import tickets
@@ -57,6 +57,7 @@ for router in (
     messaging.session,
     messaging.account,
     messaging.messages,
+    blocks.router,
     messaging.inbox,
     messaging.publishing,
     tickets.router,

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from conftest import size
-from messaging import contacts, profiles
+from messaging import contacts
 from messaging.models import Contact, Notification, UserProfile
 from realtime.delivery import presence_fanout
 from realtime.models import Connection
@@ -164,7 +164,7 @@ def test_contacts_are_read_without_the_messages(ada, grace):
     contacts.meet(ada.pk, grace.pk)
     statements = Statements()
     with statements.counted():
-        contacts.contacts_of_many([ada.pk])
+        contacts.viewers_of([ada.pk])
         contacts.online_contacts([ada.pk], limit=10)
-        profiles.presence(contacts.contacts_of(ada.pk))
+        contacts.presence_seen_by([ada.pk])
     assert not [sql for sql in statements if "messaging_message" in sql]

@@ -132,6 +132,16 @@ declare namespace Doorbell {
 
   // HTTP ---------------------------------------------------------------------------------------------------------------
 
+  interface Block {
+    user: User;
+    created_at: string;
+  }
+
+  interface Blocks {
+    items: Block[];
+    next: number | null;
+  }
+
   interface Chosen {
     ids: number[];
   }
@@ -182,6 +192,10 @@ declare namespace Doorbell {
     next: number | null;
   }
 
+  interface NewBlock {
+    username: string;
+  }
+
   /** `receiver` is a username. */
   interface NewMessage {
     receiver: string;
@@ -224,6 +238,12 @@ declare namespace Doorbell {
     epoch: string;
     revision: number;
     unread_count: number;
+  }
+
+  /** A list is read newest first. `before` is the last answer's `next`. */
+  interface Page {
+    before?: number;
+    limit?: number;
   }
 
   interface Presences {

@@ -1,0 +1,56 @@
+"""Blocks: who has blocked whom. Adding and deleting go through messaging/blocks.py, so that presence follows."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from messaging import blocks
+from messaging.models import Block
+
+from .common import NAME, UserFilter, link
+
+
+class BlockForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        if cleaned.get("blocker") is not None and cleaned.get("blocker") == cleaned.get("blocked"):
+            raise ValidationError("A user can't block themselves.")
+        return cleaned
+
+
+@admin.register(Block)
+class BlockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = BlockForm
+    list_display = ("blocker_link", "blocked_link", "created_at")
+    list_select_related = ("blocker", "blocked")
+    list_filter = ("created_at", ("blocker", UserFilter), ("blocked", UserFilter))
+    search_fields = (f"blocker__{NAME}", f"blocked__{NAME}")
+    search_help_text = "A user's name"
+    autocomplete_fields = ("blocker", "blocked")
+    fields = ("blocker", "blocked")
+    show_full_result_count = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Block | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Block, form: Any, change: bool) -> None:
+        obj.pk = blocks.block(obj.blocker_id, obj.blocked_id).pk
+
+    def delete_model(self, request: HttpRequest, obj: Block) -> None:
+        blocks.unblock(obj.blocker_id, obj.blocked_id)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Block]) -> None:
+        for block in queryset:
+            self.delete_model(request, block)
+
+    @admin.display(description="blocker", ordering=f"blocker__{NAME}")
+    def blocker_link(self, block: Block) -> str:
+        return link(block.blocker)
+
+    @admin.display(description="blocked", ordering=f"blocked__{NAME}")
+    def blocked_link(self, block: Block) -> str:
+        return link(block.blocked)

@@ -1,0 +1,49 @@
+"""The calls by which a user blocks others. None of them, and nothing else, shows the blocked one that they are."""
+
+from django.db.models import F
+from ninja import Path, Query, Router, Status
+
+from messaging import blocks, schemas
+from messaging.exceptions import SelfBlock
+from messaging.models import Block
+
+from . import requests
+from .errors import answers
+from .lookups import NAME, page, user_known_to
+from .security import SignedIn
+
+router = Router(tags=["blocks"])
+
+
+@router.get("/blocks", response=answers({200: schemas.Blocks}))
+def list_blocks(request: SignedIn, query: Query[requests.Page]) -> schemas.Blocks:
+    """List the users whom the user has blocked."""
+    rows = Block.objects.filter(blocker=request.user)
+    found, following = page(rows, query, "blocked_id", "created_at", name=F(f"blocked__{NAME}"))
+    items = [
+        schemas.Block(
+            user=schemas.User(id=row["blocked_id"], username=row["name"]), created_at=row["created_at"]
+        )
+        for row in found
+    ]
+    return schemas.Blocks(items=items, next=following)
+
+
+@router.post("/blocks", response=answers({200: schemas.Block}, 404))
+def block(request: SignedIn, data: requests.NewBlock) -> schemas.Block:
+    """Block a user: nothing of theirs reaches this one any more, and they can't tell. A second time changes nothing."""
+    other = user_known_to(request.user, **{NAME: data.username})
+    if other.pk == request.user.pk:
+        raise SelfBlock
+    row = blocks.block(request.user.pk, other.pk)
+    return schemas.Block(
+        user=schemas.User(id=other.pk, username=other.get_username()), created_at=row.created_at
+    )
+
+
+@router.delete("/blocks/{user_id}", response=answers({204: None}, 404))
+def unblock(request: SignedIn, user_id: Path[requests.AnyId]) -> Status[None]:
+    """Unblock a user. A second time changes nothing."""
+    if not blocks.unblock(request.user.pk, user_id):
+        user_known_to(request.user, pk=user_id)
+    return Status(204, None)

@@ -1,0 +1,39 @@
+"""What the calls look up: a page of rows, and a user as another one may know them."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import F, QuerySet
+
+from messaging.exceptions import UnknownUser
+from messaging.models import Message
+
+from . import requests
+
+User = get_user_model()
+NAME = User.USERNAME_FIELD
+
+
+def user_known_to(user: Any, **by: Any) -> Any:
+    """Return another user. Raises UnknownUser for none, and for a deactivated one without a conversation with `user`.
+
+    Old conversations stay readable; to all others a deactivated account looks like none.
+    """
+    found = User.objects.filter(**by).first()
+    if found is not None and not found.is_active:
+        conversation = Message.objects.visible_to(user).between(user, found)
+        found = found if conversation.exists() else None
+    if found is None:
+        raise UnknownUser
+    return found
+
+
+def page(
+    rows: QuerySet[Any], query: requests.Page, *columns: str, **named: F
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Read one page, newest first, and the `before` of the page that follows it, or None."""
+    if query.before is not None:
+        rows = rows.filter(pk__lt=query.before)
+    found = list(rows.order_by("-pk").values("pk", *columns, **named)[: query.limit + 1])
+    following = found[query.limit - 1]["pk"] if len(found) > query.limit else None
+    return found[: query.limit], following

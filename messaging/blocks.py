@@ -1,0 +1,35 @@
+"""Blocking: the only writer of Block. Nothing of the blocked one reaches the blocker, and the blocked one can't tell.
+
+Presence is contacts.py's part, withheld messages are signals.py's, notifications notifications.py's.
+"""
+
+from django.db import transaction
+
+from . import contacts, profiles
+from .exceptions import UnknownUser
+from .models import Block
+
+
+def block(blocker_id: int, blocked_id: int) -> Block:
+    """Block a user, if that isn't so already. Raises UnknownUser if one of the two has been deleted."""
+    with transaction.atomic():
+        # Two who meet take the same locks.
+        locked = profiles.lock([blocker_id, blocked_id])
+        if len(locked) < 2:
+            raise UnknownUser
+        row, created = Block.objects.get_or_create(blocker_id=blocker_id, blocked_id=blocked_id)
+        if created:
+            contacts.freeze(locked)
+    return row
+
+
+def unblock(blocker_id: int, blocked_id: int) -> bool:
+    """Unblock a user. Returns whether they were blocked."""
+    with transaction.atomic():
+        locked = profiles.lock([blocker_id, blocked_id])
+        deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
+        reverse = Block.objects.filter(blocker_id=blocked_id, blocked_id=blocker_id)
+        # (With one of the two deleted, there is no pair left.)
+        if deleted and len(locked) == 2 and not reverse.exists():
+            contacts.thaw(locked)
+    return deleted > 0
