@@ -15,11 +15,14 @@ from . import schemas
 from .dialects import dialect
 from .models import Inbox, Notification
 from .orm import sql
-from .sequencing import assign_revisions
+from .sequencing import assign_pending
 
 # More changed rows than this are not replayed: the client reloads the list instead.
 MAX_REPLAYED_ROWS = 1_000
 MAX_WAIT_SECONDS = 3.0
+# Between two looks at rows that an open transaction holds: doubled each time, so that many who wait cost little.
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.1
+IDS_PER_READ = 1_000
 
 
 class Position(NamedTuple):
@@ -56,23 +59,29 @@ class MissedRow:
 def state(user_id: int, including: Collection[int] = ()) -> Inbox:
     """Return a user's inbox, with everything committed before this call in it.
 
-    Rows that an open transaction holds are excepted. For the notifications `including` (ids) that transaction is waited
-    for, three seconds at most: of two calls that change the same rows, the second holds them just when the first one
-    reads the state.
+    That takes three seconds at most: a backlog that lasts longer stays pending. Rows that an open transaction holds are
+    excepted. For the notifications `including` (ids) that transaction is waited for: of two calls that change the same
+    rows, the second holds them just when the first one reads the state.
     """
-    assign_revisions([user_id])
-    deadline = time.monotonic() + MAX_WAIT_SECONDS
-    while including and not _pending(user_id).isdisjoint(including) and time.monotonic() < deadline:
-        time.sleep(0.005)
-        assign_revisions([user_id])
+    ends = time.monotonic() + MAX_WAIT_SECONDS
+    assign_pending([user_id], seconds=MAX_WAIT_SECONDS)
+    pause = MIN_POLL_SECONDS
+    while including and _is_any_pending(including) and time.monotonic() < ends:
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_POLL_SECONDS)
+        assign_pending([user_id], seconds=ends - time.monotonic())
     inbox = Inbox.objects.get(user_id=user_id)
     inbox.unread_count = max(0, inbox.unread_count)
     return inbox
 
 
-def _pending(user_id: int) -> set[int]:
-    rows = Notification.everything.filter(user_id=user_id, pending_since__isnull=False)
-    return set(rows.order_by().values_list("id", flat=True))
+def _is_any_pending(ids: Collection[int]) -> bool:
+    ordered = sorted(ids)
+    pending = Notification.everything.filter(pending_since__isnull=False)
+    return any(
+        pending.filter(id__in=ordered[start : start + IDS_PER_READ]).exists()
+        for start in range(0, len(ordered), IDS_PER_READ)
+    )
 
 
 def positions(user_ids: Iterable[int]) -> dict[int, Position]:
@@ -98,7 +107,7 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
     """Read the inboxes of these users (user id: the client's revision) and what changed after.
 
     All in one statement and so from one snapshot: were the rows read after the inbox, a row that changed in between
-    would be in neither. With a revision of -1 only the inbox is read. Call `assign_revisions` before.
+    would be in neither. With a revision of -1 only the inbox is read. Call `assign_pending` before.
     """
     if not since:
         return {}
@@ -136,7 +145,7 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
 
 
 def _missed_row(row: Mapping[str, Any]) -> MissedRow:
-    # A change made after assign_revisions has no revision yet. Sent now, it would be counted only later: the unread
+    # A change made after assign_pending has no revision yet. Sent now, it would be counted only later: the unread
     # count of every frame until then would be wrong.
     if row["removed_at"] is not None and row["pending_since"] is None:
         return MissedRow(row["id"], row["revision"], None)

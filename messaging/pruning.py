@@ -16,7 +16,7 @@ from messaging.orm.querysets import NotificationQuerySet
 from . import notification_types
 from .dialects import dialect
 from .models import Inbox, Notification, new_epoch
-from .sequencing import assign_revisions
+from .sequencing import assign_pending
 
 # For this long a client that was away can catch up on removals: docs/protocol.md promises it.
 TOMBSTONE_AGE = timedelta(days=30)
@@ -62,7 +62,7 @@ def remove_outdated(age: timedelta) -> Iterator[int]:
                 removed = dict(locked.values_list("id", "user_id"))
                 Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
             # Assigned here and not by a listener of notifications_pending: so pruning goes no faster than delivery.
-            assign_revisions(set(removed.values()))
+            assign_pending(set(removed.values()))
             yield len(removed)
 
 
@@ -79,7 +79,7 @@ def remove_ephemeral() -> int:
         removed = dict(locked.values_list("id", "user_id")[:ROWS_PER_TRANSACTION])
         if removed:
             Notification.everything.filter(id__in=removed).mark_pending(removed_at=Now())
-    assign_revisions(set(removed.values()))
+    assign_pending(set(removed.values()))
     return len(removed)
 
 
@@ -94,7 +94,7 @@ def delete_expired_tombstones() -> Iterator[int]:
             users = set(
                 Notification.everything.filter(id__in=ids).order_by().values_list("user_id", flat=True)
             )
-            # First the inboxes and then the rows, in the same order as assign_revisions.
+            # First the inboxes and then the rows, in the same order as assign_pending.
             list(
                 Inbox.objects.filter(user_id__in=users)
                 .order_by("user_id")

@@ -5,14 +5,18 @@ statement must see what was committed while the first one waited for its locks.
 """
 
 import logging
-from collections.abc import Collection
+import math
+import time
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import groupby
 from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, transaction
 from django.db.models import Count, Max, Q
+from django.db.models.functions import Now
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
@@ -27,7 +31,9 @@ USERS_PER_TRANSACTION = 500
 # A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
 ROWS_PER_TRANSACTION = 1_000
 ROWS_PER_REVISION = 100
-LOCK_SECONDS = 1
+LOCK_SECONDS = 1.0
+# In a step that waits for no locked inbox: how long the creation of a missing one may be held up.
+CREATE_LOCK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
@@ -43,12 +49,16 @@ class Revision:
     removed: list[int] = field(default_factory=list)
 
 
-class _Batch(NamedTuple):
-    """What one transaction did. `skipped`: users whose inbox is missing or locked by another transaction."""
+class Step(NamedTuple):
+    """What one transaction did, and which of its users are to be named again."""
 
     revisions: list[Revision]
-    is_last: bool
-    skipped: list[int]
+    # The rows of others took all of the transaction, or the inbox has only just been created.
+    unserved: list[int]
+    # May have more pending rows.
+    unfinished: list[int]
+    # Another transaction holds the inbox, and may be numbering its rows.
+    locked: list[int]
 
 
 def assign_revisions(user_ids: Collection[int]) -> list[Revision]:
@@ -58,49 +68,87 @@ def assign_revisions(user_ids: Collection[int]) -> list[Revision]:
     one holds for longer than a second: the end of that transaction, or the sweep, calls this again. Creates missing
     inboxes; ignores unknown user ids. Returns the revisions, in rising order for each user.
     """
-    revisions: list[Revision] = []
+    return [revision for revisions in _assigned(user_ids, LOCK_SECONDS) for revision in revisions]
+
+
+def assign_pending(
+    user_ids: Collection[int], *, seconds: float = math.inf, lock_seconds: float = LOCK_SECONDS
+) -> int:
+    """Do the same as `assign_revisions`, but for about so long at most, and hold no revisions in memory.
+
+    What remains then stays pending, for the relay and the sweep. Returns how many revisions were assigned.
+    """
+    ends = time.monotonic() + seconds
+    count = 0
+    for revisions in _assigned(user_ids, lock_seconds):
+        count += len(revisions)
+        if time.monotonic() > ends:
+            break
+    return count
+
+
+def _assigned(user_ids: Collection[int], lock_seconds: float) -> Iterator[list[Revision]]:
+    """Assign, and yield what each transaction assigned."""
     ids = sorted(set(user_ids))
     for start in range(0, len(ids), USERS_PER_TRANSACTION):
-        skipped = _assign_all(ids[start : start + USERS_PER_TRANSACTION], revisions, wait=False)
+        locked = yield from _assign_all(ids[start : start + USERS_PER_TRANSACTION])
         # In transactions of their own: a locked inbox, of a user who is being deleted, say, delays no other user's.
-        if skipped and _assign_all(skipped, revisions, wait=True):
+        if locked and (yield from _assign_all(locked, lock_seconds)):
             logger.warning(
                 "inbox locked by another transaction; notifications of %d users stay pending until the sweep",
-                len(skipped),
+                len(locked),
             )
-    return revisions
 
 
-def _assign_all(user_ids: list[int], revisions: list[Revision], *, wait: bool) -> list[int]:
-    """Assign revisions until none of these users has a pending row, and append them. Returns the skipped users."""
+def _assign_all(
+    user_ids: list[int], lock_seconds: float | None = None
+) -> Generator[list[Revision], None, list[int]]:
+    """Assign revisions to what is pending when this begins. Returns the users whose inbox is locked.
 
-    def assign_batch() -> _Batch:
+    Not until nothing is pending: while a writer goes on, that may be never.
+    """
+    locked: list[int] = []
+    began = time.monotonic()
+    while user_ids:
+        step = assign_step(user_ids, lock_seconds)
+        locked += step.locked
+        if step.revisions:
+            yield step.revisions
+        user_ids = step.unserved + step.unfinished
+        if user_ids:
+            before = Now() - timedelta(seconds=time.monotonic() - began)
+            pending = Notification.everything.filter(user_id__in=user_ids, pending_since__lte=before)
+            left = set(pending.order_by().values_list("user_id", flat=True).distinct())
+            user_ids = [user_id for user_id in user_ids if user_id in left]
+    return locked
+
+
+def assign_step(user_ids: Collection[int], lock_seconds: float | None = None) -> Step:
+    """Assign revisions in one transaction, to at most ROWS_PER_TRANSACTION rows, and send `revisions_assigned`.
+
+    Call it again for those whom it returns. `lock_seconds`: how long a locked inbox is waited for; without it not at
+    all. `user_ids`: USERS_PER_TRANSACTION at most.
+    """
+    ids = sorted(user_ids)
+
+    def assign_batch() -> Step:
         with transaction.atomic(durable=True):
-            return _assign_batch(user_ids, wait=wait)
+            return _assign_batch(ids, lock_seconds=lock_seconds)
 
-    while True:
-        try:
-            batch = retry_on_transient(assign_batch)
-        except OperationalError as error:
-            if sqlstate(error) != LOCK_NOT_AVAILABLE:
-                raise
-            return user_ids
-        if batch.revisions:
-            revisions_assigned.send_robust(sender=Inbox, revisions=batch.revisions)
-        revisions += batch.revisions
-        if batch.is_last:
-            return batch.skipped
+    try:
+        step = retry_on_transient(assign_batch)
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        return Step([], [], [], ids)
+    if step.revisions:
+        revisions_assigned.send_robust(sender=Inbox, revisions=step.revisions)
+    return step if not step.locked else _with_missing_created(step, lock_seconds)
 
 
-def _assign_batch(user_ids: list[int], *, wait: bool) -> _Batch:
-    """Assign revisions to at most ROWS_PER_TRANSACTION rows. With `wait` no user is skipped."""
-    database, wait_seconds = dialect(), LOCK_SECONDS if wait else None
-    inboxes = database.lock_inboxes(user_ids, wait_seconds=wait_seconds)
-    skipped = [user_id for user_id in user_ids if user_id not in inboxes]
-    if skipped and wait:
-        if _create_inboxes(skipped):
-            inboxes = database.lock_inboxes(user_ids, wait_seconds=wait_seconds)
-        skipped = []
+def _assign_batch(user_ids: list[int], *, lock_seconds: float | None) -> Step:
+    database = dialect()
+    inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
     rows = database.number_rows(inboxes, limit=ROWS_PER_TRANSACTION, rows_per_revision=ROWS_PER_REVISION)
     revisions: list[Revision] = []
     changed: dict[int, InboxState] = {}
@@ -111,11 +159,40 @@ def _assign_batch(user_ids: list[int], *, wait: bool) -> _Batch:
         revisions.append(revision)
     if changed:
         database.store_inboxes(changed)
-    return _Batch(revisions, len(rows) < ROWS_PER_TRANSACTION, skipped)
+    locked = [user_id for user_id in user_ids if user_id not in inboxes]
+    if len(rows) < ROWS_PER_TRANSACTION:
+        return Step(revisions, [], [], locked)
+    # Rows come in the order of users: the last one's may have been cut off, and those after got none.
+    last = rows[-1]["user_id"]
+    return Step(revisions, [user_id for user_id in inboxes if user_id > last], [last], locked)
 
 
-def _create_inboxes(user_ids: list[int]) -> bool:
-    """Create the inboxes of those of these users who exist. Returns whether there are any.
+def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
+    """Create the inboxes that are missing, and not locked, and have their users named again."""
+    there = set(Inbox.objects.filter(user_id__in=step.locked).values_list("user_id", flat=True))
+    missing = [user_id for user_id in step.locked if user_id not in there]
+    if not missing:
+        return step
+
+    def create() -> list[int]:
+        with transaction.atomic(durable=True):
+            # A user who is being deleted holds this up.
+            dialect().limit_lock_wait(CREATE_LOCK_SECONDS if lock_seconds is None else lock_seconds)
+            return _create_inboxes(missing)
+
+    try:
+        created = retry_on_transient(create)
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        return step
+    return step._replace(
+        unserved=[*created, *step.unserved], locked=[user_id for user_id in step.locked if user_id in there]
+    )
+
+
+def _create_inboxes(user_ids: list[int]) -> list[int]:
+    """Create the inboxes of those of these users who exist. Returns their ids.
 
     Rows that were numbered without their inbox, or survived it, were restored alone, say: it goes on where they end.
     """
@@ -129,9 +206,8 @@ def _create_inboxes(user_ids: list[int]) -> bool:
     for pk in users.values_list("pk", flat=True):
         highest, unread = found.get(pk, (0, 0))
         missing.append(Inbox(user_id=pk, revision=highest, unread_count=unread, floor=highest))
-    if missing:
-        Inbox.objects.bulk_create(missing, ignore_conflicts=True)
-    return bool(missing)
+    Inbox.objects.bulk_create(missing, ignore_conflicts=True)
+    return [inbox.user_id for inbox in missing]
 
 
 def _revision(user_id: int, number: int, unread_before: int, rows: list[NumberedRow]) -> Revision:

@@ -213,7 +213,7 @@ def remove(request: SignedIn, notification_id: Path[requests.AnyId]) -> Status[N
     """Remove a notification from every device."""
     if not notifications.remove(request.user, [notification_id]):
         raise NotFound
-    notifications.assign_revisions([request.user.pk])
+    inboxes.state(request.user.pk)
     return Status(204, None)
 
 

@@ -26,6 +26,9 @@ class Dialect(Protocol):
         long at most, then OperationalError.
         """
 
+    def limit_lock_wait(self, seconds: float) -> None:
+        """Have each lock waited for so long at most until the end of this transaction, then OperationalError."""
+
     def number_rows(
         self, inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
     ) -> list[NumberedRow]:

@@ -24,15 +24,20 @@ HORIZON_MARGIN = timedelta(seconds=2)
 
 
 def lock_inboxes(user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
+    if wait_seconds is not None:
+        limit_lock_wait(wait_seconds)
     with connection.cursor() as cursor:
-        if wait_seconds is not None:
-            cursor.execute(f"SET LOCAL lock_timeout = '{wait_seconds}s'")
         cursor.execute(
             f"SELECT user_id, revision, unread_count FROM {Inbox._meta.db_table}"  # noqa: S608
             f" WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE{' SKIP LOCKED' if wait_seconds is None else ''}",
             [user_ids],
         )
         return {user_id: InboxState(*state) for user_id, *state in cursor.fetchall()}
+
+
+def limit_lock_wait(seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{seconds}s'")
 
 
 def number_rows(
@@ -95,8 +100,8 @@ def raise_floors(floors: Mapping[int, int]) -> None:
 
 
 def lock_against_deletion(model: type[Model], pk: Any, *, wait_seconds: float) -> bool:
+    limit_lock_wait(wait_seconds)
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{wait_seconds}s'")
         cursor.execute(
             f"SELECT 1 FROM {model._meta.db_table} WHERE {model._meta.pk.column} = %s FOR KEY SHARE",  # noqa: S608
             [pk],

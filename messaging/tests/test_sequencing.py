@@ -148,6 +148,53 @@ def test_exactly_as_many_rows_as_a_transaction_takes_are_numbered_and_it_ends(ad
     check_counts(ada.pk)
 
 
+@pytest.fixture
+def filled(ada, monkeypatch):
+    """As many of ada's rows as a transaction takes follow each time that some got their revisions: up to a bound."""
+    monkeypatch.setattr(sequencing, "ROWS_PER_TRANSACTION", 10)
+    steps: list[list[int]] = []
+
+    def fill(sender, revisions, **kwargs):
+        steps.append([revision.user_id for revision in revisions])
+        if len(steps) < 50:
+            notify_many([ada] * 10, "announcement", "More")
+
+    revisions_assigned.connect(fill)
+    yield steps
+    revisions_assigned.disconnect(fill)
+
+
+@pytest.mark.parametrize("assign", [assign_revisions, sequencing.assign_pending])
+def test_what_is_assigned_is_what_was_pending_when_the_call_began(ada, grace, filled, assign):
+    """Until nothing is pending may be never. The row at the border of a millisecond may need one step more."""
+    notify_many([ada] * 25 + [grace], "announcement", "Hello")
+    assign([ada.pk, grace.pk])
+    assert len(filled) <= 6
+    assert any(grace.pk in step for step in filled)
+    assert pending(grace) == []
+    assert len(pending(ada)) >= 10
+
+
+def test_a_step_serves_others_before_a_user_with_a_backlog(ada, grace, linus, filled):
+    filled.extend([[0]] * 50)
+    everyone = sorted(user.pk for user in (ada, grace, linus))
+    notify_many(everyone * 15, "announcement", "Hello")
+    step = sequencing.assign_step(everyone)
+    first, second, third = everyone
+    assert (step.unserved, step.unfinished) == ([second, third], [first])
+    step = sequencing.assign_step(step.unserved)
+    assert (step.unserved, step.unfinished) == ([third], [second])
+
+
+def test_assigning_ends_when_its_time_is_over(ada, filled):
+    filled.extend([[0]] * 50)
+    notify_many([ada] * 100, "announcement", "Hello")
+    assert sequencing.assign_pending([ada.pk], seconds=0) == 1
+    assert len(pending(ada)) == 90
+    assert sequencing.assign_pending([ada.pk]) == 9
+    check_counts(ada.pk)
+
+
 def test_more_than_500_users_take_several_transactions(db, announced):
     users = User.objects.bulk_create(User(username=f"user{number}") for number in range(501))
     notify_many(users, "announcement", "Hello")

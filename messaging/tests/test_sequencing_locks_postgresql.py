@@ -112,8 +112,8 @@ def test_locks_in_another_order_deadlock_and_are_retried(ada, grace, threads, ca
 
     thread = threads.start(backwards)
     assert holds_high.wait(10)
-    revisions: list[sequencing.Revision] = []
-    assert sequencing._assign_all([low, high], revisions, wait=True) == []
+    revisions, *needs_another = sequencing.assign_step([low, high], lock_seconds=60)
+    assert needs_another == [[], [], []]
     thread.join(10)
     assert errors == []
     assert [(revision.user_id, revision.revision) for revision in revisions] == [(low, 1), (high, 1)]

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from messaging import inboxes
 from messaging.models import Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many
+from messaging.sequencing import assign_pending
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 from messaging.tests.transactions import until, waits_for_a_lock
 
@@ -73,14 +74,14 @@ def test_the_state_after_a_change_includes_it_though_another_call_locks_the_row(
     assign_revisions([ada.pk])
     calls = []
 
-    def assign_meanwhile(user_ids):
+    def assign_meanwhile(user_ids, **options):
         calls.append(user_ids)
         if len(calls) == 1:
             with held(lambda: list(Notification.objects.select_for_update().filter(pk=row.pk))):
-                return assign_revisions(user_ids)
-        return assign_revisions(user_ids)
+                return assign_pending(user_ids, **options)
+        return assign_pending(user_ids, **options)
 
-    monkeypatch.setattr(inboxes, "assign_revisions", assign_meanwhile)
+    monkeypatch.setattr(inboxes, "assign_pending", assign_meanwhile)
     ids = mark_read(ada, [row.pk])
     found = inboxes.state(ada.pk, including=ids if including else ())
     # Without `including` (the control) the change isn't there.

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, schemas
 from messaging.contacts import presence_seen_by
-from messaging.sequencing import assign_revisions
+from messaging.sequencing import assign_pending
 from realtime import counters, pacing, protocol
 from realtime.background import spawn
 from realtime.conf import conf
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # With a thousand rows for each that is 100 MB at most. More in a query bring 5,000 sockets back no sooner.
 USERS_PER_READ = 50
 RETRY_SECONDS = 1.0
+ASSIGN_SECONDS = 0.1
 # Asks `inboxes.missed` for the inbox alone.
 NO_ROWS = -1
 
@@ -215,7 +216,8 @@ def _read(
     since: dict[int, int], without_hello: set[int]
 ) -> tuple[dict[int, inboxes.Missed], dict[int, list[schemas.Presence]]]:
     """Read inboxes after these revisions, and for users with a socket that needs its hello, the contacts online."""
-    assign_revisions(since)
+    # What is not numbered by then comes in live frames. One user's backlog must not hold up the others' catch-up.
+    assign_pending(since, seconds=ASSIGN_SECONDS, lock_seconds=ASSIGN_SECONDS)
     online: dict[int, list[schemas.Presence]] = {}
     if without_hello:
         # A user is online for every process by the time of their hello.

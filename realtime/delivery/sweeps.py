@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from messaging import inboxes, pruning, repair
-from messaging.sequencing import assign_revisions
+from messaging.sequencing import assign_pending
 from realtime import auth, counters, protocol
 from realtime.background import run_periodically
 from realtime.conf import conf
@@ -93,7 +93,7 @@ class Sweeps:
 
         def overdue() -> None:
             user_ids = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
-            counters.swept_revisions.inc(len(assign_revisions(user_ids)))
+            counters.swept_revisions.inc(assign_pending(user_ids, seconds=conf.pending_seconds))
 
         await in_thread(overdue)
 

@@ -7,23 +7,24 @@ what is lost here, the hubs' sweeps find in the database.
 """
 
 import atexit
-import itertools
 import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
-from messaging import notifications
+from messaging import sequencing
+from messaging.sequencing import Step
 from realtime import db_threads
 
 from .envelopes import GroupMessage
+from .message_queue import MessageQueue, size_of
 from .publishers import Publisher, Unsent, publisher_for
+from .user_queue import UserQueue
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ MAX_GATHERING_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
 # Users whose revisions are assigned before what is there is published: the first frames of a broadcast to thousands
 # leave while the last revisions are still to be assigned.
 USERS_PER_BATCH = 500
-MAX_QUEUED = 10_000
-MAX_LATE = 10_000
+# Of messages that are published together.
+BYTES_PER_BATCH = 8 * 1024 * 1024
+MAX_LATE_BYTES = 16 * 1024 * 1024
 # How long the thread sits idle before it gives its database connection back, and how often late messages are tried.
 IDLE_SECONDS = 1.0
 EXIT_SECONDS = 2.0
@@ -52,12 +54,12 @@ class Relay:
 
     def _begin(self) -> None:
         self._changed = threading.Condition()
-        # A dict for its order: first in, first out.
-        self._users: dict[int, None] = {}
+        self._users = UserQueue()
         # Calls of `assign` since the last batch: several changes of one user are several events for the gathering.
         self._assign_calls = 0
-        self._messages: deque[GroupMessage] = deque()
+        self._messages = MessageQueue()
         self._late: dict[tuple[Any, ...], GroupMessage] = {}
+        self._late_bytes = 0
         self._late_tried_at = 0.0
         self._failing = False
         self._busy = False
@@ -74,7 +76,7 @@ class Relay:
     def assign(self, user_ids: Collection[int]) -> None:
         """Have revisions assigned to these users' pending notifications. Takes microseconds; never fails."""
         with self._changed:
-            self._users.update(dict.fromkeys(user_ids))
+            self._users.add(user_ids)
             self._assign_calls += 1
             self._wake()
 
@@ -83,10 +85,7 @@ class Relay:
         # Before the lock: a generator encodes, which takes time and may fail.
         messages = list(messages)
         with self._changed:
-            self._messages.extend(messages)
-            while len(self._messages) > MAX_QUEUED:
-                self._messages.popleft()
-                self.dropped += 1
+            self.dropped += sum(map(self._messages.append, messages))
             self._wake()
 
     def flush(self, seconds: float) -> bool:
@@ -117,6 +116,8 @@ class Relay:
                     connections.close_all()
                     if not self._late:
                         self._changed.wait_for(self._has_work)
+                if not self._messages and (pause := self._users.pause):
+                    self._changed.wait(pause)
                 self._busy = True
             self._publish_late(publisher)
             # Only after a batch of several: a lone event doesn't wait. Twice as long as a batch took: two thirds of the
@@ -128,30 +129,38 @@ class Relay:
             gather = min(2 * (time.monotonic() - began), longest) if events > 1 else 0.0
 
     def _batch(self, publisher: "_ConfiguredPublisher") -> int:
-        """Work off what is queued. Returns how many events that was."""
+        """Do one step of the assignment, and publish. Returns how many events that was."""
         with self._changed:
-            user_ids = list(itertools.islice(self._users, USERS_PER_BATCH))
-            for user_id in user_ids:
-                del self._users[user_id]
+            user_ids = self._users.take(USERS_PER_BATCH)
             calls, self._assign_calls = self._assign_calls, 0
         if user_ids:
             self._assign(user_ids)
         with self._changed:
-            messages, self._messages = self._messages, deque()
+            messages = self._messages.take(BYTES_PER_BATCH)
         unsent = self._try(publisher, messages)
         self.dropped += len(unsent)
         self._keep(unsent)
         return max(calls, len(user_ids), len(messages))
 
     def _assign(self, user_ids: Collection[int]) -> None:
+        step = self._assign_step(user_ids)
+        with self._changed:
+            given_up = self._users.settle(user_ids, step)
+        if given_up:
+            logger.warning(
+                "inbox locked by another transaction; notifications of %d users stay pending until the sweep",
+                len(given_up),
+            )
+
+    def _assign_step(self, user_ids: Collection[int]) -> Step:
         # The receiver of `revisions_assigned` calls publish() of this relay.
         try:
             try:
-                notifications.assign_revisions(user_ids)
+                return sequencing.assign_step(user_ids)
             except (OperationalError, InterfaceError):
                 close_old_connections()
                 connections.close_all()
-                notifications.assign_revisions(user_ids)
+                return sequencing.assign_step(user_ids)
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             logger.warning(
@@ -165,6 +174,7 @@ class Relay:
                 "could not assign revisions; pending notifications of %d users wait for the sweep",
                 len(user_ids),
             )
+        return Step([], [], [], [])
 
     def _try(
         self, publisher: "_ConfiguredPublisher", messages: Collection[GroupMessage]
@@ -192,13 +202,16 @@ class Relay:
     def _keep(self, unsent: Collection[GroupMessage]) -> None:
         for group, message in unsent:
             key = group, message.get("type"), message.get("connection")
-            if key in self._late or len(self._late) < MAX_LATE:
-                self._late[key] = GroupMessage(group, message)
+            kept, known = GroupMessage(group, message), self._late.get(key)
+            more = size_of(kept) - (size_of(known) if known else 0)
+            if self._late_bytes + more <= MAX_LATE_BYTES:
+                self._late[key] = kept
+                self._late_bytes += more
 
     def _publish_late(self, publisher: "_ConfiguredPublisher") -> None:
         if self._late and time.monotonic() - self._late_tried_at > IDLE_SECONDS / 2:
             self._late_tried_at = time.monotonic()
-            late, self._late = self._late, {}
+            late, self._late, self._late_bytes = self._late, {}, 0
             self._keep(self._try(publisher, late.values()))
 
 

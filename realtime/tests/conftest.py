@@ -13,12 +13,14 @@ from realtime import background, pacing
 from realtime.db_threads import in_thread
 from realtime.delivery import hub
 from realtime.outbound import receivers
+from realtime.outbound import relay as relay_module
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
 from realtime.server.http_protocol import HttpProtocol
 from realtime.server.websocket_protocol import SocketProtocol
 from realtime.tests import raw_http
 from realtime.tests.client import TIMEOUT, WebSocketClient, eventually, handshake, sign_in
+from realtime.tests.fake_publisher import FakePublisher
 from realtime.tests.processes import OtherProcess
 
 
@@ -44,6 +46,18 @@ def unpaced():
     yield
     for pace in (pacing.handshakes, pacing.replayed_bytes, pacing.frames):
         pace.clear()
+
+
+@pytest.fixture
+def published(monkeypatch, transactional_db):
+    """A relay of its own, and what it sends."""
+    listener = FakePublisher()
+    monkeypatch.setattr(relay_module, "publisher_for", listener)
+    # Its thread makes the publisher that fits the layer; another layer makes it anew, and back again after the test.
+    monkeypatch.setattr(relay_module, "get_channel_layer", lambda: listener)
+    yield listener
+    listener.open.set()
+    assert receivers.flush(20)
 
 
 class Server:

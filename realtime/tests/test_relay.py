@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,69 +11,17 @@ from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
-from messaging import notifications
+from messaging import sequencing
 from messaging.models import Inbox, Message, Notification
 from messaging.notifications import notify, notify_many
-from realtime.outbound import receivers
+from realtime.outbound import message_queue, receivers
 from realtime.outbound import relay as relay_module
 from realtime.outbound.envelopes import GroupMessage
-from realtime.outbound.publishers import Unsent
+from realtime.outbound.message_queue import size_of
 from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class FakePublisher:
-    """Takes the place of the publisher: what would go to the layer, batch by batch."""
-
-    def __init__(self):
-        self.batches = []
-        self.error = None
-        self.unsent = False
-        # Closed, the layer hangs.
-        self.open = threading.Event()
-        self.open.set()
-        self.asked = threading.Event()
-
-    def __call__(self, layer):
-        return self
-
-    def publish(self, messages):
-        self.asked.set()
-        assert self.open.wait(20)
-        if self.error is not None:
-            raise self.error
-        if self.unsent:
-            raise Unsent(messages)
-        self.batches.append(list(messages))
-
-    def close(self):
-        pass
-
-    @property
-    def messages(self):
-        return [message for batch in self.batches for message in batch]
-
-    def revisions(self, user):
-        group = f"user.{user.pk}"
-        return [
-            message["revision"]
-            for to, message in self.messages
-            if to == group and message["type"] == "doorbell.inbox"
-        ]
-
-
-@pytest.fixture
-def published(monkeypatch, transactional_db):
-    """A relay of its own, and what it sends."""
-    listener = FakePublisher()
-    monkeypatch.setattr(relay_module, "publisher_for", listener)
-    # Its thread makes the publisher that fits the layer; another layer makes it anew, and back again after the test.
-    monkeypatch.setattr(relay_module, "get_channel_layer", lambda: listener)
-    yield listener
-    listener.open.set()
-    assert receivers.flush(20)
 
 
 def test_what_is_committed_gets_a_revision_and_is_published(published, ada):
@@ -206,7 +153,9 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
 
 def test_of_what_is_late_no_more_is_kept_than_a_bound(published, monkeypatch):
     monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
-    monkeypatch.setattr(relay_module, "MAX_LATE", 10)
+    monkeypatch.setattr(
+        relay_module, "MAX_LATE_BYTES", 10 * size_of(GroupMessage("user.1", {"type": "inbox"}))
+    )
     published.unsent = True
     own = Relay()
     own.publish([GroupMessage(f"user.{number}", {"type": "inbox"}) for number in range(25)])
@@ -235,30 +184,30 @@ def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
 
 
 def test_an_assignment_that_fails_once_is_tried_again(published, ada, monkeypatch):
-    assign, failures = notifications.assign_revisions, [OperationalError("the database went away")]
+    assign, failures = sequencing.assign_step, [OperationalError("the database went away")]
 
     def fail_once(user_ids):
         if failures:
             raise failures.pop()
         return assign(user_ids)
 
-    monkeypatch.setattr(notifications, "assign_revisions", fail_once)
+    monkeypatch.setattr(sequencing, "assign_step", fail_once)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
     assert published.revisions(ada) == [1]
 
 
 def test_an_assignment_that_keeps_failing_ends_neither_the_save_nor_the_relay(published, ada, monkeypatch):
-    assign = notifications.assign_revisions
+    assign = sequencing.assign_step
 
     def fail(user_ids):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(notifications, "assign_revisions", fail)
+    monkeypatch.setattr(sequencing, "assign_step", fail)
     notify(ada, "announcement", "Hello")
     assert receivers.flush(20)
     assert published.messages == []
-    monkeypatch.setattr(notifications, "assign_revisions", assign)
+    monkeypatch.setattr(sequencing, "assign_step", assign)
     notify(ada, "announcement", "Again")
     assert receivers.flush(20)
     assert published.revisions(ada) == [1]
@@ -290,7 +239,7 @@ def test_presence_of_users_whose_ids_are_texts_is_published_as_numbers(published
 
 
 def test_too_much_that_waits_is_dropped_from_its_beginning(published, monkeypatch):
-    monkeypatch.setattr(relay_module, "MAX_QUEUED", 10)
+    monkeypatch.setattr(message_queue, "MAX_BYTES", 10 * size_of(GroupMessage("group", {})))
     published.open.clear()
     own = Relay()
     own.publish([GroupMessage("group", {"number": -1})])
@@ -305,7 +254,7 @@ def test_too_much_that_waits_is_dropped_from_its_beginning(published, monkeypatc
 
 def test_a_broadcast_to_more_than_may_wait_reaches_everybody(published, monkeypatch):
     monkeypatch.setattr(relay_module, "USERS_PER_BATCH", 10)
-    monkeypatch.setattr(relay_module, "MAX_QUEUED", 15)
+    monkeypatch.setattr(message_queue, "MAX_BYTES", 15 * 2 * message_queue.ENVELOPE_BYTES)
     names = [f"user{number:02}" for number in range(40)]
     users = User.objects.bulk_create([User(username=name, password="!") for name in names])
     dropped = relay.dropped
