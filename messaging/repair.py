@@ -17,7 +17,7 @@ from messaging.orm.retry import retry_on_transient
 
 from .dialects import dialect
 from .models import CONTRADICTORY, Inbox, Notification, new_epoch
-from .sequencing import assign_revisions
+from .sequencing import assign_pending
 
 ROWS_PER_TRANSACTION = 1_000
 INBOXES_PER_TRANSACTION = 100
@@ -123,7 +123,7 @@ def create_missing_inboxes() -> int:
     """Create the inboxes of users who have notifications without one. Returns how many."""
     without = Notification.everything.filter(~Exists(Inbox.objects.filter(user_id=OuterRef("user_id"))))
     user_ids = set(without.order_by().values_list("user_id", flat=True).distinct())
-    assign_revisions(user_ids)
+    assign_pending(user_ids)
     return len(user_ids)
 
 
@@ -137,7 +137,7 @@ class Rotation:
         """Repair what is wrong among the next inboxes."""
         owners = mark_contradictory_rows()
         chosen = self._next_connected(sorted(connected))
-        assign_revisions(owners | self._without_inbox(chosen))
+        assign_pending(owners | self._without_inbox(chosen))
         return repair({*chosen, *self._next_others(), *owners})
 
     def _next_connected(self, connected: list[int]) -> list[int]:
