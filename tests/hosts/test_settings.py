@@ -1,99 +1,18 @@
 """Settings of a project's own that decide how it is reached, who may enter, and where its rows are."""
 
-import json
-import socket
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-from websockets.typing import Origin, Subprotocol
 
 from tests.hosts.conftest import ON_POSTGRESQL
 from tests.hosts.project import HostProject
-from tests.live.servers import Server
+from tests.hosts.visitor import QUICK, Visitor, serving
 
-PASSWORD = "a-password-of-hers"
-PEOPLE = f"""
-from django.contrib.auth import get_user_model
-for name in ("ada", "grace"):
-    get_user_model().objects.create_user(name, password={PASSWORD!r})
-"""
 TOKEN = """
 from messaging import tokens
 print(tokens.make("publisher", can_publish=True)[1])
 """
-QUICK = (
-    "REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0\nDEBUG = False\nALLOWED_HOSTS = ['localhost']\n"
-)
-
-
-class Visitor:
-    """A browser that needs no JavaScript: cookies, CSRF token, JSON."""
-
-    def __init__(self, server: Server, host: str = "localhost", **headers: str) -> None:
-        self.server, self.headers = server, {"Host": host, **headers}
-        self.csrf_token = ""
-        self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(), _NoRedirect
-        )
-        self.cookie = ""
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        sent = self.headers | {"X-CSRFToken": self.csrf_token, "Cookie": self.cookie} | headers
-        request = urllib.request.Request(f"{self.server.url}{path}", data, sent, method=method)
-        if data is not None:
-            request.add_header("Content-Type", "application/json")
-        try:
-            answer = self.opener.open(request, timeout=30)
-        except urllib.error.HTTPError as error:
-            answer = error
-        with answer:
-            text = answer.read()
-            cookies = [value.partition(";")[0] for value in answer.headers.get_all("Set-Cookie") or []]
-        kept = dict(pair.split("=", 1) for pair in [*self.cookie.split("; "), *cookies] if "=" in pair)
-        self.cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
-        return answer.status, json.loads(text) if text.startswith(b"{") else text
-
-    def sign_in(self, name: str = "ada") -> None:
-        status, answer = self.call("POST", "/api/v1/session", {"username": name, "password": PASSWORD})
-        assert status == 200, answer
-        self.csrf_token = answer["csrf_token"]
-
-    def hello(self, origin: str, *, ticket: str = "") -> dict[str, Any]:
-        """Open a socket, by the cookie or a ticket; return its first frame."""
-        protocols = [Subprotocol("notifications.v1"), *([Subprotocol(f"ticket.{ticket}")] if ticket else [])]
-        headers = self.headers | ({} if ticket else {"Cookie": self.cookie})
-        with connect(
-            f"ws://{self.headers['Host']}/ws/notifications/",
-            sock=socket.create_connection(("127.0.0.1", self.server.port)),
-            origin=Origin(origin),
-            subprotocols=protocols,
-            additional_headers={name: value for name, value in headers.items() if name != "Host"},
-        ) as opened:
-            frame: dict[str, Any] = json.loads(opened.recv(20))
-            return frame
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *arguments: Any) -> None:
-        return None
-
-
-@contextmanager
-def serving(project: HostProject) -> Iterator[Server]:
-    project.manage("migrate")
-    project.shell(PEOPLE)
-    server = project.start()
-    try:
-        yield server
-    finally:
-        server.kill()
 
 
 def test_login_required_middleware_leaves_our_own_doors_open(host: Callable[..., HostProject]) -> None:
