@@ -44,7 +44,8 @@ class Ticket(models.Model):
 
     hash = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    session_key = models.CharField(max_length=64)
+    # Of any length: a session that is kept in a cookie is its own key.
+    session_key = models.TextField()
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

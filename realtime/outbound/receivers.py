@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.apps import apps
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from messaging import events, signals
+from messaging import events, sessions, signals
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
@@ -132,7 +131,7 @@ def connect() -> None:
         (post_save, recheck_token, ApiToken),
         (post_delete, recheck_token, ApiToken),
     ]
-    if apps.is_installed("django.contrib.sessions"):
-        receivers.append((post_delete, recheck_signed_out, apps.get_model("sessions", "Session")))
+    if (session_model := sessions.model()) is not None:
+        receivers.append((post_delete, recheck_signed_out, session_model))
     for signal, receiver, sender in receivers:
         signal.connect(receiver, sender=sender, dispatch_uid=f"realtime.{receiver.__name__}")

@@ -2,18 +2,21 @@
 
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.hosts.project import HostProject
 from tests.live.servers import Server
 
+SECONDS = 20.0
 PASSWORD = "a-password-of-hers"
 PEOPLE = f"""
 from django.contrib.auth import get_user_model
@@ -60,6 +63,11 @@ class Visitor:
 
     def hello(self, origin: str, *, ticket: str = "") -> dict[str, Any]:
         """Open a socket, by the cookie or a ticket; return its first frame."""
+        with self.socket(origin, ticket=ticket) as opened:
+            return opened.hello
+
+    @contextmanager
+    def socket(self, origin: str, *, ticket: str = "") -> Iterator["Socket"]:
         protocols = [Subprotocol("notifications.v1"), *([Subprotocol(f"ticket.{ticket}")] if ticket else [])]
         headers = self.headers | ({} if ticket else {"Cookie": self.cookie})
         with connect(
@@ -68,9 +76,30 @@ class Visitor:
             origin=Origin(origin),
             subprotocols=protocols,
             additional_headers={name: value for name, value in headers.items() if name != "Host"},
-        ) as opened:
-            frame: dict[str, Any] = json.loads(opened.recv(20))
-            return frame
+        ) as connection:
+            yield Socket(connection)
+
+
+class Socket:
+    """An open socket that has received its first frame."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.hello: dict[str, Any] = self.next()
+
+    def next(self) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.connection.recv(SECONDS))
+        return frame
+
+    def close_code(self) -> int:
+        """Read on until the server closes, in time; return its code."""
+        deadline = time.monotonic() + SECONDS
+        try:
+            while time.monotonic() < deadline:
+                self.connection.recv(SECONDS)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
+        raise AssertionError(f"open after {SECONDS} s")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
