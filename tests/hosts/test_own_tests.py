@@ -66,3 +66,31 @@ def test_one_label_runs_one_test_and_the_relay_can_be_asked_for(host: Callable[.
     project.write(SETTINGS, "REALTIME_RELAY = True", append=True)
     done = project.manage("test", "shop.tests.Committed0", check=False)
     assert "['MainThread', 'relay'] != ['MainThread']" in done.stderr, done.stderr
+
+
+WITHOUT_MIGRATIONS = """
+MIGRATION_MODULES = {"messaging": None, "realtime": None}
+"""
+OWNERS = """
+from django.contrib.auth.models import User
+from django.test import TransactionTestCase
+
+from messaging import inboxes
+from messaging.models import Notification
+from messaging.notifications import notify
+
+
+class Owners(TransactionTestCase):
+    def test_a_notification_that_changes_its_owner(self):
+        ada, grace = User.objects.create_user("ada"), User.objects.create_user("grace")
+        notify(ada, "announcement", "Hello")
+        self.assertEqual(inboxes.state(ada.pk).unread_count, 1)
+        Notification.objects.update(user=grace)
+        self.assertEqual([inboxes.state(user.pk).unread_count for user in (ada, grace)], [0, 1])
+"""
+
+
+def test_without_migrations_the_tables_and_triggers_are_made_too(host: Callable[..., HostProject]) -> None:
+    project = host(APP + WITHOUT_MIGRATIONS, {"shop/__init__.py": "", "shop/tests.py": OWNERS})
+    done = project.manage("test", "shop", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

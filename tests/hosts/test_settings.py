@@ -57,6 +57,10 @@ def test_a_proxy_that_rewrites_host_is_believed_where_django_believes_it(
         assert visitor.hello("http://app.example")["user"]["username"] == "ada"
         with pytest.raises(InvalidStatus):
             visitor.hello("http://localhost")
+        by_port = Visitor(server, **{"X-Forwarded-Host": "app.example", "X-Forwarded-Port": "8443"})
+        by_port.sign_in()
+        with pytest.raises(InvalidStatus):
+            by_port.hello("http://app.example:8443")
     assert "add it to REALTIME_ORIGINS" in project.log.read_text()
 
 

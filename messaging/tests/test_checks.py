@@ -1,0 +1,56 @@
+"""System checks: what the domain requires of a project's settings."""
+
+import gc
+
+import pytest
+from django import forms
+
+import messaging.admin.sending  # noqa: F401  its forms are looked at
+from messaging import checks
+from messaging.models import Notification
+from messaging.routers import DefaultDatabase
+
+
+def ids(found):
+    return [message.id for message in found]
+
+
+@pytest.mark.parametrize(("level", "is_wrong"), [(None, False), (2, False), (1, True), (4, True)])
+def test_an_isolation_level_other_than_read_committed_is_an_error(settings, monkeypatch, level, is_wrong):
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "isolation_level", level)
+    assert ids(checks.isolation_level()) == ["messaging.E001"] * is_wrong
+
+
+def test_times_without_a_zone_are_an_error(settings):
+    assert ids(checks.time_zones()) == []
+    settings.USE_TZ = False
+    assert ids(checks.time_zones()) == ["messaging.E003"]
+
+
+class Elsewhere:
+    def db_for_read(self, model, **hints):
+        return "replica"
+
+
+def test_reads_elsewhere_than_from_default_are_an_error(settings):
+    assert ids(checks.routers()) == []
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+    (error,) = checks.routers()
+    assert error.id == "messaging.E004"
+    for label in ("messaging.Notification", "auth.User", "sessions.Session"):
+        assert label in error.msg
+    settings.DATABASE_ROUTERS = [DefaultDatabase(), Elsewhere()]
+    assert ids(checks.routers()) == []
+    assert Notification.objects.all().db == "default"
+
+
+def test_no_form_has_a_url_field():
+    """A URLField would read a URL without a scheme by FORMS_URLFIELD_ASSUME_HTTPS."""
+    ours = [
+        thing for thing in gc.get_objects() if isinstance(thing, type) and issubclass(thing, forms.BaseForm)
+    ]
+    ours = [form for form in ours if form.__module__.startswith(("messaging", "realtime", "config"))]
+    assert ours
+    fields = [field for form in ours for field in getattr(form, "base_fields", {}).values()]
+    assert fields
+    assert not [field for field in fields if isinstance(field, forms.URLField)]
