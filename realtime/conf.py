@@ -88,6 +88,12 @@ class Conf(SettingsTable):
         "HTTP requests that run at once in a process, each in a thread; of more, each waits its turn.",
         minimum=1,
     )
+    max_unread_answers = Integer(
+        200,
+        "Answers of a `serve` process, larger than 64 KiB, that wait for their clients to read on; of more, the one "
+        "that waits longest is given up. A project whose processes serve large files themselves needs more.",
+        minimum=1,
+    )
     handshakes_per_second = Number(
         10.0,
         "Handshakes of one user that a process accepts a second, in bursts of twenty times as many; further ones wait.",

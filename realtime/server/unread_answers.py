@@ -7,15 +7,16 @@ import struct
 import termios
 from collections import OrderedDict
 
+from realtime.conf import conf
+
 from .connections import reset
 
 # How often it is looked whether the client has taken something, and for how long it may take nothing.
 CHECK_SECONDS, IDLE_SECONDS = 5.0, 60.0
 # How long the client may take for what the server holds of an answer, 64 KiB and a part.
 TOTAL_SECONDS = 300.0
-# Of a process. Each holds a thread of Django's: of more, the one that waits longest is reset.
-MAX_UNREAD = 200
 
+# Each holds a thread of Django's.
 _watched: OrderedDict["UnreadAnswer", None] = OrderedDict()
 
 
@@ -34,7 +35,7 @@ class UnreadAnswer:
             self._left = math.inf
             self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
             _watched[self] = None
-            if len(_watched) > MAX_UNREAD:
+            if len(_watched) > conf.max_unread_answers:
                 next(iter(_watched))._reset()
 
     def forget(self) -> None:

@@ -9,7 +9,6 @@ from realtime.server import unread_answers
 from realtime.server.unread_answers import (
     CHECK_SECONDS,
     IDLE_SECONDS,
-    MAX_UNREAD,
     TOTAL_SECONDS,
     UnreadAnswer,
 )
@@ -102,18 +101,19 @@ async def test_who_takes_it_all_is_not_watched_any_more(client, protocols, appli
     await ask(client, protocols)
 
 
-async def test_of_too_many_the_one_that_waits_longest_is_reset(monkeypatch):
+async def test_of_too_many_the_one_that_waits_longest_is_reset(monkeypatch, settings):
+    settings.REALTIME_MAX_UNREAD_ANSWERS = most = 5
     reset: list[object] = []
     monkeypatch.setattr(unread_answers, "reset", reset.append)
     loop = asyncio.get_running_loop()
-    answers = [UnreadAnswer(loop, number) for number in range(MAX_UNREAD + 2)]  # type: ignore[arg-type]
-    for answer in answers[:MAX_UNREAD]:
+    answers = [UnreadAnswer(loop, number) for number in range(most + 2)]  # type: ignore[arg-type]
+    for answer in answers[:most]:
         answer.watch()
     # One that has taken something is the last to go.
     answers[0].forget()
     answers[0].watch()
     assert not reset
-    for answer in answers[MAX_UNREAD:]:
+    for answer in answers[most:]:
         answer.watch()
     assert reset == [1, 2]
     for answer in answers:
