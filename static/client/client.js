@@ -129,6 +129,21 @@ export class DoorbellClient extends EventTarget {
     return this.http.post(`messages/${id}/read`);
   }
 
+  /** Blocks a user: nothing of theirs reaches this one any more. @param {string} username @returns {Promise<Doorbell.Block>} */
+  block(username) {
+    return this.http.post("blocks", { username });
+  }
+
+  /** @param {number} userId */
+  unblock(userId) {
+    return this.http.delete(`blocks/${userId}`);
+  }
+
+  /** A page of those whom the user has blocked. @param {{before?: number | null, limit?: number}} [page] @returns {Promise<Doorbell.Blocks>} */
+  blocks({ before, limit } = {}) {
+    return this.http.get("blocks", { before, limit });
+  }
+
   /** Reads when offline contacts were last seen. Call it after `synced`; who is online comes over the socket by itself. */
   async readPresence() {
     const connectionId = this.#connectionId;

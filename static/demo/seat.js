@@ -9,6 +9,7 @@ import { element } from "../elements/element.js";
 import { follow } from "../toast/follow.js";
 import { DoorbellToasts } from "../toast/toast.js";
 import { Audit } from "./audit.js";
+import { BlockingView } from "./blocking.js";
 import { ConnectionView } from "./connection.js";
 import { ConversationView } from "./conversation.js";
 import { avatar, isolated, part } from "./dom.js";
@@ -67,10 +68,12 @@ export class Seat extends EventTarget {
     this.hiding = new HidingView(root, client, attempt);
     this.people = new PeopleView(root, client, fullName, attempt);
     const conversation = new ConversationView(root, client, fullName, attempt);
+    this.blocking = new BlockingView(root, client, fullName, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));
 
     this.people.addEventListener("choose", (event) => {
       const { user, options } = detail(event);
+      this.blocking.show(user);
       attempt(() => conversation.open(user, options));
     });
     root.addEventListener("notification-open", (event) => this.#openConversation(event));
@@ -93,7 +96,7 @@ export class Seat extends EventTarget {
   }
 
   async open() {
-    await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.hiding.load()]));
+    await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.hiding.load(), this.blocking.load()]));
   }
 
   focus() {
@@ -138,7 +141,7 @@ export class Seat extends EventTarget {
     if (!actor || !message_id) return;
     event.preventDefault();
     this.people.choose(actor);
-    part(this.root, "conversation-heading").parentElement?.scrollIntoView({ block: "nearest" });
+    part(this.root, "conversation-heading").closest("section")?.scrollIntoView({ block: "nearest" });
   }
 
   /** A toast has an "Open" link if it has a URL: a notification about a message gets one. @param {Doorbell.Notification} row */
