@@ -1,11 +1,18 @@
-"""Background tasks: referenced until they are done, and their failures are logged. And the event loops with sockets."""
+"""Background tasks and threads: none ends unnoticed, what is endless begins anew. And the event loops with sockets."""
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from realtime import counters
+
 logger = logging.getLogger(__name__)
+
+# The pause before an endless thread or task that failed begins anew.
+RESTART_SECONDS = 1.0
 
 # The loops that this process's sockets live on. Set by the hub.
 server_loops: set[asyncio.AbstractEventLoop] = set()
@@ -28,6 +35,53 @@ def _done(task: asyncio.Task[Any]) -> None:
         logger.warning("background task failed: %s: %r", task.get_coro(), error)
 
 
+def keep_thread(
+    thread: threading.Thread | None, name: str, run: Callable[[], None]
+) -> threading.Thread | None:
+    """Return this endless thread if it lives, else a new one. None: no thread can be started now."""
+    if thread is not None:
+        if thread.is_alive():
+            return thread
+        _note_restart(name, "it was ended from outside")
+    fresh = threading.Thread(target=_run_again, args=(name, run), name=name, daemon=True)
+    try:
+        fresh.start()
+    except RuntimeError as error:
+        # Too many threads, or the interpreter ends.
+        logger.warning(
+            "thread %s not started; its work waits for the next try, or the sweep: %s", name, error
+        )
+        return None
+    return fresh
+
+
+def _run_again(name: str, run: Callable[[], None]) -> None:
+    while True:
+        try:
+            return run()
+        except Exception as error:
+            _note_restart(name, error)
+            time.sleep(RESTART_SECONDS)
+
+
+async def run_again(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run an endless coroutine, and anew when it fails."""
+    while True:
+        try:
+            return await run()
+        except Exception as error:
+            _note_restart(name, error)
+            await asyncio.sleep(RESTART_SECONDS)
+
+
+def _note_restart(name: str, reason: object) -> None:
+    counters.restarts.labels(name).inc()
+    error = reason if isinstance(reason, BaseException) else None
+    logger.error(
+        "%s failed and is started again; the sweeps deliver meanwhile: %r", name, reason, exc_info=error
+    )
+
+
 async def run_periodically(
     seconds: Callable[[], float], work: Callable[[], Coroutine[Any, Any, None]], *, at_once: bool = False
 ) -> None:
@@ -35,11 +89,11 @@ async def run_periodically(
     now = asyncio.get_running_loop().time
     while True:
         began = now()
-        # `seconds` is asked every second: when the layer degrades, the next sweep comes sooner than was planned.
-        while not at_once and (left := began + seconds() - now()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(left, 1))
-        at_once = False
         try:
+            # `seconds` is asked every second: when the layer degrades, the next sweep comes sooner than was planned.
+            while not at_once and (left := began + seconds() - now()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(min(left, 1))
+            at_once = False
             await work()
         except Exception as error:
             # The database is away, say: that closes no socket.

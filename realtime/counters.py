@@ -34,3 +34,4 @@ repaired_inboxes = _counter(
 )
 presence_batches = _counter("presence_batches", "Transactions that wrote connects and disconnects.")
 presence_events = _counter("presence_events", "Connects and disconnects written.")
+restarts = _counter("restarts", "Endless threads and tasks that failed and were started again.", ["name"])

@@ -18,7 +18,7 @@ import hiredis
 from channels_redis.utils import _close_redis, create_pool
 from redis import asyncio as aioredis
 
-from realtime.background import cancel_all
+from realtime.background import cancel_all, run_again
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class Subscriber:
 
     async def subscribe(self, name: str) -> None:
         """Return when Redis has confirmed it. TimeoutError after a second; it is remembered and requested again."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(run_again("subscriber", self._run))
         if name not in self._wanted:
             self._wanted[name] = None
             self._request(b"SUBSCRIBE", name)

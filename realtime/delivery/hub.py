@@ -13,7 +13,7 @@ from channels.layers import get_channel_layer
 
 from messaging.events import View
 from realtime import background, counters
-from realtime.background import cancel_all, run_periodically, spawn
+from realtime.background import cancel_all, run_again, run_periodically, spawn
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
@@ -67,9 +67,9 @@ class Hub:
         if isinstance(self._layer, GuardedRedisLayer):
             self._layer.on_gap(self._gap.set)
         endless = [
-            self._receive(),
-            self._close_gaps(),
-            self.recovery.run(),
+            run_again("receive", self._receive),
+            run_again("close_gaps", self._close_gaps),
+            run_again("recovery", self.recovery.run),
             run_periodically(lambda: REJOIN_SECONDS, self.rejoin_missing_groups),
             *self.sweeps.periodic_tasks(),
         ]

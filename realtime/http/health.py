@@ -52,7 +52,11 @@ async def database_answers() -> bool:
     global _running_probe  # noqa: PLW0603
     if _running_probe is None or _running_probe.done():
         _running_probe = Future()
-        threading.Thread(target=_probe_database, args=(_running_probe,), name="readyz", daemon=True).start()
+        probe = threading.Thread(target=_probe_database, args=(_running_probe,), name="readyz", daemon=True)
+        try:
+            probe.start()
+        except RuntimeError:  # too many threads: the next probe tries again
+            _running_probe.set_result(False)
     try:
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(_running_probe)), PROBE_SECONDS)
     except TimeoutError:

@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from messaging import sequencing
 from messaging.sequencing import Step
 from realtime import db_threads
+from realtime.background import keep_thread
 
 from .envelopes import GroupMessage
 from .message_queue import MessageQueue, size_of
@@ -63,6 +64,9 @@ class Relay:
         self._late_tried_at = 0.0
         self._failing = False
         self._busy = False
+        # The thread may hold a database connection.
+        self._connected = False
+        self._ending = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -93,13 +97,18 @@ class Relay:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._busy or self._has_work()), seconds)
 
+    def end(self, seconds: float) -> bool:
+        """Flush, and have the thread give its database connection back: the process ends. Returns whether it did."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not (self._connected or self._has_work()), seconds)
+
     def _has_work(self) -> bool:
         return bool(self._users or self._messages)
 
     def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
-            self._thread.start()
+        self._thread = keep_thread(self._thread, "relay", self._run)
         self._changed.notify_all()
 
     # --- The thread -----------------------------------------------------------------------------------------
@@ -111,14 +120,17 @@ class Relay:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                if not self._changed.wait_for(self._has_work, IDLE_SECONDS):
+                self._changed.wait_for(lambda: self._ending or self._has_work(), IDLE_SECONDS)
+                if not self._has_work():
                     # Nothing to do for a while: give the database connection back.
                     connections.close_all()
-                    if not self._late:
+                    self._connected = False
+                    self._changed.notify_all()
+                    if self._ending or not self._late:
                         self._changed.wait_for(self._has_work)
                 if not self._messages and (pause := self._users.pause):
                     self._changed.wait(pause)
-                self._busy = True
+                self._busy = self._connected = True
             self._publish_late(publisher)
             # Only after a batch of several: a lone event doesn't wait. Twice as long as a batch took: two thirds of the
             # interpreter's lock are left to the threads that save.
@@ -237,5 +249,5 @@ os.register_at_fork(after_in_child=relay._begin)
 
 @atexit.register
 def _finish() -> None:
-    if relay._thread is not None and not relay.flush(EXIT_SECONDS):
+    if relay._thread is not None and relay._thread.is_alive() and not relay.end(EXIT_SECONDS):
         logger.warning("the process ends before all messages were published; they wait for the sweep")

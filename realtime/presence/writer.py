@@ -18,6 +18,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from realtime import counters, protocol
+from realtime.background import keep_thread
 from realtime.conf import conf
 from realtime.outbound import receivers
 
@@ -78,11 +79,10 @@ class PresenceWriter:
 
     def start(self) -> None:
         """Start the thread, unless it runs. To be called on the event loop that serves the sockets."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             loop = asyncio.get_running_loop()
             self._ticked = time.monotonic()
-            self._thread = threading.Thread(target=self._run, args=(loop,), name="presence", daemon=True)
-            self._thread.start()
+            self._thread = keep_thread(self._thread, "presence", lambda: self._run(loop))
 
     def opened(self, connection_id: str, user_id: int, login_hash: str) -> None:
         event = Opened(connection_id, user_id, login_hash)
@@ -131,6 +131,10 @@ class PresenceWriter:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         # One batch per round, so that the lease is renewed in time however much there is to write.
         renew_at = reap_at = 0.0
+        with self._changed:
+            # Of a run that failed: writing an event twice changes nothing.
+            self._events.extendleft(reversed(self._writing))
+            self._writing = []
         while True:
             now = time.monotonic()
             if not self._stopping:
