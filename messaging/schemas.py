@@ -107,10 +107,11 @@ class Problem(Shape):
 
 
 class Session(Shape):
-    """Who is signed in, and the token that unsafe calls send as `X-CSRFToken`."""
+    """Who is signed in, and the token that unsafe calls send in the header `csrf_header`."""
 
     user: User | None
     csrf_token: str
+    csrf_header: str
 
 
 class Profile(Shape):

@@ -7,13 +7,13 @@ COOKIE, CSRF, BEARER = "SessionCookie", "CsrfToken", "ApiToken"
 RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 
 
-def security_schemes(cookie: str) -> dict[str, Any]:
+def security_schemes(cookie: str, csrf_header: str) -> dict[str, Any]:
     return {
         COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie, "description": "From `POST session`."},
         CSRF: {
             "type": "apiKey",
             "in": "header",
-            "name": "X-CSRFToken",
+            "name": csrf_header,
             "description": "`csrf_token` of `GET session`. Goes with the cookie on every call that isn't a GET.",
         },
         BEARER: {
@@ -24,9 +24,9 @@ def security_schemes(cookie: str) -> dict[str, Any]:
     }
 
 
-def complete(document: dict[str, Any], cookie: str) -> None:
-    """Complete ninja's document in place. `cookie`: the session cookie's name."""
-    document["components"]["securitySchemes"] = security_schemes(cookie)
+def complete(document: dict[str, Any], cookie: str, csrf_header: str) -> None:
+    """Complete ninja's document in place, with the names of the session cookie and of the CSRF token's header."""
+    document["components"]["securitySchemes"] = security_schemes(cookie, csrf_header)
     for calls in document["paths"].values():
         for method, call in calls.items():
             _complete_call(method, call)

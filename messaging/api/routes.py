@@ -21,7 +21,15 @@ from . import requests
 from .errors import answers
 from .lookups import NAME, User, page, user_known_to
 from .publishing import publish as publish_items
-from .security import PublishToken, SignedIn, bearer, require_csrf_token, require_json, require_own_origin
+from .security import (
+    PublishToken,
+    SignedIn,
+    bearer,
+    csrf_header,
+    require_csrf_token,
+    require_json,
+    require_own_origin,
+)
 from .throttles import sign_outs
 
 session = Router(tags=["session"], auth=None)
@@ -240,7 +248,7 @@ def publish(request: HttpRequest, data: Body[requests.OneOrMany]) -> Status[sche
 def session_of(request: HttpRequest) -> schemas.Session:
     user = request.user
     known = schemas.User(id=user.pk, username=user.get_username()) if user.is_authenticated else None
-    return schemas.Session(user=known, csrf_token=get_token(request))
+    return schemas.Session(user=known, csrf_token=get_token(request), csrf_header=csrf_header())
 
 
 def profile_of(request: SignedIn) -> schemas.Profile:

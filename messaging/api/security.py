@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja.security import APIKeyCookie, HttpBearer
 
@@ -48,6 +49,13 @@ class _CsrfCheck(CsrfViewMiddleware):
 def require_csrf_token(request: HttpRequest) -> None:
     """Raise CsrfFailed unless the request is a read or carries the CSRF token."""
     _CsrfCheck().check(request)
+
+
+def csrf_header() -> str:
+    """The name of the header that carries the CSRF token, as the project's CSRF_HEADER_NAME has it."""
+    if settings.CSRF_HEADER_NAME == "HTTP_X_CSRFTOKEN":
+        return "X-CSRFToken"
+    return HttpHeaders.parse_header_name(settings.CSRF_HEADER_NAME) or "X-CSRFToken"
 
 
 def require_own_origin(request: HttpRequest) -> None:

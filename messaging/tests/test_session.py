@@ -24,7 +24,11 @@ def api():
 def test_signing_in_answers_with_the_user_and_a_token_that_works(ada, api):
     response = api.sign_in("ada")
     assert response.status_code == 200
-    assert response.json() == {"user": {"id": ada.pk, "username": "ada"}, "csrf_token": api.token}
+    assert response.json() == {
+        "user": {"id": ada.pk, "username": "ada"},
+        "csrf_token": api.token,
+        "csrf_header": "X-CSRFToken",
+    }
     assert api("POST", "notifications/read", {"all": True}).status_code == 200
 
 

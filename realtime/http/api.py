@@ -34,7 +34,7 @@ programs. Lists are newest first; a page's `next` is the `before` of the page th
 class Api(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
-        openapi.complete(document, settings.SESSION_COOKIE_NAME)
+        openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header())
         return document
 
     def get_openapi_operation_id(self, operation: Operation) -> str:

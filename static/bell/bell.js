@@ -6,6 +6,7 @@
 //
 // Attributes  no-title: don't put the count into the window's title
 // Methods     open(), close()
+// State       data-state and data-reason: the client's state, and why it isn't connected
 // Events      those of <doorbell-list>, which bubble
 // Style       bell.css, by link; themable by the --bell-* custom properties
 // Keys        Escape closes the list and returns the focus to the button
@@ -39,6 +40,10 @@ export class DoorbellBell extends HTMLElement {
   #desktopButton = button("", { class: "bell-desktop", testid: "bell-desktop", onclick: () => this.#toggleDesktop() });
   #desktop = new DesktopNotifications();
   #onChange = () => this.#renderCount();
+  #onState = (/** @type {Event} */ event) => {
+    const { state, reason } = /** @type {CustomEvent} */ (event).detail;
+    Object.assign(this.dataset, { state, reason });
+  };
   #onToast = (/** @type {Event} */ event) => this.#ring(/** @type {CustomEvent} */ (event).detail);
   #onOutsideEvent = (/** @type {Event} */ event) => {
     if (event.target instanceof Node && !this.contains(event.target)) this.close();
@@ -129,6 +134,7 @@ export class DoorbellBell extends HTMLElement {
   #follow() {
     this.#client?.addEventListener("change", this.#onChange);
     this.#client?.addEventListener("toast", this.#onToast);
+    this.#client?.addEventListener("state", this.#onState);
     const list = this.querySelector("doorbell-list");
     if (list instanceof DoorbellList) list.client = this.#client;
     this.#renderCount();
@@ -137,6 +143,7 @@ export class DoorbellBell extends HTMLElement {
   #unfollow() {
     this.#client?.removeEventListener("change", this.#onChange);
     this.#client?.removeEventListener("toast", this.#onToast);
+    this.#client?.removeEventListener("state", this.#onState);
   }
 
   #renderCount() {
@@ -150,9 +157,9 @@ export class DoorbellBell extends HTMLElement {
 
   /** The panel is aligned with the button's right edge; if it then exceeds the window's left edge, it is moved back. */
   #moveIntoViewport() {
-    this.#panel.style.translate = "";
+    this.#panel.style.transform = "";
     const { left } = this.#panel.getBoundingClientRect();
-    if (left < VIEWPORT_MARGIN_PX) this.#panel.style.translate = `${VIEWPORT_MARGIN_PX - left}px`;
+    if (left < VIEWPORT_MARGIN_PX) this.#panel.style.transform = `translateX(${VIEWPORT_MARGIN_PX - left}px)`;
   }
 
   /** @param {DoorbellBell.Notification} notification */

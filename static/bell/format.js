@@ -8,7 +8,7 @@ const MAX_BADGE = 99;
  * @param {T[]} items
  */
 export function unreadFirst(items) {
-  return items.toSorted((a, b) => Number(a.is_read) - Number(b.is_read) || b.id - a.id);
+  return [...items].sort((a, b) => Number(a.is_read) - Number(b.is_read) || b.id - a.id);
 }
 
 /** @param {number} count */

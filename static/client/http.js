@@ -41,6 +41,7 @@ export class Http {
   #fetch;
   /** @type {string | null} */
   #csrfToken = null;
+  #csrfHeader = "X-CSRFToken"; // the server says if the project has another
 
   /**
    * `base` is the server's origin, empty for the page's own; `token` an API token, used instead of the cookie.
@@ -89,9 +90,7 @@ export class Http {
    * @returns {Promise<Doorbell.Session>}
    */
   async session() {
-    const session = await this.get("session");
-    this.#csrfToken = session.csrf_token;
-    return session;
+    return this.get("session");
   }
 
   /**
@@ -126,49 +125,81 @@ export class Http {
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
-    else if (method !== "GET" && this.#csrfToken) headers["X-CSRFToken"] = this.#csrfToken;
+    else if (method !== "GET" && this.#csrfToken) headers[this.#csrfHeader] = this.#csrfToken;
 
-    const timeout = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await this.#send(this.#base + (path.startsWith("/") ? path : API_PATH + path), {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: this.#token ? "omit" : "same-origin",
-      keepalive: method !== "GET", // a change made by following a link must outlive the page
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
-    const answer = await readJson(response);
-    if (!response.ok) throw errorFrom(response, answer);
-    if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in rotates it
-    return answer;
+    const limit = limited(signal, TIMEOUT_MS);
+    try {
+      const response = await this.#send(this.#base + (path.startsWith("/") ? path : API_PATH + path), limit, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        credentials: this.#token ? "omit" : "same-origin",
+        keepalive: method !== "GET", // a change made by following a link must outlive the page
+        signal: limit.signal,
+      });
+      const answer = await readJson(response, limit);
+      if (!response.ok) throw errorFrom(response, answer);
+      if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in rotates it
+      if (typeof answer?.csrf_header === "string") this.#csrfHeader = answer.csrf_header;
+      return answer;
+    } finally {
+      limit.end();
+    }
   }
 
   /**
    * @param {string} url
+   * @param {ReturnType<typeof limited>} limit
    * @param {RequestInit} init
    */
-  async #send(url, init) {
+  async #send(url, limit, init) {
     try {
       return await this.#fetch(url, init);
     } catch (error) {
-      if (isAbort(error)) throw error;
+      if (isAbort(error) && !limit.isOver()) throw error;
       throw new ApiError(0, "network", "The server could not be reached.");
     }
   }
 }
 
-/** Aborted by the caller, not by the timeout. @param {unknown} error */
+/**
+ * A signal that is aborted with the caller's, or when the time is over. (AbortSignal.any and timeout do the same, in
+ * browsers newer than the oldest of docs/client.md.)
+ * @param {AbortSignal | undefined} signal
+ * @param {number} ms
+ */
+function limited(signal, ms) {
+  const aborting = new AbortController();
+  let isOver = false;
+  const abort = () => aborting.abort();
+  const timer = setTimeout(() => {
+    isOver = true;
+    abort();
+  }, ms);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  };
+  return { signal: aborting.signal, isOver: () => isOver, end };
+}
+
+/** By the caller, or because the page is left. @param {unknown} error */
 function isAbort(error) {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** @param {Response} response */
-async function readJson(response) {
+/**
+ * @param {Response} response
+ * @param {ReturnType<typeof limited>} limit
+ */
+async function readJson(response, limit) {
   if (response.status === 204) return null;
   try {
     return await response.json();
   } catch (error) {
-    if (isAbort(error)) throw error;
+    if (isAbort(error) && !limit.isOver()) throw error;
     if (!response.ok) return null; // a proxy's error page: the status is enough
     // Truncated, or the page of a captive portal: not the server's answer, whatever the status is.
     throw new ApiError(0, "network", "The server's answer could not be read.");

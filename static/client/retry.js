@@ -1,8 +1,19 @@
-// Repeats an HTTP request until the server answers it.
+// Repeats an HTTP request until the server answers it. An error that isn't an answer is a fault of the page or of the
+// browser, a function that it doesn't have for instance: it is reported once on the console, and tried again all the same.
 
 import { Backoff } from "./backoff.js";
 import { ApiError } from "./http.js";
 import { CloseCode } from "./protocol.js";
+
+/** The faults that are on the console already, by their text. @type {Set<string>} */
+const reported = new Set();
+
+/** @param {unknown} error */
+function reportFault(error) {
+  if (reported.has(String(error))) return;
+  reported.add(String(error));
+  console.error("Doorbell: a fault in the page, or a browser older than those in docs/client.md; it is tried again:", error);
+}
 
 /**
  * Sends a request until it is answered, however long that takes. Resolves with null once aborted. Throws the ApiError if
@@ -11,9 +22,10 @@ import { CloseCode } from "./protocol.js";
  * @param {() => Promise<T>} send
  * @param {Doorbell.Clock} clock
  * @param {AbortSignal} signal
+ * @param {(error: unknown) => void} [onFault] called with an error that isn't an answer
  * @returns {Promise<T | null>}
  */
-export async function retryUntilAnswered(send, clock, signal) {
+export async function retryUntilAnswered(send, clock, signal, onFault) {
   const backoff = new Backoff({ clock });
   while (!signal.aborted) {
     try {
@@ -21,8 +33,14 @@ export async function retryUntilAnswered(send, clock, signal) {
       return signal.aborted ? null : answer;
     } catch (error) {
       if (signal.aborted) break;
-      if (!(error instanceof ApiError) || !error.isTemporary) throw error;
-      await sleep(Math.max(backoff.next(CloseCode.ABNORMAL), (error.retryAfter ?? 0) * 1000), clock, signal);
+      const isAnswer = error instanceof ApiError;
+      if (isAnswer && !error.isTemporary) throw error;
+      if (!isAnswer) {
+        reportFault(error);
+        onFault?.(error);
+      }
+      const retryAfter = isAnswer ? (error.retryAfter ?? 0) : 0;
+      await sleep(Math.max(backoff.next(CloseCode.ABNORMAL), retryAfter * 1000), clock, signal);
     }
   }
   return null;

@@ -84,13 +84,19 @@ export class InboxStream extends EventTarget {
     this.#reading.abort();
     const { signal } = (this.#reading = new AbortController());
     try {
-      const page = await retryUntilAnswered(() => readFirstPage(this.#http, signal), this.#clock, signal);
+      const onFault = (/** @type {unknown} */ error) => this.#handleFault(error);
+      const page = await retryUntilAnswered(() => readFirstPage(this.#http, signal), this.#clock, signal, onFault);
       if (page) this.#emit("page", page);
       return page;
     } catch (error) {
       this.#handleRefusal(error);
       return null;
     }
+  }
+
+  /** Not an answer of the server's: said in the state, and tried again. @param {unknown} error */
+  #handleFault(error) {
+    if (this.#isReadingFirstPage) this.#emit("state", { state: "connecting", code: null, reason: String(error), retryIn: null });
   }
 
   /** @param {unknown} error */

@@ -273,10 +273,11 @@ declare namespace Doorbell {
     errors: ItemProblem[];
   }
 
-  /** Who is signed in, and the token that unsafe calls send as `X-CSRFToken`. */
+  /** Who is signed in, and the token that unsafe calls send in the header `csrf_header`. */
   interface Session {
     user: User | null;
     csrf_token: string;
+    csrf_header: string;
   }
 
   interface Ticket {

@@ -113,7 +113,7 @@ export class DoorbellToasts extends HTMLElement {
       if (!remaining.has(/** @type {DoorbellToast.Toast} */ (this.#toastOf.get(item)))) this.#remove(id, item);
     }
     // Oldest first, each inserted above the older ones: existing items aren't moved, so none is announced or animated twice.
-    for (const toast of visible.toReversed()) {
+    for (const toast of [...visible].reverse()) {
       if (this.#items.has(toast.id)) continue;
       const item = this.#item(toast);
       this.#items.set(toast.id, item);

@@ -104,3 +104,30 @@ def test_times_without_a_zone_are_refused(host: Callable[..., HostProject]) -> N
     refused = host("USE_TZ = False\nTIME_ZONE = 'America/New_York'").manage("check", check=False)
     assert "messaging.E003" in refused.stderr
     assert "USE_TZ = True" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "header"),
+    [
+        ("", "X-CSRFToken"),
+        ("CSRF_COOKIE_NAME = 'XSRF-TOKEN'\nCSRF_HEADER_NAME = 'HTTP_X_XSRF_TOKEN'", "X-Xsrf-Token"),
+        ("CSRF_USE_SESSIONS = True\nSESSION_COOKIE_NAME = 'mine'", "X-CSRFToken"),
+        ("CSRF_COOKIE_HTTPONLY = True\nCSRF_HEADER_NAME = 'HTTP_X_MY_TOKEN'", "X-My-Token"),
+    ],
+)
+def test_the_server_names_the_header_of_the_csrf_token(
+    host: Callable[..., HostProject], lines: str, header: str
+) -> None:
+    project = host(f"{QUICK}{lines}")
+    with serving(project) as server:
+        ada = Visitor(server)
+        ada.sign_in()
+        ada.csrf_token, token = "", ada.csrf_token
+        change = ("POST", "/api/v1/notifications/read", {"all": True})
+        assert ada.call(*change)[0] == 403
+        _, session = ada.call("GET", "/api/v1/session")
+        assert session["csrf_header"] == header
+        for known in (token, session["csrf_token"]):
+            assert ada.call(*change, **{session["csrf_header"]: known})[0] == 200
+        _, document = ada.call("GET", "/api/v1/openapi.json")
+        assert document["components"]["securitySchemes"]["CsrfToken"]["name"] == header

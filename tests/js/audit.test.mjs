@@ -34,7 +34,7 @@ test("each promise can be broken", () => {
   assert.equal(compare([row(3, { is_read: true }), ...items.slice(1)], null, page([3, 2, 1])).differing, 1);
   assert.equal(compare([row(3, { actor: null }), ...items.slice(1)], null, page([3, 2, 1])).differing, 1);
   assert.equal(compare([row(3), row(3), ...items.slice(1)], null, page([3, 2, 1])).doubled, 1);
-  assert.equal(compare(items.toReversed(), null, page([3, 2, 1])).disordered, 2);
+  assert.equal(compare([...items].reverse(), null, page([3, 2, 1])).disordered, 2);
 });
 
 // The checks over time ------------------------------------------------------------------------------------------

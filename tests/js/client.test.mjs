@@ -104,6 +104,31 @@ test("a truncated list is read again: at the start and after a reset", async () 
   same();
 });
 
+test("a fault of the page or an old browser isn't a refusal: said once on the console and in the state, and tried again", async (t) => {
+  const { server, clock, client } = setUp();
+  const said = t.mock.method(console, "error", () => {});
+  const { http } = client;
+  const get = http.get.bind(http);
+  let faults = 3;
+  http.get = async (/** @type {[string]} */ ...args) => {
+    if (args[0] === "notifications" && faults-- > 0) throw new TypeError("AbortSignal.any is not a function");
+    return get(...args);
+  };
+  /** @type {Doorbell.StateChange[]} */
+  const states = [];
+  client.addEventListener("state", (event) => states.push(/** @type {CustomEvent} */ (event).detail));
+  const started = client.start();
+  await settle();
+  assert.deepEqual([client.state, states.at(-1)?.reason], ["connecting", "TypeError: AbortSignal.any is not a function"]);
+  for (let turn = 0; turn < 6; turn++) await clock.advance(15_000);
+  await started;
+  assert.equal(client.state, "connected");
+  server.notify({ title: "Hello" });
+  await settle();
+  assert.equal(client.inbox.items[0]?.title, "Hello");
+  assert.equal(said.mock.callCount(), 1);
+});
+
 test("an answer that isn't JSON is a network error, and an aborted request stays an abort", async () => {
   const portal = new Http({ fetch: async () => new Response("<h1>Welcome to our hotel</h1>") });
   await assert.rejects(portal.get("notifications"), { status: 0, code: "network", isTemporary: true });

@@ -50,6 +50,28 @@ test("with the cookie, the first change reads the session and carries its CSRF t
   assert.ok(requests.every(({ init, headers }) => init.credentials === "same-origin" && !headers.Authorization));
 });
 
+test("the CSRF token goes in the header that the server names", async () => {
+  const answer = { user: null, csrf_token: "one", csrf_header: "X-Xsrf-Token" };
+  const { http, requests } = setUp((call) => (call.includes("session") ? json(answer) : json({})));
+  await http.post("ticket");
+  assert.deepEqual([requests[1]?.headers["X-Xsrf-Token"], requests[1]?.headers["X-CSRFToken"]], ["one", undefined]);
+});
+
+test("a server that doesn't answer in time is a network error; a request that the caller ends stays an abort", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  /** @type {(url: string, init: RequestInit) => Promise<Response>} */
+  const hang = (_, { signal }) =>
+    new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new DOMException("ended", "AbortError"))));
+  const http = new Http({ token: "t", fetch: /** @type {any} */ (hang) });
+  const late = failure(http.get("notifications"));
+  t.mock.timers.tick(15_000);
+  assert.deepEqual([(await late).code, (await late).isTemporary], ["network", true]);
+  const ending = new AbortController();
+  const ended = failure(http.get("notifications", {}, ending.signal));
+  ending.abort();
+  assert.equal((await ended).name, "AbortError");
+});
+
 test("an outdated CSRF token is replaced once; a fresh one that is refused is an error", async () => {
   const tokens = ["one", "two", "three"];
   let refusals = 1;

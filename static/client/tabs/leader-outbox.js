@@ -23,7 +23,7 @@ export class LeaderOutbox {
 
   /** The inbox's position once the queue is flushed; null if no page is queued. @returns {Doorbell.Position | null} */
   get position() {
-    const last = this.#queue.findLast(({ kind }) => kind === "page");
+    const last = this.#queue.filter(({ kind }) => kind === "page").at(-1);
     return last?.kind === "page" ? { since: last.page.revision, epoch: last.page.epoch } : null;
   }
 

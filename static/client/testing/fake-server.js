@@ -210,7 +210,7 @@ export class FakeServer {
     const limit = Number(url.searchParams.get("limit")) || undefined;
     switch (call) {
       case "GET session":
-        return answer({ user: this.user, csrf_token: "csrf" });
+        return answer({ user: this.user, csrf_token: "csrf", csrf_header: "X-CSRFToken" });
       case "GET notifications":
         return answer(this.inbox.list({ before, limit }));
       case "GET presence":
