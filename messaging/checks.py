@@ -8,12 +8,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import DEFAULT_DB_ALIAS, connections, models, router
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, router
 
 from . import sessions
 from .auth_backends import PATH
 from .dialects import triggers
-from .models import Notification
+from .models import Message, Notification
 
 
 @register(Tags.database)
@@ -46,6 +46,38 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
         for alias in databases or ()
         if router.allow_migrate_model(alias, Notification) and not triggers.exist(connections[alias])
     ]
+
+
+# The largest integer that every JSON reader keeps: JavaScript's numbers have 53 bits.
+MAX_SAFE_ID = 2**53 - 1
+
+
+@register(Tags.database)
+def ids_are_safe_numbers(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Ids are JSON numbers, and clients read larger ones rounded: two users become one to them.
+
+    A warning, since `migrate` runs no further than an error.
+    """
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        for model in (get_user_model(), Message, Notification):
+            if not router.allow_migrate_model(alias, model):
+                continue
+            try:
+                largest = model._base_manager.using(alias).aggregate(largest=models.Max("pk"))["largest"]
+            except DatabaseError:  # before the first migration
+                continue
+            if isinstance(largest, int) and largest > MAX_SAFE_ID:
+                found.append(
+                    checks.Warning(
+                        f"{model._meta.label} has the id {largest}: clients read ids above 2^53 - 1 rounded.",
+                        hint="Two users with neighbouring ids are one to a browser: presence is shown under the wrong "
+                        "name. Use ids below that, such as sequences and not 64-bit random or snowflake ids.",
+                        obj=model,
+                        id="messaging.W006",
+                    )
+                )
+    return found
 
 
 @register(Tags.security)
