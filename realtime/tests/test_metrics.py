@@ -15,7 +15,11 @@ from realtime.db_threads import in_thread
 from realtime.http import health, metrics
 from realtime.tests.client import TIMEOUT
 
-LABELS = {"doorbell_sockets_closed_total": {"code"}, "doorbell_resets_total": {"reason"}}
+LABELS = {
+    "doorbell_restarts_total": {"name"},
+    "doorbell_sockets_closed_total": {"code"},
+    "doorbell_resets_total": {"reason"},
+}
 
 
 @pytest.fixture(autouse=True)
