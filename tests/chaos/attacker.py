@@ -36,6 +36,7 @@ class Attacker:
     given: dict[str, Any]
     until: float
     answers: Counter[str] = field(default_factory=Counter)
+    opened: int = 0
     sent: int = 0
     received: int = 0
 
@@ -57,6 +58,7 @@ class Attacker:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", self.port))
             reader, writer = await asyncio.open_connection(sock=made)
+            self.opened += 1
             try:
                 yield reader, writer
             finally:
@@ -107,12 +109,15 @@ async def main() -> None:
     from .attacks import ATTACKS
 
     config = json.loads(sys.argv[1])
+    # Not before: on a busy machine its start would take longer than the attack.
+    os.nice(19)
     until = time.monotonic() + config["seconds"]
     attacker = Attacker(config["port"], config["given"], until)
     attack = ATTACKS[config["attack"]]
     await asyncio.gather(*(repeat(attacker, attack, number) for number in range(config["connections"])))
     done = {
         "answers": attacker.answers,
+        "opened": attacker.opened,
         "sent": attacker.sent,
         "received": attacker.received,
         "cpu": time.process_time(),
@@ -121,5 +126,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(19)
     uvloop.run(main())

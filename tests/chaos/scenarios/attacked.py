@@ -42,7 +42,9 @@ class Attack:
     def is_met(self, measures: Measures) -> bool:
         answers = measures.answers
         return (
-            all(answers[status] <= most for status, most in self.most_answers.items())
+            # Attackers that found no time to attack prove nothing.
+            measures.opened >= self.connections
+            and all(answers[status] <= most for status, most in self.most_answers.items())
             and measures.stored <= self.stored_bytes
             and measures.logged <= self.logged_bytes * max(1, answers.total())
         )
