@@ -28,7 +28,7 @@ class Application:
         await send({"type": "http.response.body", "body": str(self.read).encode()})
 
 
-async def ask(application, chunks, length=None):
+async def ask(application, chunks, length=None, types=()):
     """Send a body in chunks. Returns the status, the answer and how many chunks were read."""
     waiting, sent = list(chunks), []
 
@@ -40,6 +40,7 @@ async def ask(application, chunks, length=None):
         sent.append(message)
 
     headers = [] if length is None else [(b"content-length", str(length).encode())]
+    headers += [(b"content-type", one) for one in types]
     await AsgiBodyLimit(application)({"type": "http", "headers": headers}, receive, send)
     answer = b"".join(message.get("body", b"") for message in sent)
     assert not sent[-1].get("more_body", False)
@@ -68,6 +69,21 @@ async def test_what_a_refused_client_goes_on_sending_is_read_only_so_far(monkeyp
     monkeypatch.setattr("realtime.http.body_limit.LINGER_BYTES", 5000)
     status, _, read = await ask(Application(), [b"x" * 1000] * 100, 100_000)
     assert (status, read) == (413, 5)
+
+
+@pytest.mark.parametrize(
+    ("types", "status"),
+    [
+        ([b"application/json"], 200),
+        ([b"multipart/form-data; boundary=" + b"x" * 70], 200),
+        ([b"a/b" + b";" * 60_000], 431),
+        ([b"a/b" + b";" * 600] * 2, 431),
+    ],
+)
+async def test_a_content_type_is_bounded_before_it_is_parsed(types, status):
+    application = Application()
+    assert (await ask(application, [b"x"], 1, types))[0] == status
+    assert application.is_called == (status == 200)
 
 
 @pytest.mark.parametrize("length", ["", "nonsense", "-5"])
