@@ -22,19 +22,19 @@ def limits() -> list[list[str]]:
     return rows
 
 
+def names(cell: str) -> list[str]:
+    """What a cell names: one or several, each as code."""
+    return [name.strip("`") if name.count("`") == 2 else f"{name} (not as code)" for name in cell.split(", ")]
+
+
 def mistakes(row: list[str]) -> list[str]:
     """What is wrong with a row."""
     if len(row) != len(COLUMNS) or not all(row):
         return [f"{len(COLUMNS)} cells that aren't empty are needed"]
-    found = []
-    for place in (row[2], row[5]):
-        path = place.strip("`")
-        if place != f"`{path}`" or not (ROOT / path).is_file():
-            found.append(f"{place} is no file")
-    if not Path(row[5].strip("`")).name.startswith("test_"):
-        found.append(f"{row[5]} is no test")
-    if row[4] != NONE and row[4].strip("`") not in SETTINGS:
-        found.append(f"{row[4]} is no setting")
+    found = [f"{name} is no file" for name in (*names(row[2]), *names(row[5])) if not (ROOT / name).is_file()]
+    found += [f"{name} is no test" for name in names(row[5]) if not Path(name).name.startswith("test_")]
+    if row[4] != NONE:
+        found += [f"{name} is no setting" for name in names(row[4]) if name not in SETTINGS]
     return found
 
 
