@@ -15,7 +15,7 @@ from messaging import tokens
 from messaging.exceptions import CsrfFailed, NotAllowed, NotJson, NotSignedIn
 from messaging.models import ApiToken
 
-from .throttles import CALLS_AT_ONCE, api_calls, running_calls
+from .throttles import CALLS_AT_ONCE, PUBLISHES_AT_ONCE, api_calls, running_calls
 
 
 class SignedIn(HttpRequest):
@@ -103,7 +103,7 @@ class PublishToken(HttpBearer):
             raise NotSignedIn
         if token is None or not token.can_publish:
             raise NotAllowed("Publishing needs an API token with the publish right.")
-        within_rate(request, f"token {token.pk}")
+        within_rate(request, f"token {token.pk}", at_once=PUBLISHES_AT_ONCE)
         return token
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
@@ -122,9 +122,9 @@ def bearer(request: HttpRequest) -> ApiToken | None:
     return token
 
 
-def within_rate(request: HttpRequest, key: object) -> None:
+def within_rate(request: HttpRequest, key: object, *, at_once: int = CALLS_AT_ONCE) -> None:
     """Raise TooOften when too many calls were made under this key: a user's or a token's."""
-    request.limit_key = key  # type: ignore[attr-defined]
+    request.running_limit = at_once, key  # type: ignore[attr-defined]
     if getattr(settings, "API_RATE_LIMIT", True):
         api_calls.take(key)
 
@@ -134,10 +134,10 @@ def few_at_once(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(view)
     def answer(request: HttpRequest, *args: Any, **values: Any) -> Any:
-        key = getattr(request, "limit_key", None)
-        if key is None:
+        limit = getattr(request, "running_limit", None)
+        if limit is None:
             return view(request, *args, **values)
-        with running_calls.held(CALLS_AT_ONCE, key):
+        with running_calls.held(*limit):
             return view(request, *args, **values)
 
     return answer

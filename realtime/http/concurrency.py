@@ -1,5 +1,7 @@
 """How many requests run at once in a process: of more, each waits its turn. Django starts a thread for each that runs.
 
+Turns go round by clients, so that who sends hundreds at once delays mostly their own.
+
 A request takes its place when its body is complete, and gives it back with the head of its answer: neither a slow
 upload nor a slow reader holds one.
 """
@@ -11,9 +13,12 @@ from weakref import WeakKeyDictionary
 from django.http import JsonResponse
 
 from realtime.conf import conf
+from realtime.fair_queue import FairQueue
 
 # A client has given up by then.
 WAIT_SECONDS = 30.0
+# Of one client, by its credentials or its address.
+REQUESTS_PER_CLIENT = 8
 
 
 class _Busy(Exception):
@@ -25,22 +30,20 @@ class AsgiConcurrency:
 
     def __init__(self, application: Any) -> None:
         self.application = application
-        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, FairQueue] = WeakKeyDictionary()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         loop = asyncio.get_running_loop()
         places = self._places.get(loop)
         if places is None:
-            places = self._places[loop] = asyncio.Semaphore(conf.max_requests)
-        has_place = False
+            places = self._places[loop] = FairQueue(conf.max_requests, REQUESTS_PER_CLIENT)
+        client, has_place = _client(scope), False
 
         async def receive_and_wait() -> Any:
             nonlocal has_place
             message = await receive()
             if message["type"] == "http.request" and not (has_place or message.get("more_body")):
-                if not places.locked():
-                    await places.acquire()
-                elif not await _place_or_disconnect(places, receive):
+                if not (places.take(client) or await _place_or_disconnect(places, client, receive)):
                     return {"type": "http.disconnect"}
                 has_place = True
             return message
@@ -49,7 +52,7 @@ class AsgiConcurrency:
             nonlocal has_place
             if has_place:
                 has_place = False
-                places.release()
+                places.give_back(client)
 
         async def send_and_leave(message: Any) -> None:
             leave()
@@ -63,16 +66,22 @@ class AsgiConcurrency:
             leave()
 
 
-async def _place_or_disconnect(places: asyncio.Semaphore, receive: Any) -> bool:
+def _client(scope: Any) -> Any:
+    """Return by what a client is known before it is authenticated: its token, or its cookies, or its address."""
+    headers = dict(scope["headers"])
+    return headers.get(b"authorization") or headers.get(b"cookie") or (scope.get("client") or ("",))[0]
+
+
+async def _place_or_disconnect(places: FairQueue, client: Any, receive: Any) -> bool:
     """Wait for a place. Returns False if the client has left meanwhile. Raises _Busy."""
-    place, disconnect = asyncio.ensure_future(places.acquire()), asyncio.ensure_future(receive())
+    place, disconnect = asyncio.ensure_future(places.wait(client)), asyncio.ensure_future(receive())
     try:
         await asyncio.wait({place, disconnect}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         has_left = disconnect.done() and not disconnect.cancelled()
         disconnect.cancel()
         if place.done() and has_left:
-            places.release()
+            places.give_back(client)
         place.cancel()
     if has_left:
         return False

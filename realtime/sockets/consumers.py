@@ -20,11 +20,11 @@ from realtime.delivery import drain
 from realtime.delivery.client_socket import ClientSocket, Send
 from realtime.delivery.hub import running_hub
 from realtime.delivery.position import ResumeRequest
+from realtime.fair_queue import FairQueue
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
 from .daphne_backpressure import with_backpressure
-from .fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 

@@ -42,7 +42,9 @@ class Request:
         self.incoming: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         self.sent = []
         self.incoming.put_nowait({"type": "http.request", "body": b"", "more_body": not complete})
-        self.task = asyncio.create_task(bounded({"type": "http", **scope}, self.incoming.get, self.send))
+        self.task = asyncio.create_task(
+            bounded({"type": "http", "headers": [], **scope}, self.incoming.get, self.send)
+        )
 
     async def send(self, message):
         self.sent.append(message)
@@ -143,3 +145,31 @@ async def test_a_request_that_fails_gives_its_place_back(application, ask):
     await eventually(lambda: all(request.task.done() for request in failing))
     ask()
     await eventually(lambda: application.running == 1)
+
+
+def by(client):
+    return {"headers": [(b"cookie", client)]}
+
+
+async def test_of_those_that_wait_each_client_has_its_turn(application, ask):
+    application.may_end.set()
+    flood = [ask(**by(b"flood")) for _ in range(20)]
+    await eventually(lambda: application.running == PLACES)
+    other = ask(**by(b"other"))
+    await asyncio.sleep(0)
+    # Two turns, and not the eighteen that were asked for before.
+    for _ in range(2 + PLACES):
+        application.may_answer.release()
+    await eventually(lambda: other.status() == 200)
+    assert sum(request.status() == 200 for request in flood) <= 1 + PLACES
+
+
+async def test_one_client_has_some_of_the_places_only(application, ask, monkeypatch):
+    monkeypatch.setattr(concurrency, "REQUESTS_PER_CLIENT", 2)
+    for _ in range(5):
+        ask(**by(b"flood"))
+    await eventually(lambda: application.running == 2)
+    for _ in range(5):
+        ask(headers=[(b"authorization", b"Bearer other")])
+    await eventually(lambda: application.running == PLACES)
+    assert application.most_at_once == PLACES

@@ -7,9 +7,9 @@ import pytest
 from messaging.notifications import notify
 from realtime import pacing
 from realtime.db_threads import in_thread
+from realtime.fair_queue import FairQueue
 from realtime.pacing import KEPT, MAX_WAIT_SECONDS, Pace
 from realtime.sockets import consumers
-from realtime.sockets.fair_queue import FairQueue
 from realtime.tests.client import TIMEOUT, handshake
 
 

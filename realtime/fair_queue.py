@@ -1,0 +1,66 @@
+"""Places for some at once, given to those that wait by keys in rotation: a flood under one key delays itself."""
+
+import asyncio
+import contextlib
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+
+
+class FairQueue:
+    """First in, first out within one key. `per_key`: of all the places, how many one key may have."""
+
+    def __init__(self, places: int, per_key: int | None = None) -> None:
+        self._free, self._per_key = places, per_key or places
+        self._running: Counter[object] = Counter()
+        self._waiting: OrderedDict[object, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @contextlib.asynccontextmanager
+    async def place(self, key: object) -> AsyncIterator[None]:
+        if not self.take(key):
+            await self.wait(key)
+        try:
+            yield
+        finally:
+            self.give_back(key)
+
+    def take(self, key: object) -> bool:
+        """Take a place if there is one, without waiting. Returns whether there was."""
+        if not self._free or self._running[key] >= self._per_key:
+            return False
+        self._free -= 1
+        self._running[key] += 1
+        return True
+
+    async def wait(self, key: object) -> None:
+        """Wait for a place. It is taken when this returns, and not when this is cancelled."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(key)
+            raise
+
+    def give_back(self, key: object) -> None:
+        self._free += 1
+        self._running[key] -= 1
+        if not self._running[key]:
+            del self._running[key]
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self._free:
+            # Those skipped have all that one key may have: there are few.
+            key = next((key for key in self._waiting if self._running[key] < self._per_key), None)
+            if key is None:
+                return
+            turns = self._waiting[key]
+            turn = turns.popleft()
+            if turns:
+                self._waiting.move_to_end(key)
+            else:
+                del self._waiting[key]
+            if not turn.done():
+                self.take(key)
+                turn.set_result(None)
