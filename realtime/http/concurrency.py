@@ -1,6 +1,6 @@
 """How many requests run at once in a process: of more, each waits its turn. Django starts a thread for each that runs.
 
-Turns go round by clients, so that who sends hundreds at once delays mostly their own.
+Clients are served in rotation: one that sends hundreds at once delays mostly its own.
 
 A request takes its place when its body is complete, and gives it back with the head of its answer: neither a slow
 upload nor a slow reader holds one.
@@ -67,7 +67,7 @@ class AsgiConcurrency:
 
 
 def _client(scope: Any) -> Any:
-    """Return by what a client is known before it is authenticated: its token, or its cookies, or its address."""
+    """Return what identifies a client before its authentication: its token, or its cookies, or its address."""
     headers = dict(scope["headers"])
     return headers.get(b"authorization") or headers.get(b"cookie") or (scope.get("client") or ("",))[0]
 
@@ -75,19 +75,20 @@ def _client(scope: Any) -> Any:
 async def _place_or_disconnect(places: FairQueue, client: Any, receive: Any) -> bool:
     """Wait for a place. Returns False if the client has left meanwhile. Raises _Busy."""
     place, disconnect = asyncio.ensure_future(places.wait(client)), asyncio.ensure_future(receive())
+    has_left = has_place = False
     try:
         await asyncio.wait({place, disconnect}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        has_left = disconnect.done()
+        has_place = place.done() and not has_left
     finally:
-        has_left = disconnect.done() and not disconnect.cancelled()
         disconnect.cancel()
-        if place.done() and has_left:
+        # Also when this is cancelled in the moment in which it gets the place.
+        if place.done() and not has_place:
             places.give_back(client)
         place.cancel()
-    if has_left:
-        return False
-    if not place.done():
+    if not (has_left or has_place):
         raise _Busy
-    return True
+    return has_place
 
 
 async def _answer_503(send: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from realtime.fair_queue import FairQueue
 from realtime.http import concurrency
 from realtime.http.concurrency import AsgiConcurrency
 from realtime.tests.client import TIMEOUT, eventually
@@ -173,3 +174,20 @@ async def test_one_client_has_some_of_the_places_only(application, ask, monkeypa
         ask(headers=[(b"authorization", b"Bearer other")])
     await eventually(lambda: application.running == PLACES)
     assert application.most_at_once == PLACES
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_request_cancelled_as_it_gets_a_place_gives_it_back(steps):
+    places = FairQueue(1)
+    assert places.take("first")
+    waiting = asyncio.create_task(concurrency._place_or_disconnect(places, "second", asyncio.Event().wait))
+    await asyncio.sleep(0.05)
+    places.give_back("first")
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    ended = await asyncio.gather(waiting, return_exceptions=True)
+    if ended == [True]:
+        places.give_back("second")
+    await asyncio.sleep(0)
+    assert places.take("third")
