@@ -76,7 +76,8 @@ LIVE := tests/live tests/chaos tests/hosts
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # Tests that depend on no database run once, on SQLite.
 ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
-	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_services.py \
+	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py \
+	tests/test_django_settings.py tests/test_services.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py))
 
@@ -137,7 +138,7 @@ node_modules/.installed: package.json
 	@$(PY) -m tools.node --npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-hosts: setup-dev  ## projects of one's own with Doorbell in them, at full length, on both databases
+hosts: setup-dev  ## Django projects with Doorbell in them, at full length, on both databases
 	@FULL_SIZE=1 $(ON_SQLITE) $(PYTEST) tests/hosts $(ARGS)
 	@FULL_SIZE=1 $(ON_SERVICES) $(PYTEST) tests/hosts $(ARGS)
 

@@ -1,6 +1,6 @@
 """The authentication backend that applies login_throttle.py to every caller of Django's `authenticate()`.
 
-First in AUTHENTICATION_BACKENDS. It knows no users and no passwords of its own: the backends after it decide.
+First in AUTHENTICATION_BACKENDS. It has no users and no passwords of its own: the backends after it decide.
 """
 
 import inspect
@@ -21,7 +21,7 @@ PATH = f"{__name__}.LoginThrottle"
 
 
 class LoginThrottle(BaseBackend):
-    """Asks the backends after it, under the rule. When none accepts, Django need not ask them again."""
+    """Calls the backends after it, under the rule. When none accepts, Django need not call them again."""
 
     @sensitive_variables()
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
@@ -35,7 +35,7 @@ class LoginThrottle(BaseBackend):
             return None
         try:
             user = login_throttle.attempt(
-                request, _name_in(credentials), lambda: _ask_others(request, credentials)
+                request, _name_in(credentials), lambda: _call_others(request, credentials)
             )
         except TooOften as refusal:
             if request is not None:
@@ -53,14 +53,14 @@ class LoginThrottle(BaseBackend):
 
 
 def name_backend_that_accepted(sender: Any, *, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-    """Store in the new session the backend that knows the user, as if there were no throttle."""
+    """Store in the new session the backend that accepted the user, as if there were no throttle."""
     path, session = getattr(user, "_accepted_by", None), getattr(request, "session", {})
     if path is not None and session.get(BACKEND_SESSION_KEY) == PATH:
         session[BACKEND_SESSION_KEY] = user.backend = path
 
 
 @sensitive_variables()
-def _ask_others(request: HttpRequest | None, credentials: dict[str, Any]) -> Any:
+def _call_others(request: HttpRequest | None, credentials: dict[str, Any]) -> Any:
     for path, backend in _others():
         try:
             inspect.signature(backend.authenticate).bind(request, **credentials)

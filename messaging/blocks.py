@@ -13,7 +13,7 @@ from .models import Block
 def block(blocker_id: int, blocked_id: int) -> Block:
     """Block a user, if that isn't so already. Raises UnknownUser if one of the two has been deleted."""
     with transaction.atomic():
-        # Two who meet take the same locks.
+        # contacts.meet takes the same locks.
         locked = profiles.lock([blocker_id, blocked_id])
         if len(locked) < 2:
             raise UnknownUser

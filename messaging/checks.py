@@ -82,7 +82,7 @@ def ids_are_safe_numbers(*, databases: Collection[str] | None = None, **kwargs: 
 
 @register(Tags.security)
 def login_throttle(**kwargs: Any) -> list[CheckMessage]:
-    """Every caller of `authenticate()` is throttled, not only the API's sign-in: it must be asked first for that."""
+    """Every caller of `authenticate()` is throttled, not only the API: the throttle must be the first backend."""
     if list(settings.AUTHENTICATION_BACKENDS[:1]) == [PATH]:
         return []
     return [

@@ -48,7 +48,7 @@ def meet(sender_id: int, receiver_id: int) -> None:
     if sender_id == receiver_id or _rows_of(pair).exists():
         return
     with transaction.atomic():
-        # Blocking takes the same locks; and of two first messages at once, the later one finds the other.
+        # Blocking takes the same locks. Of two concurrent first messages, the later one reads the other.
         locked = profiles.lock(pair)
         if _needs_answer() and not Message.objects.filter(sender=receiver_id, receiver=sender_id).exists():
             return
@@ -154,7 +154,7 @@ def presence_seen_by(
 ) -> dict[int, list[schemas.Presence]]:
     """Return what each of these users sees of their contacts, by user id.
 
-    In one statement: from two, a change after a block could be seen by who was blocked before it.
+    In one statement: from two, a change after a block could be shown to the blocked user.
     """
     halves = []
     for own, other in SIDES:
@@ -199,7 +199,7 @@ def shifted(presence: schemas.Presence, shift: int) -> schemas.Presence:
 
 def read_views(pairs: Collection[Pair]) -> tuple[dict[View, schemas.Presence], dict[Pair, datetime]]:
     """Return what the contacts among these pairs see of each other, and when that last changed, in two queries."""
-    # Presence first: what is read after a block isn't shown to who is blocked.
+    # Presence first: a change after a block is then read with the block, and isn't shown to a blocked user.
     presence = profiles.presence({user_id for pair in pairs for user_id in pair})
     rows = Contact.objects.filter(
         low_id__in={low for low, _ in pairs}, high_id__in={high for _, high in pairs}

@@ -1,7 +1,7 @@
 """The one rule for every attempt to sign in: how many may fail, how many a name may make, how many run at once.
 
-Failures are counted in the database, so over all processes; the rest is this process's. It doesn't know who asks:
-auth_backends.py applies it to each call of Django's `authenticate()`.
+Failures are counted in the database, so over all processes; the rest is this process's. Independent of its
+callers: auth_backends.py applies it to each call of Django's `authenticate()`.
 """
 
 import unicodedata

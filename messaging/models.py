@@ -238,7 +238,7 @@ class UserSession(models.Model):
     expires_at = models.DateTimeField()
 
     def __str__(self) -> str:
-        # Not the key: whoever has it is signed in.
+        # Not the key, which is a credential.
         return f"session {self.pk} of user {self.user_id}"
 
 

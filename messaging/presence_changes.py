@@ -24,6 +24,6 @@ def changed_since(moment: datetime) -> dict[int, int]:
 
 
 def pairs_changed_since(moment: datetime) -> dict[tuple[int, int], datetime]:
-    """Return the contacts, by pair, that met or whose view of each other changed at or after that time, and when."""
+    """Return the pairs whose view of each other began or changed at or after that time, and when."""
     rows = Contact.objects.filter(changed_at__gte=moment).values_list("low_id", "high_id", "changed_at")
     return {(low, high): changed_at for low, high, changed_at in rows}

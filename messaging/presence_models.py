@@ -18,7 +18,7 @@ class Contact(models.Model):
 
     low = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     high = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    # When they met, or what they see of each other last changed for another reason than a profile's.
+    # When they became contacts, or what they see of each other last changed for another reason than a profile's.
     changed_at = models.DateTimeField(db_default=Now(), db_column="met_at", editable=False)
 
     # What is added to the version of the profile.

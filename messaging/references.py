@@ -17,7 +17,7 @@ User = AbstractBaseUser | int
 def user_id(user: Any, name: str = "user") -> Any:
     """Return the id of a user given as an instance or id. Raises InvalidNotification."""
     if isinstance(user, AnonymousUser):
-        raise InvalidNotification(f"The {name} is AnonymousUser: nobody is signed in.")
+        raise InvalidNotification(f"The {name} is AnonymousUser: the request has no signed-in user.")
     return _id(user, name, get_user_model())
 
 
@@ -58,7 +58,7 @@ def _is_id(value: Any, model: type[Model]) -> bool:
         cleaned = key.clean(value, None)
     except (ValidationError, TypeError, ValueError):
         return False
-    # "5", 5.0 and True would do for a form; here they are somebody's mistake.
+    # "5", 5.0 and True would do for a form; here they are a caller's mistake.
     return value is not None and type(cleaned) is type(value)
 
 

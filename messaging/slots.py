@@ -1,4 +1,7 @@
-"""How much may run at once, where a rate limiter says how often: a semaphore for each key, with a bounded queue."""
+"""How much may run at once, where token_bucket.py limits how often: a semaphore for each key, with a bounded queue.
+
+For threads; realtime/fair_queue.py is for an event loop.
+"""
 
 import contextlib
 import threading

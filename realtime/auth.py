@@ -93,7 +93,7 @@ def _is_allowed(given: str, scope: dict[str, Any]) -> bool:
         return False
     if origin in [_parsed(allowed) for allowed in conf.origins]:
         return True
-    # By Django's request, which knows ALLOWED_HOSTS, the proxy's headers, and the settings that trust them.
+    # By Django's request, which applies ALLOWED_HOSTS and the settings that trust a proxy's headers.
     scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
     handshake = {"method": "GET", "path": "/", "headers": scope["headers"], "scheme": scheme}
     request = ASGIRequest(handshake | {"server": scope.get("server")}, BytesIO())

@@ -1,4 +1,4 @@
-"""Background tasks and threads: none ends unnoticed, what is endless begins anew. And the event loops with sockets."""
+"""Background tasks and threads: none ends unnoticed, endless ones are restarted. And the event loops with sockets."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from realtime import counters
 
 logger = logging.getLogger(__name__)
 
-# The pause before an endless thread or task that failed begins anew.
+# The pause before an endless thread or task that failed is restarted.
 RESTART_SECONDS = 1.0
 
 # The loops that this process's sockets live on. Set by the hub.
@@ -65,7 +65,7 @@ def _run_again(name: str, run: Callable[[], None]) -> None:
 
 
 async def run_again(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run an endless coroutine, and anew when it fails."""
+    """Run an endless coroutine, and restart it when it fails."""
     while True:
         try:
             return await run()

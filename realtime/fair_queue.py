@@ -1,4 +1,7 @@
-"""Places for some at once, given to those that wait by keys in rotation: a flood under one key delays itself."""
+"""A semaphore with fair queueing, for an event loop: keys are served in rotation, so a flood delays its own key.
+
+For threads there is messaging/slots.py.
+"""
 
 import asyncio
 import contextlib
@@ -7,7 +10,7 @@ from collections.abc import AsyncIterator
 
 
 class FairQueue:
-    """First in, first out within one key. `per_key`: of all the places, how many one key may have."""
+    """First in, first out within one key. `per_key`: how many of the places one key may hold."""
 
     def __init__(self, places: int, per_key: int | None = None) -> None:
         self._free, self._per_key = places, per_key or places
@@ -51,7 +54,7 @@ class FairQueue:
 
     def _serve_waiting(self) -> None:
         while self._free:
-            # Those skipped have all that one key may have: there are few.
+            # Those skipped hold all their places, so there are few.
             key = next((key for key in self._waiting if self._running[key] < self._per_key), None)
             if key is None:
                 return

@@ -1,6 +1,6 @@
-"""What one user may cost over time, whatever sockets they open and close: more than that waits, and isn't refused.
+"""Traffic shaping of a user, over all their sockets: what exceeds the rate is delayed, where TokenBuckets refuse it.
 
-A limit of each socket begins anew with the next one. These are kept in the process's memory, until they would be full.
+A new socket resets the limits of a socket, but none of these. Buckets stay in the process's memory until they are full.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from .conf import conf
 
 # No wait is longer. A client that hears nothing for 37 s reconnects.
 MAX_WAIT_SECONDS = 20.0
-# How many users' buckets are kept before it is looked which of them are full.
+# From this many buckets on, full ones are dropped.
 KEPT = 1_000
 
 

@@ -122,9 +122,9 @@ class ChoosesUsersAdmin(ConcurrentAdmin):
 
 
 def may_act_for(actor: Any, user: Any) -> bool:
-    """Whether somebody in the admin may act in a user's name: a superuser, that user, or one who may change users.
+    """Whether a staff user may act in another user's name: a superuser, that user, or one who may change users.
 
-    Who may change users can set their passwords, and so is them already; a superuser is for superusers alone.
+    That right includes setting passwords, and so signing in as any user; over a superuser only superusers have it.
     """
     options = get_user_model()._meta
     if getattr(actor, "is_superuser", False) or actor.pk == user.pk:

@@ -211,7 +211,7 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
         if not rows:
             return (
                 messages.WARNING,
-                "Nobody is left to notify: this was already sent, and it is not sent twice.",
+                "No user is left to notify: this was already sent, and it is not sent twice.",
             )
         names = [receivers[row.user_id] for row in rows]
         users = counted(len(rows), "user")

@@ -57,7 +57,7 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: UserProfile | None = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
-        # Who is hidden has asked for it.
+        # Hiding is the user's own choice.
         return fields if obj is None or may_act_for(request.user, obj.user) else (*fields, "is_hidden")
 
     @admin.display(description="online", boolean=True, ordering="is_online")

@@ -1,4 +1,4 @@
-"""What the calls look up: a page of rows, and a user as another one may know them."""
+"""What the calls look up: a page of rows, and a user as visible to another one."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ from messaging.models import Notification
 
 TABLE = Notification._meta.db_table
 NAME = f"{TABLE}_updated"
-# An INSERT gives these to a row itself.
+# Set by the INSERT itself.
 NOT_COPIED = {"id", "user_id", "dedupe_key", "revision", "pending_since", "counted", "removed_at"}
 COPIED = [str(field.column) for field in Notification._meta.concrete_fields if field.column not in NOT_COPIED]
 COPY = f"INSERT INTO {TABLE} (id, user_id, dedupe_key, {', '.join(COPIED)})"
@@ -99,7 +99,7 @@ def exist(connection: BaseDatabaseWrapper) -> bool:
 
 def _statements(connection: BaseDatabaseWrapper) -> Iterator[str]:
     if connection.vendor == "postgresql":
-        # The search path of whoever updates may be empty.
+        # The search path of the session that updates may be empty.
         yield (
             f"CREATE OR REPLACE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
             f" AS $${_body(connection)}$$"

@@ -1,4 +1,4 @@
-"""Who may act in another user's name: nobody with the right to add a row alone."""
+"""Acting in another user's name: the right to add a row isn't enough."""
 
 import pytest
 from django.contrib.admin.models import LogEntry

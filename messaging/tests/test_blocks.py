@@ -35,7 +35,7 @@ def seen_by(viewer, other):
 
 
 class Hiding:
-    """What blocking must look like: Ada hides from everybody."""
+    """What blocking must look like: Ada hides from all."""
 
     @staticmethod
     def begin(ada, grace):
@@ -85,7 +85,7 @@ def life_beside(act, ada, grace, linus, as_user, *, met):
     look()
     set_offline([ada.pk])
     set_online([ada.pk])
-    # Ada meets somebody else, reads what is hers, and is busy.
+    # Ada meets another user, reads what is hers, and is busy.
     send(ada, linus)
     other.get("notifications")
     other("POST", "notifications/read", {"all": True})

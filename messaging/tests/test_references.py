@@ -68,8 +68,8 @@ def test_what_is_no_user_is_refused(ada, somebody):
 def test_nobody_and_users_who_are_not_stored_are_refused(ada, grace):
     grace.delete()
     lazy = SimpleLazyObject(AnonymousUser)
-    assert "nobody is signed in" in refusal(AnonymousUser(), "announcement", "Hello")
-    assert "nobody is signed in" in refusal(lazy, "announcement", "Hello")
+    assert "no signed-in user" in refusal(AnonymousUser(), "announcement", "Hello")
+    assert "no signed-in user" in refusal(lazy, "announcement", "Hello")
     assert "isn't stored" in refusal(User(username="new"), "announcement", "Hello")
     assert "isn't stored" in refusal(grace, "announcement", "Hello")
     assert "isn't stored" in refusal(ada, "announcement", "Hello", actor=grace)

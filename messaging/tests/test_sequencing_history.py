@@ -40,7 +40,7 @@ class History:
         """Do one random thing to the inbox, by any of the ways there are."""
         user, chance = self.user, self.random
         new = {"notification_type": "announcement", "title": "x"}
-        doors = [
+        changes = [
             lambda: notify(user, "announcement", "x"),
             lambda: notify(user, "user_online", "x"),
             lambda: notify(user, "announcement", "x", dedupe_key=str(chance.randint(1, 20))),
@@ -60,7 +60,7 @@ class History:
             lambda: [(setattr(row, "is_read", not row.is_read), row.save()) for row in self.rows()[:2]],
             lambda: [message.delete() for message in self.messages()[:1]],
         ]
-        chance.choice(doors)()
+        chance.choice(changes)()
 
     def step(self):
         what = self.random.random()

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # What a channel holds for a slow receiver. Beyond that its messages are dropped, and reported as a gap.
 MAX_MESSAGES = 100_000
 MAX_BYTES = 32 * 1024 * 1024
-# How long a channel stays without a receiver: a consumer that ended is forgotten, one that asks again misses nothing.
+# How long a channel stays without a receiver: a consumer that receives again misses nothing.
 IDLE_SECONDS = 10.0
 
 Message = dict[str, Any]
@@ -192,7 +192,7 @@ class LoopLayer:
                     self.malformed += 1
                     logger.debug("channel-layer message could not be decoded; ignored: %r", error)
         except asyncio.CancelledError:
-            # The consumer has ended, or it will ask again: there is no call that says which.
+            # The consumer has ended, or will receive again: no call says which.
             asyncio.get_running_loop().call_later(IDLE_SECONDS, self._remove_if_idle, channel, waiting)
             raise
         finally:

@@ -39,7 +39,7 @@ class PresenceFanout:
                 self._send(shifted(presence, shift), contacts)
 
     async def announce_views(self, views: Iterable[View]) -> None:
-        """Send each viewer's sockets what that viewer sees of the other, and nobody else's."""
+        """Send each viewer's sockets, and no others, what that viewer sees of the other user."""
         asked = set(views)
         if not asked or not self._users:
             return
@@ -78,7 +78,7 @@ class PresenceFanout:
 
 def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[int, dict[int, list[int]]]]:
     user_ids = list(user_ids)
-    # In this order: a change after a block is then read with the block, and who is blocked isn't sent it.
+    # In this order: a change after a block is then read with the block, and isn't sent to a blocked user.
     return profiles.presence(user_ids), viewers_of(user_ids)
 
 

@@ -118,7 +118,7 @@ def urls() -> list[URLPattern | URLResolver]:
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
         if isinstance(pattern, URLPattern) and pattern.name == "openapi-json":
-            # ninja's view makes the document anew for each request.
+            # ninja's view makes the document for each request.
             pattern.callback = openapi_json
         pattern.callback = json_only(pattern.callback)  # type: ignore[arg-type]
     return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api/v1(?:/|$)", not_found)]

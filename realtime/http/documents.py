@@ -1,6 +1,6 @@
-"""Documents that are the same for everyone: made once a process, and answered with an ETag.
+"""Documents that are the same for every client: made once a process, and answered with an ETag.
 
-Making one takes 30 ms of the processor, and anyone may ask for it.
+Making one takes 30 ms of the processor, and needs no login.
 """
 
 import functools
@@ -27,7 +27,7 @@ class Document:
     def __call__(self, request: HttpRequest, *depends_on: Hashable) -> HttpResponseBase:
         body, etag = self._made(*depends_on)
         response = HttpResponse(body, content_type="application/json")
-        # It may be kept, and a client that has it asks whether it has changed.
+        # To be cached, and revalidated before each use.
         response["Cache-Control"] = "no-cache"
         response["ETag"] = etag
         return get_conditional_response(request, etag=etag, response=response) or response

@@ -13,7 +13,7 @@ from messaging.sequencing import Step
 
 # An event of more users is a broadcast.
 MAX_FEW = 50
-# A locked inbox is tried again so often, and for so long. Its rows are then left to the sweep.
+# How often, and for how long, a locked inbox is tried again. Its rows are then left to the sweep.
 RETRY_SECONDS = 0.02
 MAX_LOCKED_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ class UserQueue:
 
     @property
     def pause(self) -> float:
-        """How long there is nobody to take although the queue isn't empty."""
+        """How long there is no user to take although the queue isn't empty."""
         if self._few or self._many or not self._locked:
             return 0.0
         return max(0.0, self._retry_at - time.monotonic())

@@ -1,7 +1,7 @@
 """The share of the event loop that parsing may take: about a millisecond in two, over all connections together.
 
 What clients usually send is parsed as it arrives (inbound.py decides). The rest waits here, and connections take turns,
-so that a hundred that flood delay the others no more than one does.
+so a hundred that flood delay the others no more than one does.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
 from realtime.server.http_protocol import HttpProtocol
 from realtime.server.websocket_protocol import SocketProtocol
-from realtime.tests import raw_http
+from realtime.tests import layers, raw_http
 from realtime.tests.client import TIMEOUT, WebSocketClient, eventually, handshake, sign_in
 from realtime.tests.fake_publisher import FakePublisher
 from realtime.tests.processes import OtherProcess
@@ -194,3 +194,12 @@ async def pass_by(monkeypatch):
         passed[0] += seconds
 
     return forward
+
+
+@pytest.fixture(params=["hint", "sweep"])
+def channel(request, settings):
+    """What brings a change: a hint, or the sweep alone, with a layer that drops every hint."""
+    settings.REALTIME_SWEEP_SECONDS = 1_000_000
+    if request.param == "sweep":
+        settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
+    return request.param

@@ -9,19 +9,9 @@ from messaging.models import Message, UserProfile
 from messaging.tests.presence import set_offline, set_online
 from realtime.db_threads import in_thread
 from realtime.outbound import receivers
-from realtime.tests import layers
 from realtime.tests.client import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(params=["hint", "sweep"])
-def channel(request, settings):
-    """What brings a change: a hint, or the sweep alone, with a layer that drops every hint."""
-    settings.REALTIME_SWEEP_SECONDS = 1_000_000
-    if request.param == "sweep":
-        settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
-    return request.param
 
 
 class Watch:

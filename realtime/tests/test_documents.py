@@ -1,4 +1,4 @@
-"""openapi.json and asyncapi.json are made once, whoever asks how often."""
+"""openapi.json and asyncapi.json are made once, however many requests there are."""
 
 import pytest
 from django.test import Client

@@ -11,7 +11,6 @@ from messaging.models import UserProfile
 from messaging.tests.presence import set_offline, set_online
 from realtime.db_threads import in_thread
 from realtime.outbound import receivers
-from realtime.tests import layers
 from realtime.tests.client import eventually, eventually_in_database, notify_titles
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,15 +83,6 @@ async def test_a_hidden_user_gets_the_presence_of_others(server, watcher, ada, g
     await in_thread(notify_titles, grace, "For you")
     while "For you" not in socket.titles:
         await socket.next()
-
-
-@pytest.fixture(params=["hint", "sweep"])
-def channel(request, settings):
-    """What brings a change: a hint, or the sweep alone, with a layer that drops every hint."""
-    settings.REALTIME_SWEEP_SECONDS = 1_000_000
-    if request.param == "sweep":
-        settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
-    return request.param
 
 
 async def meetings_seen(server, ada, grace, linus, **profile):

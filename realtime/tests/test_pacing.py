@@ -98,7 +98,7 @@ class TestSockets:
         await in_thread(notify, ada, "announcement", "x" * 200)
         await server.connect(ada, since=0)
         assert pacing.replayed_bytes._buckets[ada.pk].used > 200
-        # Beyond the burst: whoever connects waits, whichever socket has used it up.
+        # Beyond the burst every new socket waits, whichever socket has used it up.
         pacing.replayed_bytes.take(ada.pk, 32_000)
         delay = pacing.replayed_bytes.wait(ada.pk)
         assert 0 < delay < 1

@@ -1,4 +1,4 @@
-"""What is endless in a server process, and fails: it begins anew, is logged once and counted."""
+"""Endless threads and tasks that fail: each is restarted, logged once and counted."""
 
 import asyncio
 import logging

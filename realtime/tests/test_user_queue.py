@@ -59,7 +59,7 @@ def test_a_locked_inbox_is_tried_again_beside_the_others_and_given_up_in_the_end
     assert queue.settle([1], Step([], [], [], [1])) == []
     assert queue.take(10) == [1]
     assert queue.settle([1], Step([], [], [], [1])) == []
-    # Between two attempts there is nobody to take, but the queue isn't empty.
+    # Between two attempts there is no user to take, but the queue isn't empty.
     assert queue.take(10) == []
     assert len(queue) == 1
     assert queue.pause > 0

@@ -40,7 +40,7 @@ def signed_in(session: str) -> str:
 
 @attack
 async def frames(attacker: Attacker, number: int) -> None:
-    """Control frames of nobody, whom the server has closed with 4500, and of users; a message that never ends."""
+    """Control frames of sockets that the server has closed with 4500, and of users'; a message that never ends."""
     sessions = attacker.given["sessions"]
     session = sessions[number % len(sessions)] if number % 2 else ""
     block = (PONG, EMPTY_CONTINUATION, PING)[number % 3] * 8000
@@ -134,7 +134,7 @@ async def replays(attacker: Attacker, number: int) -> None:
 
 @attack
 async def strangers(attacker: Attacker, number: int) -> None:
-    """Handshakes of nobody, with cookies and tickets that nobody was given."""
+    """Handshakes with invalid cookies and tickets."""
     guess = base64.b32encode(os.urandom(20)).decode().lower()
     given = {"ticket": guess} if number % 2 else {"session": guess}
     async with attacker.connection() as (reader, writer):
@@ -173,7 +173,7 @@ async def concurrent_calls(attacker: Attacker, number: int) -> None:
 
 @attack
 async def documents(attacker: Attacker, number: int) -> None:
-    """The API's documents, by nobody."""
+    """The API's documents, without a login."""
     await attacker.call("GET", DOCUMENTS[number % 2])
 
 

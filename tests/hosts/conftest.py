@@ -1,4 +1,4 @@
-"""Projects of somebody's own, made by each test, on the database of the run."""
+"""Host projects, made by each test, on the database of the run."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

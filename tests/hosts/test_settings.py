@@ -15,7 +15,7 @@ print(tokens.make("publisher", can_publish=True)[1])
 """
 
 
-def test_login_required_middleware_leaves_our_own_doors_open(host: Callable[..., HostProject]) -> None:
+def test_login_required_middleware_exempts_our_own_views(host: Callable[..., HostProject]) -> None:
     middleware = "MIDDLEWARE += ['django.contrib.auth.middleware.LoginRequiredMiddleware']\n"
     project = host(QUICK + middleware)
     with serving(project) as server:

@@ -51,7 +51,9 @@ class Attack:
 
 
 ATTACKS = {
-    "T28": Attack("frames", "pongs, pings and empty continuations, of nobody, after a close, and of users"),
+    "T28": Attack(
+        "frames", "pongs, pings and empty continuations, without a login, after a close, and of users"
+    ),
     "T29": Attack(
         "bodies",
         "1.5 GB to any address, announced or in chunks",
@@ -68,12 +70,12 @@ ATTACKS = {
         most_answers={"200": 10, "302": 0},
     ),
     "T34": Attack("replays", "handshakes of one user with `since=0` and 1,000 rows, in loops"),
-    "T35": Attack("strangers", "handshakes with cookies and tickets that nobody was given, in loops"),
+    "T35": Attack("strangers", "handshakes with invalid cookies and tickets, in loops"),
     "T36": Attack(
         "flooded_inbox", "a token publishes 500 large items a call to one connected user", connections=20
     ),
     "T37": Attack("concurrent_calls", "one user's calls: lists, and marks of 1,000", connections=400),
-    "T38": Attack("documents", "openapi.json and asyncapi.json, by nobody"),
+    "T38": Attack("documents", "openapi.json and asyncapi.json, without a login"),
     "T39": Attack(
         "scanners",
         "foreign hosts, forged lines, TLS and other protocols",
