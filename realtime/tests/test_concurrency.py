@@ -186,8 +186,8 @@ async def test_a_request_cancelled_as_it_gets_a_place_gives_it_back(steps):
     for _ in range(steps):
         await asyncio.sleep(0)
     waiting.cancel()
-    ended = await asyncio.gather(waiting, return_exceptions=True)
-    if ended == [True]:
+    await asyncio.wait({waiting})
+    if not waiting.cancelled() and waiting.result():
         places.give_back("second")
     await asyncio.sleep(0)
     assert places.take("third")
