@@ -3,7 +3,7 @@
 Of a frozen pair, in which one has blocked the other, each sees the other as a hidden user, whatever the other does.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from . import profiles, schemas
-from .events import View, views_changed
+from .events import View, shown_online, views_changed
 from .models import Block, Contact, Message, UserProfile
 
 # The ids of two users, the lower one first.
@@ -95,7 +95,7 @@ def thaw(locked: Collection[UserProfile]) -> None:
     row, seen_by = _row_of_locked(locked)
     if row is None or not row.is_frozen:
         return
-    views = []
+    views, online = [], []
     for seen, viewer in seen_by:
         side = _side(row, seen.user_id)
         frozen = getattr(row, f"{side}_version")
@@ -105,7 +105,10 @@ def thaw(locked: Collection[UserProfile]) -> None:
             setattr(row, f"{side}_version", None)
         if frozen is None or not seen.is_hidden:
             views.append(View(seen.user_id, viewer.user_id))
-    _store(row, views)
+            # As when a user who is online stops hiding.
+            if frozen is not None and seen.is_online and viewer.is_online:
+                online.append(views[-1])
+    _store(row, views, online)
 
 
 def _version_once_hidden(profile: UserProfile) -> int:
@@ -128,19 +131,24 @@ def _side(row: Contact, user_id: int) -> str:
     return "low" if row.low_id == user_id else "high"
 
 
-def _store(row: Contact, views: list[View]) -> None:
+def _store(row: Contact, views: list[View], online: Sequence[View] = ()) -> None:
     if views:
         row.changed_at = Now()
     row.save()
-    _announce(views)
+    _announce(views, online)
 
 
-def _announce(views: list[View]) -> None:
-    """Announce after commit what these viewers see from now on. To all other contacts nothing has changed."""
+def _announce(views: list[View], online: Sequence[View] = ()) -> None:
+    """Announce after commit what these viewers see from now on, and whom of them they see come online.
+
+    To all other contacts nothing has changed.
+    """
 
     def announce() -> None:
         if not transaction.get_connection().in_atomic_block:
             views_changed.send_robust(sender=Contact, views=views)
+            if online:
+                shown_online.send_robust(sender=Contact, views=list(online))
 
     if views:
         transaction.on_commit(announce, robust=True)

@@ -27,6 +27,8 @@ revisions_assigned = Signal()
 presence_changed = Signal()
 # views: list[View]. What these viewers see of a contact has changed, for them alone.
 views_changed = Signal()
+# views: list[View]. Those seen are online, and are shown again to these online viewers alone.
+shown_online = Signal()
 # users: list[int]. Users some or all of whose logins have ended.
 logins_ended = Signal()
 # online, offline: list[int]. Those of them who came online or went offline.

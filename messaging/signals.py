@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -22,15 +22,17 @@ from messaging.orm.retry import retry_on_transient
 
 from . import contacts, notification_types, notifications, profiles
 from .events import (
+    View,
     announce_pending,
     messages_marked,
     notifications_pending,
     presence_changed,
     revisions_assigned,
+    shown_online,
     status_changed,
     views_changed,
 )
-from .models import Inbox, Message, Notification, UserProfile
+from .models import Contact, Inbox, Message, Notification, UserProfile
 from .texts import printable
 
 __all__ = [
@@ -221,27 +223,40 @@ def note_status(
 @guarded
 def user_status_notification(sender: Any, *, online: list[int], offline: list[int], **kwargs: Any) -> None:
     """Users came online or went offline: notify their online contacts, at most once in ten minutes per pair."""
-    window = int(time.time()) // STATUS_WINDOW
     for user_ids, declared, state in (
         (online, notification_types.USER_ONLINE, "online"),
         (offline, notification_types.USER_OFFLINE, "offline"),
     ):
         pairs = contacts.online_contacts(user_ids, limit=MAX_STATUS_NOTIFICATIONS) if user_ids else []
-        if not pairs:
-            continue
-        names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})
-        notifications.create(
-            notifications.build(
-                contact,
-                declared.name,
-                f"{name_of(names[user_id])} is {state}",
-                f"{name_of(names[user_id])} is now {state}.",
-                actor=user_id,
-                dedupe_key=f"{declared.name}:{user_id}:{window}",
-            )
-            for user_id, contact in sorted(pairs)
-            if user_id in names
+        _notify_of_status(pairs, declared, state)
+
+
+@guarded
+def shown_online_notification(sender: Any, *, views: list[View], **kwargs: Any) -> None:
+    """Users who are online are shown to these contacts again, after a block: notify those as if they had hidden."""
+    _notify_of_status(views, notification_types.USER_ONLINE, "online")
+
+
+def _notify_of_status(
+    pairs: Sequence[tuple[int, int]], declared: notification_types.NotificationType, state: str
+) -> None:
+    """Notify the second of each pair of the first's status."""
+    if not pairs:
+        return
+    window = int(time.time()) // STATUS_WINDOW
+    names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})
+    notifications.create(
+        notifications.build(
+            contact,
+            declared.name,
+            f"{name_of(names[user_id])} is {state}",
+            f"{name_of(names[user_id])} is now {state}.",
+            actor=user_id,
+            dedupe_key=f"{declared.name}:{user_id}:{window}",
         )
+        for user_id, contact in sorted(pairs)
+        if user_id in names
+    )
 
 
 def connect() -> None:
@@ -255,5 +270,6 @@ def connect() -> None:
         (post_save, create_user_profile, settings.AUTH_USER_MODEL),
         (pre_save, note_status, UserProfile),
         (status_changed, user_status_notification, UserProfile),
+        (shown_online, shown_online_notification, Contact),
     ):
         signal.connect(receiver, sender=sender, dispatch_uid=f"messaging.{receiver.__name__}")

@@ -116,6 +116,33 @@ def test_to_be_blocked_looks_as_if_the_other_hides(ada, grace, linus, as_user, m
     assert blocked == hidden
 
 
+def both_online(ada, grace):
+    """Contacts who are online, without a notification of it that would be in the same ten minutes."""
+    contacts.meet(grace.pk, ada.pk)
+    UserProfile.objects.update(is_online=True)
+
+
+@pytest.mark.parametrize("act", [Hiding, Blocking])
+def test_at_the_end_an_online_contact_is_notified_once(ada, grace, linus, act):
+    both_online(ada, grace)
+    act.begin(ada, grace)
+    assert titles_of(grace) == []
+    act.end(ada, grace)
+    assert titles_of(grace) == ["ada is online"]
+    act.begin(ada, grace)
+    act.end(ada, grace)
+    assert titles_of(grace) == ["ada is online"]
+
+
+def test_at_the_end_of_a_block_nobody_is_notified_of_who_hides_or_is_gone(ada, grace):
+    both_online(ada, grace)
+    profiles.set_hidden(ada, is_hidden=True)
+    UserProfile.objects.filter(user=grace).update(is_online=False)
+    blocks.block(ada.pk, grace.pk)
+    blocks.unblock(ada.pk, grace.pk)
+    assert not Notification.objects.exists()
+
+
 def test_who_only_blocks_by_dropping_contacts_would_be_noticed(ada, grace, linus, as_user, monkeypatch):
     """The negative control: the blocker vanishes from the contacts."""
     hidden = life_beside(Hiding, ada, grace, linus, as_user, met=True)
