@@ -12,6 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import signed_cookies
+from django.core.cache.backends.base import InvalidCacheKey
+from django.core.exceptions import SuspiciousOperation
 from django.db.models.functions import Now
 
 from . import tokens
@@ -39,8 +41,12 @@ def read_sessions(keys: Collection[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for key in keys:
         session = _session_store()(session_key=key)
-        if session.exists(key):
-            found[key] = session.load()
+        try:
+            if session.exists(key):
+                found[key] = session.load()
+        except (SuspiciousOperation, InvalidCacheKey):
+            # A cookie may hold anything: this is no key of a file's, or of Memcached's.
+            continue
     return found
 
 

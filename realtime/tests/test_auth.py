@@ -389,6 +389,13 @@ def test_sessions_outside_the_database_are_looked_up_too(ada, settings):
     assert valid_logins(["nobody"]) == {}
 
 
+@pytest.mark.parametrize("key", ["../../etc/passwd", "sessionid\n", "\xe9" * 40, "k" * 5_000])
+def test_a_cookie_that_is_no_key_of_the_session_store_is_no_login(ada, settings, tmp_path, key):
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    assert valid_logins([key]) == {}
+
+
 def test_the_hash_of_a_login_does_not_show_its_key(ada):
     login = auth.Login(valid_logins([key := sign_in(ada)])[key], key)
     assert key not in login.hash
