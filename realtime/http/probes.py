@@ -48,9 +48,10 @@ def _view(scope: Any) -> Any:
     """Return the view of a probe's address, None for any other request."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    view = VIEWS.get(path.rpartition("/")[2])
+    view = VIEWS.get(scope["path"].rpartition("/")[2])
     try:
+        # As Django finds it: without the server's root_path, or FORCE_SCRIPT_NAME.
+        path = "" if view is None else ASGIRequest(scope, BytesIO()).path_info
         return view if view is not None and resolve(path).func is view else None
     except Http404:
         return None

@@ -8,6 +8,7 @@ from django.db import connections
 
 from realtime.delivery import drain
 from realtime.http import health
+from realtime.http.probes import AsgiProbes
 from realtime.tests.client import TIMEOUT
 
 
@@ -107,3 +108,22 @@ async def test_readyz_ignores_messages_of_earlier_probes(patient):
     layer = get_channel_layer()
     await layer.send(health.PROBE_CHANNEL, {"type": "readyz", "nonce": "old"})
     assert await health.layer_answers()
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path", "script_name"),
+    [("/healthz", "", None), ("/app/healthz", "/app", None), ("/app/healthz", "", "/app")],
+)
+async def test_probes_are_answered_under_a_prefix(settings, path, root_path, script_name):
+    settings.FORCE_SCRIPT_NAME = script_name
+    sent = []
+
+    async def django(scope, receive, send):
+        pytest.fail("passed on")
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root_path, "headers": []}
+    await AsgiProbes(django)(scope | {"query_string": b""}, None, send)
+    assert sent[0]["status"] == 200
