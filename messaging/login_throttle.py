@@ -7,7 +7,6 @@ callers: auth_backends.py applies it to each call of Django's `authenticate()`.
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -17,6 +16,7 @@ from django.utils import timezone
 
 from messaging.orm.querysets import delete_unlocked
 
+from .addresses import network_of
 from .exceptions import TooManyAttempts
 from .models import LoginFailure
 from .slots import Slots
@@ -70,18 +70,9 @@ def normalized(username: str) -> str:
 
 
 def client_address(request: HttpRequest | None) -> str:
-    """Return the address for which attempts are counted; "" for all requests whose proxy names none, and without one.
-
-    Of an IPv6 address its network of 64 bits, which is one customer's; an IPv4 address written as IPv6 is itself.
-    """
+    """Return the address for which attempts are counted; "" if the proxy names none, and without a request."""
     meta: dict[str, Any] = {} if request is None else request.META
-    try:
-        address = ip_address(str(meta.get("REMOTE_ADDR")).partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
-    return str(address)
+    return network_of(str(meta.get("REMOTE_ADDR")))
 
 
 def refuse_after_failures(username: str, address: str, *, own_failures: int = 0) -> None:

@@ -1,5 +1,6 @@
 """A semaphore with fair queueing, for an event loop: keys are served in rotation, so a flood delays its own key.
 
+Keys that a client can invent have a group that it can't: groups are served in rotation, and in each its keys.
 For threads there is messaging/slots.py.
 """
 
@@ -15,7 +16,8 @@ class FairQueue:
     def __init__(self, places: int, per_key: int | None = None) -> None:
         self._free, self._per_key = places, per_key or places
         self._running: Counter[object] = Counter()
-        self._waiting: OrderedDict[object, deque[asyncio.Future[None]]] = OrderedDict()
+        # By group and key.
+        self._waiting: OrderedDict[object, OrderedDict[object, deque[asyncio.Future[None]]]] = OrderedDict()
 
     @contextlib.asynccontextmanager
     async def place(self, key: object) -> AsyncIterator[None]:
@@ -34,10 +36,10 @@ class FairQueue:
         self._running[key] += 1
         return True
 
-    async def wait(self, key: object) -> None:
+    async def wait(self, key: object, group: object = None) -> None:
         """Wait for a place. It is taken when this returns, and not when this is cancelled."""
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, deque()).append(turn)
+        self._waiting.setdefault(group, OrderedDict()).setdefault(key, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -53,17 +55,28 @@ class FairQueue:
         self._serve_waiting()
 
     def _serve_waiting(self) -> None:
-        while self._free:
-            # Those skipped hold all their places, so there are few.
-            key = next((key for key in self._waiting if self._running[key] < self._per_key), None)
-            if key is None:
-                return
-            turns = self._waiting[key]
+        while self._free and (found := self._next()):
+            group, key = found
+            keys = self._waiting[group]
+            turns = keys[key]
             turn = turns.popleft()
-            if turns:
-                self._waiting.move_to_end(key)
-            else:
-                del self._waiting[key]
+            if not turns:
+                del keys[key]
+                if not keys:
+                    del self._waiting[group]
+            # A turn that was given up is none.
             if not turn.done():
                 self.take(key)
                 turn.set_result(None)
+                if turns:
+                    keys.move_to_end(key)
+                if keys:
+                    self._waiting.move_to_end(group)
+
+    def _next(self) -> tuple[object, object] | None:
+        # Those skipped have all that one key may have: there are few.
+        for group, keys in self._waiting.items():
+            for key in keys:
+                if self._running[key] < self._per_key:
+                    return group, key
+        return None

@@ -1,6 +1,7 @@
 """How many requests run at once in a process: of more, each waits its turn. Django starts a thread for each that runs.
 
-Clients are served in rotation: one that sends hundreds at once delays mostly its own.
+Addresses are served in rotation, and the clients of each: one that sends hundreds at once delays mostly its own.
+Credentials are not yet verified here: an address can invent any number of them.
 
 A request takes its place when its body is complete, and gives it back with the head of its answer: neither a slow
 upload nor a slow reader holds one.
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from django.http import JsonResponse
 
+from messaging.addresses import network_of
 from realtime.conf import conf
 from realtime.fair_queue import FairQueue
 
@@ -37,13 +39,14 @@ class AsgiConcurrency:
         places = self._places.get(loop)
         if places is None:
             places = self._places[loop] = FairQueue(conf.max_requests, REQUESTS_PER_CLIENT)
-        client, has_place = _client(scope), False
+        address = network_of(str((scope.get("client") or ("",))[0]))
+        client, has_place = _credentials(scope) or address, False
 
         async def receive_and_wait() -> Any:
             nonlocal has_place
             message = await receive()
             if message["type"] == "http.request" and not (has_place or message.get("more_body")):
-                if not (places.take(client) or await _place_or_disconnect(places, client, receive)):
+                if not (places.take(client) or await _place_or_disconnect(places, client, address, receive)):
                     return {"type": "http.disconnect"}
                 has_place = True
             return message
@@ -66,15 +69,15 @@ class AsgiConcurrency:
             leave()
 
 
-def _client(scope: Any) -> Any:
-    """Return what identifies a client before its authentication: its token, or its cookies, or its address."""
+def _credentials(scope: Any) -> bytes | None:
+    """Return what identifies a client before its authentication: its token, or its cookies."""
     headers = dict(scope["headers"])
-    return headers.get(b"authorization") or headers.get(b"cookie") or (scope.get("client") or ("",))[0]
+    return headers.get(b"authorization") or headers.get(b"cookie")
 
 
-async def _place_or_disconnect(places: FairQueue, client: Any, receive: Any) -> bool:
+async def _place_or_disconnect(places: FairQueue, client: Any, address: str, receive: Any) -> bool:
     """Wait for a place. Returns False if the client has left meanwhile. Raises _Busy."""
-    place, disconnect = asyncio.ensure_future(places.wait(client)), asyncio.ensure_future(receive())
+    place, disconnect = asyncio.ensure_future(places.wait(client, address)), asyncio.ensure_future(receive())
     has_left = has_place = False
     try:
         await asyncio.wait({place, disconnect}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -12,6 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.security.websocket import WebsocketDenier
 from django.db import Error as DatabaseError
 
+from messaging.addresses import network_of
 from messaging.token_bucket import TokenBucket
 from realtime import auth, counters, pacing, protocol
 from realtime.conf import conf
@@ -156,7 +157,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         return True
 
     def _address(self) -> str:
-        return str((self.scope.get("client") or ("",))[0])
+        return network_of(str((self.scope.get("client") or ("",))[0]))
 
     async def _refuse_for_now(self, reason: str) -> None:
         """Answer 503: a client may try again. (Under Daphne 403.) To a browser both are a lost connection."""

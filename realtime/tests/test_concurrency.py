@@ -180,7 +180,9 @@ async def test_one_client_has_some_of_the_places_only(application, ask, monkeypa
 async def test_a_request_cancelled_as_it_gets_a_place_gives_it_back(steps):
     places = FairQueue(1)
     assert places.take("first")
-    waiting = asyncio.create_task(concurrency._place_or_disconnect(places, "second", asyncio.Event().wait))
+    waiting = asyncio.create_task(
+        concurrency._place_or_disconnect(places, "second", "", asyncio.Event().wait)
+    )
     await asyncio.sleep(0.05)
     places.give_back("first")
     for _ in range(steps):
@@ -191,3 +193,15 @@ async def test_a_request_cancelled_as_it_gets_a_place_gives_it_back(steps):
         places.give_back("second")
     await asyncio.sleep(0)
     assert places.take("third")
+
+
+async def test_an_address_that_invents_clients_delays_itself(application, ask):
+    application.may_end.set()
+    flood = [ask(headers=[(b"cookie", b"%d" % number)], client=("192.0.2.1", 1)) for number in range(20)]
+    await eventually(lambda: application.running == PLACES)
+    other = ask(**by(b"other"), client=("192.0.2.2", 1))
+    await asyncio.sleep(0)
+    for _ in range(2 + PLACES):
+        application.may_answer.release()
+    await eventually(lambda: other.status() == 200)
+    assert sum(request.status() == 200 for request in flood) <= 1 + PLACES
