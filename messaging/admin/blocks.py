@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -11,10 +10,13 @@ from django.http import HttpRequest
 from messaging import blocks
 from messaging.models import Block
 
-from .common import NAME, UserFilter, link
+from .common import NAME, ActingAdmin, ActingForm, UserFilter, link
 
 
-class BlockForm(forms.ModelForm):  # type: ignore[type-arg]
+class BlockForm(ActingForm):
+    def clean_blocker(self) -> Any:
+        return self.checked_user("blocker")
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if cleaned.get("blocker") is not None and cleaned.get("blocker") == cleaned.get("blocked"):
@@ -23,14 +25,13 @@ class BlockForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Block)
-class BlockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BlockAdmin(ActingAdmin):
     form = BlockForm
     list_display = ("blocker_link", "blocked_link", "created_at")
     list_select_related = ("blocker", "blocked")
     list_filter = ("created_at", ("blocker", UserFilter), ("blocked", UserFilter))
     search_fields = (f"blocker__{NAME}", f"blocked__{NAME}")
     search_help_text = "A user's name"
-    autocomplete_fields = ("blocker", "blocked")
     fields = ("blocker", "blocked")
     show_full_result_count = False
 

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from messaging.exceptions import UnknownUser
 from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
 
 
@@ -14,8 +15,8 @@ def explained(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpRes
     """Return what the view does, or the same page with a message when others' changes have undone its transaction."""
     try:
         return view()
-    except DatabaseError as error:
-        if is_dangling(error) or is_row_gone(error):
+    except (DatabaseError, UnknownUser) as error:
+        if isinstance(error, UnknownUser) or is_dangling(error) or is_row_gone(error):
             text = "Nothing was saved: a row that this needs has been deleted meanwhile."
         elif is_conflict(error):
             text = "Nothing was saved: others are changing the same rows. Try again in a moment."

@@ -3,6 +3,7 @@
 import pytest
 
 from messaging import blocks
+from messaging.exceptions import UnknownUser
 from messaging.models import Block, Contact, Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,3 +48,13 @@ def test_a_withheld_message_is_shown_as_such(ada, grace, client, root):
     client.force_login(root)
     for path in ("", f"{message.pk}/change/"):
         assert b"ithheld" in client.get(f"/admin/messaging/message/{path}").content
+
+
+def test_a_user_who_is_deleted_meanwhile_is_a_message_on_the_page(ada, grace, client, root, monkeypatch):
+    def deleted(*ids):
+        raise UnknownUser
+
+    monkeypatch.setattr(blocks, "block", deleted)
+    client.force_login(root)
+    page = client.post(f"{BLOCKS}add/", {"blocker": ada.pk, "blocked": grace.pk}, follow=True)
+    assert b"has been deleted meanwhile" in page.content

@@ -7,13 +7,14 @@ from django.urls import reverse
 
 from messaging import tokens
 from messaging.admin.common import may_act_for
-from messaging.models import ApiToken, Message, UserProfile
+from messaging.models import ApiToken, Block, Message, UserProfile
 from messaging.tests.admin_client import admin_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN = reverse("admin:messaging_apitoken_add")
 MESSAGE = reverse("admin:messaging_message_add")
+BLOCK = reverse("admin:messaging_block_add")
 
 
 def test_who_may_add_tokens_makes_none_for_others(staff, root, ada):
@@ -69,6 +70,15 @@ def test_who_may_add_messages_writes_in_no_others_name(staff, ada, grace):
     margaret = User.objects.get(username="margaret")
     page.post(MESSAGE, sender=margaret.pk, receiver=grace.pk, content="Hello!")
     assert Message.objects.get().sender == margaret
+
+
+def test_who_may_add_blocks_blocks_in_no_others_name(staff, ada, grace):
+    page = staff("add_block", "view_block")
+    assert "in the name of ada" in page.post(BLOCK, blocker=ada.pk, blocked=grace.pk)
+    assert not Block.objects.exists()
+    margaret = User.objects.get(username="margaret")
+    page.post(BLOCK, blocker=margaret.pk, blocked=grace.pk)
+    assert Block.objects.get().blocker == margaret
 
 
 @pytest.mark.parametrize(("right", "is_hidden"), [("view_user", True), ("change_user", False)])

@@ -32,7 +32,7 @@ from django.test import Client
 root = User.objects.create_superuser("root")
 client = Client(headers={"host": "localhost"})
 client.force_login(root)
-for page in ("message/add/", "apitoken/add/", "notification/send/", "userprofile/"):
+for page in ("message/add/", "block/add/", "apitoken/add/", "notification/send/", "userprofile/"):
     answer = client.get(f"/admin/messaging/{page}")
     assert answer.status_code == 200, (page, answer.status_code)
 print("200")
