@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, get_user_model, load_backend
+from django.contrib.auth import BACKEND_SESSION_KEY, load_backend
 from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from . import login_throttle
+from . import login_throttle, users
 from .exceptions import TooOften
 
 PATH = f"{__name__}.LoginThrottle"
@@ -84,8 +84,7 @@ def _others() -> Iterator[tuple[str, Any]]:
 
 
 def _name_in(credentials: dict[str, Any]) -> str:
-    user_model: Any = get_user_model()
-    for key in ("username", user_model.USERNAME_FIELD, user_model.get_email_field_name(), "login"):
+    for key in ("username", users.name_field(), users.email_field(), "login"):
         if credentials.get(key):
             return str(credentials[key])
     return ""

@@ -5,12 +5,11 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, router
 
-from . import sessions
+from . import sessions, users
 from .auth_backends import PATH
 from .dialects import triggers
 from .models import Message, Notification
@@ -60,7 +59,7 @@ def ids_are_safe_numbers(*, databases: Collection[str] | None = None, **kwargs: 
     """
     found: list[CheckMessage] = []
     for alias in databases or ():
-        for model in (get_user_model(), Message, Notification):
+        for model in (users.model(), Message, Notification):
             if not router.allow_migrate_model(alias, model):
                 continue
             try:
@@ -127,7 +126,11 @@ def time_zones(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.models)
 def routers(**kwargs: Any) -> list[CheckMessage]:
     """Raw SQL goes to the default database, and a call must see what the one before it has written."""
-    models_used = [*apps.get_app_config("messaging").get_models(), get_user_model()]
+    models_used = [
+        *apps.get_app_config("messaging").get_models(),
+        users.model(),
+        *users.model()._meta.all_parents,
+    ]
     if apps.is_installed("django.contrib.sessions"):
         models_used.append(apps.get_model("sessions", "Session"))
     elsewhere = [
@@ -150,12 +153,27 @@ def routers(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.models)
 def user_model(**kwargs: Any) -> list[CheckMessage]:
     """Users are identified by number, on the wire and in the names of groups."""
-    if isinstance(get_user_model()._meta.pk, models.IntegerField):
+    if isinstance(users.key_field(), models.IntegerField):
         return []
     return [
         Error(
             f"The primary key of {settings.AUTH_USER_MODEL} isn't an integer.",
             hint="Doorbell supports user models with an integer primary key, such as Django's own.",
             id="messaging.E002",
+        )
+    ]
+
+
+@register(Tags.models)
+def user_name(**kwargs: Any) -> list[CheckMessage]:
+    """Users are named by text, on the wire and in titles."""
+    field = users.model()._meta.get_field(users.name_field())
+    if isinstance(field, (models.CharField, models.TextField)):
+        return []
+    return [
+        Error(
+            f"USERNAME_FIELD of {settings.AUTH_USER_MODEL}, {field.name!r}, isn't a text.",
+            hint="Name a CharField, such as Django's username or an EmailField.",
+            id="messaging.E005",
         )
     ]

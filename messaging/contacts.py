@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Now
 
-from . import profiles, schemas
+from . import profiles, schemas, users
 from .events import View, shown_online, views_changed
 from .models import Block, Contact, Message, UserProfile
 
@@ -166,8 +165,8 @@ def presence_seen_by(
     """
     halves = []
     for own, other in SIDES:
-        user, profile = f"{other}__", f"{other}__profile__"
-        rows = Contact.objects.filter(**{f"{own}__in": user_ids, f"{user}is_active": True})
+        profile = f"{other}__profile__"
+        rows = Contact.objects.filter(users.usable(other), **{f"{own}__in": user_ids})
         if online_only:
             online = {f"{profile}is_online": True, f"{profile}is_hidden": False}
             rows = rows.filter(UNFROZEN, **online)
@@ -176,7 +175,7 @@ def presence_seen_by(
             rows.values_list(
                 f"{own}_id",
                 f"{other}_id",
-                user + get_user_model().USERNAME_FIELD,
+                f"{other}__{users.name_field()}",
                 *columns,
                 f"{own}_version",
                 f"{other}_version",
@@ -192,7 +191,17 @@ def presence_seen_by(
             continue
         presence = profiles.shape(contact_id, name, *profile_columns)
         found[user_id].append(_seen(presence, shift, version))
-    return found
+    return _without_inactive(found)
+
+
+def _without_inactive(found: dict[int, list[schemas.Presence]]) -> dict[int, list[schemas.Presence]]:
+    if not users.is_computed():
+        return found
+    left_out = users.inactive({seen.user.id for presence in found.values() for seen in presence})
+    return {
+        user_id: [seen for seen in presence if seen.user.id not in left_out]
+        for user_id, presence in found.items()
+    }
 
 
 def _seen(presence: schemas.Presence, shift: int, frozen_version: int | None) -> schemas.Presence:
@@ -244,7 +253,9 @@ def online_contacts(user_ids: Collection[int], *, limit: int) -> list[tuple[int,
     """Return up to `limit` pairs of one of these users and an online contact, hidden or not, in one query."""
     pairs = []
     for own, other in SIDES:
-        online = {f"{other}__profile__is_online": True, f"{other}__is_active": True}
-        rows = Contact.objects.filter(UNFROZEN, **{f"{own}__in": user_ids}, **online)
+        online = {f"{other}__profile__is_online": True}
+        rows = Contact.objects.filter(UNFROZEN, users.usable(other), **{f"{own}__in": user_ids}, **online)
         pairs.append(rows.values_list(f"{own}_id", f"{other}_id"))
-    return list(pairs[0].union(pairs[1], all=True)[:limit])
+    found = list(pairs[0].union(pairs[1], all=True)[:limit])
+    left_out = users.inactive({contact_id for _, contact_id in found})
+    return [pair for pair in found if pair[1] not in left_out]

@@ -8,10 +8,10 @@ those that do are locked against deletion until the transaction ends.
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import Model
 
+from . import users
 from .models import Message, Notification
 
 COLUMNS = (
@@ -68,10 +68,12 @@ def _insert(rows: Sequence[Notification]) -> list[Any]:
     # The ORM's ignore_conflicts doesn't return what it inserted; catching its error needs a savepoint per insert.
     values = [(place, *(getattr(row, column) for column in COLUMNS)) for place, row in enumerate(rows)]
     places = "({})".format(", ".join(["%s"] * (1 + len(COLUMNS))))
-    users = get_user_model()
+    owners = users.model()
     selected = {column: f"g.{column}" for column in COLUMNS}
-    selected["user_id"] = f"u.{_key(users)}"
-    selected["actor_id"] = _reference(users, "actor_id", wanted=any(row.actor_id is not None for row in rows))
+    selected["user_id"] = f"u.{_key(owners)}"
+    selected["actor_id"] = _reference(
+        owners, "actor_id", wanted=any(row.actor_id is not None for row in rows)
+    )
     selected["message_id"] = _reference(
         Message, "message_id", wanted=any(row.message_id is not None for row in rows)
     )
@@ -81,7 +83,7 @@ def _insert(rows: Sequence[Notification]) -> list[Any]:
             WITH given(place, {", ".join(COLUMNS)}) AS (VALUES {", ".join([places] * len(rows))})
             INSERT INTO {Notification._meta.db_table} ({", ".join(COLUMNS)})
             SELECT {", ".join(selected.values())}
-            FROM given g JOIN {_table(users)} u ON u.{_key(users)} = {_given(users, "user_id")}
+            FROM given g JOIN {_table(owners)} u ON u.{_key(owners)} = {_given(owners, "user_id")}
             WHERE true ORDER BY g.place {_locking("OF u")}
             ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING id, user_id, dedupe_key
             """,  # noqa: S608
@@ -119,6 +121,4 @@ def _key(model: type[Model]) -> str:
 
 
 def _existing(user_ids: set[Any]) -> list[Any]:
-    return list(
-        get_user_model()._base_manager.filter(pk__in=user_ids).order_by().values_list("pk", flat=True)
-    )
+    return list(users.everybody().filter(pk__in=user_ids).values_list("pk", flat=True))

@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
-from . import schemas
+from . import schemas, users
 from .events import presence_changed, status_changed
 from .models import UserProfile
 
@@ -32,8 +31,8 @@ def lock(user_ids: Collection[int], *, skip_locked: bool = False) -> list[UserPr
     profiles = list(rows)
     if len(profiles) < len(set(user_ids)):
         known = {profile.user_id for profile in profiles}
-        users = get_user_model().objects.filter(pk__in=set(user_ids) - known).order_by("pk")
-        missing = [UserProfile(user_id=pk) for pk in users.values_list("pk", flat=True)]
+        others = users.everybody().filter(pk__in=set(user_ids) - known).order_by("pk")
+        missing = [UserProfile(user_id=pk) for pk in others.values_list("pk", flat=True)]
         if missing:
             UserProfile.objects.bulk_create(missing, ignore_conflicts=True)
             profiles = list(rows.all())
@@ -152,7 +151,7 @@ def set_hidden(user: Any, *, is_hidden: bool) -> bool:
     with transaction.atomic():
         profiles = lock([user.pk])
         if not profiles:
-            raise get_user_model().DoesNotExist(f"User {user.pk} has been deleted.")
+            raise users.model().DoesNotExist(f"User {user.pk} has been deleted.")
         return any(_hide(profile, is_hidden=is_hidden) for profile in profiles)
 
 
@@ -208,16 +207,19 @@ def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[in
 
     What one contact sees may differ from it: see contacts.py.
     """
-    rows = get_user_model().objects.filter(pk__in=user_ids, is_active=True)
+    rows = users.active().filter(pk__in=user_ids)
     if online_only:
         rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
     profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
-    return {row[0]: shape(*row) for row in rows.values_list("pk", get_user_model().USERNAME_FIELD, *profile)}
+    found = {row[0]: shape(*row) for row in rows.values_list("pk", users.name_field(), *profile)}
+    for user_id in users.inactive(found):
+        del found[user_id]
+    return found
 
 
 def shape(
     user_id: int,
-    name: str,
+    name: str | None,
     is_online: bool | None,
     is_hidden: bool | None,
     last_seen: datetime | None,
@@ -225,7 +227,7 @@ def shape(
 ) -> schemas.Presence:
     """Return what contacts see of a profile. All its columns are None if the user has none: they never connected."""
     return schemas.Presence(
-        user=schemas.User(id=user_id, username=name),
+        user=schemas.User(id=user_id, username=name or ""),
         is_online=bool(is_online and not is_hidden),
         last_seen=None if is_hidden else last_seen,
         version=version or 0,

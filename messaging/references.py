@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db.models import Manager, Model
 
+from . import users as user_model
 from .exceptions import InvalidNotification
 from .models import Message
 
@@ -18,7 +18,7 @@ def user_id(user: Any, name: str = "user") -> Any:
     """Return the id of a user given as an instance or id. Raises InvalidNotification."""
     if isinstance(user, AnonymousUser):
         raise InvalidNotification(f"The {name} is AnonymousUser: the request has no signed-in user.")
-    return _id(user, name, get_user_model())
+    return _id(user, name, user_model.model())
 
 
 def several(users: Any) -> list[Any]:
@@ -40,9 +40,10 @@ def message_id(message: Any) -> Any:
 def _id(thing: Any, name: str, model: type[Model]) -> Any:
     # A proxy's rows are its concrete model's, and those of a child model have a parent's id.
     if isinstance(thing, model._meta.concrete_model or model):
-        if thing.pk is None:
+        key = getattr(thing, str(model._meta.pk.attname))
+        if key is None:
             raise InvalidNotification(f"The {name} isn't stored: not saved yet, or deleted.")
-        return thing.pk
+        return key
     if isinstance(thing, Model) or not _is_id(thing, model):
         raise InvalidNotification(
             f"The {name} must be an instance of {model._meta.label} or its id, not {_named(thing)}.{_meant(thing)}"
@@ -51,11 +52,8 @@ def _id(thing: Any, name: str, model: type[Model]) -> Any:
 
 
 def _is_id(value: Any, model: type[Model]) -> bool:
-    key: Any = model._meta.pk
-    while key.remote_field is not None:
-        key = key.target_field
     try:
-        cleaned = key.clean(value, None)
+        cleaned = user_model.resolved(model._meta.pk).clean(value, None)
     except (ValidationError, TypeError, ValueError):
         return False
     # "5", 5.0 and True would do for a form; here they are a caller's mistake.
@@ -72,7 +70,7 @@ def _named(thing: Any) -> str:
 
 def _meant(thing: Any) -> str:
     """Return the sentence that says what to give instead of something that has users."""
-    users = get_user_model()
+    users = user_model.model()
     if not isinstance(thing, Model):
         return ""
     fields: Any = type(thing)._meta.get_fields()

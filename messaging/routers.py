@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS
+
+from . import users
 
 APPS = {"messaging", "realtime", "sessions"}
 
@@ -15,7 +16,7 @@ class DefaultDatabase:
     """
 
     def db_for_read(self, model: Any, **hints: Any) -> str | None:
-        mine = model._meta.app_label in APPS or issubclass(model, get_user_model())
+        mine = model._meta.app_label in APPS or users.shares_row(model)
         return DEFAULT_DB_ALIAS if mine else None
 
     db_for_write = db_for_read

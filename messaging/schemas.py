@@ -62,7 +62,9 @@ def notification(row: Mapping[str, Any]) -> Notification:
         level=row["level"],
         is_read=bool(row["is_read"]),
         created_at=as_utc(row["created_at"]),
-        actor=None if actor_id is None else User.model_construct(id=actor_id, username=row["actor_username"]),
+        actor=None
+        if actor_id is None
+        else User.model_construct(id=actor_id, username=row["actor_username"] or ""),
         message_id=row["message_id"],
         url=row["url"],
     )

@@ -13,14 +13,13 @@ from datetime import timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from django.contrib.auth import get_user_model
 from django.db import OperationalError, transaction
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
-from . import schemas
+from . import schemas, users
 from .dialects import InboxState, NumberedRow, dialect
 from .events import revisions_assigned
 from .models import Inbox, Notification
@@ -201,9 +200,10 @@ def _create_inboxes(user_ids: list[int]) -> list[int]:
         highest=Max("revision"), unread=Count("id", filter=Q(counted=True))
     )
     found = {row["user_id"]: (row["highest"], row["unread"]) for row in counts}
-    users = get_user_model().objects.filter(pk__in=user_ids).order_by("pk")
+    # Those hidden by the project's manager, too: nobody else's would ever be numbered.
+    owners = users.everybody().filter(pk__in=user_ids).order_by("pk")
     missing = []
-    for pk in users.values_list("pk", flat=True):
+    for pk in owners.values_list("pk", flat=True):
         highest, unread = found.get(pk, (0, 0))
         missing.append(Inbox(user_id=pk, revision=highest, unread_count=unread, floor=highest))
     Inbox.objects.bulk_create(missing, ignore_conflicts=True)

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models.signals import post_save, pre_save
 
@@ -20,7 +18,7 @@ from messaging.orm.atomic_save import (
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import contacts, notification_types, notifications, profiles
+from . import contacts, notification_types, notifications, profiles, users
 from .events import (
     View,
     announce_pending,
@@ -191,7 +189,7 @@ def send_receipts(messages: list[Message]) -> None:
 
 def name_of(user: Any) -> str:
     """Return a user's name, shortened and cleaned to fit into a title: a project's user model may allow any."""
-    return printable(user.get_username()[:150])
+    return printable(users.name_of(user)[:150])
 
 
 def preview_of(message: Message) -> str:
@@ -201,9 +199,10 @@ def preview_of(message: Message) -> str:
 @guarded
 def create_user_profile(sender: Any, *, instance: Any, created: bool, **kwargs: Any) -> None:
     """A user was created: create their profile and inbox."""
-    if created:
-        UserProfile.objects.get_or_create(user=instance)
-        Inbox.objects.get_or_create(user=instance)
+    if created and isinstance(instance, users.concrete_model()):
+        user_id = users.id_of(instance)
+        UserProfile.objects.get_or_create(user_id=user_id)
+        Inbox.objects.get_or_create(user_id=user_id)
 
 
 @guarded
@@ -244,7 +243,7 @@ def _notify_of_status(
     if not pairs:
         return
     window = int(time.time()) // STATUS_WINDOW
-    names = get_user_model().objects.in_bulk({user_id for user_id, _ in pairs})
+    names = users.people().in_bulk({user_id for user_id, _ in pairs})
     notifications.create(
         notifications.build(
             contact,
@@ -267,9 +266,9 @@ def connect() -> None:
         (pre_save, note_reading, Message),
         (post_save, message_read_notification, Message),
         (messages_marked, messages_marked_notification, Message),
-        (post_save, create_user_profile, settings.AUTH_USER_MODEL),
         (pre_save, note_status, UserProfile),
         (status_changed, user_status_notification, UserProfile),
         (shown_online, shown_online_notification, Contact),
     ):
         signal.connect(receiver, sender=sender, dispatch_uid=f"messaging.{receiver.__name__}")
+    users.connect_saving(post_save, create_user_profile, "messaging.create_user_profile")

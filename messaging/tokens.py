@@ -5,10 +5,12 @@ import secrets
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.orm.retry import is_dangling, is_row_gone
 
+from . import users
 from .exceptions import UnknownUser
 from .models import ApiToken
 
@@ -36,8 +38,11 @@ def issue(token: ApiToken) -> str:
 
 def find(secret: str) -> ApiToken | None:
     """Return the token with this secret, if it is valid and its user active."""
-    token = ApiToken.objects.select_related("user").filter(hash=_hash(secret), revoked_at=None).first()
-    if token is None or (token.user is not None and not token.user.is_active):
+    usable = Q(user=None) | users.usable("user")
+    token = (
+        ApiToken.objects.select_related("user").filter(usable, hash=_hash(secret), revoked_at=None).first()
+    )
+    if token is None or (token.user is not None and not users.is_active(token.user)):
         return None
     return token
 

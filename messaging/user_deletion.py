@@ -6,9 +6,8 @@ What has arrived until then is deleted here, in the same transaction.
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import connections, models
 from django.db.models import CASCADE, SET_NULL, Q, Value
 from django.db.models.deletion import get_candidate_relations_to_delete
@@ -16,6 +15,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from messaging.orm.querysets import lock_rows
 
+from . import users
 from .models import Message, Notification, UserProfile
 
 # The apps whose rows are deleted here. A project's own rows that refer to users are its own matter.
@@ -37,7 +37,7 @@ def lock_what_others_change(sender: Any, *, instance: Any, using: str, **kwargs:
     lock_rows(rows.filter(pk__in=affected[0].union(*affected[1:])))
     lock_rows(UserProfile.objects.using(using).filter(user=instance.pk))
     # Before anything is deleted: an insert that waits for a deleted row with its dedupe_key holds this lock.
-    lock_rows(get_user_model()._base_manager.using(using).filter(pk=instance.pk))
+    lock_rows(users.everybody(using).filter(pk=instance.pk))
 
 
 def delete_late_rows(sender: Any, *, instance: Any, using: str, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ def delete_late_rows(sender: Any, *, instance: Any, using: str, **kwargs: Any) -
 
 
 def _referring(user_id: Any, using: str) -> Iterator[tuple[Any, models.QuerySet[Any]]]:
-    relations: Any = get_candidate_relations_to_delete(cast("Any", get_user_model()._meta))
+    relations: Any = get_candidate_relations_to_delete(users.model()._meta)
     for relation in relations:
         if relation.related_model._meta.app_label in OUR_APPS:
             rows = relation.related_model._base_manager.using(using)
@@ -63,15 +63,6 @@ def _referring(user_id: Any, using: str) -> Iterator[tuple[Any, models.QuerySet[
 
 
 def connect() -> None:
-    """Connect the receivers, once. Django sends a proxy's signals with the proxy as the sender."""
-    users = cast("type[models.Model]", get_user_model()._meta.concrete_model)
-    for model in (users, *_proxies(users)):
-        pre_delete.connect(lock_what_others_change, sender=model, dispatch_uid="messaging.user_deletion.lock")
-        post_delete.connect(delete_late_rows, sender=model, dispatch_uid="messaging.user_deletion.late")
-
-
-def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
-    for child in model.__subclasses__():
-        if child._meta.proxy:
-            yield child
-            yield from _proxies(child)
+    """Connect the receivers, once."""
+    users.connect_deletion(pre_delete, lock_what_others_change, "messaging.user_deletion.lock")
+    users.connect_deletion(post_delete, delete_late_rows, "messaging.user_deletion.late")

@@ -3,12 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from messaging.admin.common import ReadOnlyAdmin
+from messaging.admin.common import NAME, ReadOnlyAdmin
 
 from .models import Connection, ServerProcess
 
@@ -38,7 +37,7 @@ class ServerProcessAdmin(ReadOnlyAdmin):
 class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("user", "process", "alive", "opened_at")
     list_select_related = ("user", "process")
-    search_fields = (f"user__{get_user_model().USERNAME_FIELD}",)
+    search_fields = (f"user__{NAME}",)
     fields = ("id", "user", "process", "alive", "opened_at")
     readonly_fields = ("alive",)
 

@@ -13,13 +13,13 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models.functions import Now
 from django.http import HttpRequest, parse_cookie
 
-from messaging import schemas
+from messaging import schemas, users
 from messaging.models import ApiToken
 from messaging.orm.querysets import delete_unlocked
 from messaging.sessions import read_sessions
@@ -125,12 +125,17 @@ def valid_logins(keys: Collection[str]) -> dict[str, schemas.User]:
 
 def _valid_tokens(keys: Collection[str]) -> dict[str, schemas.User]:
     rows = ApiToken.objects.filter(
-        pk__in={key.removeprefix(TOKEN_PREFIX) for key in keys}, revoked_at=None, user__is_active=True
+        users.usable("user"),
+        pk__in={key.removeprefix(TOKEN_PREFIX) for key in keys},
+        revoked_at=None,
+        user__isnull=False,
     )
-    name = f"user__{get_user_model().USERNAME_FIELD}"
+    found = list(rows.values_list("pk", "user_id", f"user__{users.name_field()}"))
+    left_out = users.inactive({user_id for _, user_id, _ in found})
     return {
-        f"{TOKEN_PREFIX}{pk}": schemas.User(id=user_id, username=username)
-        for pk, user_id, username in rows.values_list("pk", "user_id", name)
+        f"{TOKEN_PREFIX}{pk}": schemas.User(id=user_id, username=username or "")
+        for pk, user_id, username in found
+        if user_id not in left_out
     }
 
 
@@ -140,16 +145,13 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
     ids: dict[str, Any] = {}
     for key, data in read_sessions(session_keys).items():
         if data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS and SESSION_KEY in data:
-            ids[key] = (
-                get_user_model()._meta.pk.to_python(data[SESSION_KEY]),
-                data.get(HASH_SESSION_KEY, ""),
-            )
-    users = get_user_model().objects.in_bulk({user_id for user_id, _ in ids.values()})
+            ids[key] = (users.key_of(data[SESSION_KEY]), data.get(HASH_SESSION_KEY, ""))
+    found = users.people().in_bulk({user_id for user_id, _ in ids.values() if user_id is not None})
     valid = {}
     for key, (user_id, session_hash) in ids.items():
-        user = users.get(user_id)
-        if user is not None and user.is_active and _hash_matches(user, session_hash):
-            valid[key] = schemas.User(id=user.pk, username=user.get_username())
+        user = found.get(user_id)
+        if user is not None and users.is_active(user) and _hash_matches(user, session_hash):
+            valid[key] = schemas.User(id=user.pk, username=users.name_of(user))
     return valid
 
 

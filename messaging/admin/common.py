@@ -6,7 +6,6 @@ from typing import Any, get_args
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect, ForeignKeyRawIdWidget
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -15,11 +14,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from messaging import notification_types
+from messaging import notification_types, users
 
 from .concurrency import ConcurrentAdmin
 
-NAME = get_user_model().USERNAME_FIELD
+NAME = users.name_field()
 NOTHING = "-"
 PREVIEW = 60
 # How many users a filter offers. Others are reached by the search, or by a link on their profile.
@@ -63,12 +62,12 @@ class UserFilter(admin.RelatedFieldListFilter):
     """A filter by user that offers the first few and the chosen one: there may be a hundred thousand."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        users = get_user_model().objects.order_by(NAME).values_list("pk", NAME)
-        offered = list(users[:USERS_OFFERED])
+        everyone = users.people().order_by(NAME).values_list("pk", NAME)
+        offered = list(everyone[:USERS_OFFERED])
         # Django has made a list of the filter's value.
         chosen = [pk for value in self.lookup_val or () if (pk := str(value)).isdecimal() and len(pk) < 19]
         if chosen and not {str(pk) for pk, _ in offered} & set(chosen):
-            offered += users.filter(pk__in=chosen)
+            offered += everyone.filter(pk__in=chosen)
         return offered
 
 
@@ -101,7 +100,7 @@ class LevelFilter(admin.SimpleListFilter):
 
 def can_search_users(site: admin.AdminSite) -> bool:
     """Whether this site's user admin offers a search. A project's users may have an admin without one, or none."""
-    model = get_user_model()
+    model = users.model()
     return site.is_registered(model) and bool(site.get_model_admin(model).search_fields)
 
 
@@ -112,7 +111,7 @@ class ChoosesUsersAdmin(ConcurrentAdmin):
     """
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.remote_field.model is get_user_model():
+        if db_field.remote_field.model is users.model():
             options["widget"] = (
                 AutocompleteSelect(db_field, self.admin_site)
                 if can_search_users(self.admin_site)
@@ -126,7 +125,7 @@ def may_act_for(actor: Any, user: Any) -> bool:
 
     That right includes setting passwords, and so signing in as any user; over a superuser only superusers have it.
     """
-    options = get_user_model()._meta
+    options = users.model()._meta
     if getattr(actor, "is_superuser", False) or actor.pk == user.pk:
         return True
     may_change: bool = actor.has_perm(f"{options.app_label}.change_{options.model_name}")
@@ -143,7 +142,7 @@ class ActingForm(forms.ModelForm):  # type: ignore[type-arg]
         user = self.cleaned_data[name]
         if user is not None and not may_act_for(self.actor, user):
             raise ValidationError(
-                f"You may not act in the name of {user.get_username()}: that needs the right to change users,"
+                f"You may not act in the name of {users.name_of(user)}: that needs the right to change users,"
                 " and for a superuser it needs a superuser."
             )
         return user

@@ -1,7 +1,7 @@
 """Sending a notification to chosen users: a form, a confirmation page, and an entry in the admin's log."""
 
-import re
 import secrets
+from collections.abc import Collection
 from typing import Any, get_args
 
 from django import forms
@@ -9,7 +9,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, AutocompleteSelectMultiple
-from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -18,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging import notification_types, notifications
+from messaging import notification_types, notifications, users
 from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
@@ -29,10 +28,6 @@ from .concurrency import explained
 MAX_RECEIVERS = 10_000
 LISTED = 50
 PERMISSION = "messaging.send_notification"
-
-
-def active_users() -> QuerySet[Any]:
-    return get_user_model()._default_manager.filter(is_active=True)
 
 
 class MultilineField(forms.CharField):
@@ -53,7 +48,7 @@ class UserChooser(AutocompleteSelectMultiple):
 
 def _is_id(value: Any) -> bool:
     try:
-        get_user_model()._meta.pk.clean(value, None)
+        users.key_field().clean(value, None)
     except ValidationError:
         return False
     return True
@@ -61,7 +56,7 @@ def _is_id(value: Any) -> bool:
 
 class SendForm(forms.Form):
     users = forms.ModelMultipleChoiceField(
-        queryset=get_user_model()._default_manager.none(),
+        queryset=users.people().none(),
         required=False,
         widget=UserChooser(Notification._meta.get_field("user"), admin.site),
     )
@@ -94,17 +89,19 @@ class SendForm(forms.Form):
         super().__init__(data, initial=initial | options.pop("initial", {}), **options)
         types = [declared for declared in notification_types.all_types() if not declared.presence_like]
         self.fields["notification_type"].choices = [(each.name, each.label) for each in types]  # type: ignore[attr-defined]
-        self.fields["users"].queryset = active_users().order_by(NAME)  # type: ignore[attr-defined]
+        self.fields["users"].queryset = users.active().order_by(NAME)  # type: ignore[attr-defined]
         # The autocomplete offers usernames, so it requires the right to view or change users.
-        users = get_user_model()._meta
+        user = users.model()._meta
         if not can_search_users(admin.site) or not any(
-            request.user.has_perm(f"{users.app_label}.{may}_{users.model_name}") for may in ("view", "change")
+            request.user.has_perm(f"{user.app_label}.{may}_{user.model_name}") for may in ("view", "change")
         ):
             del self.fields["users"]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        chosen = {user.pk: user.get_username() for user in cleaned.get("users") or ()}
+        chosen = {
+            user.pk: users.name_of(user) for user in cleaned.get("users") or () if users.is_active(user)
+        }
         chosen |= self._named(cleaned.get("usernames", ""))
         if not chosen and not self.errors:
             self.add_error(None, "Choose at least one user.")
@@ -120,18 +117,17 @@ class SendForm(forms.Form):
         return cleaned
 
     def _named(self, text: str) -> dict[Any, str]:
-        names = {name.strip() for name in re.split(r"[,\n]", text)} - {""}
-        found: dict[Any, str] = {}
-        ordered = sorted(names)
-        for start in range(0, len(ordered), 500):
-            some = active_users().filter(**{f"{NAME}__in": ordered[start : start + 500]})
-            found |= dict(some.values_list("pk", NAME))
-        if unknown := sorted(names - set(found.values())):
+        """Return the users named in a text, by id: first whole lines, since a name may contain a comma."""
+        lines = {line.strip() for line in text.split("\n")}
+        found = _ids_of(lines)
+        names = {name.strip() for line in lines - set(found) for name in line.split(",")} - {""}
+        found |= _ids_of(names)
+        if unknown := sorted(names - set(found)):
             more = f", and {len(unknown) - 10} more" if len(unknown) > 10 else ""
             self.add_error(
                 "usernames", f"There is no active user {', '.join(map(repr, unknown[:10]))}{more}."
             )
-        return found
+        return {pk: name for name, pk in found.items()}
 
     @staticmethod
     def content(cleaned: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +138,14 @@ class SendForm(forms.Form):
         }
 
 
+def _ids_of(names: Collection[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    ordered = sorted({*names} - {""})
+    for start in range(0, len(ordered), 500):
+        found |= users.ids_by_name(ordered[start : start + 500])
+    return found
+
+
 class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Adds the action "send a notification to the selected users". `users_of` maps the selected rows to users."""
 
@@ -149,14 +153,14 @@ class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.has_perm(PERMISSION)
 
     def users_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return get_user_model()._default_manager.filter(pk__in=queryset.order_by().values("pk"))
+        return users.people().filter(pk__in=queryset.order_by().values("pk"))
 
     @admin.action(description="Send a notification to the selected users", permissions=["send"])
     def send_notification(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        users = self.users_of(queryset)
-        names = list(
-            users.filter(is_active=True).order_by(NAME).values_list(NAME, flat=True)[: MAX_RECEIVERS + 1]
-        )
+        selected = self.users_of(queryset)
+        found = list(users.active(selected).order_by(NAME).values_list("pk", NAME)[: MAX_RECEIVERS + 1])
+        left_out = users.inactive([pk for pk, _ in found])
+        names = [name for pk, name in found if name and pk not in left_out]
         if not names or len(names) > MAX_RECEIVERS:
             text = (
                 f"More than {MAX_RECEIVERS} users are selected: that is too many at once."
@@ -165,7 +169,7 @@ class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             )
             self.message_user(request, text, messages.ERROR)
             return None
-        if inactive := users.filter(is_active=False).count():
+        if inactive := selected.count() - len(names):
             self.message_user(request, f"{counted(inactive, 'inactive user')} skipped.", messages.WARNING)
         return form_page(request, SendForm(request, initial={"usernames": "\n".join(names)}))
 

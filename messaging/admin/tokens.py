@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging import tokens
+from messaging import tokens, users
 from messaging.models import ApiToken
 
 from .common import NAME, ActingAdmin, ActingForm, counted
@@ -73,7 +73,7 @@ class ApiTokenAdmin(ActingAdmin):
 
     @admin.display(description="valid", boolean=True)
     def valid(self, token: ApiToken) -> bool:
-        return token.revoked_at is None and (token.user is None or token.user.is_active)
+        return token.revoked_at is None and (token.user is None or users.is_active(token.user))
 
     @admin.action(description="Revoke selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
@@ -85,6 +85,6 @@ class ApiTokenAdmin(ActingAdmin):
 
 
 def _rights_of(token: ApiToken) -> str:
-    rights = [] if token.user is None else [f"acts in the name of {token.user.get_username()}"]
+    rights = [] if token.user is None else [f"acts in the name of {users.name_of(token.user)}"]
     rights += ["may publish to anyone"] if token.can_publish else []
     return f"It {' and '.join(rights)}."

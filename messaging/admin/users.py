@@ -3,12 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from messaging import profiles
+from messaging import profiles, users
 from messaging.models import Message, Notification, UserProfile
 
 from .common import NAME, OwnedByUserAdmin, counted, link, link_to_list, may_act_for, number_of
@@ -45,7 +44,7 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
         )
 
     def users_of(self, queryset: QuerySet[UserProfile]) -> QuerySet[Any]:
-        return get_user_model()._default_manager.filter(profile__in=queryset.order_by().values("pk"))
+        return users.people().filter(profile__in=queryset.order_by().values("pk"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         texts = {
@@ -104,9 +103,9 @@ class AccountAdmin(BoundedDeletionAdmin, SendActionAdmin, UserAdmin):  # type: i
     actions = ("send_notification", "delete_selected")
 
 
-if admin.site.is_registered(get_user_model()):
-    registered = admin.site.get_model_admin(get_user_model())
+if admin.site.is_registered(users.model()):
+    registered = admin.site.get_model_admin(users.model())
     # A project's own user admin stays.
     if type(registered) is UserAdmin:
-        admin.site.unregister(get_user_model())
-        admin.site.register(get_user_model(), AccountAdmin)
+        admin.site.unregister(users.model())
+        admin.site.register(users.model(), AccountAdmin)

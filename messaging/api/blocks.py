@@ -3,7 +3,7 @@
 from django.db.models import F
 from ninja import Path, Query, Router, Status
 
-from messaging import blocks, schemas
+from messaging import blocks, schemas, users
 from messaging.exceptions import SelfBlock
 from messaging.models import Block
 
@@ -22,7 +22,7 @@ def list_blocks(request: SignedIn, query: Query[requests.Page]) -> schemas.Block
     found, following = page(rows, query, "blocked_id", "created_at", name=F(f"blocked__{NAME}"))
     items = [
         schemas.Block(
-            user=schemas.User(id=row["blocked_id"], username=row["name"]), created_at=row["created_at"]
+            user=schemas.User(id=row["blocked_id"], username=row["name"] or ""), created_at=row["created_at"]
         )
         for row in found
     ]
@@ -37,7 +37,7 @@ def block(request: SignedIn, data: requests.NewBlock) -> schemas.Block:
         raise SelfBlock
     row = blocks.block(request.user.pk, other.pk)
     return schemas.Block(
-        user=schemas.User(id=other.pk, username=other.get_username()), created_at=row.created_at
+        user=schemas.User(id=other.pk, username=users.name_of(other)), created_at=row.created_at
     )
 
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -14,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from pydantic_core import to_json
 
-from messaging import schemas
+from messaging import schemas, users
 from messaging.exceptions import (
     Invalid,
     MessagingError,
@@ -128,7 +127,7 @@ def _overtaken(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def _is_deleted(request: HttpRequest) -> bool:
     pk = getattr(getattr(request, "user", None), "pk", None)
-    return pk is not None and not get_user_model()._base_manager.filter(pk=pk).exists()
+    return pk is not None and not users.everybody().filter(pk=pk).exists()
 
 
 def _undone(request: HttpRequest, error: Exception) -> HttpResponse:

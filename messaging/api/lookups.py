@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db.models import F, QuerySet
 
+from messaging import users
 from messaging.exceptions import UnknownUser
 from messaging.models import Message
 
 from . import requests
 
-User = get_user_model()
-NAME = User.USERNAME_FIELD
+NAME = users.name_field()
 
 
 def user_known_to(user: Any, **by: Any) -> Any:
@@ -19,8 +18,8 @@ def user_known_to(user: Any, **by: Any) -> Any:
 
     Old conversations stay readable; to all others a deactivated account looks like none.
     """
-    found = User.objects.filter(**by).first()
-    if found is not None and not found.is_active:
+    found = users.people().filter(**by).first()
+    if found is not None and not users.is_active(found):
         conversation = Message.objects.visible_to(user).between(user, found)
         found = found if conversation.exists() else None
     if found is None:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from messaging import notifications, schemas
+from messaging import notifications, schemas, users
 from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
 from messaging.models import ApiToken, Notification
 from messaging.orm.retry import retry_on_transient
@@ -29,7 +28,7 @@ def publish(token: ApiToken, items: Sequence[requests.NewNotification], *, atomi
     this user before is a duplicate, and is ignored.
     """
     outcome, rows = Outcome(), dict[int, Notification]()
-    ids = _user_ids({item.user for item in items})
+    ids = users.ids_by_name({item.user for item in items})
     for index, item in enumerate(items):
         try:
             rows[index] = _build(token, item, ids)
@@ -59,12 +58,6 @@ def _store(
 
 def _problem(index: int, error: MessagingError) -> schemas.ItemProblem:
     return schemas.ItemProblem(index=index, code=error.code, detail=str(error))
-
-
-def _user_ids(names: set[str]) -> dict[str, Any]:
-    name = get_user_model().USERNAME_FIELD
-    known = get_user_model().objects.filter(is_active=True, **{f"{name}__in": names})
-    return dict(known.values_list(name, "pk"))
 
 
 def _unknown(item: requests.NewNotification) -> UnknownUser:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
-from messaging import inboxes, login_throttle, notifications, profiles, schemas, sessions, tokens
+from messaging import inboxes, login_throttle, notifications, profiles, schemas, sessions, tokens, users
 from messaging.contacts import presence_seen_by
 from messaging.exceptions import BadCredentials, NotAllowed, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
@@ -19,7 +19,7 @@ from messaging.orm.retry import is_row_gone
 
 from . import requests
 from .errors import answers
-from .lookups import NAME, User, page, user_known_to
+from .lookups import NAME, page, user_known_to
 from .publishing import publish as publish_items
 from .security import (
     PublishToken,
@@ -116,19 +116,21 @@ def change_profile(request: SignedIn, data: requests.ProfileChange) -> schemas.P
 @messages.get("/users", response=answers({200: schemas.Users}))
 def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Users:
     """List the users who can be sent a message."""
-    rows = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
+    rows = users.active().exclude(pk=request.user.pk)
     if query.search:
-        rows = rows.filter(**{f"{NAME}__icontains": query.search})
+        rows = users.search(rows, query.search)
     found, following = page(rows, query, NAME)
-    return schemas.Users(
-        items=[schemas.User(id=row["pk"], username=row[NAME]) for row in found], next=following
-    )
+    left_out = users.inactive([row["pk"] for row in found])
+    items = [
+        schemas.User(id=row["pk"], username=row[NAME] or "") for row in found if row["pk"] not in left_out
+    ]
+    return schemas.Users(items=items, next=following)
 
 
 @messages.post("/messages", response=answers({201: schemas.Message}, 404))
 def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas.Message]:
     """Send a message. Its receiver is notified."""
-    receiver = User.objects.filter(is_active=True, **{NAME: data.receiver}).first()
+    receiver = users.named(data.receiver)
     if receiver is None:
         raise UnknownUser
     if receiver.pk == request.user.pk:
@@ -149,8 +151,8 @@ def list_messages(request: SignedIn, query: Query[requests.MessagePage]) -> sche
     items = [
         schemas.Message(
             id=row["id"],
-            sender=schemas.User(id=row["sender_id"], username=row["sender_name"]),
-            receiver=schemas.User(id=row["receiver_id"], username=row["receiver_name"]),
+            sender=schemas.User(id=row["sender_id"], username=row["sender_name"] or ""),
+            receiver=schemas.User(id=row["receiver_id"], username=row["receiver_name"] or ""),
             content=row["content"],
             timestamp=row["timestamp"],
             is_read=row["is_read"],
@@ -247,20 +249,20 @@ def publish(request: HttpRequest, data: Body[requests.OneOrMany]) -> Status[sche
 
 def session_of(request: HttpRequest) -> schemas.Session:
     user = request.user
-    known = schemas.User(id=user.pk, username=user.get_username()) if user.is_authenticated else None
+    known = schemas.User(id=user.pk, username=users.name_of(user)) if user.is_authenticated else None
     return schemas.Session(user=known, csrf_token=get_token(request), csrf_header=csrf_header())
 
 
 def profile_of(request: SignedIn) -> schemas.Profile:
-    user = schemas.User(id=request.user.pk, username=request.user.get_username())
+    user = schemas.User(id=request.user.pk, username=users.name_of(request.user))
     return schemas.Profile(user=user, is_hidden=profiles.is_hidden(request.user))
 
 
 def message_shape(message: Message) -> schemas.Message:
     return schemas.Message(
         id=message.pk,
-        sender=schemas.User(id=message.sender_id, username=message.sender.get_username()),
-        receiver=schemas.User(id=message.receiver_id, username=message.receiver.get_username()),
+        sender=schemas.User(id=message.sender_id, username=users.name_of(message.sender)),
+        receiver=schemas.User(id=message.receiver_id, username=users.name_of(message.receiver)),
         content=message.content,
         timestamp=message.timestamp,
         is_read=message.is_read,

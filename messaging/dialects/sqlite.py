@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import F, Model
 
-from messaging import schemas
+from messaging import schemas, users
 from messaging.models import Inbox, Notification
 
 from .base import InboxState, NumberedRow
@@ -41,7 +40,7 @@ def number_rows(
             "removed_at",
             was_counted=F("counted"),
             was_revision=F("revision"),
-            actor_username=F(f"actor__{get_user_model().USERNAME_FIELD}"),
+            actor_username=F(f"actor__{users.name_field()}"),
         )[:limit]
     )
     for user_id, group in groupby(rows, key=lambda row: row["user_id"]):

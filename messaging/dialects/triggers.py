@@ -10,10 +10,10 @@ system check looks for them (messaging/checks.py).
 
 from collections.abc import Iterator
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging import users
 from messaging.models import Notification
 
 TABLE = Notification._meta.db_table
@@ -113,7 +113,7 @@ def _statements(connection: BaseDatabaseWrapper) -> Iterator[str]:
 
 
 def _users(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    user, quoted = get_user_model()._meta, connection.ops.quote_name
+    user, quoted = users.model()._meta, connection.ops.quote_name
     return {"users": quoted(user.db_table), "user_pk": quoted(str(user.pk.column))}
 
 

@@ -1,22 +1,40 @@
-"""The user model in raw SQL: a project's own may have any table and column names, even keywords."""
+"""The user model in raw SQL: a project's own may have any table and column names, even keywords, and several tables."""
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import connection
+
+from messaging import users
 
 
 def actor_name() -> str:
     """Return the column of an actor's username in a query with `join_actor`."""
-    user = get_user_model()
-    name: Any = user._meta.get_field(user.USERNAME_FIELD)
-    return f"a.{_quoted(name.column)}"
+    return f"a{len(_parents())}.{_quoted(_name_field().column)}"
 
 
 def join_actor(rows: str) -> str:
-    """Return the join of the users referenced by these rows' actor_id."""
-    user = get_user_model()._meta
-    return f"LEFT JOIN {_quoted(user.db_table)} a ON a.{_quoted(user.pk.column)} = {rows}.actor_id"
+    """Return the join of the users referenced by these rows' actor_id, down to the table with their name."""
+    child: Any = users.concrete_model()
+    joins = [
+        f"LEFT JOIN {_quoted(child._meta.db_table)} a0 ON a0.{_quoted(child._meta.pk.column)} = {rows}.actor_id"
+    ]
+    for number, parent in enumerate(_parents(), start=1):
+        link = child._meta.parents[parent]
+        own, key = _quoted(link.column), _quoted(link.target_field.column)
+        joins.append(
+            f"LEFT JOIN {_quoted(parent._meta.db_table)} a{number} ON a{number}.{key} = a{number - 1}.{own}"
+        )
+        child = parent
+    return " ".join(joins)
+
+
+def _name_field() -> Any:
+    return users.concrete_model()._meta.get_field(users.name_field())
+
+
+def _parents() -> list[Any]:
+    """Return the parents of a child model, up to the one that has the name."""
+    return users.concrete_model()._meta.get_base_chain(_name_field().model)
 
 
 def _quoted(name: str | None) -> str:

@@ -1,39 +1,66 @@
-"""A project's own user model: which ones are supported, and the check for the others."""
+"""Which user models are supported, and that one module alone knows the project's. Real ones: tests/hosts."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection, models
+from django.contrib.auth.models import User
+from django.db import models
 
-from messaging import checks
-from messaging.orm import sql
+from messaging import checks, users
+
+ROOT = Path(users.__file__).parents[1]
+# How the user model is read past messaging/users.py.
+PAST_IT = re.compile(
+    r"get_user_model|\bUser\.objects|\bUser\._|is_active=|\.is_active\b(?!\()|__is_active|\.USERNAME_FIELD|get_username"
+)
 
 
-def user_model(key, **names):
-    fields = {name: SimpleNamespace(column=column) for name, column in names.items()}
-    meta = SimpleNamespace(pk=key, db_table="user", get_field=fields.__getitem__)
+def user_model(key, **fields):
+    meta = SimpleNamespace(pk=key, get_field=fields.__getitem__)
     return SimpleNamespace(USERNAME_FIELD="email", _meta=meta)
 
 
 @pytest.mark.parametrize("key", [models.AutoField, models.BigAutoField, models.IntegerField])
 def test_users_with_integer_keys_are_served(monkeypatch, key):
-    monkeypatch.setattr(checks, "get_user_model", lambda: user_model(key(primary_key=True)))
+    monkeypatch.setattr(users, "model", lambda: user_model(key(primary_key=True)))
     assert checks.user_model() == []
 
 
 @pytest.mark.parametrize("key", [models.UUIDField, models.CharField])
 def test_users_with_other_keys_are_an_error(monkeypatch, key):
-    monkeypatch.setattr(checks, "get_user_model", lambda: user_model(key(primary_key=True)))
+    monkeypatch.setattr(users, "model", lambda: user_model(key(primary_key=True)))
     [error] = checks.user_model()
     assert error.id == "messaging.E002"
 
 
-def test_tables_and_columns_may_have_a_keywords_name(db, monkeypatch):
-    own = user_model(SimpleNamespace(column="group"), email="order")
-    monkeypatch.setattr(sql, "get_user_model", lambda: own)
-    with connection.cursor() as cursor:
-        cursor.execute('CREATE TEMPORARY TABLE "user" ("group" integer, "order" varchar(20))')
-        cursor.execute("""INSERT INTO "user" VALUES (7, 'ada')""")
-        cursor.execute(f"SELECT {sql.actor_name()} FROM (SELECT 7 AS actor_id) n {sql.join_actor('n')}")
-        assert cursor.fetchall() == [("ada",)]
-        cursor.execute('DROP TABLE "user"')
+def test_the_key_of_a_child_model_is_its_parents(monkeypatch):
+    link = models.OneToOneField(User, models.CASCADE, parent_link=True, primary_key=True)
+    link.remote_field.field_name, link.remote_field.model = "id", User
+    monkeypatch.setattr(users, "model", lambda: user_model(link))
+    assert checks.user_model() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "errors"), [(models.EmailField, []), (models.IntegerField, ["messaging.E005"])]
+)
+def test_a_users_name_is_a_text(monkeypatch, field, errors):
+    monkeypatch.setattr(users, "model", lambda: user_model(None, email=field(unique=True, name="email")))
+    assert [error.id for error in checks.user_name()] == errors
+
+
+def test_only_one_module_knows_the_user_model():
+    files = [file for app in ("messaging", "realtime") for file in (ROOT / app).rglob("*.py")]
+    sources = [file for file in files if not {"tests", "migrations"} & set(file.parts)]
+    found = {
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in sources
+        for line in file.read_text().splitlines()
+        if PAST_IT.search(line)
+    }
+    known = {line for line in found if line.startswith("messaging/users.py:")}
+    # The example of a caller's code.
+    example = {line for line in found if "notify_many(User.objects.filter(" in line}
+    assert found - known - example == set()
+    assert known

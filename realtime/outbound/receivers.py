@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth import SESSION_KEY
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from messaging import events, sessions, signals
+from messaging import events, sessions, signals, users
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
@@ -89,9 +89,9 @@ def close_connection(user_id: int, connection_id: str, code: int) -> None:
 
 def recheck_signed_out(sender: Any, *, instance: Any, **kwargs: Any) -> None:
     """A login's session is gone. (user_logged_out comes before that, and so too early for a recheck.)"""
-    user_id = instance.get_decoded().get(SESSION_KEY)
+    user_id = users.key_of(instance.get_decoded().get(SESSION_KEY))
     if user_id is not None:
-        transaction.on_commit(lambda: recheck(int(user_id)), robust=True)
+        transaction.on_commit(lambda: recheck(user_id), robust=True)
 
 
 def recheck_ended(sender: Any, *, users: list[int], **kwargs: Any) -> None:
@@ -102,8 +102,11 @@ def recheck_ended(sender: Any, *, users: list[int], **kwargs: Any) -> None:
 
 def recheck_changed(sender: Any, *, instance: Any, created: bool, raw: bool = False, **kwargs: Any) -> None:
     """A password or `is_active` may have changed."""
-    if not created and not raw and kwargs.get("update_fields") != {"last_login"}:
-        transaction.on_commit(lambda: recheck(instance.pk), robust=True)
+    # The row of a child model is also new when a user becomes one.
+    is_new = created and sender._meta.concrete_model is users.concrete_model()
+    if not is_new and not raw and kwargs.get("update_fields") != {"last_login"}:
+        user_id = users.id_of(instance)
+        transaction.on_commit(lambda: recheck(user_id), robust=True)
 
 
 def recheck_token(sender: Any, *, instance: ApiToken, **kwargs: Any) -> None:
@@ -114,7 +117,7 @@ def recheck_token(sender: Any, *, instance: ApiToken, **kwargs: Any) -> None:
 
 
 def recheck_deleted(sender: Any, *, instance: Any, **kwargs: Any) -> None:
-    user_id = instance.pk
+    user_id = users.id_of(instance)
     transaction.on_commit(lambda: recheck(user_id), robust=True)
 
 
@@ -126,8 +129,6 @@ def connect() -> None:
         (signals.presence_changed, relay_presence, None),
         (signals.views_changed, relay_views, None),
         (events.logins_ended, recheck_ended, None),
-        (post_save, recheck_changed, get_user_model()),
-        (post_delete, recheck_deleted, get_user_model()),
         (post_save, recheck_token, ApiToken),
         (post_delete, recheck_token, ApiToken),
     ]
@@ -135,3 +136,5 @@ def connect() -> None:
         receivers.append((post_delete, recheck_signed_out, session_model))
     for signal, receiver, sender in receivers:
         signal.connect(receiver, sender=sender, dispatch_uid=f"realtime.{receiver.__name__}")
+    users.connect_saving(post_save, recheck_changed, "realtime.recheck_changed")
+    users.connect_deletion(post_delete, recheck_deleted, "realtime.recheck_deleted")

@@ -1,9 +1,8 @@
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from messaging import tokens
+from messaging import tokens, users
 from messaging.exceptions import UnknownUser
 from messaging.management.arguments import text
 
@@ -27,8 +26,7 @@ class Command(BaseCommand):
             raise CommandError("The name must have 1 to 100 characters.")
         owner = None
         if user is not None:
-            model = get_user_model()
-            owner = model.objects.filter(**{model.USERNAME_FIELD: user}).first()
+            owner = users.people().filter(**{users.name_field(): user}).first()
             if owner is None:
                 raise CommandError(f"There is no user {user!r}.")
         try:

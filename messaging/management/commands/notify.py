@@ -1,9 +1,8 @@
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from messaging import notification_types, notifications
+from messaging import notification_types, notifications, users
 from messaging.exceptions import MessagingError
 from messaging.management.arguments import text
 
@@ -28,8 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--url", help="where a click leads: /… on this site, or http(s)://…")
 
     def handle(self, *args: Any, user: str, title: str, description: str, **options: Any) -> None:
-        model = get_user_model()
-        receiver = model.objects.filter(is_active=True, **{model.USERNAME_FIELD: user}).first()
+        receiver = users.named(user)
         if receiver is None:
             raise CommandError(f"There is no active user {user!r}.")
         chosen = {name: options[name] for name in ("level", "url")}

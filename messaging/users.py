@@ -1,0 +1,202 @@
+"""The project's user model, whichever it is: its name field, its key, who exists, who is active, which classes share
+its rows. The only module that knows them; everything else asks here, never `User.objects` or an `is_active` column.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import BooleanField, Field, Model, Q, QuerySet
+from django.db.models.functions import Collate
+from django.db.models.signals import ModelSignal, class_prepared
+
+# --- Names and keys ----------------------------------------------------------------------------------------------
+
+
+def model() -> Any:
+    return get_user_model()
+
+
+def name_field() -> str:
+    """Return the field of the name by which a user signs in, and which is `username` on the wire."""
+    return str(model().USERNAME_FIELD)
+
+
+def email_field() -> str:
+    """Return the field of the e-mail address: Django's guess where the model names none."""
+    return str(getattr(model(), "EMAIL_FIELD", "email"))
+
+
+def name_of(user: Any) -> str:
+    """Return a user's name: empty if the field is NULL."""
+    return user.get_username() or ""
+
+
+def key_field() -> Any:
+    """Return the field of the primary key: that of a child model is its parent's."""
+    return resolved(model()._meta.pk)
+
+
+def resolved(key: Any) -> "Field[Any, Any]":
+    while key.remote_field is not None:
+        key = key.target_field
+    return key  # type: ignore[no-any-return]
+
+
+def key_of(text: Any) -> Any:
+    """Return the key that a session holds as text; None if it can't be a user's."""
+    try:
+        return key_field().to_python(text)
+    except ValidationError:
+        return None
+
+
+def id_of(instance: Any) -> Any:
+    """Return the user's key of an instance of the user model, of a proxy or a child: a child may have another one."""
+    return getattr(instance, model()._meta.pk.attname, instance.pk)
+
+
+# --- Who exists, and who is active -------------------------------------------------------------------------------
+
+
+def people() -> QuerySet[Any]:
+    """Return those whom the project shows: its default manager may hide some, as deleted for example."""
+    return model()._default_manager.all()  # type: ignore[no-any-return]
+
+
+def everybody(using: str | None = None) -> QuerySet[Any]:
+    """Return every stored user, hidden ones included: the rows that foreign keys refer to."""
+    return QuerySet(model(), using=using)
+
+
+def active(among: QuerySet[Any] | None = None) -> QuerySet[Any]:
+    """Return the active users, as far as SQL can express it: `inactive` says which of them aren't."""
+    return (people() if among is None else among).filter(_active_column(""))
+
+
+def usable(through: str) -> Q:
+    """Return the same condition for rows whose `through` is a user's foreign key, as far as SQL can express it."""
+    shown = people()
+    condition = _active_column(f"{through}__")
+    return (
+        condition & Q(**{f"{through}__in": shown.order_by().values("pk")}) if shown.query.where else condition
+    )
+
+
+def is_active(user: Any) -> bool:
+    """Return whether a user is active, as Django decides it: where the model doesn't say so, everyone is."""
+    return bool(getattr(user, "is_active", True))
+
+
+def inactive(user_ids: Collection[Any]) -> set[Any]:
+    """Return which of these users are inactive by a computed `is_active`. Any other model needs no query."""
+    if not is_computed() or not user_ids:
+        return set()
+    return {user.pk for user in everybody().filter(pk__in=user_ids) if not is_active(user)}
+
+
+def named(name: str) -> Any:
+    """Return the active user with this name, or None."""
+    user = active().filter(**{name_field(): name}).first()
+    return user if user is not None and is_active(user) else None
+
+
+def ids_by_name(names: Collection[str]) -> dict[str, Any]:
+    """Return the ids of the active users with these names, by the name as it was given."""
+    field = name_field()
+    rows = dict(active().filter(**{f"{field}__in": names}).values_list(field, "pk"))
+    found = {name: rows[name] for name in names if name in rows}
+    if len(found) < len(names) and _compares_loosely():
+        # The stored spelling isn't the given one.
+        for name in set(names) - set(found):
+            if (user := active().filter(**{field: name}).first()) is not None:
+                found[name] = user.pk
+    left_out = inactive(found.values())
+    return {name: pk for name, pk in found.items() if pk not in left_out}
+
+
+def search(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """Return those of these users whose name contains the text, without regard to case."""
+    field = name_field()
+    if connection.vendor == "postgresql" and getattr(model()._meta.get_field(field), "db_collation", None):
+        # Before version 18 its LIKE refuses the collations that compare without case.
+        rows, field = (
+            rows.alias(name_in_default_collation=Collate(field, "default")),
+            "name_in_default_collation",
+        )
+    return rows.filter(**{f"{field}__icontains": text})
+
+
+def is_computed() -> bool:
+    """Return whether `is_active` is known to Python alone: a property, or a column that isn't a boolean."""
+    return _activity(model()) == "computed"
+
+
+@functools.cache
+def _activity(users: type[Model]) -> str:
+    if not hasattr(users, "is_active"):
+        return "constant"
+    fields = {field.name: field for field in users._meta.concrete_fields}
+    if "is_active" in fields:
+        return "column" if isinstance(fields["is_active"], BooleanField) else "computed"
+    return "constant" if inspect.getattr_static(users, "is_active") is True else "computed"
+
+
+def _active_column(prefix: str) -> Q:
+    return Q(**{f"{prefix}is_active": True}) if _activity(model()) == "column" else Q()
+
+
+def _compares_loosely() -> bool:
+    """Return whether two spellings may be one name: the column has a collation of its own, or is of type citext."""
+    field = model()._meta.get_field(name_field())
+    return bool(getattr(field, "db_collation", None)) or field.db_type(connection) == "citext"
+
+
+# --- Classes that share the rows ---------------------------------------------------------------------------------
+
+
+def concrete_model() -> type[Model]:
+    return model()._meta.concrete_model  # type: ignore[no-any-return]
+
+
+def shares_row(candidate: type[Model]) -> bool:
+    """Return whether saving an instance may change a user: of the model, a parent, a proxy or a child of either."""
+    own = concrete_model()
+    return issubclass(candidate, (own, *own._meta.all_parents))
+
+
+def _is_model_or_proxy(candidate: type[Model]) -> bool:
+    return candidate._meta.concrete_model is concrete_model()
+
+
+def connect_saving(signal: ModelSignal, receiver: Callable[..., None], dispatch_uid: str) -> None:
+    """Connect a receiver of `post_save`: Django sends it once, with the class of the instance."""
+    _connect(signal, receiver, dispatch_uid, shares_row)
+
+
+def connect_deletion(signal: ModelSignal, receiver: Callable[..., None], dispatch_uid: str) -> None:
+    """Connect a receiver of a deletion, which Django sends with the proxy, or for each table of a child's instance.
+
+    Without a sender it would take the fast deletion of all other models away.
+    """
+    _connect(signal, receiver, dispatch_uid, _is_model_or_proxy)
+
+
+def _connect(
+    signal: ModelSignal,
+    receiver: Callable[..., None],
+    dispatch_uid: str,
+    is_meant: Callable[[type[Model]], bool],
+) -> None:
+    def connect_to(sender: type[Model], **kwargs: Any) -> None:
+        if is_meant(sender):
+            signal.connect(receiver, sender=sender, dispatch_uid=dispatch_uid)
+
+    for known in apps.get_models():
+        connect_to(known)
+    class_prepared.connect(connect_to, weak=False, dispatch_uid=f"{dispatch_uid}.later")

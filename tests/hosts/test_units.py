@@ -1,0 +1,78 @@
+"""The unit tests of both apps, under user models of a project's own: those whose names are called `username`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import size
+from tests.hosts.user_models import MANAGER, USER_MODELS
+from tests.live.servers import ROOT
+
+SETTINGS = """
+from config.settings import *
+INSTALLED_APPS = [*INSTALLED_APPS, "people"]
+AUTH_USER_MODEL = "people.Account"
+"""
+# The tests import `User` from Django, and make many at once.
+APP = """
+from django.apps import AppConfig
+class PeopleConfig(AppConfig):
+    name = "people"
+    default_auto_field = "django.db.models.BigAutoField"
+    def ready(self):
+        from django.contrib.auth import get_user_model, models
+        models.User = get_user_model()
+        if models.User._meta.parents:
+            # Django refuses it for several tables. As there, no receiver is called.
+            type(models.User._default_manager).bulk_create = create_many
+def create_many(manager, users, **options):
+    from messaging.signals import receivers_muted
+    with receivers_muted():
+        return [user.save() or user for user in users]
+"""
+KINDS = ["soft deletion", "child of a model", "proxy", "proxies and children beside it", "large keys"]
+TESTS = ["messaging/tests", "realtime/tests"]
+# In `make test`.
+FEW = [
+    "messaging/tests/test_api.py",
+    "messaging/tests/test_user_deletion.py",
+    "realtime/tests/test_recheck.py",
+]
+SECONDS = 3600
+# What is said of Django's own user model, by design.
+OTHERWISE: list[str] = []
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("kind", KINDS[: size(2, full=len(KINDS))])
+def test_units(kind: str, tmp_path: Path) -> None:
+    for name, text in {
+        "own_settings.py": SETTINGS,
+        "people/__init__.py": "",
+        "people/apps.py": APP,
+        "people/models.py": MANAGER + USER_MODELS[kind].models,
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    run(tmp_path, "manage.py", "makemigrations", "people")
+    left_out = [f"--deselect={name}" for name in OTHERWISE]
+    tests = FEW if size(0, full=1) == 0 else TESTS
+    run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds=own_settings", *left_out, *tests)
+
+
+def run(folder: Path, *arguments: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "own_settings"}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-20_000:]
