@@ -22,7 +22,7 @@ def with_sockets(http: Any, websocket_urlpatterns: Iterable[Any] = ()) -> Applic
     A request body over REALTIME_MAX_BODY_BYTES is answered with 413 before it is stored, at every address, and at most
     REALTIME_MAX_REQUESTS requests run at once.
     """
-    http = AsgiProbes(AsgiBodyLimit(AsgiConcurrency(http)))
+    http = AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ import inspect
 from io import BytesIO
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.http import Http404
 from django.urls import resolve
 
@@ -51,7 +51,7 @@ def _view(scope: Any) -> Any:
     view = VIEWS.get(scope["path"].rpartition("/")[2])
     try:
         # As Django finds it: without the server's root_path, or FORCE_SCRIPT_NAME.
-        path = "" if view is None else ASGIRequest(scope, BytesIO()).path_info
+        path = scope["path"].removeprefix(get_script_prefix(scope))
         return view if view is not None and resolve(path).func is view else None
     except Http404:
         return None

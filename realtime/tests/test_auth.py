@@ -389,6 +389,21 @@ def test_sessions_outside_the_database_are_looked_up_too(ada, settings):
     assert valid_logins(["nobody"]) == {}
 
 
+def test_the_content_type_of_a_handshake_is_not_parsed(monkeypatch):
+    parsed = []
+
+    def parse(value):
+        parsed.append(value)
+        return "", {}
+
+    monkeypatch.setattr("django.http.request.parse_header_parameters", parse)
+    scope = scope_of("http://evil.example")
+    scope["headers"] += [(b"content-type", b";" * 8_000)] * 7
+    with pytest.raises(BadOrigin):
+        check_origin(scope)
+    assert parsed == [""]
+
+
 @pytest.mark.parametrize("key", ["../../etc/passwd", "sessionid\n", "\xe9" * 40, "k" * 5_000])
 def test_a_cookie_that_is_no_key_of_the_session_store_is_no_login(ada, settings, tmp_path, key):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"

@@ -6,6 +6,7 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
+from realtime.asgi import with_sockets
 from realtime.delivery import drain
 from realtime.http import health
 from realtime.http.probes import AsgiProbes
@@ -127,3 +128,18 @@ async def test_probes_are_answered_under_a_prefix(settings, path, root_path, scr
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root_path, "headers": []}
     await AsgiProbes(django)(scope | {"query_string": b""}, None, send)
     assert sent[0]["status"] == 200
+
+
+async def test_a_probes_headers_are_bounded_before_they_are_parsed():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request"}
+
+    headers = [(b"content-type", b";" * 60_000)]
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "headers": headers}
+    await with_sockets(None)(scope, receive, send)
+    assert sent[0]["status"] == 431
