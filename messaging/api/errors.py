@@ -131,11 +131,14 @@ def _is_deleted(request: HttpRequest) -> bool:
 
 
 def _undone(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The database has ended the transaction: because of others' locks, or because it can't go on itself."""
+    """The database has ended the transaction: in conflict with others, or because it is unavailable."""
     if not is_conflict(error):
         return _unavailable(request, error)
     logger.warning(
-        "others' transactions in the way; %s %.200r answered 503: %r", request.method, request.path, error
+        "transaction conflict; %s %.200r answered 503, to be tried again: %r",
+        request.method,
+        request.path,
+        error,
     )
     return _retry_later("busy", "Others are changing the same rows. Try again in a moment.")
 

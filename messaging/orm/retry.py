@@ -80,7 +80,7 @@ def _is_timeout(error: BaseException | None) -> bool:
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Return whether other transactions were in the way: the database is there, and nothing is wrong with the call."""
+    """Return whether it is a conflict with other transactions: the database is available, and the call is valid."""
     return is_transient(error) and not is_dangling(error)
 
 

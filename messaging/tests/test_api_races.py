@@ -197,7 +197,7 @@ def test_a_conflict_is_retried(ada, as_user, monkeypatch, codes):
 
 
 @pytest.mark.parametrize("codes", CONFLICTS, ids=str)
-def test_a_conflict_that_persists_is_not_called_an_absence(ada, as_user, monkeypatch, caplog, codes):
+def test_a_conflict_that_persists_is_busy_and_not_unavailable(ada, as_user, monkeypatch, caplog, codes):
     def unlucky(*args):
         raise OperationalError("in the way") from DriversError(**codes)
 
@@ -209,7 +209,7 @@ def test_a_conflict_that_persists_is_not_called_an_absence(ada, as_user, monkeyp
     assert response["Retry-After"] == "1"
     (record,) = [record for record in caplog.records if record.name == errors.logger.name]
     assert record.levelname == "WARNING"
-    assert "others' transactions" in record.getMessage()
+    assert "transaction conflict" in record.getMessage()
     assert "unavailable" not in record.getMessage()
 
 

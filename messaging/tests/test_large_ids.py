@@ -1,3 +1,5 @@
+"""`check --database` reports ids that JavaScript would round."""
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError

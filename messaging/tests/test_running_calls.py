@@ -1,3 +1,5 @@
+"""The API: how many calls of one user run at once."""
+
 import threading
 
 from django.test import Client

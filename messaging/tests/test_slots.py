@@ -1,3 +1,5 @@
+"""Slots: how many threads run at once for a key, what waits, and what is refused."""
+
 import threading
 
 import pytest

@@ -1,3 +1,5 @@
+"""The relay's queue of messages: the order within a group, rotation over groups, and the bounds in bytes."""
+
 import tracemalloc
 
 import pytest

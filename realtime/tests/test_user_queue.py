@@ -1,3 +1,5 @@
+"""The relay's queue of users: single events beside broadcasts and backlogs, and locked inboxes."""
+
 import time
 
 from messaging.sequencing import Step
