@@ -6,8 +6,10 @@ For threads there is messaging/slots.py.
 
 import asyncio
 import contextlib
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
+
+Turns = OrderedDict[asyncio.Future[None], None]
 
 
 class FairQueue:
@@ -17,7 +19,7 @@ class FairQueue:
         self._free, self._per_key = places, per_key or places
         self._running: Counter[object] = Counter()
         # By group and key.
-        self._waiting: OrderedDict[object, OrderedDict[object, deque[asyncio.Future[None]]]] = OrderedDict()
+        self._waiting: OrderedDict[object, OrderedDict[object, Turns]] = OrderedDict()
 
     @contextlib.asynccontextmanager
     async def place(self, key: object) -> AsyncIterator[None]:
@@ -39,12 +41,14 @@ class FairQueue:
     async def wait(self, key: object, group: object = None) -> None:
         """Wait for a place. It is taken when this returns, and not when this is cancelled."""
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(group, OrderedDict()).setdefault(key, deque()).append(turn)
+        self._waiting.setdefault(group, OrderedDict()).setdefault(key, OrderedDict())[turn] = None
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give_back(key)
+            # At once: a key may be 64 KB of cookies, and no place become free for long.
+            self._remove(group, key, turn)
             raise
 
     def give_back(self, key: object) -> None:
@@ -58,20 +62,28 @@ class FairQueue:
         while self._free and (found := self._next()):
             group, key = found
             keys = self._waiting[group]
-            turns = keys[key]
-            turn = turns.popleft()
-            if not turns:
-                del keys[key]
-                if not keys:
-                    del self._waiting[group]
-            # A turn that was given up is none.
+            turn = next(iter(keys[key]))
+            self._remove(group, key, turn)
+            # One that has been given up is still there until its task runs.
             if not turn.done():
                 self.take(key)
                 turn.set_result(None)
-                if turns:
+                if key in keys:
                     keys.move_to_end(key)
-                if keys:
+                if group in self._waiting:
                     self._waiting.move_to_end(group)
+
+    def _remove(self, group: object, key: object, turn: asyncio.Future[None]) -> None:
+        """Remove a turn, if it is there, and then the key and the group that have no other."""
+        keys = self._waiting.get(group)
+        turns = None if keys is None else keys.get(key)
+        if keys is None or turns is None:
+            return
+        turns.pop(turn, None)
+        if not turns:
+            del keys[key]
+        if not keys:
+            del self._waiting[group]
 
     def _next(self) -> tuple[object, object] | None:
         # Those skipped have all that one key may have: there are few.

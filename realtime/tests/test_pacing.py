@@ -61,6 +61,20 @@ async def test_places_are_given_by_keys_in_rotation():
     assert (queue._free, len(queue._waiting)) == (1, 0)
 
 
+async def test_of_those_that_have_left_nothing_is_kept():
+    queue = FairQueue(1)
+    assert queue.take("running")
+    waiting = [asyncio.create_task(queue.wait(number, number % 2)) for number in range(10)]
+    await asyncio.sleep(0)
+    assert sum(map(len, queue._waiting.values())) == 10
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert not queue._waiting
+    queue.give_back("running")
+    assert (queue._free, queue._running) == (1, {})
+
+
 @pytest.mark.django_db(transaction=True)
 class TestSockets:
     async def test_more_handshakes_than_a_burst_wait_and_are_served(self, server, ada, settings):
