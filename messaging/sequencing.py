@@ -49,7 +49,7 @@ class Revision:
 
 
 class Step(NamedTuple):
-    """What one transaction did, and which of its users are to be named again."""
+    """What one transaction did, and which of its users need another one."""
 
     revisions: list[Revision]
     # The rows of others took all of the transaction, or the inbox has only just been created.
@@ -167,7 +167,7 @@ def _assign_batch(user_ids: list[int], *, lock_seconds: float | None) -> Step:
 
 
 def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
-    """Create the inboxes that are missing, and not locked, and have their users named again."""
+    """Create the inboxes that are missing, and not locked: their users need another step."""
     there = set(Inbox.objects.filter(user_id__in=step.locked).values_list("user_id", flat=True))
     missing = [user_id for user_id in step.locked if user_id not in there]
     if not missing:
