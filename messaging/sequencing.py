@@ -200,7 +200,7 @@ def _create_inboxes(user_ids: list[int]) -> list[int]:
         highest=Max("revision"), unread=Count("id", filter=Q(counted=True))
     )
     found = {row["user_id"]: (row["highest"], row["unread"]) for row in counts}
-    # Those hidden by the project's manager, too: nobody else's would ever be numbered.
+    # Those hidden by the project's manager, too: their rows would never be numbered otherwise.
     owners = users.everybody().filter(pk__in=user_ids).order_by("pk")
     missing = []
     for pk in owners.values_list("pk", flat=True):

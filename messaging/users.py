@@ -1,5 +1,5 @@
 """The project's user model, whichever it is: its name field, its key, who exists, who is active, which classes share
-its rows. The only module that knows them; everything else asks here, never `User.objects` or an `is_active` column.
+its rows. The only module that reads them: all others call it, and use neither `User.objects` nor an `is_active` column.
 """
 
 import functools

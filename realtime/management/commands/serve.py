@@ -73,7 +73,7 @@ class Command(BaseCommand):
             log_config=None,
             access_log=False,
             server_header=False,
-            # By default uvicorn trusts the headers of any proxy on this host, whoever it passes on.
+            # By default uvicorn trusts the headers of any proxy on this host, whatever client they name.
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=trusted_proxies,
         )
