@@ -205,15 +205,19 @@ def announce_presence(
 def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
     """Return what contacts see of these users, by user id. Hidden users appear offline and never seen.
 
-    What one contact sees may differ from it: see contacts.py.
+    Deactivated ones appear offline: contacts who saw them online before are to see that they went. What one contact
+    sees may differ from it: see contacts.py.
     """
-    rows = users.active().filter(pk__in=user_ids)
-    if online_only:
-        rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
+    rows = users.everybody().filter(pk__in=user_ids).annotate(usable=users.is_usable())
     profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
-    found = {row[0]: shape(*row) for row in rows.values_list("pk", users.name_field(), *profile)}
-    for user_id in users.inactive(found):
-        del found[user_id]
+    left_out = users.inactive(user_ids)
+    found = {}
+    for user_id, name, usable, *columns in rows.values_list("pk", users.name_field(), "usable", *profile):
+        seen = shape(user_id, name, *columns)
+        if not usable or user_id in left_out:
+            seen = seen.model_copy(update={"is_online": False})
+        if seen.is_online or not online_only:
+            found[user_id] = seen
     return found
 
 

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import BooleanField, Field, Model, Q, QuerySet
+from django.db.models import BooleanField, Case, Field, Model, Q, QuerySet, Value, When
 from django.db.models.functions import Collate
 from django.db.models.signals import ModelSignal, class_prepared
 
@@ -79,13 +79,22 @@ def active(among: QuerySet[Any] | None = None) -> QuerySet[Any]:
     return (people() if among is None else among).filter(_active_column(""))
 
 
-def usable(through: str) -> Q:
-    """Return the same condition for rows whose `through` is a user's foreign key, as far as SQL can express it."""
+def usable(through: str = "") -> Q:
+    """Return the condition that a user is active and not hidden, as far as SQL can express it.
+
+    `through`: the foreign key to the user, for rows of another model.
+    """
     shown = people()
-    condition = _active_column(f"{through}__")
-    return (
-        condition & Q(**{f"{through}__in": shown.order_by().values("pk")}) if shown.query.where else condition
-    )
+    condition = _active_column(f"{through}__" if through else "")
+    if shown.query.where:
+        condition &= Q(**{f"{through or 'pk'}__in": shown.order_by().values("pk")})
+    return condition
+
+
+def is_usable() -> Case | Value:
+    """Return the same as an expression, for rows of `everybody`."""
+    condition = usable()
+    return Case(When(condition, then=True), default=False) if condition else Value(True)
 
 
 def is_active(user: Any) -> bool:

@@ -255,10 +255,11 @@ def test_a_user_without_a_profile_is_offline_and_was_never_seen(ada):
     assert profiles.presence([ada.pk], online_only=True) == {}
 
 
-def test_a_deactivated_user_is_not_shown(ada):
+def test_a_deactivated_user_is_shown_offline(ada):
     set_online([ada.pk])
     User.objects.filter(pk=ada.pk).update(is_active=False)
-    assert profiles.presence([ada.pk]) == {}
+    assert not profiles.presence([ada.pk])[ada.pk].is_online
+    assert profiles.presence([ada.pk], online_only=True) == {}
 
 
 def test_changes_since_a_moment_are_found(ada, grace):

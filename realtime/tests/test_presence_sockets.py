@@ -180,3 +180,31 @@ async def test_of_sockets_that_come_all_at_once_the_first_over_the_limit_go(serv
         assert await socket.close_code() == 4502
     for socket in sockets[2:]:
         assert await socket.received_so_far() == []
+
+
+def deactivated(user):
+    user.is_active = False
+    user.save()
+
+
+def deactivated_in_the_table(user):
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize("end", [deactivated, deactivated_in_the_table])
+async def test_contacts_see_a_deactivated_user_go_offline(server, ada, grace, settings, end):
+    settings.REALTIME_OFFLINE_GRACE_SECONDS = 0.1
+    settings.REALTIME_RECHECK_SECONDS = 0.1
+
+    def meet():
+        Message.objects.create(sender=grace, receiver=ada, content="Hello!")
+
+    await in_thread(meet)
+    watcher = await server.connect(ada)
+    socket = await server.connect(grace)
+    while not watcher.presence.get("grace", {}).get("is_online"):
+        await watcher.next()
+    await in_thread(end, grace)
+    assert await socket.close_code() == 4503
+    while watcher.presence["grace"]["is_online"]:
+        await watcher.next()
