@@ -37,6 +37,11 @@ def name_of(user: Any) -> str:
     return user.get_username() or ""
 
 
+def key_name() -> str:
+    """Return the name of the primary key. A child model has it, too, beside one of its own."""
+    return str(model()._meta.pk.name)
+
+
 def key_field() -> Any:
     """Return the field of the primary key: that of a child model is its parent's."""
     return resolved(model()._meta.pk)

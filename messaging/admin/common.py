@@ -19,6 +19,7 @@ from messaging import notification_types, users
 from .concurrency import ConcurrentAdmin
 
 NAME = users.name_field()
+KEY = users.key_name()
 NOTHING = "-"
 PREVIEW = 60
 # How many users a filter offers. Others are reached by the search, or by a link on their profile.

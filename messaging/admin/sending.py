@@ -153,7 +153,7 @@ class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.has_perm(PERMISSION)
 
     def users_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return users.people().filter(pk__in=queryset.order_by().values("pk"))
+        return users.people().filter(pk__in=queryset.order_by().values(users.key_name()))
 
     @admin.action(description="Send a notification to the selected users", permissions=["send"])
     def send_notification(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from messaging import profiles, users
 from messaging.models import Message, Notification, UserProfile
 
-from .common import NAME, OwnedByUserAdmin, counted, link, link_to_list, may_act_for, number_of
+from .common import KEY, NAME, OwnedByUserAdmin, counted, link, link_to_list, may_act_for, number_of
 from .deletion import BoundedDeletionAdmin
 from .sending import SendActionAdmin
 
@@ -73,15 +73,17 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
 
     @admin.display(description="sent")
     def sent(self, profile: Any) -> str:
-        return link_to_list(Message, profile.sent_count, sender__id__exact=profile.user_id)
+        return link_to_list(Message, profile.sent_count, **{f"sender__{KEY}__exact": profile.user_id})
 
     @admin.display(description="received")
     def received(self, profile: Any) -> str:
-        return link_to_list(Message, profile.received_count, receiver__id__exact=profile.user_id)
+        return link_to_list(Message, profile.received_count, **{f"receiver__{KEY}__exact": profile.user_id})
 
     @admin.display(description="notifications")
     def notifications(self, profile: Any) -> str:
-        return link_to_list(Notification, profile.notification_count, user__id__exact=profile.user_id)
+        return link_to_list(
+            Notification, profile.notification_count, **{f"user__{KEY}__exact": profile.user_id}
+        )
 
     @admin.action(description="Set selected users online for five minutes", permissions=["change"])
     def set_online(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:

@@ -191,7 +191,11 @@ def deactivated_in_the_table(user):
     type(user).objects.filter(pk=user.pk).update(is_active=False)
 
 
-@pytest.mark.parametrize("end", [deactivated, deactivated_in_the_table])
+def deleted(user):
+    user.delete()
+
+
+@pytest.mark.parametrize("end", [deactivated, deactivated_in_the_table, deleted])
 async def test_contacts_see_a_deactivated_user_go_offline(server, ada, grace, settings, end):
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0.1
     settings.REALTIME_RECHECK_SECONDS = 0.1

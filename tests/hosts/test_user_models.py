@@ -1,5 +1,6 @@
 """User models of a project's own, each with migrations, in a project of its own: all goes as with Django's."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -44,15 +45,19 @@ def act(request, what):
     return JsonResponse({{"pending": pending, "inboxes": Inbox.objects.count()}})
 urlpatterns = [path("act/<str:what>/", act)]
 """
-SET_UP = """
+MIGRATE = """
 from django.core.management import call_command
-from django.contrib.auth import get_user_model
-from django.db import connection
-if connection.vendor == "postgresql":
-    connection.cursor().execute("CREATE EXTENSION citext")
 call_command("makemigrations", "people", verbosity=0)
 call_command("migrate", verbosity=0)
 call_command("check", databases=["default"], fail_level="WARNING")
+"""
+EXTENSION = """
+from django.db import connection
+if connection.vendor == "postgresql":
+    connection.cursor().execute("CREATE EXTENSION citext")
+"""
+SET_UP = """
+from django.contrib.auth import get_user_model
 users = get_user_model()._default_manager
 for name in {names!r}:
     users.create_user(name, password={password!r})
@@ -82,7 +87,9 @@ class Site:
         self.project, self.kind = project, kind
         self.ada, self.grace, self.root = (self.name(who) for who in ("ada", "grace", "root"))
         out = project.shell(
-            SET_UP.format(
+            EXTENSION
+            + MIGRATE
+            + SET_UP.format(
                 names=[self.ada, self.grace],
                 password=PASSWORD,
                 root=self.root,
@@ -91,6 +98,9 @@ class Site:
             )
         )
         self.token = out.split()[-1]
+        if kind.later[0]:
+            project.write("people/models.py", (MANAGER + kind.models).replace(*kind.later))
+            project.shell(MIGRATE)
         self.server: Server = project.start()
 
     def name(self, who: str) -> str:
@@ -201,6 +211,11 @@ def looks_at_the_admin(here: Site) -> None:
     for page in (*PAGES, f"{user}/"):
         status, answer = root.call("GET", f"/admin/{page}")
         assert status == 200, (page, answer)
+    profiles = root.call("GET", "/admin/messaging/userprofile/")[1].decode()
+    links = re.findall(r'href="(/admin/messaging/\w+/\?\w+=\d+)"', profiles)
+    assert links
+    # A filter that doesn't exist is answered by a redirect.
+    assert {root.call("GET", link)[0] for link in links} == {200}
     for page in ("messaging/notification/", "messaging/userprofile/", "realtime/connection/"):
         assert root.call("GET", f"/admin/{page}?q=grace")[0] == 200, page
 

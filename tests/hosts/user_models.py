@@ -30,6 +30,7 @@ class UserModel:
     """`names`: of a user by their first name; `spelled`: the same name in another spelling, if that is one name.
 
     `deactivate`: statements on `user`, at which a socket is closed. `others`: statements that make further `users`.
+    `later`: what the first migration has, and what stands there after another one.
     """
 
     models: str
@@ -39,6 +40,7 @@ class UserModel:
     restore: str = "user.is_active = True; user.save()"
     has_admin: bool = True
     can_deactivate: bool = True
+    later: tuple[str, str] = ("", "")
     spelled: str = ""
     others: str = ""
 
@@ -152,6 +154,7 @@ USER_MODELS = {
     ),
     "child of a model": UserModel(
         CHILD,
+        later=("shoe_size = models.Integer", "shoe_size = models.BigInteger"),
         deactivate="person = user.person_ptr; person.is_active = False; person.save()",
         restore="person = user.person_ptr; person.is_active = True; person.save()",
     ),
