@@ -29,6 +29,9 @@ presence_changed = Signal()
 views_changed = Signal()
 # views: list[View]. Those seen are online, and are shown again to these online viewers alone.
 shown_online = Signal()
+# user: schemas.User, versions: dict[int, int]. A user who was shown online has been deleted: to each of these contacts
+# it is to look, with this version, as if they had gone offline.
+shown_user_deleted = Signal()
 # users: list[int]. Users some or all of whose logins have ended.
 logins_ended = Signal()
 # online, offline: list[int]. Those of them who came online or went offline.

@@ -8,14 +8,15 @@ What has arrived until then is deleted here, in the same transaction.
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import CASCADE, SET_NULL, Q, Value
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
 from messaging.orm.querysets import lock_rows
 
-from . import users
+from . import contacts, profiles, users
+from .events import shown_user_deleted
 from .models import Message, Notification, UserProfile
 
 # The apps whose rows are deleted here. A project's own rows that refer to users are its own matter.
@@ -38,6 +39,23 @@ def lock_what_others_change(sender: Any, *, instance: Any, using: str, **kwargs:
     lock_rows(UserProfile.objects.using(using).filter(user=instance.pk))
     # Before anything is deleted: an insert that waits for a deleted row with its dedupe_key holds this lock.
     lock_rows(users.everybody(using).filter(pk=instance.pk))
+
+
+def note_who_sees(sender: Any, *, instance: Any, using: str, **kwargs: Any) -> None:
+    """Announce after commit, when no row shows it any more, that a user who is shown online is gone."""
+    seen = profiles.presence([instance.pk], online_only=True).get(instance.pk)
+    if seen is None:
+        return
+    versions = {
+        viewer: seen.version + shift + 1
+        for shift, viewers in contacts.viewers_of([instance.pk])[instance.pk].items()
+        for viewer in viewers
+    }
+
+    def announce() -> None:
+        shown_user_deleted.send_robust(sender=None, user=seen.user, versions=versions)
+
+    transaction.on_commit(announce, using=using, robust=True)
 
 
 def delete_late_rows(sender: Any, *, instance: Any, using: str, **kwargs: Any) -> None:
@@ -65,4 +83,5 @@ def _referring(user_id: Any, using: str) -> Iterator[tuple[Any, models.QuerySet[
 def connect() -> None:
     """Connect the receivers, once."""
     users.connect_deletion(pre_delete, lock_what_others_change, "messaging.user_deletion.lock")
+    users.connect_deletion(pre_delete, note_who_sees, "messaging.user_deletion.seen")
     users.connect_deletion(post_delete, delete_late_rows, "messaging.user_deletion.late")

@@ -19,6 +19,7 @@ from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
     PRESENCE_GROUP,
     CloseEnvelope,
+    DeletedEnvelope,
     PresenceEnvelope,
     RecheckEnvelope,
     RevisionEnvelope,
@@ -204,6 +205,8 @@ class Hub:
                 spawn(self.presence_fanout.announce(envelope.users))
             case ViewsEnvelope():
                 spawn(self.presence_fanout.announce_views(View(*view) for view in envelope.views))
+            case DeletedEnvelope():
+                self.presence_fanout.announce_deleted(envelope)
             case RecheckEnvelope():
                 spawn(self.sweeps.recheck(self.sockets_of(envelope.user)))
             case CloseEnvelope():

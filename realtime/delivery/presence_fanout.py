@@ -12,6 +12,7 @@ from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
 from messaging.events import View
 from realtime import protocol
 from realtime.db_threads import in_thread
+from realtime.outbound.envelopes import DeletedEnvelope
 
 from .user_sockets import UserSockets
 
@@ -47,6 +48,13 @@ class PresenceFanout:
         self._sent_pairs |= changed_at
         for view in asked & seen.keys():
             self._send(seen[view], [view.viewer])
+
+    def announce_deleted(self, deleted: DeletedEnvelope) -> None:
+        """Send those who saw a deleted user online that they are offline. No sweep could: nothing of them is stored."""
+        user = schemas.User(id=deleted.user, username=deleted.username)
+        for version, viewer in deleted.views:
+            seen = schemas.Presence(user=user, is_online=False, last_seen=None, version=version)
+            self._send(seen, [viewer])
 
     async def sweep(self) -> None:
         """Send the changes since the last sweep that no hint announced. The first sweep only takes the time."""

@@ -116,6 +116,25 @@ class ViewsEnvelope(Envelope):
         return PRESENCE_GROUP
 
 
+@dataclass(slots=True)
+class DeletedEnvelope(Envelope):
+    """A user who was shown online has been deleted, name and all. `views`: a list of [version, viewer]."""
+
+    KIND: ClassVar[str] = "doorbell.deleted"
+
+    user: int
+    username: str
+    views: list[list[int]]
+
+    def __post_init__(self) -> None:
+        if not all(len(view) == 2 and all(isinstance(part, int) for part in view) for view in self.views):
+            raise TypeError("a view is a version and an id")
+
+    @property
+    def group(self) -> str:
+        return PRESENCE_GROUP
+
+
 class _Kind(NamedTuple):
     envelope: type[Envelope]
     names: tuple[str, ...]
@@ -130,7 +149,14 @@ def _kind(envelope: type[Envelope]) -> _Kind:
 
 _KINDS = {
     envelope.KIND: _kind(envelope)
-    for envelope in (RevisionEnvelope, RecheckEnvelope, CloseEnvelope, PresenceEnvelope, ViewsEnvelope)
+    for envelope in (
+        RevisionEnvelope,
+        RecheckEnvelope,
+        CloseEnvelope,
+        PresenceEnvelope,
+        ViewsEnvelope,
+        DeletedEnvelope,
+    )
 }
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth import SESSION_KEY
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from messaging import events, sessions, signals, users
+from messaging import events, schemas, sessions, signals, users
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
@@ -16,6 +16,7 @@ from realtime.conf import conf
 
 from .envelopes import (
     CloseEnvelope,
+    DeletedEnvelope,
     Envelope,
     PresenceEnvelope,
     RecheckEnvelope,
@@ -76,6 +77,11 @@ def relay_views(sender: Any, *, views: list[View], **kwargs: Any) -> None:
     _push([ViewsEnvelope([[int(view.seen), int(view.viewer)] for view in views])])
 
 
+def relay_deleted(sender: Any, *, user: schemas.User, versions: dict[int, int], **kwargs: Any) -> None:
+    views = [[version, viewer] for viewer, version in versions.items()]
+    _push([DeletedEnvelope(user.id, user.username, views)])
+
+
 def recheck(user_id: int) -> None:
     """Have the login of every socket of this user revalidated, in every process."""
     _push([RecheckEnvelope(int(user_id))])
@@ -129,6 +135,7 @@ def connect() -> None:
         (signals.presence_changed, relay_presence, None),
         (signals.views_changed, relay_views, None),
         (events.logins_ended, recheck_ended, None),
+        (events.shown_user_deleted, relay_deleted, None),
         (post_save, recheck_token, ApiToken),
         (post_delete, recheck_token, ApiToken),
     ]

@@ -196,7 +196,7 @@ def deleted(user):
 
 
 @pytest.mark.parametrize("end", [deactivated, deactivated_in_the_table, deleted])
-async def test_contacts_see_a_deactivated_user_go_offline(server, ada, grace, settings, end):
+async def test_contacts_see_a_user_who_may_not_sign_in_any_more_go_offline(server, ada, grace, settings, end):
     settings.REALTIME_OFFLINE_GRACE_SECONDS = 0.1
     settings.REALTIME_RECHECK_SECONDS = 0.1
 
