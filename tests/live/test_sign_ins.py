@@ -10,8 +10,8 @@ from .conftest import Deployment
 from .servers import PASSWORD, Server
 
 
-async def sign_in(server: Server, username: str, password: str) -> int:
-    """Returns the status."""
+async def sign_in(server: Server, username: str, password: str) -> int | str:
+    """Returns the status, or "busy" for a 503 because the address has more requests waiting than are served in time."""
     body = json.dumps({"username": username, "password": password}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(
@@ -20,7 +20,9 @@ async def sign_in(server: Server, username: str, password: str) -> int:
         + body
     )
     try:
-        return int((await reader.readline()).split()[1])
+        head = await reader.readuntil(b"\r\n\r\n")
+        answer = head + await reader.read(1000)
+        return "busy" if b"The server is busy" in answer else int(answer.split()[1])
     finally:
         writer.transport.abort()
 
@@ -39,8 +41,9 @@ async def test_six_hundred_wrong_sign_ins_at_once_cost_no_one_else_an_answer(dep
         await asyncio.sleep(0.2)
     assert answers
     statuses = Counter([await guess for guess in guesses])
-    assert set(statuses) == {401, 429}, statuses
-    assert statuses[401] <= 100
+    # One client has eight requests at once, so the queue of the sign-ins (429) need not be full. No 503 is another's.
+    assert set(statuses) <= {401, 429, "busy"}, statuses
+    assert 0 < statuses[401] <= 100
     assert tab.is_open
 
 
