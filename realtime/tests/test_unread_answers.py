@@ -101,12 +101,21 @@ async def test_who_takes_it_all_is_not_watched_any_more(client, protocols, appli
     await ask(client, protocols)
 
 
+class Numbered(int):
+    """Stands for a transport."""
+
+    unsent = 1
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+
 async def test_of_too_many_the_one_that_waits_longest_is_reset(monkeypatch, settings):
     settings.REALTIME_MAX_UNREAD_ANSWERS = most = 5
     reset: list[object] = []
     monkeypatch.setattr(unread_answers, "reset", reset.append)
     loop = asyncio.get_running_loop()
-    answers = [UnreadAnswer(loop, number) for number in range(most + 2)]  # type: ignore[arg-type]
+    answers = [UnreadAnswer(loop, Numbered(number)) for number in range(most + 2)]  # type: ignore[arg-type]
     for answer in answers[:most]:
         answer.watch()
     # One that has taken something is the last to go.
@@ -118,4 +127,13 @@ async def test_of_too_many_the_one_that_waits_longest_is_reset(monkeypatch, sett
     assert reset == [1, 2]
     for answer in answers:
         answer.forget()
+    assert not unread_answers._watched
+
+
+async def test_an_answer_that_has_left_is_not_watched_however_many_end_at_once(monkeypatch, settings):
+    settings.REALTIME_MAX_UNREAD_ANSWERS = 5
+    monkeypatch.setattr(Numbered, "unsent", 0)
+    for number in range(10):
+        # It would be reset, and has no socket.
+        UnreadAnswer(asyncio.get_running_loop(), Numbered(number)).watch()  # type: ignore[arg-type]
     assert not unread_answers._watched
