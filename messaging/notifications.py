@@ -19,7 +19,7 @@ from messaging.orm.retry import retry_on_transient
 from . import notification_types, texts
 from .events import announce_pending
 from .exceptions import InvalidNotification, UnknownUser
-from .insertion import insert, is_stored
+from .insertion import ROWS_PER_INSERT, insert, is_stored
 from .models import Block, Message, Notification
 from .references import User, message_id, several, user_id
 from .sequencing import Revision, assign_revisions
@@ -160,9 +160,9 @@ def build(
     )
 
 
-def create(rows: Iterable[Notification]) -> list[Notification]:
+def create(rows: Iterable[Notification], *, held: bool = False) -> list[Notification]:
     """Insert notifications from `build`. Returns those that were inserted: see `store`."""
-    return store(rows).created
+    return store(rows, held=held).created
 
 
 class Stored(NamedTuple):
@@ -172,17 +172,23 @@ class Stored(NamedTuple):
     unknown: set[Any]
 
 
-def store(rows: Iterable[Notification]) -> Stored:
+def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
     """Insert notifications from `build`, in the current transaction or in one of its own.
 
     Left out are rows whose dedupe_key their user has, rows of unknown users, and rows of those who have blocked the
-    actor. The others' users stay locked against deletion until the transaction ends.
+    actor. The others' users stay locked against deletion until the transaction ends. `held`: as for `insert`.
     """
-    rows = _without_blocked(list(rows))
+    rows = list(rows)
+    is_one = len(rows) == 1
+    if not is_one:
+        rows = _without_blocked(rows)
     # In the order of users, as every writer: two inserts of the same keys wait for each other and never deadlock.
     # Stable, so that the ids of one user's rows are in the order in which they were given.
     ordered = sorted(rows, key=lambda row: row.user_id)
-    unknown = _transaction(lambda: insert(ordered))
+    # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
+    run = _transaction if len(ordered) > ROWS_PER_INSERT else _statement
+    unless_blocked = is_one and _is_blockable(rows[0])
+    unknown = run(lambda: insert(ordered, held=held, unless_blocked=unless_blocked))
     created = [row for row in rows if is_stored(row)]
     announce_pending({row.user_id for row in created})
     return Stored(created, unknown)
@@ -243,6 +249,11 @@ def _transaction(work: Callable[[], R]) -> R:
             return work()
 
     return retry_on_transient(run, timeouts=True)
+
+
+def _statement(work: Callable[[], R]) -> R:
+    """Do this, whose only change is one statement; out of a transaction it is repeated after a transient error."""
+    return retry_on_transient(work, timeouts=True)
 
 
 def _change_of(

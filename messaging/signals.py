@@ -110,7 +110,7 @@ def create_message_notification(sender: Any, *, instance: Message, created: bool
         contacts.meet(instance.sender_id, instance.receiver_id)
     if instance.is_withheld:
         return
-    notifications.notify(
+    notification = notifications.build(
         instance.receiver_id,
         notification_types.NEW_MESSAGE.name,
         f"New message from {name_of(instance.sender)}",
@@ -119,6 +119,7 @@ def create_message_notification(sender: Any, *, instance: Message, created: bool
         message=instance.pk,
         dedupe_key=f"new_message:{instance.pk}",
     )
+    notifications.create([notification], held=True)
 
 
 @guarded
