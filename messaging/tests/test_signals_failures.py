@@ -64,7 +64,7 @@ def failures(caplog):
 
 
 def test_a_message_is_saved_although_its_notification_fails(ada, grace, monkeypatch, error, within, caplog):
-    monkeypatch.setattr(notifications, "notify", error)
+    monkeypatch.setattr(notifications, "create", error)
     message = within(lambda: send(grace, ada))
     assert Message.objects.get() == message
     assert message._state.adding is False
@@ -146,7 +146,7 @@ def another_receiver(request, monkeypatch):
 def test_the_work_of_the_other_receivers_stands(
     ada, grace, monkeypatch, error, within, caplog, another_receiver
 ):
-    monkeypatch.setattr(notifications, "notify", error)
+    monkeypatch.setattr(notifications, "create", error)
     within(lambda: send(grace, ada))
     assert [title for _, title, _ in texts(grace)] == ["Your message is on its way"]
     assert texts(ada) == []
@@ -162,7 +162,7 @@ def test_a_receiver_with_no_guard_of_its_own_still_works_after_one_that_failed(
         seen.append(Message.objects.filter(pk=instance.pk).count())
 
     post_save.connect(look, sender=Message)
-    monkeypatch.setattr(notifications, "notify", error)
+    monkeypatch.setattr(notifications, "create", error)
     try:
         within(lambda: send(grace, ada))
     finally:
@@ -196,7 +196,7 @@ def test_no_handler_in_between_hides_a_receiver_that_failed(ada, grace, linus, m
                 send(ada, linus, instance.content)
 
     post_save.connect(forward, sender=Message)
-    monkeypatch.setattr(notifications, "notify", python_error)
+    monkeypatch.setattr(notifications, "create", python_error)
     try:
         within(lambda: send(grace, ada))
     finally:
