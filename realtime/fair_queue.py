@@ -51,6 +51,11 @@ class FairQueue:
             self._remove(group, key, turn)
             raise
 
+    def waiting(self, key: object, group: object = None) -> int:
+        """Return how many wait under this key."""
+        keys = self._waiting.get(group)
+        return 0 if keys is None else len(keys.get(key, ()))
+
     def give_back(self, key: object) -> None:
         self._free += 1
         self._running[key] -= 1

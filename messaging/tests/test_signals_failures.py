@@ -130,9 +130,7 @@ def another_receiver(request, monkeypatch):
     @guarded
     def notify_sender(sender, *, instance, created, **kwargs):
         if created:
-            notifications.create(
-                [notifications.build(instance.sender, "announcement", "Your message is on its way")]
-            )
+            notifications.notify(instance.sender, "announcement", "Your message is on its way")
 
     receivers = list(post_save.receivers)
     post_save.connect(notify_sender, sender=Message)

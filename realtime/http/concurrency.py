@@ -19,16 +19,22 @@ from realtime.fair_queue import FairQueue
 
 # A client has given up by then.
 WAIT_SECONDS = 30.0
-# Of one client, by its credentials or its address.
+# Of one client, by its credentials or its address; of its reads and of its other requests each, so that a flood of
+# sign-ins, which wait for the processor, leaves others at the same address a first page.
 REQUESTS_PER_CLIENT = 8
+# What docs/protocol.md allows at once.
+WAITING_PER_CLIENT = 200
+
+BUSY = 503, "unavailable", "The server is busy. Try again in a moment."
+TOO_MANY = 429, "rate_limited", "Too many requests at once: wait for their answers."
 
 
-class _Busy(Exception):
-    """No place has become free in time."""
+class _Refused(Exception):
+    """The request isn't served: status, code and detail."""
 
 
 class AsgiConcurrency:
-    """ASGI middleware: at most REALTIME_MAX_REQUESTS run, and 503 for what has waited too long."""
+    """ASGI middleware: at most REALTIME_MAX_REQUESTS run; 503 for what has waited too long, 429 beyond a full queue."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -40,7 +46,8 @@ class AsgiConcurrency:
         if places is None:
             places = self._places[loop] = FairQueue(conf.max_requests, REQUESTS_PER_CLIENT)
         address = network_of(str((scope.get("client") or ("",))[0]))
-        client, has_place = _credentials(scope) or address, False
+        client = _credentials(scope) or address, scope["method"] in ("GET", "HEAD")
+        has_place = False
 
         async def receive_and_wait() -> Any:
             nonlocal has_place
@@ -63,8 +70,8 @@ class AsgiConcurrency:
 
         try:
             await self.application(scope, receive_and_wait, send_and_leave)
-        except _Busy:
-            await _answer_503(send)
+        except _Refused as refused:
+            await _refuse(send, *refused.args)
         finally:
             leave()
 
@@ -76,7 +83,9 @@ def _credentials(scope: Any) -> bytes | None:
 
 
 async def _place_or_disconnect(places: FairQueue, client: Any, address: str, receive: Any) -> bool:
-    """Wait for a place. Returns False if the client has left meanwhile. Raises _Busy."""
+    """Wait for a place. Returns False if the client has left meanwhile. Raises _Refused."""
+    if places.waiting(client, address) >= WAITING_PER_CLIENT:
+        raise _Refused(*TOO_MANY)
     place, disconnect = asyncio.ensure_future(places.wait(client, address)), asyncio.ensure_future(receive())
     has_left = has_place = False
     try:
@@ -90,18 +99,16 @@ async def _place_or_disconnect(places: FairQueue, client: Any, address: str, rec
             places.give_back(client)
         place.cancel()
     if not (has_left or has_place):
-        raise _Busy
+        raise _Refused(*BUSY)
     return has_place
 
 
-async def _answer_503(send: Any) -> None:
-    busy = JsonResponse(
-        {"detail": "The server is busy. Try again in a moment.", "code": "unavailable"}, status=503
-    )
+async def _refuse(send: Any, status: int, code: str, detail: str) -> None:
+    body = JsonResponse({"detail": detail, "code": code}).content
     headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(busy.content)).encode()),
+        (b"content-length", str(len(body)).encode()),
         (b"retry-after", b"1"),
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": busy.content})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -44,7 +44,7 @@ class Request:
         self.sent = []
         self.incoming.put_nowait({"type": "http.request", "body": b"", "more_body": not complete})
         self.task = asyncio.create_task(
-            bounded({"type": "http", "headers": [], **scope}, self.incoming.get, self.send)
+            bounded({"type": "http", "method": "GET", "headers": [], **scope}, self.incoming.get, self.send)
         )
 
     async def send(self, message):
@@ -205,3 +205,24 @@ async def test_an_address_that_invents_clients_delays_itself(application, ask):
         application.may_answer.release()
     await eventually(lambda: other.status() == 200)
     assert sum(request.status() == 200 for request in flood) <= 1 + PLACES
+
+
+async def test_beyond_a_full_queue_a_client_is_refused_at_once(application, ask, monkeypatch):
+    monkeypatch.setattr(concurrency, "WAITING_PER_CLIENT", 2)
+    for _ in range(PLACES + 2):
+        ask(**by(b"flood"))
+    await eventually(lambda: application.running == PLACES)
+    refused, other = ask(**by(b"flood")), ask(**by(b"other"))
+    await eventually(lambda: refused.status() == 429)
+    assert dict(refused.sent[0]["headers"])[b"retry-after"] == b"1"
+    assert b'"rate_limited"' in refused.sent[1]["body"]
+    assert other.status() is None
+
+
+async def test_other_requests_than_reads_leave_reads_their_places(application, ask, monkeypatch):
+    monkeypatch.setattr(concurrency, "REQUESTS_PER_CLIENT", 2)
+    for _ in range(5):
+        ask(method="POST")
+    await eventually(lambda: application.running == 2)
+    ask(method="GET")
+    await eventually(lambda: application.running == PLACES)
