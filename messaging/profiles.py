@@ -208,16 +208,16 @@ def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[in
     Deactivated ones appear offline: contacts who saw them online before are to see that they went. What one contact
     sees may differ from it: see contacts.py.
     """
-    rows = users.everybody().filter(pk__in=user_ids).annotate(usable=users.is_usable())
+    rows = users.everybody().filter(pk__in=user_ids)
     profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
     left_out = users.inactive(user_ids)
     found = {}
-    for user_id, name, usable, *columns in rows.values_list("pk", users.name_field(), "usable", *profile):
-        seen = shape(user_id, name, *columns)
-        if not usable or user_id in left_out:
+    for row in rows.values_list("pk", users.name_field(), *profile, users.is_usable()):
+        seen = shape(*row[:-1])
+        if seen.is_online and (not row[-1] or row[0] in left_out):
             seen = seen.model_copy(update={"is_online": False})
         if seen.is_online or not online_only:
-            found[user_id] = seen
+            found[row[0]] = seen
     return found
 
 

@@ -96,8 +96,10 @@ def usable(through: str = "") -> Q:
     return condition
 
 
-def is_usable() -> Case | Value:
-    """Return the same as an expression, for rows of `everybody`."""
+def is_usable() -> Any:
+    """Return the same as a column or expression, for rows of `everybody`."""
+    if _activity(model()) == "column" and not people().query.where:
+        return "is_active"
     condition = usable()
     return Case(When(condition, then=True), default=False) if condition else Value(True)
 
