@@ -58,7 +58,7 @@ ADMIN = "messaging/tests/test_admin*.py"
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.parametrize("kind", KINDS[: size(2, full=len(KINDS))])
+@pytest.mark.parametrize("kind", KINDS[: size(1, full=len(KINDS))])
 def test_units(kind: str, tmp_path: Path) -> None:
     for name, text in {
         "own_settings.py": SETTINGS,

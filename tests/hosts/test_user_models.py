@@ -170,6 +170,7 @@ def names_in(visitor: Visitor, path: str) -> set[str]:
     return {item.get("user", item)["username"] for item in answer["items"]}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", CHOSEN)
 def test_a_projects_own_user_model(kind: str, site: Callable[[UserModel], Site]) -> None:
     here = site(USER_MODELS[kind])
