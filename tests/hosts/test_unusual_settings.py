@@ -24,7 +24,6 @@ UNUSUAL = {
     "CSRF_COOKIE_SAMESITE": "'Strict'",
     "CSRF_COOKIE_SECURE": "True",
     "CSRF_FAILURE_VIEW": "'mysite.views.refused'",
-    "CSRF_HEADER_NAME": "'HTTP_X_CSRFTOKEN'",
     "CSRF_USE_SESSIONS": "True",
     "DATA_UPLOAD_MAX_MEMORY_SIZE": "5000",
     "DATA_UPLOAD_MAX_NUMBER_FIELDS": "20",
