@@ -79,7 +79,8 @@ ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_
 	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py \
 	tests/test_django_settings.py tests/test_services.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
-	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py))
+	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py) \
+	$(addprefix tests/hosts/test_,optional_parts.py sessions.py settings.py unusual_settings.py))
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
 	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"
