@@ -14,6 +14,7 @@ from .project import HostProject
 
 SERVER_DATABASE = os.environ.get("DATABASE_URL", "")
 ON_POSTGRESQL = SERVER_DATABASE.startswith("postgres")
+collect_ignore_glob = ["test_replica.py"] if ON_POSTGRESQL else []
 
 
 @pytest.fixture
