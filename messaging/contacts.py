@@ -158,9 +158,7 @@ def _announce(views: list[View], online: Sequence[View] = ()) -> None:
 # --- What contacts see of each other -----------------------------------------------------------------------------
 
 
-def presence_seen_by(
-    user_ids: Collection[int], *, online_only: bool = False
-) -> dict[int, list[schemas.Presence]]:
+def presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas.Presence]]:
     """Return what each of these users sees of their contacts, by user id.
 
     In one statement: from two, a change after a block could be shown to the blocked user.
@@ -169,9 +167,6 @@ def presence_seen_by(
     for own, other in SIDES:
         profile = f"{other}__profile__"
         rows = Contact.objects.filter(users.usable(other), **{f"{own}__in": user_ids})
-        if online_only:
-            online = {f"{profile}is_online": True, f"{profile}is_hidden": False}
-            rows = rows.filter(UNFROZEN, **online)
         columns = [f"{profile}{name}" for name in ("is_online", "is_hidden", "last_seen", "version")]
         halves.append(
             rows.values_list(
@@ -194,6 +189,28 @@ def presence_seen_by(
         presence = profiles.shape(contact_id, name, *profile_columns)
         found[user_id].append(_seen(presence, shift, version))
     return _without_inactive(found)
+
+
+def online_presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas.Presence]]:
+    """Return the contacts whom each of these users sees online, by user id.
+
+    In two cheap statements, the common case: planning `presence_seen_by` takes as long as both. With a contact online
+    the pairs are read again, since one that was blocked in between may have come online after that.
+    """
+    found: dict[int, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
+    pairs = _unfrozen_pairs(user_ids)
+    online = profiles.presence({user_id for pair in pairs for user_id in pair[:2]}, online_only=True)
+    for low, high, low_shift, high_shift in _unfrozen_pairs(user_ids) if online else ():
+        for own, contact, shift in ((low, high, high_shift), (high, low, low_shift)):
+            if own in found and contact in online:
+                found[own].append(shifted(online[contact], shift))
+    return found
+
+
+def _unfrozen_pairs(user_ids: Collection[int]) -> list[tuple[int, int, int, int]]:
+    """Return the pairs of these users that no block has frozen: both ids and both shifts of the version."""
+    pairs = Contact.objects.filter(UNFROZEN, Q(low_id__in=user_ids) | Q(high_id__in=user_ids))
+    return list(pairs.values_list("low_id", "high_id", "low_shift", "high_shift"))
 
 
 def _without_inactive(found: dict[int, list[schemas.Presence]]) -> dict[int, list[schemas.Presence]]:
@@ -242,8 +259,7 @@ def viewers_of(user_ids: Collection[int]) -> dict[int, dict[int, list[int]]]:
     """Return who sees the changes of each of these users, in one query: for each shift of the version, contacts."""
     wanted = set(user_ids)
     found: dict[int, dict[int, list[int]]] = {user_id: {} for user_id in wanted}
-    pairs = Contact.objects.filter(UNFROZEN, Q(low_id__in=wanted) | Q(high_id__in=wanted))
-    for low, high, low_shift, high_shift in pairs.values_list("low_id", "high_id", "low_shift", "high_shift"):
+    for low, high, low_shift, high_shift in _unfrozen_pairs(wanted):
         if low in wanted:
             found[low].setdefault(low_shift, []).append(high)
         if high in wanted:

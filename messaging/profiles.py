@@ -208,7 +208,11 @@ def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[in
     Deactivated ones appear offline: contacts who saw them online before are to see that they went. What one contact
     sees may differ from it: see contacts.py.
     """
+    if not user_ids:
+        return {}
     rows = users.everybody().filter(pk__in=user_ids)
+    if online_only:
+        rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
     profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
     left_out = users.inactive(user_ids)
     found = {}

@@ -354,3 +354,17 @@ def test_a_deactivated_user_can_be_unblocked(ada, grace, as_user):
     assert len(call.get("blocks")["items"]) == 1
     assert call("DELETE", f"blocks/{grace.pk}").status_code == 204
     assert refusal(call("DELETE", f"blocks/{grace.pk}")) == (404, "unknown_user")
+
+
+def test_a_block_while_presence_is_read_shows_no_later_presence(ada, grace, monkeypatch):
+    send(grace, ada)
+    set_online([grace.pk])
+    assert [seen.user.id for seen in contacts.online_presence_seen_by([ada.pk])[ada.pk]] == [grace.pk]
+    read = profiles.presence
+
+    def block_and_read(*args, **options):
+        blocks.block(grace.pk, ada.pk)
+        return read(*args, **options)
+
+    monkeypatch.setattr(profiles, "presence", block_and_read)
+    assert contacts.online_presence_seen_by([ada.pk]) == {ada.pk: []}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, schemas
-from messaging.contacts import presence_seen_by
+from messaging.contacts import online_presence_seen_by
 from messaging.sequencing import assign_pending
 from realtime import counters, pacing, protocol
 from realtime.background import spawn
@@ -222,5 +222,5 @@ def _read(
     if without_hello:
         # A user is online for every process by the time of their hello.
         presence_writer.wait_for_connects(without_hello)
-        online = presence_seen_by(without_hello, online_only=True)
+        online = online_presence_seen_by(without_hello)
     return inboxes.missed(since), online
