@@ -1,4 +1,4 @@
-"""Blocking: the only writer of Block. Nothing of the blocked one reaches the blocker, and the blocked one can't tell.
+"""Blocking: the only writer of Block. Nothing of the blocked one reaches the blocker, unnoticed by the blocked one.
 
 Presence is contacts.py's part, withheld messages are signals.py's, notifications notifications.py's.
 """

@@ -185,10 +185,11 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
     # In the order of users, as every writer: two inserts of the same keys wait for each other and never deadlock.
     # Stable, so that the ids of one user's rows are in the order in which they were given.
     ordered = sorted(rows, key=lambda row: row.user_id)
-    # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
-    run = _transaction if len(ordered) > ROWS_PER_INSERT else _statement
     unless_blocked = is_one and _is_blockable(rows[0])
-    unknown = run(lambda: insert(ordered, held=held, unless_blocked=unless_blocked))
+    work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
+    # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
+    is_one_statement = len(ordered) <= ROWS_PER_INSERT
+    unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _transaction(work)
     created = [row for row in rows if is_stored(row)]
     announce_pending({row.user_id for row in created})
     return Stored(created, unknown)
@@ -249,11 +250,6 @@ def _transaction(work: Callable[[], R]) -> R:
             return work()
 
     return retry_on_transient(run, timeouts=True)
-
-
-def _statement(work: Callable[[], R]) -> R:
-    """Do this, whose only change is one statement; out of a transaction it is repeated after a transient error."""
-    return retry_on_transient(work, timeouts=True)
 
 
 def _change_of(

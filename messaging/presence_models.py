@@ -45,7 +45,7 @@ class Contact(models.Model):
 
 
 class Block(models.Model):
-    """One user has blocked another: nothing of the other reaches them, and the other can't tell. See blocks.py."""
+    """One user has blocked another: nothing of the other reaches them, and the other can't notice it. See blocks.py."""
 
     blocker = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     blocked = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -31,7 +31,7 @@ def list_blocks(request: SignedIn, query: Query[requests.Page]) -> schemas.Block
 
 @router.post("/blocks", response=answers({200: schemas.Block}, 404))
 def block(request: SignedIn, data: requests.NewBlock) -> schemas.Block:
-    """Block a user: nothing of theirs reaches this one any more, and they can't tell. A second time changes nothing."""
+    """Block a user. Nothing of theirs arrives any more, and they can't notice it. A second time changes nothing."""
     other = user_known_to(request.user, **{NAME: data.username})
     if other.pk == request.user.pk:
         raise SelfBlock

@@ -1,4 +1,4 @@
-"""Blocking: nothing of the blocked one reaches the blocker, and the blocked one can't tell it from hiding."""
+"""Blocking: nothing of the blocked one reaches the blocker, and to the blocked one it looks like hiding."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def seen_by(viewer, other):
     return None
 
 
-# --- Grace, who is blocked, can't tell ----------------------------------------------------------------------------
+# --- What Grace, who is blocked, sees ----------------------------------------------------------------------------
 
 
 class Hiding:
@@ -59,7 +59,7 @@ class Blocking:
 def life_beside(act, ada, grace, linus, as_user, *, met):
     """Grace's whole view of Ada, step by step, while `act` begins and ends. Ids and times are left out."""
     call, other = as_user(grace), as_user(ada)
-    told: list[Any] = []
+    observed: list[Any] = []
 
     def look():
         users = [user["username"] for user in call.get("users")["items"]]
@@ -71,7 +71,7 @@ def life_beside(act, ada, grace, linus, as_user, *, met):
         ]
         inbox = call.get("notifications")
         titles = [item["title"] for item in inbox["items"] if item["actor"]]
-        told.append((users, [(m["content"], m["is_read"]) for m in talk], presence, titles))
+        observed.append((users, [(m["content"], m["is_read"]) for m in talk], presence, titles))
 
     if met:
         send(grace, ada, "Before")
@@ -81,7 +81,7 @@ def life_beside(act, ada, grace, linus, as_user, *, met):
     act.begin(ada, grace)
     look()
     answer = call("POST", "messages", {"receiver": "ada", "content": "During"})
-    told.append((answer.status_code, sorted(answer.json()), answer.json()["is_read"]))
+    observed.append((answer.status_code, sorted(answer.json()), answer.json()["is_read"]))
     look()
     set_offline([ada.pk])
     set_online([ada.pk])
@@ -96,9 +96,9 @@ def life_beside(act, ada, grace, linus, as_user, *, met):
     set_online([ada.pk])
     look()
     answer = call("POST", "messages", {"receiver": "ada", "content": "After"})
-    told.append((answer.status_code, answer.json()["is_read"]))
+    observed.append((answer.status_code, answer.json()["is_read"]))
     look()
-    return told
+    return observed
 
 
 def start_anew():

@@ -192,14 +192,14 @@ def test_backends_after_a_refusal_are_not_asked_and_other_credentials_are_left_a
 def test_a_failure_is_signalled_once(ada, request_of):
     heard = []
 
-    def hear(sender, credentials, **kwargs):
+    def record(sender, credentials, **kwargs):
         heard.append(credentials)
 
-    user_login_failed.connect(hear)
+    user_login_failed.connect(record)
     try:
         authenticate(request_of(), username="ada", password="wrong")
     finally:
-        user_login_failed.disconnect(hear)
+        user_login_failed.disconnect(record)
     assert heard == [{"username": "ada", "password": "********************"}]
 
 

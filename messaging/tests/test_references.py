@@ -36,7 +36,7 @@ def refusal(*args, many=False, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "somebody",
+    "given",
     [
         lambda ada: ada,
         lambda ada: ada.pk,
@@ -46,23 +46,23 @@ def refusal(*args, many=False, **kwargs):
     ],
     ids=["instance", "id", "proxy", "lazy", "deferred"],
 )
-def test_a_user_is_an_instance_or_an_id(ada, somebody):
-    assert notify(somebody(ada), "announcement", "Hello", actor=somebody(ada)).user_id == ada.pk
-    assert mark_read(somebody(ada))
+def test_a_user_is_an_instance_or_an_id(ada, given):
+    assert notify(given(ada), "announcement", "Hello", actor=given(ada)).user_id == ada.pk
+    assert mark_read(given(ada))
 
 
 @pytest.mark.parametrize(
-    "somebody",
+    "given",
     [None, "1", "ada", b"1", True, False, 1.0, 10**30, -(10**30), [1], (1,), {}, {"pk": 1}, object(), User],
     ids=repr,
 )
-def test_what_is_no_user_is_refused(ada, somebody):
-    assert "user must be an instance of auth.User or its id" in refusal(somebody, "announcement", "Hello")
-    assert "user must be" in refusal([ada, somebody], "announcement", "Hello", many=True)
-    if somebody is not None:
-        assert "actor must be" in refusal(ada, "announcement", "Hello", actor=somebody)
+def test_what_is_no_user_is_refused(ada, given):
+    assert "user must be an instance of auth.User or its id" in refusal(given, "announcement", "Hello")
+    assert "user must be" in refusal([ada, given], "announcement", "Hello", many=True)
+    if given is not None:
+        assert "actor must be" in refusal(ada, "announcement", "Hello", actor=given)
     with pytest.raises(InvalidNotification):
-        mark_read(somebody)
+        mark_read(given)
 
 
 def test_nobody_and_users_who_are_not_stored_are_refused(ada, grace):
