@@ -6,7 +6,7 @@ settings.py reads this table, docs/configuration.md is generated from it and fro
 
 from collections.abc import Mapping
 
-from realtime.setting_types import (
+from messaging.setting_types import (
     Choice,
     Integer,
     Names,

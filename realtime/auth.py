@@ -23,10 +23,10 @@ from messaging import schemas, users
 from messaging.models import ApiToken
 from messaging.orm.querysets import delete_unlocked
 from messaging.sessions import read_sessions
+from messaging.setting_types import ORIGIN
 
 from .conf import conf
 from .models import Ticket
-from .setting_types import ORIGIN
 
 TICKET_SECONDS = 30
 # The prefix of an API token's login key. Session keys have no colon.

@@ -9,8 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.models.functions import Now
 
+from messaging.setting_checks import wrong_values
+
 from .conf import Conf, conf
-from .setting_types import Setting
 
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
@@ -75,7 +76,7 @@ def _socket_timeouts(backend: str, config: dict[str, Any]) -> list[CheckMessage]
                 id="realtime.E002",
             )
         ]
-    if backend in (CORE, IN_MEMORY) or invalid_settings():
+    if backend in (CORE, IN_MEMORY) or Conf.invalid():
         return []
     if any(timeout is not None and timeout >= conf.lease_seconds for timeout in timeouts):
         return [
@@ -173,32 +174,16 @@ def secret_key(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def invalid_settings() -> list[Setting[Any]]:
-    """Return the settings REALTIME_* whose value has the wrong type or is out of bounds."""
-    return [
-        row
-        for row in Conf.rows()
-        if (value := getattr(settings, row.name, None)) is not None and not row.is_valid(value)
-    ]
-
-
 @register()
 def values(**kwargs: Any) -> list[CheckMessage]:
     """The settings REALTIME_* have the right types and are within their bounds."""
-    return [
-        Error(
-            f"{row.name} is {getattr(settings, row.name)!r}.",
-            hint=f"Use {row.accepts_in_settings}.",
-            id="realtime.E004",
-        )
-        for row in invalid_settings()
-    ]
+    return wrong_values(Conf, "realtime.E004")
 
 
 @register()
 def timeouts(**kwargs: Any) -> list[CheckMessage]:
     """The times fit each other, and what docs/protocol.md promises."""
-    if invalid_settings():
+    if Conf.invalid():
         return []
     contradictions = [
         (

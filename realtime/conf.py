@@ -7,12 +7,10 @@ That is typed access (`conf.sweep_seconds`, read at each access, so that tests m
 import sys
 from typing import Any
 
-from django.conf import settings
-
-from .setting_types import Choice, Integer, Number, Origins, Setting, SettingsTable, Switch, T
+from messaging.setting_types import Choice, DjangoSettings, Integer, Number, Origins, Switch
 
 
-class Conf(SettingsTable):
+class Conf(DjangoSettings):
     PREFIX = "REALTIME_"
 
     relay = Switch(
@@ -137,10 +135,6 @@ class Conf(SettingsTable):
         from channels.layers import InMemoryChannelLayer, get_channel_layer
 
         return isinstance(get_channel_layer(), InMemoryChannelLayer)
-
-    def value_of(self, row: Setting[T]) -> T:
-        value: T | None = getattr(settings, row.name, None)
-        return row.default_in(self) if value is None else value
 
 
 conf = Conf()

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the tables of settings: config/environment.py and realtime/conf.py.
+"""Writes docs/configuration.md from the tables of settings: config/environment.py and both apps' conf.py.
 
 `python -m tools.configuration` writes it; with `--check` it only says whether the file is current (exit code 1 if not).
 """
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from config.environment import DJANGO, REAL_TIME, STORES, ComposeVariables, Environment
+from messaging import conf as messaging
+from messaging.setting_types import Names, Setting
 from realtime.conf import Conf
-from realtime.setting_types import Names, Setting
 from tools.generated import write_or_check
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 HEAD = """\
-<!-- Made by `make contract` from config/environment.py and realtime/conf.py: don't edit. -->
+<!-- Made by `make contract` from config/environment.py, messaging/conf.py and realtime/conf.py: don't edit. -->
 
 # Configuration
 
@@ -25,8 +26,9 @@ that isn't accepted it doesn't start, and the error names the variable, the valu
 A project of your own ([install.md](install.md)) has no such variables. There `API_RATE_LIMIT`, `METRICS_TOKEN`,
 `PASSWORD_HASHES_AT_ONCE`, `SIGN_INS_PER_SECOND` and the `REALTIME_*` below, except `REALTIME_PREFIX`, are Django
 settings with these defaults, and lists are Python lists.
-`manage.py check` finds wrong types and values (`realtime.E004`).
+`manage.py check` finds wrong types and values (`realtime.E004`, `messaging.E006`).
 """
+OWN = "Settings of your project: no environment variables"
 
 
 def text() -> str:
@@ -37,6 +39,7 @@ def text() -> str:
         for title in (DJANGO, STORES, REAL_TIME)
     ]
     sections.append(("docker-compose.yml only", ComposeVariables.rows()))
+    sections.append((OWN, messaging.Conf.rows()))
     return "\n".join([HEAD, *(table(title, rows) for title, rows in sections)])
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import ComposeVariables, Environment
+from messaging.setting_types import Setting
 from realtime.conf import Conf, conf
-from realtime.setting_types import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()

@@ -1,12 +1,14 @@
 """The types of settings: how a value is read from the environment, checked, and described. The tables of settings are
-realtime/conf.py and config/environment.py."""
+conf.py, realtime/conf.py and config/environment.py."""
 
 import math
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
@@ -61,6 +63,14 @@ class Setting(Generic[T]):
         """Whether a value, of whatever type, may stand in Django's settings."""
         raise NotImplementedError
 
+    def refusal(self, value: object) -> str:
+        """Return what to do about a value that isn't valid."""
+        return f"Use {self.accepts_in_settings}."
+
+    def read(self, value: Any) -> T:
+        """Return what the attribute is for this value of a Django setting."""
+        return cast("T", value)
+
     def from_environment(self, text: str) -> T:
         """Return the value of an environment variable. Raises ImproperlyConfigured: the server doesn't start."""
         try:
@@ -93,6 +103,29 @@ class SettingsTable:
 
     def value_of(self, row: Setting[T]) -> T:
         raise NotImplementedError
+
+
+class DjangoSettings(SettingsTable):
+    """A table of Django settings. Each is read at each access, so that tests may override it; None is the default."""
+
+    def value_of(self, row: Setting[T]) -> T:
+        value = getattr(settings, row.name, None)
+        return row.default_in(self) if value is None else row.read(value)
+
+    @classmethod
+    def invalid(cls) -> list[Setting[Any]]:
+        """Return the settings whose value has the wrong type or is out of bounds."""
+        return [
+            row
+            for row in cls.rows()
+            if (value := getattr(settings, row.name, None)) is not None and not row.is_valid(value)
+        ]
+
+    @classmethod
+    def unknown(cls) -> list[str]:
+        """Return the names of settings with the table's prefix that aren't in the table."""
+        known = {row.name for row in cls.rows()}
+        return sorted(name for name in set(dir(settings)) - known if name.startswith(cls.PREFIX))
 
 
 class Bounded(Setting[T]):
@@ -236,3 +269,53 @@ class Origins(Names):
 
     def is_valid(self, value: object) -> bool:
         return super().is_valid(value) and all(ORIGIN.fullmatch(name.lower()) for name in value)  # type: ignore[attr-defined]
+
+
+class DottedPath(Setting[Callable[..., Any] | None]):
+    """A function or class of the project's, by its dotted path. It is imported when it is first needed."""
+
+    accepts = "the dotted path of a function or class, such as myproject.people.name_of"
+
+    def __init__(self, meaning: str, **options: Any) -> None:
+        super().__init__(None, meaning, **options)
+
+    def parse(self, text: str) -> Any:
+        return text
+
+    def is_valid(self, value: object) -> bool:
+        return not self._problem(value)
+
+    def refusal(self, value: object) -> str:
+        return f"{self._problem(value)} {super().refusal(value)}"
+
+    def read(self, value: Any) -> Callable[..., Any]:
+        if problem := self._problem(value):
+            raise ImproperlyConfigured(f"{self.name} is {value!r}. {problem}")
+        return import_string(value)  # type: ignore[no-any-return]
+
+    def _problem(self, value: object) -> str:
+        if not isinstance(value, str):
+            return "It isn't a text."
+        try:
+            found = import_string(value)
+        except Exception as error:  # of any kind: importing runs the project's code
+            return f"It can't be imported: {error}."
+        return "" if callable(found) else "It can't be called."
+
+
+class Renames(Setting[dict[str, str] | bool]):
+    """Other names, by the name that each replaces; False: none of them."""
+
+    accepts = 'a dict such as {"profile": "doorbell_profile"}, or False'
+
+    def __init__(self, meaning: str, **options: Any) -> None:
+        super().__init__({}, meaning, **options)
+
+    def parse(self, text: str) -> Any:
+        raise ValueError(text)
+
+    def is_valid(self, value: object) -> bool:
+        return value is False or (
+            isinstance(value, dict)
+            and all(isinstance(name, str) for name in (*value.keys(), *value.values()))
+        )

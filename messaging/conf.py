@@ -1,0 +1,35 @@
+"""The settings DOORBELL_* of a project that installs Doorbell: one row each, all optional.
+
+`conf.users` and the like are read at each access, so that tests may override settings. docs/configuration.md is
+generated from it; setting_checks.py finds wrong values and unknown names.
+"""
+
+from .setting_types import DjangoSettings, DottedPath, Renames, Switch
+
+
+class Conf(DjangoSettings):
+    PREFIX = "DOORBELL_"
+
+    users = Switch(False, "Whether the API has a directory of users: `GET users`.")
+    messages = Switch(False, "Whether users can send each other messages over HTTP: `POST messages`.")
+    session = Switch(False, "Whether users can sign in with a password over HTTP: `POST session`.")
+    authenticate = DottedPath(
+        "Who makes a request: `(request) -> user or None`. It is asked by every call of the API.",
+        default_text="an API token or Django's session",
+    )
+    may_see = DottedPath(
+        "Which contacts a user may see online: `(user_id, ids) -> ids`.", default_text="all contacts"
+    )
+    may_write = DottedPath(
+        "To whom a user may write: `(sender, receiver) -> bool`.", default_text="everyone active"
+    )
+    name = DottedPath(
+        "What people see and search as a user's name: `(user) -> str`.", default_text="the username"
+    )
+    reverse_names = Renames(
+        "Other names for the attributes that Doorbell's models give to users, by the default name; `False`: none.",
+        default_text="none renamed",
+    )
+
+
+conf = Conf()
