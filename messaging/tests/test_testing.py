@@ -1,5 +1,9 @@
 """What a project's tests assert with, in a transaction that is never committed; and what a failure says, in full."""
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 from django.db import transaction
 
@@ -8,6 +12,8 @@ from messaging.exceptions import InvalidNotification, UnknownNotificationType
 from messaging.models import Notification
 from messaging.notifications import notify, notify_many
 from messaging.testing import assert_notified, notifications_sent
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/testing.md").read_text()
 
 
 def later() -> None:
@@ -127,3 +133,15 @@ def test_a_failure_names_what_waits_for_a_commit(ada, django_capture_on_commit_c
     with django_capture_on_commit_callbacks(execute=True):
         transaction.on_commit(lambda: notify(ada, "announcement", "Hello"))
     assert_notified(ada, title="Hello")
+
+
+def test_the_page_shows_every_argument_and_a_failure_as_it_is(ada, grace, monkeypatch):
+    [shown] = re.findall(r"^`assert_notified\((.*)\)`$", PAGE, re.MULTILINE)
+    parameters = inspect.signature(assert_notified).parameters.values()
+    assert re.findall(r"(\w+)(?:=None)?(?:, |$)", shown) == [parameter.name for parameter in parameters]
+    notify(ada, "announcement", "Invoice 8 is paid")
+    notify(grace, "announcement", "Hello")
+    said = failure(ada, "announcement", count=1, title="Invoice 7 is paid").replace(
+        "announcement", "invoice_paid"
+    )
+    assert f"```\nAssertionError: {said}\n```" in PAGE.replace("announcement", "invoice_paid")
