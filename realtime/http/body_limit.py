@@ -3,102 +3,134 @@
 Django's ASGI handler writes a body of any size to a temporary file before it looks at the address, and under WSGI the
 CSRF middleware does so with a form. DATA_UPLOAD_MAX_MEMORY_SIZE is only compared when a view reads the body. (Daphne
 itself stores a body before it calls the application: behind it, only a proxy can bound what is stored.)
+
+Large bodies, which Django holds in memory up to FILE_UPLOAD_MAX_MEMORY_SIZE each, are few at once: from the first
+LARGE_BYTES to the head of the answer.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.http import JsonResponse
 
+from messaging.addresses import network_of
 from realtime.conf import conf
+from realtime.fair_queue import FairQueue
 
 # A client that has announced too much is answered at once; so much more is read, and thrown away, that it can read the
 # answer instead of finding the connection reset.
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_SECONDS = 5.0
-
-
 # Django parses it on the event loop: 60 KB of semicolons take 150 ms.
 MAX_CONTENT_TYPE_BYTES = 1024
 
-
-class _TooLarge(Exception):
-    """The body has grown beyond the limit."""
-
-
-def _body_refusal() -> JsonResponse:
-    detail = f"The body is larger than {conf.max_body_bytes} bytes."
-    return JsonResponse({"detail": detail, "code": "too_large"}, status=413)
+LARGE_BYTES = 64 * 1024
+LARGE_BODIES, LARGE_BODIES_PER_ADDRESS = 24, 4
+# Of one address. Their uploads rest meanwhile.
+LARGE_BODIES_WAITING, WAIT_SECONDS = 200, 30.0
 
 
-def _type_refusal() -> JsonResponse:
-    detail = f"The Content-Type is longer than {MAX_CONTENT_TYPE_BYTES} bytes."
-    return JsonResponse({"detail": detail, "code": "too_large"}, status=431)
+class _Refused(Exception):
+    """The request isn't served: status, code and detail."""
+
+
+def _too_large() -> _Refused:
+    return _Refused(413, "too_large", f"The body is larger than {conf.max_body_bytes} bytes.")
+
+
+TYPE_TOO_LONG = 431, "too_large", f"The Content-Type is longer than {MAX_CONTENT_TYPE_BYTES} bytes."
+TOO_MANY = 429, "rate_limited", "Too many large requests at once: wait for their answers."
+BUSY = 503, "unavailable", "The server is busy. Try again in a moment."
 
 
 class AsgiBodyLimit:
     """ASGI middleware: 413 for an announced length at once, and for a chunked body when it reaches the limit.
 
-    431 for a Content-Type beyond all use.
+    431 for a Content-Type beyond all use. A large body waits for its place; 429 if too many of its address do.
     """
 
     def __init__(self, application: Any) -> None:
         self.application = application
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, FairQueue] = WeakKeyDictionary()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if length.isdigit() and int(length) > conf.max_body_bytes:
-            await self._refuse(_body_refusal(), receive, send)
-            return
-        if (
-            sum(len(value) for name, value in scope["headers"] if name == b"content-type")
-            > MAX_CONTENT_TYPE_BYTES
-        ):
-            await self._refuse(_type_refusal(), receive, send)
-            return
         received, has_answered = 0, False
+        place = contextlib.AsyncExitStack()
 
         async def receive_bounded() -> Any:
             nonlocal received
             message = await receive()
+            was_large = received > LARGE_BYTES
             received += len(message.get("body", b""))
             if received > conf.max_body_bytes:
-                raise _TooLarge
+                raise _too_large()
+            if received > LARGE_BYTES and not was_large:
+                await self._take_place(place, scope)
             return message
 
         async def send_noted(message: Any) -> None:
             nonlocal has_answered
             has_answered = True
+            await place.aclose()
             await send(message)
 
         try:
-            await self.application(scope, receive_bounded, send_noted)
-        except _TooLarge:
+            _check_headers(scope["headers"])
+            async with place:
+                await self.application(scope, receive_bounded, send_noted)
+        except _Refused as refused:
             if not has_answered:
-                await self._refuse(_body_refusal(), receive, send)
+                await _refuse(refused, receive, send)
 
-    async def _refuse(self, refused: JsonResponse, receive: Any, send: Any) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(refused.content)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": refused.content, "more_body": True})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                lingered = 0
-                while lingered < LINGER_BYTES:
-                    message = await receive()
-                    lingered += len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        break
-        await send({"type": "http.response.body", "body": b""})
+    async def _take_place(self, place: contextlib.AsyncExitStack, scope: Any) -> None:
+        """Wait for a place, which `place` gives back. Raises _Refused."""
+        loop, address = asyncio.get_running_loop(), network_of(str((scope.get("client") or ("",))[0]))
+        places = self._places.setdefault(loop, FairQueue(LARGE_BODIES, LARGE_BODIES_PER_ADDRESS))
+        if places.waiting(address) >= LARGE_BODIES_WAITING:
+            raise _Refused(*TOO_MANY)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await place.enter_async_context(places.place(address))
+        except TimeoutError:
+            raise _Refused(*BUSY) from None
+
+
+def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise _Refused for what is too large by the headers alone."""
+    length = next((value for name, value in headers if name == b"content-length"), b"0")
+    if length.isdigit() and int(length) > conf.max_body_bytes:
+        raise _too_large()
+    if sum(len(value) for name, value in headers if name == b"content-type") > MAX_CONTENT_TYPE_BYTES:
+        raise _Refused(*TYPE_TOO_LONG)
+
+
+async def _refuse(refused: _Refused, receive: Any, send: Any) -> None:
+    status, code, detail = refused.args
+    body = JsonResponse({"detail": detail, "code": code}).content
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    if status in (429, 503):
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            lingered = 0
+            while lingered < LINGER_BYTES:
+                message = await receive()
+                lingered += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
+    await send({"type": "http.response.body", "body": b""})
 
 
 class WsgiBodyLimit:
@@ -112,10 +144,8 @@ class WsgiBodyLimit:
         if not length.isdigit() or int(length) <= conf.max_body_bytes:
             answer: Iterable[bytes] = self.application(environ, start_response)
             return answer
-        refused = _body_refusal()
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(refused.content))),
-        ]
+        _, code, detail = _too_large().args
+        body = JsonResponse({"detail": detail, "code": code}).content
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response("413 Request Entity Too Large", headers)
-        return [refused.content]
+        return [body]
