@@ -159,7 +159,7 @@ class Scene:
             await canary.stop()
         measures.p99 = canary.percentiles()
         measures.lost = self._closes() - first_closes
-        measures.refused = Counter(canary.failures) + Counter({"messages": self._refused() - first_refused})
+        measures.refused = Counter(canary.failures) + (self._refused() - first_refused)
         here = {person["id"] for person in self.people}
         now = await asyncio.to_thread(self.run.presence_versions)
         measures.offline = here & (
@@ -207,8 +207,12 @@ class Scene:
     def _closes(self) -> int:
         return sum(event.kind == "closed" for log in self.run.history.logs for event in log.events)
 
-    def _refused(self) -> int:
-        return sum(writer.refused for writer in self.run.writers if isinstance(writer, HttpWriter))
+    def _refused(self) -> Counter[str]:
+        refused = Counter[str]()
+        for writer in self.run.writers:
+            if isinstance(writer, HttpWriter):
+                refused.update({f"message: {why}": count for why, count in writer.refused.items()})
+        return refused
 
 
 def _most_growth(before: Sequence[int], after: Sequence[int]) -> int:

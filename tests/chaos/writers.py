@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,9 +33,12 @@ class HttpWriter:
         seed: str,
     ) -> None:
         self.history, self.people, self.ports, self.rate = history, people, ports, rate
-        self.refused = 0
+        # By status, or by the error without an answer.
+        self.refused: Counter[str] = Counter()
         self._random = random.Random(seed)
-        self._http = httpx.AsyncClient(timeout=15, trust_env=False, verify=False)
+        # Less than the server keeps an idle connection: it must not be closed in the moment of its use.
+        limits = httpx.Limits(max_connections=100, keepalive_expiry=2)
+        self._http = httpx.AsyncClient(timeout=15, trust_env=False, verify=False, limits=limits)
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -82,9 +86,9 @@ class HttpWriter:
             elif answer.status_code < 500:
                 raise AssertionError(f"a message was refused: {answer.status_code} {answer.text[:300]}")
             else:
-                self.refused += 1
-        except httpx.HTTPError:
-            self.refused += 1
+                self.refused[str(answer.status_code)] += 1
+        except httpx.HTTPError as error:
+            self.refused[type(error).__name__] += 1
         write.ended = time.monotonic()
         if write.outcome == "ok":
             self.history.saves.append((began, write.ended - began))

@@ -98,7 +98,7 @@ async def redis_hangs(run: Run) -> Result:
     verdict = await run.verdict()
     connect, save = verdict.recovery_percentile(began), save_percentile(run.history, began, ended)
     figure = (
-        f"connect p99 {ms(connect)}, save p99 {ms(save)}, {writer.refused} refused; {verdict};"
+        f"connect p99 {ms(connect)}, save p99 {ms(save)}, {writer.refused.total()} refused; {verdict};"
         f" staleness p99 {ms(verdict.staleness_percentile(began, ended))}, {disconnects(run)} closed"
     )
     met = verdict.ok and connect <= 1.5 and save <= 0.25 and not writer.refused and not disconnects(run)
@@ -133,7 +133,7 @@ async def postgresql_restarts(run: Run) -> Result:
     stuck = sum(not reader.live for reader in run.readers)
     unknown = sum(write.outcome == "unknown" for write in run.history.writes)
     figure = (
-        f"{run.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused} over HTTP):"
+        f"{run.history.acknowledged()} acknowledged, {unknown} writes failed ({writer.refused.total()} over HTTP):"
         f" {verdict}; first success after {', '.join(map(ms, firsts))}; {stuck} stuck, {closed} sockets closed,"
         " exactly the connected users shown online"
     )
@@ -232,7 +232,7 @@ async def postgresql_hangs(run: Run) -> Result:
     verdict = await run.verdict()
     figure = (
         f"{before} threads before, at most {most}; first success after {ms(first)}; {verdict};"
-        f" {writer.refused} saves failed, {closed} sockets closed"
+        f" {writer.refused.total()} saves failed, {closed} sockets closed"
     )
     # Its HTTP threads (40 calls a second for 5 s, over two processes), and the few of the sockets.
     return Result(figure, verdict.ok and first <= 5 and most <= before + 110)
