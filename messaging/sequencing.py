@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 USERS_PER_TRANSACTION = 500
 # A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
-ROWS_PER_TRANSACTION = 1_000
+ROWS_PER_TRANSACTION = 250
 ROWS_PER_REVISION = 100
 LOCK_SECONDS = 1.0
 # In a step that waits for no locked inbox: how long the creation of a missing one may be held up.

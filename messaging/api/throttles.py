@@ -5,9 +5,9 @@ from messaging.token_bucket import TokenBuckets
 
 CALLS_PER_BURST = 200
 CALLS_PER_SECOND = 20
-CALLS_AT_ONCE = 4
+CALLS_AT_ONCE = 2
 # Each may hold 500 items, and holds the interpreter for most of its time.
-PUBLISHES_AT_ONCE = 2
+PUBLISHES_AT_ONCE = 1
 
 # "Sign out everywhere", of one user.
 SIGN_OUTS_PER_BURST = 5

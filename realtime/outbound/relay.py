@@ -34,7 +34,7 @@ MAX_GATHERING_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
 # leave while the last revisions are still to be assigned.
 USERS_PER_BATCH = 500
 # Of messages that are published together.
-BYTES_PER_BATCH = 8 * 1024 * 1024
+BYTES_PER_BATCH = 1024 * 1024
 MAX_LATE_BYTES = 16 * 1024 * 1024
 # How long the thread sits idle before it gives its database connection back, and how often late messages are tried.
 IDLE_SECONDS = 1.0
