@@ -27,8 +27,8 @@ from .models import Inbox, Notification
 logger = logging.getLogger(__name__)
 
 USERS_PER_TRANSACTION = 500
-# A thousand hold the inbox for some 60 ms, and more in one transaction save nothing.
-ROWS_PER_TRANSACTION = 250
+# They hold the inbox for some 30 ms, and more in one transaction save nothing.
+ROWS_PER_TRANSACTION = 500
 ROWS_PER_REVISION = 100
 LOCK_SECONDS = 1.0
 # In a step that waits for no locked inbox: how long the creation of a missing one may be held up.
@@ -122,17 +122,19 @@ def _assign_all(
     return locked
 
 
-def assign_step(user_ids: Collection[int], lock_seconds: float | None = None) -> Step:
-    """Assign revisions in one transaction, to at most ROWS_PER_TRANSACTION rows, and send `revisions_assigned`.
+def assign_step(
+    user_ids: Collection[int], lock_seconds: float | None = None, rows: int | None = None
+) -> Step:
+    """Assign revisions in one transaction, to at most so many rows, and send `revisions_assigned`.
 
     Call it again for those whom it returns. `lock_seconds`: how long a locked inbox is waited for; without it not at
-    all. `user_ids`: USERS_PER_TRANSACTION at most.
+    all. `user_ids`: USERS_PER_TRANSACTION at most. `rows`: ROWS_PER_TRANSACTION by default.
     """
     ids = sorted(user_ids)
 
     def assign_batch() -> Step:
         with transaction.atomic(durable=True):
-            return _assign_batch(ids, lock_seconds=lock_seconds)
+            return _assign_batch(ids, lock_seconds=lock_seconds, limit=rows or ROWS_PER_TRANSACTION)
 
     try:
         step = retry_on_transient(assign_batch)
@@ -145,10 +147,10 @@ def assign_step(user_ids: Collection[int], lock_seconds: float | None = None) ->
     return step if not step.locked else _with_missing_created(step, lock_seconds)
 
 
-def _assign_batch(user_ids: list[int], *, lock_seconds: float | None) -> Step:
+def _assign_batch(user_ids: list[int], *, lock_seconds: float | None, limit: int) -> Step:
     database = dialect()
     inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
-    rows = database.number_rows(inboxes, limit=ROWS_PER_TRANSACTION, rows_per_revision=ROWS_PER_REVISION)
+    rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)
     revisions: list[Revision] = []
     changed: dict[int, InboxState] = {}
     for (user_id, number), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"])):
@@ -159,7 +161,7 @@ def _assign_batch(user_ids: list[int], *, lock_seconds: float | None) -> Step:
     if changed:
         database.store_inboxes(changed)
     locked = [user_id for user_id in user_ids if user_id not in inboxes]
-    if len(rows) < ROWS_PER_TRANSACTION:
+    if len(rows) < limit:
         return Step(revisions, [], [], locked)
     # Rows come in the order of users: the last one's may have been cut off, and those after got none.
     last = rows[-1]["user_id"]

@@ -33,6 +33,8 @@ MAX_GATHERING_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
 # Users whose revisions are assigned before what is there is published: the first frames of a broadcast to thousands
 # leave while the last revisions are still to be assigned.
 USERS_PER_BATCH = 500
+# Rows of a step, for each user. Of few users it is one revision: the large rows of one would delay the others' pushes.
+ROWS_PER_USER = 2
 # Of messages that are published together.
 BYTES_PER_BATCH = 1024 * 1024
 MAX_LATE_BYTES = 16 * 1024 * 1024
@@ -165,14 +167,15 @@ class Relay:
             )
 
     def _assign_step(self, user_ids: Collection[int]) -> Step:
+        rows = max(sequencing.ROWS_PER_REVISION, ROWS_PER_USER * len(user_ids))
         # The receiver of `revisions_assigned` calls publish() of this relay.
         try:
             try:
-                return sequencing.assign_step(user_ids)
+                return sequencing.assign_step(user_ids, rows=rows)
             except (OperationalError, InterfaceError):
                 close_old_connections()
                 connections.close_all()
-                return sequencing.assign_step(user_ids)
+                return sequencing.assign_step(user_ids, rows=rows)
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             logger.warning(

@@ -186,10 +186,10 @@ def test_a_save_succeeds_with_a_layer_that_raises(settings, ada, grace):
 def test_an_assignment_that_fails_once_is_tried_again(published, ada, monkeypatch):
     assign, failures = sequencing.assign_step, [OperationalError("the database went away")]
 
-    def fail_once(user_ids):
+    def fail_once(user_ids, **options):
         if failures:
             raise failures.pop()
-        return assign(user_ids)
+        return assign(user_ids, **options)
 
     monkeypatch.setattr(sequencing, "assign_step", fail_once)
     notify(ada, "announcement", "Hello")
@@ -200,7 +200,7 @@ def test_an_assignment_that_fails_once_is_tried_again(published, ada, monkeypatc
 def test_an_assignment_that_keeps_failing_ends_neither_the_save_nor_the_relay(published, ada, monkeypatch):
     assign = sequencing.assign_step
 
-    def fail(user_ids):
+    def fail(user_ids, **options):
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(sequencing, "assign_step", fail)

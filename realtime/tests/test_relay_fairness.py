@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def filled(ada, monkeypatch):
     """An inbox whose writer doesn't stop: more than a step takes follows each time that some got their revisions."""
-    monkeypatch.setattr(sequencing, "ROWS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(sequencing, "ROWS_PER_REVISION", 10)
     stop = threading.Event()
 
     def fill(sender, revisions, **kwargs):
@@ -47,14 +47,28 @@ def test_an_inbox_that_is_being_filled_delays_no_other_user(published, ada, grac
     assert published.revisions(ada) == list(range(1, Inbox.objects.get(user=ada).revision + 1))
 
 
+def test_a_step_of_the_relay_numbers_one_revision_of_a_user(published, ada, filled):
+    steps = []
+
+    def count(sender, revisions, **kwargs):
+        steps.append(len(revisions))
+
+    revisions_assigned.connect(count)
+    until(lambda: len(steps) > 3)
+    filled.set()
+    assert receivers.flush(20)
+    revisions_assigned.disconnect(count)
+    assert set(steps) == {1}
+
+
 def test_numbering_until_nothing_is_pending_delays_everybody(published, ada, grace, filled, monkeypatch):
     """Negative control."""
     assign = sequencing.assign_step
 
-    def assign_all(user_ids):
-        step = assign(user_ids)
+    def assign_all(user_ids, **options):
+        step = assign(user_ids, **options)
         while step.unfinished:
-            step = assign(step.unserved + step.unfinished)
+            step = assign(step.unserved + step.unfinished, **options)
         return step
 
     monkeypatch.setattr(sequencing, "assign_step", assign_all)
