@@ -22,11 +22,13 @@ Level = OrderedDict[int, bool]
 
 
 class UserQueue:
-    """Two levels that are served by turns, and the users whose inbox another transaction holds."""
+    """Two levels and the users whose inbox another transaction holds, served by turns."""
 
     def __init__(self) -> None:
         self._few, self._many = Level(), Level()
         self._served = self._many
+        # Whose turn is next: 0 few, 1 many, 2 locked.
+        self._turn = 0
         # Since when (on the monotonic clock).
         self._locked: dict[int, float] = {}
         self._retry_at = 0.0
@@ -55,13 +57,18 @@ class UserQueue:
 
     def take(self, limit: int) -> list[int]:
         """Remove and return the users of the next step. `settle` is to be called after it."""
-        now = time.monotonic()
-        if self._locked and now >= self._retry_at:
-            self._retry_at = now + RETRY_SECONDS
-            return list(islice(self._locked, limit))
-        first, second = (self._many, self._few) if self._served is self._few else (self._few, self._many)
-        self._served = first or second
-        return [self._served.popitem(last=False)[0] for _ in range(min(limit, len(self._served)))]
+        for turn in (self._turn, self._turn + 1, self._turn + 2):
+            self._turn = (turn + 1) % 3
+            if turn % 3 == 2:
+                # Not each time that it is due: a step may take longer than the pause between two attempts.
+                now = time.monotonic()
+                if self._locked and now >= self._retry_at:
+                    self._retry_at = now + RETRY_SECONDS
+                    return list(islice(self._locked, limit))
+            elif level := (self._few, self._many)[turn % 3]:
+                self._served = level
+                return [level.popitem(last=False)[0] for _ in range(min(limit, len(level)))]
+        return []
 
     def settle(self, taken: Collection[int], step: Step) -> list[int]:
         """Take back those who need another step. Returns those whose inbox has been locked for too long."""

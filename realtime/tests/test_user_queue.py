@@ -72,3 +72,20 @@ def test_a_locked_inbox_is_tried_again_beside_the_others_and_given_up_in_the_end
     assert queue.take(10) == [1]
     assert queue.settle([1], Step([], [], [], [1])) == [1]
     assert not queue
+
+
+def test_locked_inboxes_delay_no_others_however_long_a_step_takes(monkeypatch):
+    """Each step here takes longer than the pause between two attempts at the locked inbox."""
+    queue, now = UserQueue(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    queue.add([1])
+    queue.settle(queue.take(10), Step([], [], [], [1]))
+    taken = []
+    for user_id in (2, 3, 4):
+        now += 2 * user_queue.RETRY_SECONDS
+        queue.add([user_id])
+        for _ in range(2):
+            now += 2 * user_queue.RETRY_SECONDS
+            taken.append(users := queue.take(10))
+            queue.settle(users, Step([], [], [], [1]) if users == [1] else NOTHING)
+    assert [users for users in taken if users != [1]] == [[2], [3], [4]]
