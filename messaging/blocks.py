@@ -3,6 +3,8 @@
 Presence is contacts.py's part, withheld messages are signals.py's, notifications notifications.py's.
 """
 
+from typing import Any
+
 from django.db import transaction
 
 from . import contacts, profiles
@@ -10,7 +12,7 @@ from .exceptions import UnknownUser
 from .models import Block
 
 
-def block(blocker_id: int, blocked_id: int) -> Block:
+def block(blocker_id: Any, blocked_id: Any) -> Block:
     """Block a user, if that isn't so already. Raises UnknownUser if one of the two has been deleted."""
     with transaction.atomic():
         # contacts.meet takes the same locks.
@@ -23,7 +25,7 @@ def block(blocker_id: int, blocked_id: int) -> Block:
     return row
 
 
-def unblock(blocker_id: int, blocked_id: int) -> bool:
+def unblock(blocker_id: Any, blocked_id: Any) -> bool:
     """Unblock a user. Returns whether they were blocked."""
     with transaction.atomic():
         locked = profiles.lock([blocker_id, blocked_id])

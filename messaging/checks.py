@@ -47,31 +47,27 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
     ]
 
 
-# The largest integer that every JSON reader keeps: JavaScript's numbers have 53 bits.
-MAX_SAFE_ID = 2**53 - 1
-
-
 @register(Tags.database)
 def ids_are_safe_numbers(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Ids are JSON numbers, and clients read larger ones rounded: two users become one to them.
+    """Ids of rows are JSON numbers, and clients read larger ones rounded. (A user's larger key is a text on the wire.)
 
     A warning, since `migrate` runs no further than an error.
     """
     found: list[CheckMessage] = []
     for alias in databases or ():
-        for model in (users.model(), Message, Notification):
+        for model in (Message, Notification):
             if not router.allow_migrate_model(alias, model):
                 continue
             try:
                 largest = model._base_manager.using(alias).aggregate(largest=models.Max("pk"))["largest"]
             except DatabaseError:  # before the first migration
                 continue
-            if isinstance(largest, int) and largest > MAX_SAFE_ID:
+            if isinstance(largest, int) and largest > users.MAX_SAFE_ID:
                 found.append(
                     checks.Warning(
                         f"{model._meta.label} has the id {largest}: clients read ids above 2^53 - 1 rounded.",
-                        hint="Two users with neighbouring ids are one to a browser: presence is shown under the wrong "
-                        "name. Use ids below that, such as sequences and not 64-bit random or snowflake ids.",
+                        hint="Two rows with neighbouring ids are one to a browser. Let the database's sequence give "
+                        "the ids, and don't copy larger ones into the table.",
                         obj=model,
                         id="messaging.W006",
                     )
@@ -151,15 +147,46 @@ def routers(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.models)
-def user_model(**kwargs: Any) -> list[CheckMessage]:
-    """Users are identified by number, on the wire and in the names of groups."""
-    if isinstance(users.key_field(), models.IntegerField):
+def user_key(**kwargs: Any) -> list[CheckMessage]:
+    """A user's key can be written as text, and compared: on the wire, and in the processes' memory."""
+    field = users.key_field()
+    if not isinstance(field, (models.BinaryField, models.JSONField, models.FloatField)):
         return []
     return [
         Error(
-            f"The primary key of {settings.AUTH_USER_MODEL} isn't an integer.",
-            hint="Doorbell supports user models with an integer primary key, such as Django's own.",
+            f"The primary key of {settings.AUTH_USER_MODEL} is a {type(field).__name__}, which has no one text.",
+            hint="Use an integer, a UUID, a text, or a field whose to_python() reads what str() writes.",
             id="messaging.E002",
+        )
+    ]
+
+
+@register(Tags.database)
+def user_keys_are_exact(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Two keys that are one to the database are one to Python: sockets and inboxes are found by them."""
+    field = users.key_field()
+    if not isinstance(field, (models.CharField, models.TextField)) or DEFAULT_DB_ALIAS not in (
+        databases or ()
+    ):
+        return []
+    connection = connections[DEFAULT_DB_ALIAS]
+    collation = field.db_parameters(connection).get("collation")
+    collate = f" COLLATE {connection.ops.quote_name(collation)}" if collation else ""
+    given = f"CAST(%s AS {field.db_type(connection)}){collate}"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {given} IN ({given}, {given})", ["a", "A", "á"])
+            is_loose = cursor.fetchone()[0]
+    except DatabaseError:  # before the migration that creates the type or the collation
+        return []
+    if not is_loose:
+        return []
+    return [
+        Error(
+            f"The primary key of {settings.AUTH_USER_MODEL} is compared without regard to case or accents: two "
+            "spellings are one user to the database, and two to the server processes.",
+            hint="Give it no db_collation, or one that compares exactly, and let users sign in by another field.",
+            id="messaging.E006",
         )
     ]
 

@@ -5,6 +5,7 @@ Of a frozen pair, in which one has blocked the other, each sees the other as a h
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -15,21 +16,22 @@ from . import profiles, schemas, users
 from .events import View, shown_online, views_changed
 from .models import Block, Contact, Message, UserProfile
 
-# The ids of two users, the lower one first.
-Pair = tuple[int, int]
+# The keys of two users, the lower one first.
+Pair = tuple[Any, Any]
 # (own, other): a user's columns in a row, and the contact's.
 SIDES = (("low", "high"), ("high", "low"))
 UNFROZEN = Q(low_version=None, high_version=None)
 
 
-def pair_of(user_id: int, other_id: int) -> Pair:
+def pair_of(user_id: Any, other_id: Any) -> Pair:
+    """Return the pair in Python's order, which the constraint `contact_ordered` has, too."""
     return (user_id, other_id) if user_id < other_id else (other_id, user_id)
 
 
 # --- Meeting, and blocking ---------------------------------------------------------------------------------------
 
 
-def relation(sender_id: int, receiver_id: int) -> tuple[bool, bool]:
+def relation(sender_id: Any, receiver_id: Any) -> tuple[bool, bool]:
     """Return whether two users are contacts, and whether the receiver has blocked the sender."""
     low, high = pair_of(sender_id, receiver_id)
     contact = Contact.objects.filter(low_id=low, high_id=high)
@@ -40,7 +42,7 @@ def relation(sender_id: int, receiver_id: int) -> tuple[bool, bool]:
     return bool(versions), Block.objects.filter(blocker_id=receiver_id, blocked_id=sender_id).exists()
 
 
-def meet(sender_id: int, receiver_id: int) -> None:
+def meet(sender_id: Any, receiver_id: Any) -> None:
     """One user has written to another: make them contacts, or only if both have, as REALTIME_CONTACTS says.
 
     If one has blocked the other, the pair is frozen from the start, and a receiver who has blocked sees nothing of it.
@@ -128,7 +130,7 @@ def _row_of_locked(
     return _rows_of((low.user_id, high.user_id)).first(), [(low, high), (high, low)]
 
 
-def _side(row: Contact, user_id: int) -> str:
+def _side(row: Contact, user_id: Any) -> str:
     return "low" if row.low_id == user_id else "high"
 
 
@@ -158,7 +160,7 @@ def _announce(views: list[View], online: Sequence[View] = ()) -> None:
 # --- What contacts see of each other -----------------------------------------------------------------------------
 
 
-def presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas.Presence]]:
+def presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas.Presence]]:
     """Return what each of these users sees of their contacts, by user id.
 
     In one statement: from two, a change after a block could be shown to the blocked user.
@@ -179,25 +181,25 @@ def presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas.Presen
                 f"{other}_shift",
             )
         )
-    found: dict[int, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
-    for user_id, contact_id, name, *profile_columns, own_version, version, shift in halves[0].union(
-        halves[1], all=True
-    ):
-        if version is None and own_version is not None:
-            # Met while the user was blocking the contact.
-            continue
-        presence = profiles.shape(contact_id, name, *profile_columns)
-        found[user_id].append(_seen(presence, shift, version))
-    return _without_inactive(found)
+    found: dict[Any, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
+    rows_of_both = list(halves[0].union(halves[1], all=True))
+    left_out = users.inactive({contact_id for _, contact_id, *_ in rows_of_both})
+    for user_id, contact_id, name, *profile_columns, own_version, version, shift in rows_of_both:
+        # Met while the user was blocking the contact.
+        is_unseen = version is None and own_version is not None
+        if not is_unseen and contact_id not in left_out:
+            presence = profiles.shape(contact_id, name, *profile_columns)
+            found[user_id].append(_seen(presence, shift, version))
+    return found
 
 
-def online_presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas.Presence]]:
+def online_presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas.Presence]]:
     """Return the contacts whom each of these users sees online, by user id.
 
     In two cheap statements, the common case: planning `presence_seen_by` takes as long as both. With a contact online
     the pairs are read again, since one that was blocked in between may have come online after that.
     """
-    found: dict[int, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
+    found: dict[Any, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
     pairs = _unfrozen_pairs(user_ids)
     online = profiles.presence({user_id for pair in pairs for user_id in pair[:2]}, online_only=True)
     for low, high, low_shift, high_shift in _unfrozen_pairs(user_ids) if online else ():
@@ -207,20 +209,10 @@ def online_presence_seen_by(user_ids: Collection[int]) -> dict[int, list[schemas
     return found
 
 
-def _unfrozen_pairs(user_ids: Collection[int]) -> list[tuple[int, int, int, int]]:
+def _unfrozen_pairs(user_ids: Collection[Any]) -> list[tuple[Any, Any, int, int]]:
     """Return the pairs of these users that no block has frozen: both ids and both shifts of the version."""
     pairs = Contact.objects.filter(UNFROZEN, Q(low_id__in=user_ids) | Q(high_id__in=user_ids))
     return list(pairs.values_list("low_id", "high_id", "low_shift", "high_shift"))
-
-
-def _without_inactive(found: dict[int, list[schemas.Presence]]) -> dict[int, list[schemas.Presence]]:
-    if not users.is_computed():
-        return found
-    left_out = users.inactive({seen.user.id for presence in found.values() for seen in presence})
-    return {
-        user_id: [seen for seen in presence if seen.user.id not in left_out]
-        for user_id, presence in found.items()
-    }
 
 
 def _seen(presence: schemas.Presence, shift: int, frozen_version: int | None) -> schemas.Presence:
@@ -255,10 +247,10 @@ def read_views(pairs: Collection[Pair]) -> tuple[dict[View, schemas.Presence], d
     return views, changed
 
 
-def viewers_of(user_ids: Collection[int]) -> dict[int, dict[int, list[int]]]:
+def viewers_of(user_ids: Collection[Any]) -> dict[Any, dict[int, list[Any]]]:
     """Return who sees the changes of each of these users, in one query: for each shift of the version, contacts."""
     wanted = set(user_ids)
-    found: dict[int, dict[int, list[int]]] = {user_id: {} for user_id in wanted}
+    found: dict[Any, dict[int, list[Any]]] = {user_id: {} for user_id in wanted}
     for low, high, low_shift, high_shift in _unfrozen_pairs(wanted):
         if low in wanted:
             found[low].setdefault(low_shift, []).append(high)
@@ -267,7 +259,7 @@ def viewers_of(user_ids: Collection[int]) -> dict[int, dict[int, list[int]]]:
     return found
 
 
-def online_contacts(user_ids: Collection[int], *, limit: int) -> list[tuple[int, int]]:
+def online_contacts(user_ids: Collection[Any], *, limit: int) -> list[tuple[Any, Any]]:
     """Return up to `limit` pairs of one of these users and an online contact, hidden or not, in one query."""
     pairs = []
     for own, other in SIDES:

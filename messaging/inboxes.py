@@ -11,7 +11,7 @@ from django.db.models import Min
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import schemas
+from . import schemas, users
 from .dialects import dialect
 from .models import Inbox, Notification
 from .orm import sql
@@ -56,7 +56,7 @@ class MissedRow:
     notification: schemas.Notification | None
 
 
-def state(user_id: int, including: Collection[int] = ()) -> Inbox:
+def state(user_id: Any, including: Collection[int] = ()) -> Inbox:
     """Return a user's inbox, with everything committed before this call in it.
 
     That takes three seconds at most: a backlog that lasts longer stays pending. Rows that an open transaction holds are
@@ -84,7 +84,7 @@ def _is_any_pending(ids: Collection[int]) -> bool:
     )
 
 
-def positions(user_ids: Iterable[int]) -> dict[int, Position]:
+def positions(user_ids: Iterable[Any]) -> dict[Any, Position]:
     """Return the present positions of these users' inboxes."""
     rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision", "epoch")
     return {user_id: Position(revision, epoch) for user_id, revision, epoch in rows}
@@ -97,13 +97,13 @@ def oldest_pending_seconds() -> float:
     return 0.0 if oldest is None else max(0.0, (timezone.now() - oldest).total_seconds())
 
 
-def pending_users(*, older_than: timedelta, limit: int = 500) -> list[int]:
+def pending_users(*, older_than: timedelta, limit: int = 500) -> list[Any]:
     """Return up to `limit` users whose notifications have been pending for longer than that."""
     overdue = Notification.everything.filter(pending_since__lt=Now() - older_than)
     return list(overdue.order_by().values_list("user_id", flat=True).distinct()[:limit])
 
 
-def missed(since: Mapping[int, int]) -> dict[int, Missed]:
+def missed(since: Mapping[Any, int]) -> dict[Any, Missed]:
     """Read the inboxes of these users (user id: the client's revision) and what changed after.
 
     All in one statement and so from one snapshot: were the rows read after the inbox, a row that changed in between
@@ -113,7 +113,7 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
         return {}
     rows = f"""
         SELECT id FROM {Notification._meta.db_table}
-        WHERE user_id = asked.user_id AND asked.since >= 0 AND revision > asked.since
+        WHERE user_id = i.user_id AND asked.since >= 0 AND revision > asked.since
         ORDER BY revision, id LIMIT {MAX_REPLAYED_ROWS + 1}
     """  # noqa: S608
     columns = ", ".join(f"n.{column}" for column in schemas.NOTIFICATION_COLUMNS)
@@ -124,21 +124,23 @@ def missed(since: Mapping[int, int]) -> dict[int, Missed]:
             SELECT i.user_id AS inbox_user_id, i.epoch, i.revision AS inbox_revision, i.unread_count, i.floor,
                 n.revision, n.removed_at, n.counted, n.pending_since, {columns},
                 {sql.actor_name()} AS actor_username
-            FROM asked JOIN {Inbox._meta.db_table} i ON i.user_id = asked.user_id
+            FROM asked JOIN {Inbox._meta.db_table} i ON i.user_id = CAST(asked.user_id AS {users.key_type()})
             {dialect().join_notifications(rows)}
             {sql.join_actor("n")}
             ORDER BY i.user_id, n.revision, n.id
             """,  # noqa: S608
-            [value for pair in since.items() for value in pair],
+            [value for pair in zip(users.to_db(since), since.values(), strict=True) for value in pair],
         )
         names = [column[0] for column in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    answer: dict[int, Missed] = {}
+    answer: dict[Any, Missed] = {}
+    key_from_db = users.from_db()
     for row in found:
-        inbox = answer.get(row["inbox_user_id"])
+        user_id, row["actor_id"] = key_from_db(row["inbox_user_id"]), key_from_db(row["actor_id"])
+        inbox = answer.get(user_id)
         if inbox is None:
             inbox = Missed(row["epoch"], row["inbox_revision"], max(0, row["unread_count"]), row["floor"])
-            answer[row["inbox_user_id"]] = inbox
+            answer[user_id] = inbox
         if row["id"] is not None:
             inbox.rows.append(_missed_row(row))
     return answer

@@ -62,23 +62,23 @@ def is_stored(row: Notification) -> bool:
 
 def _insert_one(row: Notification, *, held: bool, unless_blocked: bool) -> list[Any]:
     plain = [getattr(row, column) for column in PLAIN_COLUMNS]
+    user_id, actor_id = users.to_db([row.user_id, row.actor_id])
     if held:
-        return _execute(_insert_of_held(), [row.user_id, row.message_id, row.actor_id, *plain])
-    references = [value for value in (row.message_id, row.actor_id) if value is not None]
-    unless_blocked = unless_blocked and row.actor_id is not None
+        return _execute(_insert_of_held(), [user_id, row.message_id, actor_id, *plain])
+    references = [value for value in (row.message_id, actor_id) if value is not None]
+    unless_blocked = unless_blocked and actor_id is not None
     statement = _insert_of_one(
-        connection.vendor, row.message_id is not None, row.actor_id is not None, unless_blocked
+        connection.vendor, row.message_id is not None, actor_id is not None, unless_blocked
     )
-    return _execute(
-        statement, [*references, *plain, row.user_id, *([row.actor_id] if unless_blocked else [])]
-    )
+    return _execute(statement, [*references, *plain, user_id, *([actor_id] if unless_blocked else [])])
 
 
 def _execute(statement: str, values: list[Any]) -> list[Any]:
     # Not by the ORM: its ignore_conflicts doesn't return what it inserted, and catching its error needs a savepoint.
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return list(cursor.fetchall())
+        key = users.from_db()
+        return [(pk, key(user_id), dedupe_key) for pk, user_id, dedupe_key in cursor.fetchall()]
 
 
 @functools.cache
@@ -118,7 +118,11 @@ def _insert_many(rows: Sequence[Notification]) -> list[Any]:
         f"given g JOIN {_table(owners)} u ON u.{_key(owners)} = {_given(owners, 'user_id')}"
         f" WHERE true ORDER BY g.place {_locking('OF u')}"
     )
-    values = [(place, *(getattr(row, column) for column in COLUMNS)) for place, row in enumerate(rows)]
+    owner_ids, actor_ids = users.to_db(row.user_id for row in rows), users.to_db(row.actor_id for row in rows)
+    values = [
+        (place, owner_id, row.message_id, actor_id, *(getattr(row, column) for column in PLAIN_COLUMNS))
+        for place, (row, owner_id, actor_id) in enumerate(zip(rows, owner_ids, actor_ids, strict=True))
+    ]
     return _execute(
         _statement(given, f"SELECT {', '.join(selected)} FROM {source}"),  # noqa: S608
         [value for row in values for value in row],

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from messaging.orm.atomic_save import AtomicSaveModel
+from messaging.orm.code_points import CodePoints
 
 
 class Contact(models.Model):
@@ -33,7 +34,7 @@ class Contact(models.Model):
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["changed_at"], name="contact_met")]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["low", "high"], name="contact_once"),
-            models.CheckConstraint(condition=models.Q(low__lt=models.F("high")), name="contact_ordered"),
+            models.CheckConstraint(condition=models.Q(low__lt=CodePoints("high")), name="contact_ordered"),
         ]
 
     def __str__(self) -> str:

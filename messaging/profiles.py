@@ -21,7 +21,7 @@ MANUAL_DURATION = timedelta(minutes=5)
 # --- From connections --------------------------------------------------------------------------------------------
 
 
-def lock(user_ids: Collection[int], *, skip_locked: bool = False) -> list[UserProfile]:
+def lock(user_ids: Collection[Any], *, skip_locked: bool = False) -> list[UserProfile]:
     """Lock these users' profiles in the order of user ids, and create missing ones. Deleted users are left out.
 
     `skip_locked` leaves out profiles that another transaction has locked, too. To be called in a transaction.
@@ -48,10 +48,10 @@ def lock_overdue(*, limit: int = 500) -> list[UserProfile]:
 def apply_presence(
     locked: Iterable[UserProfile],
     *,
-    live: Collection[int],
-    leaving: Mapping[int, float] | None = None,
-    overdue: Collection[int] = (),
-) -> list[int]:
+    live: Collection[Any],
+    leaving: Mapping[Any, float] | None = None,
+    overdue: Collection[Any] = (),
+) -> list[Any]:
     """Bring profiles, locked in this transaction, in line with their users' connections.
 
     `live`: users with a live connection. `leaving`: users who have lost one, with the seconds of their grace period.
@@ -65,7 +65,7 @@ def apply_presence(
     | `offline_after`       |          | grace period             |             |
     """
     come, back, gone = [], [], []
-    graces: dict[float, list[int]] = {}
+    graces: dict[float, list[Any]] = {}
     for profile in locked:
         user_id = profile.user_id
         if user_id in live:
@@ -85,7 +85,7 @@ def apply_presence(
     return gone
 
 
-def _set_online(user_ids: Collection[int], *, is_online: bool) -> None:
+def _set_online(user_ids: Collection[Any], *, is_online: bool) -> None:
     if user_ids:
         UserProfile.objects.filter(user_id__in=user_ids).update(
             is_online=is_online, offline_after=None, **_visible_change()
@@ -93,7 +93,7 @@ def _set_online(user_ids: Collection[int], *, is_online: bool) -> None:
         _announce_status(user_ids, is_online=is_online)
 
 
-def _set_offline_after(user_ids: Collection[int], moment: Any) -> None:
+def _set_offline_after(user_ids: Collection[Any], moment: Any) -> None:
     if user_ids:
         UserProfile.objects.filter(user_id__in=user_ids).update(offline_after=moment)
 
@@ -122,7 +122,7 @@ def set_manually(profile: UserProfile) -> bool:
     return changed
 
 
-def set_many_manually(user_ids: Collection[int], *, is_online: bool) -> list[int]:
+def set_many_manually(user_ids: Collection[Any], *, is_online: bool) -> list[Any]:
     """Set these users online, for at most five minutes, or offline. Returns those of them who weren't already."""
     with transaction.atomic():
         changed = [profile.user_id for profile in lock(user_ids) if profile.is_online != is_online]
@@ -180,7 +180,7 @@ def is_hidden(user: Any) -> bool:
 # --- What contacts see -------------------------------------------------------------------------------------------
 
 
-def _announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
+def _announce_status(user_ids: Iterable[Any], *, is_online: bool) -> None:
     """Announce after commit that these users came online or went offline, leaving out those who are hidden."""
     rows = UserProfile.objects.filter(user_id__in=user_ids, is_hidden=False).order_by("user_id")
     users = list(rows.values_list("user_id", flat=True))
@@ -188,7 +188,7 @@ def _announce_status(user_ids: Iterable[int], *, is_online: bool) -> None:
 
 
 def announce_presence(
-    user_ids: list[int], *, online: Sequence[int] = (), offline: Sequence[int] = ()
+    user_ids: list[Any], *, online: Sequence[Any] = (), offline: Sequence[Any] = ()
 ) -> None:
     """Announce after commit that what contacts see of these users has changed, and which of them came or went."""
 
@@ -202,7 +202,7 @@ def announce_presence(
         transaction.on_commit(announce, robust=True)
 
 
-def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[int, schemas.Presence]:
+def presence(user_ids: Collection[Any], *, online_only: bool = False) -> dict[Any, schemas.Presence]:
     """Return what contacts see of these users, by user id. Hidden users appear offline and never seen.
 
     Deactivated ones appear offline: contacts who saw them online before are to see that they went. What one contact
@@ -226,7 +226,7 @@ def presence(user_ids: Collection[int], *, online_only: bool = False) -> dict[in
 
 
 def shape(
-    user_id: int,
+    user_id: Any,
     name: str | None,
     is_online: bool | None,
     is_hidden: bool | None,

@@ -6,12 +6,13 @@ batch; no other transaction waits for one longer than for a save.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Now
 
-from messaging.orm.querysets import NotificationQuerySet
+from messaging.orm.querysets import NotificationQuerySet, batch_after
 
 from . import notification_types
 from .dialects import dialect
@@ -104,7 +105,7 @@ def delete_expired_tombstones() -> Iterator[int]:
             # Filtered again: a row that has been changed meanwhile is pending, and must be delivered first.
             rows = expired_tombstones().filter(id__in=ids).select_for_update(skip_locked=True)
             chosen = list(rows.values_list("id", "user_id", "revision"))
-            floors: dict[int, int] = {}
+            floors: dict[Any, int] = {}
             for _, user_id, revision in chosen:
                 floors[user_id] = max(revision or 0, floors.get(user_id, 0))
             dialect().raise_floors(floors)
@@ -114,11 +115,10 @@ def delete_expired_tombstones() -> Iterator[int]:
 
 def rotate_epochs() -> Iterator[int]:
     """Give every inbox a new epoch, so that no earlier revision is taken for a present one. Yields batch sizes."""
-    last = 0
+    last: Any = None
     while True:
         with transaction.atomic():
-            following = Inbox.objects.filter(user_id__gt=last).order_by("user_id").select_for_update()
-            ids = list(following.values_list("user_id", flat=True)[:ROWS_PER_TRANSACTION])
+            ids = batch_after(Inbox.objects.select_for_update(), last, "user_id", ROWS_PER_TRANSACTION)
             if not ids:
                 return
             Inbox.objects.bulk_update([Inbox(user_id=pk, epoch=new_epoch()) for pk in ids], ["epoch"])

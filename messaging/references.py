@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
@@ -11,7 +12,8 @@ from . import users as user_model
 from .exceptions import InvalidNotification
 from .models import Message
 
-User = AbstractBaseUser | int
+# A user, or the key of one: also a UUID as text, as JSON has it.
+User = AbstractBaseUser | int | str | UUID
 
 
 def user_id(user: Any, name: str = "user") -> Any:
@@ -43,21 +45,25 @@ def _id(thing: Any, name: str, model: type[Model]) -> Any:
         key = getattr(thing, str(model._meta.pk.attname))
         if key is None:
             raise InvalidNotification(f"The {name} isn't stored: not saved yet, or deleted.")
-        return key
-    if isinstance(thing, Model) or not _is_id(thing, model):
+        # It may hold its key as it was given.
+        return user_model.resolved(model._meta.pk).to_python(key)
+    key = None if isinstance(thing, Model) else _key(thing, model)
+    if key is None:
         raise InvalidNotification(
             f"The {name} must be an instance of {model._meta.label} or its id, not {_named(thing)}.{_meant(thing)}"
         )
-    return thing
+    return key
 
 
-def _is_id(value: Any, model: type[Model]) -> bool:
+def _key(value: Any, model: type[Model]) -> Any:
+    field = user_model.resolved(model._meta.pk)
     try:
-        cleaned = user_model.resolved(model._meta.pk).clean(value, None)
+        key = field.clean(value, None)
     except (ValidationError, TypeError, ValueError):
-        return False
-    # "5", 5.0 and True would do for a form; here they are a caller's mistake.
-    return value is not None and type(cleaned) is type(value)
+        return None
+    # For a number "5", 5.0 and True would do in a form; here they are a caller's mistake.
+    is_meant = type(key) is type(value) or (isinstance(value, str) and not isinstance(key, (int, float)))
+    return key if is_meant and user_model.is_storable(key) else None
 
 
 def _named(thing: Any) -> str:

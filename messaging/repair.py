@@ -6,13 +6,13 @@ Notifications that are created, changed or given to others need none of this. It
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from messaging.orm.querysets import NotificationQuerySet
+from messaging.orm.querysets import NotificationQuerySet, batch_after
 from messaging.orm.retry import retry_on_transient
 
 from .dialects import dialect
@@ -29,7 +29,7 @@ OTHERS_PER_ROUND = 100
 class Recounted(NamedTuple):
     """An inbox that was repaired, with its count before and after."""
 
-    user_id: int
+    user_id: Any
     unread_before: int
     unread_count: int
 
@@ -39,7 +39,7 @@ def contradictory_rows() -> NotificationQuerySet:
     return Notification.everything.filter(CONTRADICTORY)
 
 
-def mark_contradictory_rows() -> set[int]:
+def mark_contradictory_rows() -> set[Any]:
     """Mark such rows pending, so that they are numbered, counted and delivered; one batch. Returns their owners."""
     with transaction.atomic():
         locked = (
@@ -51,7 +51,7 @@ def mark_contradictory_rows() -> set[int]:
     return set(owners.values())
 
 
-def wrong_inboxes(user_ids: Collection[int]) -> QuerySet[Inbox]:
+def wrong_inboxes(user_ids: Collection[Any]) -> QuerySet[Inbox]:
     """Return those of these users' inboxes that disagree with their rows.
 
     Exact while others write, since all is read from one snapshot: as long as rows are pending or contradictory, an
@@ -75,7 +75,7 @@ def _count(rows: NotificationQuerySet) -> Coalesce:
     return Coalesce(Subquery(rows.values("user_id").annotate(count=Count("id")).values("count")), 0)
 
 
-def repair(user_ids: Collection[int]) -> list[Recounted]:
+def repair(user_ids: Collection[Any]) -> list[Recounted]:
     """Recount those of these inboxes that are wrong, in short transactions. Returns what was repaired.
 
     Each begins a new epoch, and so do the clients: they read their lists again. An inbox that another transaction holds
@@ -90,7 +90,7 @@ def repair(user_ids: Collection[int]) -> list[Recounted]:
 
 
 @transaction.atomic
-def _repair(user_ids: list[int]) -> list[Recounted]:
+def _repair(user_ids: list[Any]) -> list[Recounted]:
     # Looked at again under the lock: another process may have repaired them.
     wrong = list(wrong_inboxes(dialect().lock_inboxes(user_ids, wait_seconds=None)))
     # By `counted`, which only a holder of the lock changes: it stands for what clients have been sent.
@@ -113,8 +113,8 @@ def _repair(user_ids: list[int]) -> list[Recounted]:
 
 def repair_all() -> Iterator[Recounted]:
     """Repair every inbox that is wrong, batch by batch."""
-    last, rest = 0, Inbox.objects.order_by("user_id").values_list("user_id", flat=True)
-    while ids := list(rest.filter(user_id__gt=last)[:CONNECTED_PER_ROUND]):
+    last: Any = None
+    while ids := batch_after(Inbox.objects.all(), last, "user_id", CONNECTED_PER_ROUND):
         yield from repair(ids)
         last = ids[-1]
 
@@ -131,30 +131,31 @@ class Rotation:
     """Checks a bounded number of inboxes at a time, round and round: connected users' first, and some of all others."""
 
     def __init__(self) -> None:
-        self._last_connected = self._last_other = 0
+        self._last_connected: Any = None
+        self._last_other: Any = None
 
-    def repair(self, connected: Collection[int]) -> list[Recounted]:
+    def repair(self, connected: Collection[Any]) -> list[Recounted]:
         """Repair what is wrong among the next inboxes."""
         owners = mark_contradictory_rows()
         chosen = self._next_connected(sorted(connected))
         assign_pending(owners | self._without_inbox(chosen))
         return repair({*chosen, *self._next_others(), *owners})
 
-    def _next_connected(self, connected: list[int]) -> list[int]:
-        start = bisect_right(connected, self._last_connected)
+    def _next_connected(self, connected: list[Any]) -> list[Any]:
+        last = self._last_connected
+        start = 0 if last is None else bisect_right(connected, last)
         chosen = connected[start : start + CONNECTED_PER_ROUND]
         if start + CONNECTED_PER_ROUND >= len(connected):
             chosen += connected[: min(start, CONNECTED_PER_ROUND - len(chosen))]
-        self._last_connected = chosen[-1] if chosen else 0
+        self._last_connected = chosen[-1] if chosen else None
         return chosen
 
-    def _next_others(self) -> list[int]:
-        following = Inbox.objects.filter(user_id__gt=self._last_other).order_by("user_id")
-        chosen = list(following.values_list("user_id", flat=True)[:OTHERS_PER_ROUND])
-        self._last_other = chosen[-1] if len(chosen) == OTHERS_PER_ROUND else 0
+    def _next_others(self) -> list[Any]:
+        chosen = batch_after(Inbox.objects.all(), self._last_other, "user_id", OTHERS_PER_ROUND)
+        self._last_other = chosen[-1] if len(chosen) == OTHERS_PER_ROUND else None
         return chosen
 
-    def _without_inbox(self, user_ids: list[int]) -> set[int]:
+    def _without_inbox(self, user_ids: list[Any]) -> set[Any]:
         return set(user_ids).difference(
             Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", flat=True)
         )

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
+from . import users
 from .notification_types import Level
+
+# A user's key is given, and the wire's id is kept.
+UserId = Annotated[
+    Any,
+    BeforeValidator(users.wire_id),
+    WithJsonSchema({"oneOf": [{"type": "integer"}, {"type": "string"}]}),
+]
 
 
 class Shape(BaseModel):
@@ -19,7 +24,9 @@ class Shape(BaseModel):
 
 
 class User(Shape):
-    id: int
+    """`id`: an integer, or a text where the project's keys are no integers, or ones that JavaScript would round."""
+
+    id: UserId
     username: str
 
 
@@ -64,7 +71,7 @@ def notification(row: Mapping[str, Any]) -> Notification:
         created_at=as_utc(row["created_at"]),
         actor=None
         if actor_id is None
-        else User.model_construct(id=actor_id, username=row["actor_username"] or ""),
+        else User.model_construct(id=users.wire_id(actor_id), username=row["actor_username"] or ""),
         message_id=row["message_id"],
         url=row["url"],
     )
@@ -125,7 +132,7 @@ class Profile(Shape):
 
 class Users(Shape):
     items: list[User]
-    next: int | None
+    next: UserId | None
 
 
 class Messages(Shape):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import OperationalError, transaction
 from django.db.models import Count, Max, Q
@@ -39,7 +39,7 @@ CREATE_LOCK_SECONDS = 0.02
 class Revision:
     """One step of an inbox: what became new, read, unread or gone, and the exact count of unread ones after it."""
 
-    user_id: int
+    user_id: Any
     revision: int
     unread_count: int
     added: list[schemas.Notification] = field(default_factory=list)
@@ -53,14 +53,14 @@ class Step(NamedTuple):
 
     revisions: list[Revision]
     # The rows of others took all of the transaction, or the inbox has only just been created.
-    unserved: list[int]
+    unserved: list[Any]
     # May have more pending rows.
-    unfinished: list[int]
+    unfinished: list[Any]
     # Another transaction holds the inbox, and may be numbering its rows.
-    locked: list[int]
+    locked: list[Any]
 
 
-def assign_revisions(user_ids: Collection[int]) -> list[Revision]:
+def assign_revisions(user_ids: Collection[Any]) -> list[Revision]:
     """Assign the next revisions to these users' pending notifications, and send `revisions_assigned`.
 
     Call it outside of transactions. Rows that an open transaction holds stay pending, and so do those of an inbox that
@@ -71,7 +71,7 @@ def assign_revisions(user_ids: Collection[int]) -> list[Revision]:
 
 
 def assign_pending(
-    user_ids: Collection[int], *, seconds: float = math.inf, lock_seconds: float = LOCK_SECONDS
+    user_ids: Collection[Any], *, seconds: float = math.inf, lock_seconds: float = LOCK_SECONDS
 ) -> int:
     """Do the same as `assign_revisions`, but for about so long at most, and hold no revisions in memory.
 
@@ -86,7 +86,7 @@ def assign_pending(
     return count
 
 
-def _assigned(user_ids: Collection[int], lock_seconds: float) -> Iterator[list[Revision]]:
+def _assigned(user_ids: Collection[Any], lock_seconds: float) -> Iterator[list[Revision]]:
     """Assign, and yield what each transaction assigned."""
     ids = sorted(set(user_ids))
     for start in range(0, len(ids), USERS_PER_TRANSACTION):
@@ -100,13 +100,13 @@ def _assigned(user_ids: Collection[int], lock_seconds: float) -> Iterator[list[R
 
 
 def _assign_all(
-    user_ids: list[int], lock_seconds: float | None = None
-) -> Generator[list[Revision], None, list[int]]:
+    user_ids: list[Any], lock_seconds: float | None = None
+) -> Generator[list[Revision], None, list[Any]]:
     """Assign revisions to what is pending when this begins. Returns the users whose inbox is locked.
 
     Not until nothing is pending: while a writer goes on, that may be never.
     """
-    locked: list[int] = []
+    locked: list[Any] = []
     began = time.monotonic()
     while user_ids:
         step = assign_step(user_ids, lock_seconds)
@@ -123,7 +123,7 @@ def _assign_all(
 
 
 def assign_step(
-    user_ids: Collection[int], lock_seconds: float | None = None, rows: int | None = None
+    user_ids: Collection[Any], lock_seconds: float | None = None, rows: int | None = None
 ) -> Step:
     """Assign revisions in one transaction, to at most so many rows, and send `revisions_assigned`.
 
@@ -147,12 +147,12 @@ def assign_step(
     return step if not step.locked else _with_missing_created(step, lock_seconds)
 
 
-def _assign_batch(user_ids: list[int], *, lock_seconds: float | None, limit: int) -> Step:
+def _assign_batch(user_ids: list[Any], *, lock_seconds: float | None, limit: int) -> Step:
     database = dialect()
     inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
     rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)
     revisions: list[Revision] = []
-    changed: dict[int, InboxState] = {}
+    changed: dict[Any, InboxState] = {}
     for (user_id, number), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"])):
         before = changed.get(user_id, inboxes[user_id])
         revision = _revision(user_id, number, before.unread_count, list(group))
@@ -163,9 +163,9 @@ def _assign_batch(user_ids: list[int], *, lock_seconds: float | None, limit: int
     locked = [user_id for user_id in user_ids if user_id not in inboxes]
     if len(rows) < limit:
         return Step(revisions, [], [], locked)
-    # Rows come in the order of users: the last one's may have been cut off, and those after got none.
-    last = rows[-1]["user_id"]
-    return Step(revisions, [user_id for user_id in inboxes if user_id > last], [last], locked)
+    # Rows come in the order of inboxes: the last one's may have been cut off, and those after got none.
+    last, ordered = rows[-1]["user_id"], list(inboxes)
+    return Step(revisions, ordered[ordered.index(last) + 1 :], [last], locked)
 
 
 def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
@@ -175,7 +175,7 @@ def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
     if not missing:
         return step
 
-    def create() -> list[int]:
+    def create() -> list[Any]:
         with transaction.atomic(durable=True):
             # A user who is being deleted holds this up.
             dialect().limit_lock_wait(CREATE_LOCK_SECONDS if lock_seconds is None else lock_seconds)
@@ -192,7 +192,7 @@ def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
     )
 
 
-def _create_inboxes(user_ids: list[int]) -> list[int]:
+def _create_inboxes(user_ids: list[Any]) -> list[Any]:
     """Create the inboxes of those of these users who exist. Returns their ids.
 
     Rows that were numbered without their inbox, or survived it, were restored alone, say: it goes on where they end.
@@ -212,7 +212,7 @@ def _create_inboxes(user_ids: list[int]) -> list[int]:
     return [inbox.user_id for inbox in missing]
 
 
-def _revision(user_id: int, number: int, unread_before: int, rows: list[NumberedRow]) -> Revision:
+def _revision(user_id: Any, number: int, unread_before: int, rows: list[NumberedRow]) -> Revision:
     difference = sum(row["counted"] - row["was_counted"] for row in rows)
     # Below zero only if a count was wrong already: messaging/repair.py recounts it.
     revision = Revision(user_id, number, max(0, unread_before + difference))

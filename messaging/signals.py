@@ -96,6 +96,8 @@ def withhold_from_blocker(sender: Any, *, instance: Message, raw: bool = False, 
     Not guarded: a message that should have been withheld is not to be stored otherwise.
     """
     if instance._state.adding and not raw and not receivers_are_muted():
+        # As the database returns them: a caller may have given a UUID as text.
+        instance.sender_id, instance.receiver_id = users.as_keys([instance.sender_id, instance.receiver_id])
         instance._are_contacts, instance.is_withheld = contacts.relation(
             instance.sender_id, instance.receiver_id
         )
@@ -221,7 +223,7 @@ def note_status(
 
 
 @guarded
-def user_status_notification(sender: Any, *, online: list[int], offline: list[int], **kwargs: Any) -> None:
+def user_status_notification(sender: Any, *, online: list[Any], offline: list[Any], **kwargs: Any) -> None:
     """Users came online or went offline: notify their online contacts, at most once in ten minutes per pair."""
     for user_ids, declared, state in (
         (online, notification_types.USER_ONLINE, "online"),
@@ -238,7 +240,7 @@ def shown_online_notification(sender: Any, *, views: list[View], **kwargs: Any) 
 
 
 def _notify_of_status(
-    pairs: Sequence[tuple[int, int]], declared: notification_types.NotificationType, state: str
+    pairs: Sequence[tuple[Any, Any]], declared: notification_types.NotificationType, state: str
 ) -> None:
     """Notify the second of each pair of the first's status."""
     if not pairs:
@@ -252,7 +254,7 @@ def _notify_of_status(
             f"{name_of(names[user_id])} is {state}",
             f"{name_of(names[user_id])} is now {state}.",
             actor=user_id,
-            dedupe_key=f"{declared.name}:{user_id}:{window}",
+            dedupe_key=f"{declared.name}:{users.slug(user_id)}:{window}",
         )
         for user_id, contact in sorted(pairs)
         if user_id in names

@@ -3,19 +3,24 @@ its rows. The only module that reads them: all others call it, and use neither `
 """
 
 import functools
+import hashlib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import BooleanField, Case, Field, Model, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, Field, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models.expressions import Col
 from django.db.models.functions import Collate
 from django.db.models.signals import ModelSignal, class_prepared
 
-# --- Names and keys ----------------------------------------------------------------------------------------------
+# The largest integer that every JSON reader keeps: JavaScript's numbers have 53 bits.
+MAX_SAFE_ID = 2**53 - 1
+
+# --- Names -------------------------------------------------------------------------------------------------------
 
 
 def model() -> Any:
@@ -37,6 +42,9 @@ def name_of(user: Any) -> str:
     return user.get_username() or ""
 
 
+# --- Keys --------------------------------------------------------------------------------------------------------
+
+
 def key_name() -> str:
     """Return the name of the primary key. A child model has it, too, beside one of its own."""
     return str(model()._meta.pk.name)
@@ -53,17 +61,88 @@ def resolved(key: Any) -> "Field[Any, Any]":
     return key  # type: ignore[no-any-return]
 
 
+def has_integer_keys() -> bool:
+    """Return whether the key is one of Django's own integer fields, whose values are stored as they are."""
+    field = key_field()
+    return isinstance(field, IntegerField) and type(field).__module__ == IntegerField.__module__
+
+
 def key_of(text: Any) -> Any:
-    """Return the key that a session holds as text; None if it can't be a user's."""
+    """Return the key that a text stands for, as a session or an address has it; None if it can't be a user's."""
     try:
-        return key_field().to_python(text)
-    except ValidationError:
+        key = key_field().to_python(text)
+    except (ValidationError, ValueError, TypeError, OverflowError):
         return None
+    return key if is_storable(key) else None
+
+
+def is_storable(key: Any) -> bool:
+    """Return whether the database takes this key as a parameter."""
+    if isinstance(key, int):
+        return -(2**63) <= key < 2**63
+    # PostgreSQL stores no NUL, and half of a surrogate pair can't be encoded.
+    return key is not None and not (
+        isinstance(key, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in key)
+    )
+
+
+def as_keys(given: Iterable[Any]) -> list[Any]:
+    """Return keys in the type that the database returns: an instance may hold what it was given, a UUID as text say."""
+    to_python = key_field().to_python
+    return [to_python(key) for key in given]
 
 
 def id_of(instance: Any) -> Any:
     """Return the user's key of an instance of the user model, of a proxy or a child: a child may have another one."""
-    return getattr(instance, model()._meta.pk.attname, instance.pk)
+    return key_field().to_python(getattr(instance, model()._meta.pk.attname, instance.pk))
+
+
+def wire_id(key: Any) -> int | str:
+    """Return the id that stands for a key on the wire: an integer that every client keeps, else a text."""
+    return key if type(key) is int and -MAX_SAFE_ID <= key <= MAX_SAFE_ID else str(key)
+
+
+def key_from_wire(wire: Any) -> Any:
+    """Return the key of an id that `wire_id` has made. Raises TypeError for anything else."""
+    if type(wire) is int:
+        return wire
+    key = key_of(wire) if isinstance(wire, str) else None
+    if key is None or wire_id(key) != wire:
+        raise TypeError(f"not the id of a user: {wire!r:.100}")
+    return key
+
+
+def slug(key: Any) -> str:
+    """Return ASCII letters and digits, at most 40, that stand for a key in the name of a group or in a longer key."""
+    return str(key) if type(key) is int else hashlib.blake2b(str(key).encode(), digest_size=20).hexdigest()
+
+
+def key_type() -> str:
+    """Return the SQL type of a column that refers to users."""
+    return str(key_field().rel_db_type(connection))
+
+
+def to_db(keys: Iterable[Any]) -> list[Any]:
+    """Return keys as parameters of a statement in SQL. None stays None."""
+    if has_integer_keys():
+        return list(keys)
+    field = key_field()
+    return [None if key is None else field.get_db_prep_value(key, connection) for key in keys]
+
+
+def from_db() -> Callable[[Any], Any]:
+    """Return the function that makes a key of what a statement in SQL returns. None stays None."""
+    field = key_field()
+    column = Col("", field)
+    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+
+    def convert(value: Any) -> Any:
+        if value is not None:
+            for converter in converters:
+                value = converter(value, column, connection)
+        return value
+
+    return convert
 
 
 # --- Who exists, and who is active -------------------------------------------------------------------------------

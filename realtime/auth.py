@@ -46,6 +46,10 @@ class Login:
     key: str
 
     @property
+    def user_id(self) -> Any:
+        return users.key_from_wire(self.user.id)
+
+    @property
     def hash(self) -> str:
         return hashlib.sha256(self.key.encode()).hexdigest()
 

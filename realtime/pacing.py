@@ -4,6 +4,7 @@ A new socket resets the limits of a socket, but none of these. Buckets stay in t
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from messaging.token_bucket import TokenBucket
 
@@ -20,10 +21,10 @@ class Pace:
 
     def __init__(self, rate: Callable[[], float], burst_seconds: int) -> None:
         self._rate, self._burst_seconds = rate, burst_seconds
-        self._buckets: dict[int, TokenBucket] = {}
+        self._buckets: dict[Any, TokenBucket] = {}
         self._look_at = KEPT
 
-    def take(self, user_id: int, tokens: int) -> float:
+    def take(self, user_id: Any, tokens: int) -> float:
         """Take tokens, of the future if need be. Returns in how many seconds there will be some again."""
         bucket = self._buckets.get(user_id)
         if bucket is None:
@@ -33,7 +34,7 @@ class Pace:
             bucket = self._buckets[user_id] = TokenBucket(rate, max(1, int(rate * self._burst_seconds)))
         return min(bucket.reserve(tokens), MAX_WAIT_SECONDS)
 
-    def wait(self, user_id: int) -> float:
+    def wait(self, user_id: Any) -> float:
         """In how many seconds there will be tokens, without taking any."""
         bucket = self._buckets.get(user_id)
         return 0.0 if bucket is None else min(bucket.reserve(0), MAX_WAIT_SECONDS)

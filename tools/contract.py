@@ -78,8 +78,9 @@ def expression(schema: dict[str, Any]) -> str:
         return json.dumps(schema["const"])
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
-    if "anyOf" in schema:
-        return " | ".join(expression(option) for option in schema["anyOf"])
+    for options in ("anyOf", "oneOf"):
+        if options in schema:
+            return " | ".join(expression(option) for option in schema[options])
     if schema.get("type") == "array":
         inner = expression(schema["items"])
         return f"({inner})[]" if " " in inner else f"{inner}[]"

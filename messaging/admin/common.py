@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.admin.widgets import AutocompleteSelect, ForeignKeyRawIdWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
@@ -32,7 +33,7 @@ def link(thing: Model | None, text: str | None = None) -> str:
         return NOTHING
     options = thing._meta
     try:
-        url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[thing.pk])
+        url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[quote(thing.pk)])
     except NoReverseMatch:
         return text or str(thing)
     return format_html('<a href="{}">{}</a>', url, text or thing)
@@ -66,8 +67,8 @@ class UserFilter(admin.RelatedFieldListFilter):
         everyone = users.people().order_by(NAME).values_list("pk", NAME)
         offered = list(everyone[:USERS_OFFERED])
         # Django has made a list of the filter's value.
-        chosen = [pk for value in self.lookup_val or () if (pk := str(value)).isdecimal() and len(pk) < 19]
-        if chosen and not {str(pk) for pk, _ in offered} & set(chosen):
+        chosen = [pk for value in self.lookup_val or () if (pk := users.key_of(str(value))) is not None]
+        if chosen and not {pk for pk, _ in offered} & set(chosen):
             offered += everyone.filter(pk__in=chosen)
         return offered
 

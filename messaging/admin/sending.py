@@ -10,7 +10,7 @@ from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, AutocompleteSelectMultiple
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -43,15 +43,9 @@ class UserChooser(AutocompleteSelectMultiple):
     """Django's widget, which raises for values that aren't ids or are out of range: these are ignored here."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
-        return [pk for pk in super().value_from_datadict(data, files, name) or () if _is_id(pk)]
-
-
-def _is_id(value: Any) -> bool:
-    try:
-        users.key_field().clean(value, None)
-    except ValidationError:
-        return False
-    return True
+        return [
+            pk for pk in super().value_from_datadict(data, files, name) or () if users.key_of(pk) is not None
+        ]
 
 
 class SendForm(forms.Form):
@@ -86,6 +80,7 @@ class SendForm(forms.Form):
             "notification_type": notification_types.ANNOUNCEMENT.name,
             "key": secrets.token_urlsafe(12),
         }
+        self.sender_id: Any = request.user.pk
         super().__init__(data, initial=initial | options.pop("initial", {}), **options)
         types = [declared for declared in notification_types.all_types() if not declared.presence_like]
         self.fields["notification_type"].choices = [(each.name, each.label) for each in types]  # type: ignore[attr-defined]
@@ -111,7 +106,7 @@ class SendForm(forms.Form):
         # A missing or overlong text already has an error of its own.
         if {"title", "description", "level", "notification_type", "url"} <= cleaned.keys():
             try:
-                cleaned["example"] = notifications.build(0, **self.content(cleaned))
+                cleaned["example"] = notifications.build(self.sender_id, **self.content(cleaned))
             except MessagingError as error:
                 self.add_error(None, str(error))
         return cleaned

@@ -4,12 +4,12 @@ from django.db.models import F
 from ninja import Path, Query, Router, Status
 
 from messaging import blocks, schemas, users
-from messaging.exceptions import SelfBlock
+from messaging.exceptions import SelfBlock, UnknownUser
 from messaging.models import Block
 
 from . import requests
 from .errors import answers
-from .lookups import NAME, page, user_known_to
+from .lookups import NAME, USER_ID, page, user_known_to
 from .security import SignedIn
 
 router = Router(tags=["blocks"])
@@ -41,9 +41,11 @@ def block(request: SignedIn, data: requests.NewBlock) -> schemas.Block:
     )
 
 
-@router.delete("/blocks/{user_id}", response=answers({204: None}, 404))
-def unblock(request: SignedIn, user_id: Path[requests.AnyId]) -> Status[None]:
+@router.delete(f"/blocks/{USER_ID}", response=answers({204: None}, 404))
+def unblock(request: SignedIn, user_id: Path[requests.AnyUserId]) -> Status[None]:
     """Unblock a user. A second time changes nothing."""
+    if user_id is None:
+        raise UnknownUser
     if not blocks.unblock(request.user.pk, user_id):
         user_known_to(request.user, pk=user_id)
     return Status(204, None)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.urls import register_converter
 
 from messaging import users
 from messaging.exceptions import UnknownUser
@@ -11,6 +12,22 @@ from messaging.models import Message
 from . import requests
 
 NAME = users.name_field()
+
+
+class AnyText:
+    """A path converter for keys that may have slashes and line breaks."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    to_url = to_python
+
+
+register_converter(AnyText, "doorbell_key")
+# A user's id in an address.
+USER_ID = "{user_id}" if users.has_integer_keys() else "{doorbell_key:user_id}"
 
 
 def user_known_to(user: Any, **by: Any) -> Any:
@@ -29,7 +46,7 @@ def user_known_to(user: Any, **by: Any) -> Any:
 
 def page(
     rows: QuerySet[Any], query: requests.Page, *columns: str, **named: F
-) -> tuple[list[dict[str, Any]], int | None]:
+) -> tuple[list[dict[str, Any]], Any]:
     """Read one page, newest first, and the `before` of the page that follows it, or None."""
     if query.before is not None:
         rows = rows.filter(pk__lt=query.before)

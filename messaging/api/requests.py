@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from messaging import users
 from messaging.notification_types import Level
 from messaging.schemas import Shape
 
@@ -15,7 +16,14 @@ def _whole(number: Any) -> Any:
 
 
 def _possible(number: int) -> int:
-    return number if 0 < number < 2**63 else 0
+    return number if -(2**63) <= number < 2**63 else 0
+
+
+def _key(text: str) -> Any:
+    key = users.key_of(text)
+    if key is None:
+        raise ValueError("no user has this id")
+    return key
 
 
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
@@ -23,6 +31,9 @@ RowId = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 AnyId = Annotated[int, BeforeValidator(_whole), AfterValidator(_possible)]
 # PostgreSQL stores no NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+# Of a user, in an address: their key is made of it.
+UserRowId: Any = RowId if users.has_integer_keys() else Annotated[str, AfterValidator(_key)]
+AnyUserId: Any = AnyId if users.has_integer_keys() else Annotated[str, AfterValidator(users.key_of)]
 # With any pattern pydantic refuses a lone surrogate: JSON allows it, but it can't be encoded for hashing.
 Secret = Annotated[str, Field(pattern=r"^[\s\S]*$")]
 
@@ -86,6 +97,7 @@ class Page(Shape):
 
 
 class UserPage(Page):
+    before: UserRowId | SkipJsonSchema[None] = None
     search: Text = ""
 
 

@@ -83,7 +83,7 @@ class SessionOrToken(APIKeyCookie):
             request.user = token.user
         if token is None and not request.user.is_authenticated:
             raise NotSignedIn
-        within_rate(request, f"token {token.pk}" if token and token.user is None else request.user.pk)
+        within_rate(request, ("token", token.pk) if token and token.user is None else request.user.pk)
         if token is None:
             require_csrf_token(request)
         elif token.user is None:
@@ -103,7 +103,7 @@ class PublishToken(HttpBearer):
             raise NotSignedIn
         if token is None or not token.can_publish:
             raise NotAllowed("Publishing needs an API token with the publish right.")
-        within_rate(request, f"token {token.pk}", at_once=PUBLISHES_AT_ONCE)
+        within_rate(request, ("token", token.pk), at_once=PUBLISHES_AT_ONCE)
         return token
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:

@@ -19,8 +19,10 @@ class InboxState(NamedTuple):
 class Dialect(Protocol):
     """All but the last two are to be called in a transaction."""
 
-    def lock_inboxes(self, user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
-        """Lock these users' inboxes, in the order of user ids: in any other, two transactions that wait deadlock.
+    def lock_inboxes(self, user_ids: list[Any], *, wait_seconds: float | None) -> dict[Any, InboxState]:
+        """Lock these users' inboxes, in the database's order of keys, in which they are returned.
+
+        In any other, two transactions that wait deadlock.
 
         Without `wait_seconds` inboxes locked by another transaction are left out; with it each is waited for that
         long at most, then OperationalError.
@@ -30,17 +32,17 @@ class Dialect(Protocol):
         """Have each lock waited for so long at most until the end of this transaction, then OperationalError."""
 
     def number_rows(
-        self, inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+        self, inboxes: Mapping[Any, InboxState], *, limit: int, rows_per_revision: int
     ) -> list[NumberedRow]:
         """Give pending rows of these locked inboxes their revisions, and count the unread ones. At most `limit` rows.
 
-        Returns them in the order of (user_id, id).
+        Returns them in the order of the inboxes, and of ids.
         """
 
-    def store_inboxes(self, inboxes: Mapping[int, InboxState]) -> None:
+    def store_inboxes(self, inboxes: Mapping[Any, InboxState]) -> None:
         """Store the state of these locked inboxes."""
 
-    def raise_floors(self, floors: Mapping[int, int]) -> None:
+    def raise_floors(self, floors: Mapping[Any, int]) -> None:
         """Raise the `floor` of these locked inboxes (user id: floor), where it is lower.
 
         In SQL: the ORM takes ten times as long, under the locks.

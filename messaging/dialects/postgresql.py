@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
-from messaging import schemas
+from messaging import schemas, users
 from messaging.models import Inbox, Notification
 from messaging.orm import sql
 
@@ -23,16 +23,17 @@ SELECT LEAST(statement_timestamp(), MIN(
 HORIZON_MARGIN = timedelta(seconds=2)
 
 
-def lock_inboxes(user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
+def lock_inboxes(user_ids: list[Any], *, wait_seconds: float | None) -> dict[Any, InboxState]:
     if wait_seconds is not None:
         limit_lock_wait(wait_seconds)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT user_id, revision, unread_count FROM {Inbox._meta.db_table}"  # noqa: S608
             f" WHERE user_id = ANY(%s) ORDER BY user_id FOR UPDATE{' SKIP LOCKED' if wait_seconds is None else ''}",
-            [user_ids],
+            [users.to_db(user_ids)],
         )
-        return {user_id: InboxState(*state) for user_id, *state in cursor.fetchall()}
+        key = users.from_db()
+        return {key(user_id): InboxState(*state) for user_id, *state in cursor.fetchall()}
 
 
 def limit_lock_wait(seconds: float) -> None:
@@ -41,7 +42,7 @@ def limit_lock_wait(seconds: float) -> None:
 
 
 def number_rows(
-    inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+    inboxes: Mapping[Any, InboxState], *, limit: int, rows_per_revision: int
 ) -> list[NumberedRow]:
     columns = ["user_id", "revision", "counted", "removed_at", *schemas.NOTIFICATION_COLUMNS]
     # SKIP LOCKED is what makes it right, not only what makes it fast: a row that an open transaction holds would
@@ -68,34 +69,38 @@ def number_rows(
             RETURNING {", ".join(f"n.{column}" for column in columns)},
                 d.was_counted, d.was_revision, d.actor_username
             """,  # noqa: S608
-            [list(inboxes)],
+            [users.to_db(inboxes)],
         )
         names = [*columns, "was_counted", "was_revision", "actor_username"]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    rows.sort(key=lambda row: (row["user_id"], row["id"]))
+    key, places = users.from_db(), {user_id: place for place, user_id in enumerate(inboxes)}
+    for row in rows:
+        row["user_id"], row["actor_id"] = key(row["user_id"]), key(row["actor_id"])
+    # The database's order of texts isn't Python's.
+    rows.sort(key=lambda row: (places[row["user_id"]], row["id"]))
     return rows
 
 
-def store_inboxes(inboxes: Mapping[int, InboxState]) -> None:
+def store_inboxes(inboxes: Mapping[Any, InboxState]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Inbox._meta.db_table} i SET revision = d.revision, unread_count = d.unread_count"  # noqa: S608
-            " FROM unnest(%s::bigint[], %s::bigint[], %s::int[]) AS d(user_id, revision, unread_count)"
+            f" FROM unnest(%s::{users.key_type()}[], %s::bigint[], %s::int[]) AS d(user_id, revision, unread_count)"
             " WHERE i.user_id = d.user_id",
             [
-                list(inboxes),
+                users.to_db(inboxes),
                 [inbox.revision for inbox in inboxes.values()],
                 [inbox.unread_count for inbox in inboxes.values()],
             ],
         )
 
 
-def raise_floors(floors: Mapping[int, int]) -> None:
+def raise_floors(floors: Mapping[Any, int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {Inbox._meta.db_table} i SET floor = GREATEST(i.floor, d.floor)"  # noqa: S608
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS d(user_id, floor) WHERE i.user_id = d.user_id",
-            [list(floors), list(floors.values())],
+            f" FROM unnest(%s::{users.key_type()}[], %s::bigint[]) AS d(user_id, floor) WHERE i.user_id = d.user_id",
+            [users.to_db(floors), list(floors.values())],
         )
 
 

@@ -17,9 +17,10 @@ from .base import InboxState, NumberedRow
 MAX_TRANSACTION = timedelta(seconds=30)
 
 
-def lock_inboxes(user_ids: list[int], *, wait_seconds: float | None) -> dict[int, InboxState]:
-    rows = Inbox.objects.filter(user_id__in=user_ids).values_list("user_id", "revision", "unread_count")
-    return {user_id: InboxState(*state) for user_id, *state in rows}
+def lock_inboxes(user_ids: list[Any], *, wait_seconds: float | None) -> dict[Any, InboxState]:
+    rows = Inbox.objects.filter(user_id__in=user_ids).order_by("user_id")
+    states = rows.values_list("user_id", "revision", "unread_count")
+    return {user_id: InboxState(*state) for user_id, *state in states}
 
 
 def limit_lock_wait(seconds: float) -> None:
@@ -28,7 +29,7 @@ def limit_lock_wait(seconds: float) -> None:
 
 
 def number_rows(
-    inboxes: Mapping[int, InboxState], *, limit: int, rows_per_revision: int
+    inboxes: Mapping[Any, InboxState], *, limit: int, rows_per_revision: int
 ) -> list[NumberedRow]:
     # No other transaction writes, and so what is read here is what is numbered.
     rows = list(
@@ -56,19 +57,22 @@ def number_rows(
     return rows
 
 
-def store_inboxes(inboxes: Mapping[int, InboxState]) -> None:
+def store_inboxes(inboxes: Mapping[Any, InboxState]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {Inbox._meta.db_table} SET revision = %s, unread_count = %s WHERE user_id = %s",  # noqa: S608
-            [(inbox.revision, inbox.unread_count, user_id) for user_id, inbox in inboxes.items()],
+            [
+                (inbox.revision, inbox.unread_count, user_id)
+                for user_id, inbox in zip(users.to_db(inboxes), inboxes.values(), strict=True)
+            ],
         )
 
 
-def raise_floors(floors: Mapping[int, int]) -> None:
+def raise_floors(floors: Mapping[Any, int]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {Inbox._meta.db_table} SET floor = MAX(floor, %s) WHERE user_id = %s",  # noqa: S608
-            [(floor, user_id) for user_id, floor in floors.items()],
+            list(zip(floors.values(), users.to_db(floors), strict=True)),
         )
 
 

@@ -4,6 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
 import messaging.models
+import messaging.orm.code_points
 from django.conf import settings
 from django.db import migrations, models
 
@@ -90,7 +91,7 @@ class Migration(migrations.Migration):
                 ('low', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('low', 'high'), name='contact_once'), models.CheckConstraint(condition=models.Q(('low__lt', models.F('high'))), name='contact_ordered')],
+                'constraints': [models.UniqueConstraint(fields=('low', 'high'), name='contact_once'), models.CheckConstraint(condition=models.Q(('low__lt', messaging.orm.code_points.CodePoints('high'))), name='contact_ordered')],
             },
         ),
         migrations.AddIndex(

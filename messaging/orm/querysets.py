@@ -34,6 +34,12 @@ def delete_unlocked(rows: models.QuerySet[Any]) -> None:
             rows.filter(pk__in=list(unlocked[:EXPIRED_PER_CALL])).delete()
 
 
+def batch_after(rows: models.QuerySet[Any], last: Any, column: str, limit: int) -> list[Any]:
+    """Return up to `limit` values of a unique column after `last`, in the database's order; from the first if None."""
+    following = rows if last is None else rows.filter(**{f"{column}__gt": last})
+    return list(following.order_by(column).values_list(column, flat=True)[:limit])
+
+
 class MessageQuerySet(models.QuerySet["Message"]):
     def between(self, user: Any, other: Any) -> "MessageQuerySet":
         """Messages between two users, in both directions."""
@@ -106,7 +112,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
             # Of the rows that an expression gives to others, the sweep sends the event.
             owner = changes.get("user", changes.get("user_id"))
             owner = owner.pk if isinstance(owner, models.Model) else owner
-            if isinstance(owner, int) and count:
+            if owner is not None and not hasattr(owner, "resolve_expression") and count:
                 owners.add(owner)
             announce_pending(owners, using=self.db)
         return count

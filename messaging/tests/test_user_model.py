@@ -22,16 +22,19 @@ def user_model(key, **fields):
     return SimpleNamespace(USERNAME_FIELD="email", _meta=meta)
 
 
-@pytest.mark.parametrize("key", [models.AutoField, models.BigAutoField, models.IntegerField])
-def test_users_with_integer_keys_are_served(monkeypatch, key):
-    monkeypatch.setattr(users, "model", lambda: user_model(key(primary_key=True)))
-    assert checks.user_model() == []
+KEYS = [models.AutoField, models.BigAutoField, models.IntegerField, models.UUIDField, models.CharField]
 
 
-@pytest.mark.parametrize("key", [models.UUIDField, models.CharField])
-def test_users_with_other_keys_are_an_error(monkeypatch, key):
+@pytest.mark.parametrize("key", KEYS)
+def test_users_with_keys_of_any_type_are_served(monkeypatch, key):
+    monkeypatch.setattr(users, "model", lambda: user_model(key(primary_key=True, max_length=255)))
+    assert checks.user_key() == []
+
+
+@pytest.mark.parametrize("key", [models.BinaryField, models.FloatField, models.JSONField])
+def test_keys_that_have_no_one_text_are_an_error(monkeypatch, key):
     monkeypatch.setattr(users, "model", lambda: user_model(key(primary_key=True)))
-    [error] = checks.user_model()
+    [error] = checks.user_key()
     assert error.id == "messaging.E002"
 
 
@@ -39,7 +42,8 @@ def test_the_key_of_a_child_model_is_its_parents(monkeypatch):
     link = models.OneToOneField(User, models.CASCADE, parent_link=True, primary_key=True)
     link.remote_field.field_name, link.remote_field.model = "id", User
     monkeypatch.setattr(users, "model", lambda: user_model(link))
-    assert checks.user_model() == []
+    assert users.key_field() is User._meta.pk
+    assert checks.user_key() == []
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class ClientSocket:
         """`request`: what the client asked for in the handshake. `enqueue`: puts the socket in the recovery's queue."""
         self.id = str(uuid.uuid4())
         self.login = login
-        self.user_id = login.user.id
+        self.user_id = login.user_id
         self.state = SyncState.BEHIND
         # The position that the client has been brought to. Written by `send`, `reposition` and an overflow.
         self.cursor = 0

@@ -48,7 +48,7 @@ class Hub:
     """Everything that the sockets of one event loop share."""
 
     def __init__(self) -> None:
-        self.users: dict[int, UserSockets] = {}
+        self.users: dict[Any, UserSockets] = {}
         self.recovery = Recovery(self.users)
         self.presence_fanout = PresenceFanout(self.users)
         self.sweeps = Sweeps(self.users, self.presence_fanout, lambda: self.layer_degraded)
@@ -106,7 +106,7 @@ class Hub:
             if not user.sockets:
                 asyncio.get_running_loop().call_later(LINGER_SECONDS, lambda: spawn(self._leave(user)))
 
-    def sockets_of(self, user_id: int) -> list[ClientSocket]:
+    def sockets_of(self, user_id: Any) -> list[ClientSocket]:
         user = self.users.get(user_id)
         return list(user.sockets) if user else []
 
@@ -142,7 +142,7 @@ class Hub:
                     user.joined = True
                 except Exception as error:
                     self._warn(
-                        "could not join a group; deliveries fall back to the sweep: user %d: %r",
+                        "could not join a group; deliveries fall back to the sweep: user %s: %r",
                         user.user_id,
                         error,
                     )
@@ -156,7 +156,7 @@ class Hub:
                 # Even if it was never confirmed: a layer may remember what it was asked for.
                 await self._layer.group_discard(user_group(user.user_id), self._channel)
             except Exception as error:
-                self._warn("could not leave a group: user %d: %r", user.user_id, error)
+                self._warn("could not leave a group: user %s: %r", user.user_id, error)
             if not user.sockets:
                 del self.users[user.user_id]
 

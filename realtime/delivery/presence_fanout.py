@@ -5,7 +5,7 @@ A hint on the channel layer announces most changes at once, and the sweep finds 
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from messaging import presence_changes, profiles, schemas
 from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
@@ -20,16 +20,16 @@ from .user_sockets import UserSockets
 class PresenceFanout:
     """A frame's `version` makes it harmless to send the same state twice."""
 
-    def __init__(self, users: Mapping[int, UserSockets]) -> None:
+    def __init__(self, users: Mapping[Any, UserSockets]) -> None:
         self._users = users
         # The horizon of the last sweep; None before the first.
         self._horizon: datetime | None = None
         # What was sent since the last sweep, which has no need to send it again: versions by user id, and the times of
         # the changes of pairs.
-        self._sent: dict[int, int] = {}
+        self._sent: dict[Any, int] = {}
         self._sent_pairs: dict[Pair, datetime] = {}
 
-    async def announce(self, user_ids: Collection[int]) -> None:
+    async def announce(self, user_ids: Collection[Any]) -> None:
         """Send these users' presence to the sockets of their contacts."""
         if not user_ids or not self._users:
             return
@@ -76,7 +76,7 @@ class PresenceFanout:
         }
         self._sent_pairs = {pair: max(at, self._sent_pairs.get(pair, at)) for pair, at in pairs.items()}
 
-    def _send(self, presence: schemas.Presence, contacts: Iterable[int]) -> None:
+    def _send(self, presence: schemas.Presence, contacts: Iterable[Any]) -> None:
         text = protocol.PresenceFrame(**dict(presence)).encode()
         for contact in contacts:
             user = self._users.get(contact)
@@ -84,7 +84,7 @@ class PresenceFanout:
                 socket.send_after_hello(text)
 
 
-def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[int, dict[int, list[int]]]]:
+def _read(user_ids: Iterable[Any]) -> tuple[dict[Any, schemas.Presence], dict[Any, dict[int, list[Any]]]]:
     user_ids = list(user_ids)
     # In this order: a change after a block is then read with the block, and isn't sent to a blocked user.
     return profiles.presence(user_ids), viewers_of(user_ids)
@@ -93,7 +93,7 @@ def _read(user_ids: Iterable[int]) -> tuple[dict[int, schemas.Presence], dict[in
 class _Changes(NamedTuple):
     horizon: datetime
     # By user id.
-    versions: dict[int, int]
+    versions: dict[Any, int]
     # When what two contacts see of each other changed.
     pairs: dict[Pair, datetime]
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
@@ -33,7 +34,7 @@ NO_ROWS = -1
 class Recovery:
     """Attaching, `resume`, a gap, a sweep's finding and an overflowed backlog all end here, by `request_recovery`."""
 
-    def __init__(self, users: Mapping[int, UserSockets]) -> None:
+    def __init__(self, users: Mapping[Any, UserSockets]) -> None:
         self._users = users
         # A dict for its order: first in, first out.
         self._queue: dict[ClientSocket, None] = {}
@@ -89,7 +90,7 @@ class Recovery:
 
     def _fail(self, socket: ClientSocket, error: Exception) -> None:
         logger.error(
-            "catch-up failed; the socket is closed with 1011: user %d, connection %s",
+            "catch-up failed; the socket is closed with 1011: user %s, connection %s",
             socket.user_id,
             socket.id,
             exc_info=error,
@@ -98,7 +99,7 @@ class Recovery:
 
     def _next_batch(self) -> list[ClientSocket]:
         taken: list[ClientSocket] = []
-        users: set[int] = set()
+        users: set[Any] = set()
         for socket in self._queue:
             users.add(socket.user_id)
             if len(users) > (1 if self._one_by_one else USERS_PER_READ):
@@ -190,9 +191,9 @@ def _first_needed(socket: ClientSocket) -> int:
     return socket.cursor if socket.has_hello else NO_ROWS
 
 
-def _lowest_revisions(batch: Iterable[ClientSocket]) -> dict[int, int]:
+def _lowest_revisions(batch: Iterable[ClientSocket]) -> dict[Any, int]:
     """Return, by user id, the lowest revision after which one of these sockets needs rows, or NO_ROWS."""
-    lowest: dict[int, int] = {}
+    lowest: dict[Any, int] = {}
     for socket in batch:
         needed, known = _first_needed(socket), lowest.get(socket.user_id, NO_ROWS)
         lowest[socket.user_id] = max(known, needed) if NO_ROWS in (known, needed) else min(known, needed)
@@ -213,12 +214,12 @@ def _hello(socket: ClientSocket, inbox: inboxes.Missed, *, resumed: bool) -> pro
 
 
 def _read(
-    since: dict[int, int], without_hello: set[int]
-) -> tuple[dict[int, inboxes.Missed], dict[int, list[schemas.Presence]]]:
+    since: dict[Any, int], without_hello: set[Any]
+) -> tuple[dict[Any, inboxes.Missed], dict[Any, list[schemas.Presence]]]:
     """Read inboxes after these revisions, and for users with a socket that needs its hello, the contacts online."""
     # What is not numbered by then comes in live frames. One user's backlog must not hold up the others' catch-up.
     assign_pending(since, seconds=ASSIGN_SECONDS, lock_seconds=ASSIGN_SECONDS)
-    online: dict[int, list[schemas.Presence]] = {}
+    online: dict[Any, list[schemas.Presence]] = {}
     if without_hello:
         # A user is online for every process by the time of their hello.
         presence_writer.wait_for_connects(without_hello)

@@ -36,7 +36,7 @@ class Sweeps:
 
     def __init__(
         self,
-        users: Mapping[int, UserSockets],
+        users: Mapping[Any, UserSockets],
         presence_fanout: PresenceFanout,
         layer_degraded: Callable[[], bool],
     ) -> None:
@@ -130,7 +130,7 @@ class Sweeps:
             valid = await in_thread(auth.valid_logins, keys)
             for socket in sockets:
                 user = valid.get(socket.login.key)
-                if user is None or user.id != socket.user_id:
+                if user is None or user.id != socket.login.user.id:
                     socket.close(protocol.CloseCode.SIGNED_OUT, "signed out")
 
     async def send_heartbeats(self) -> None:

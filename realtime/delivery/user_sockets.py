@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 from realtime.outbound.envelopes import RevisionEnvelope
 
@@ -20,7 +21,7 @@ LIVE = SyncState.LIVE
 class UserSockets:
     """Each live socket gets the frame that follows its cursor; the others' frames are kept for them."""
 
-    def __init__(self, user_id: int) -> None:
+    def __init__(self, user_id: Any) -> None:
         self.user_id = user_id
         self.sockets: set[ClientSocket] = set()
         self.joined = False

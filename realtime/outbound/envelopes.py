@@ -6,13 +6,19 @@ A hub ignores an unknown kind or version: during a rolling upgrade two versions 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, get_origin
 
+from messaging import users
+
 VERSION = 1
 PRESENCE_GROUP = "presence"
+# A user's key, in a message as the wire has it; and lists of keys, and of lists in which keys and numbers are.
+Key = Any
+Keys = list[Key]
+KeyLists = list[list[Key]]
 
 
-def user_group(user_id: int) -> str:
+def user_group(user_id: Key) -> str:
     """The group that a user's sockets share."""
-    return f"user.{user_id}"
+    return f"user.{users.slug(user_id)}"
 
 
 class GroupMessage(NamedTuple):
@@ -34,7 +40,10 @@ class Envelope:
 
     def encode(self) -> GroupMessage:
         """Return the group, and the message for Channels' `group_send`."""
-        values = {name: getattr(self, name) for name in _KINDS[self.KIND].names}
+        kind = _KINDS[self.KIND]
+        values = {name: getattr(self, name) for name in kind.names}
+        for name in kind.keys:
+            values[name] = _to_wire(values[name])
         return GroupMessage(self.group, {"type": self.KIND, "v": VERSION, **values})
 
 
@@ -42,7 +51,7 @@ class Envelope:
 class UserEnvelope(Envelope):
     """To the hubs that have a socket of this user's."""
 
-    user: int
+    user: Key
 
     @property
     def group(self) -> str:
@@ -86,11 +95,7 @@ class PresenceEnvelope(Envelope):
 
     KIND: ClassVar[str] = "doorbell.presence"
 
-    users: list[int]
-
-    def __post_init__(self) -> None:
-        if not all(isinstance(user_id, int) for user_id in self.users):
-            raise TypeError("users are ids")
+    users: Keys
 
     @property
     def group(self) -> str:
@@ -103,13 +108,11 @@ class ViewsEnvelope(Envelope):
 
     KIND: ClassVar[str] = "doorbell.views"
 
-    views: list[list[int]]
+    views: KeyLists
 
     def __post_init__(self) -> None:
-        if not all(
-            len(view) == 2 and all(isinstance(user_id, int) for user_id in view) for view in self.views
-        ):
-            raise TypeError("a view is two ids")
+        if not all(len(view) == 2 for view in self.views):
+            raise TypeError("a view is two keys")
 
     @property
     def group(self) -> str:
@@ -122,13 +125,13 @@ class DeletedEnvelope(Envelope):
 
     KIND: ClassVar[str] = "doorbell.deleted"
 
-    user: int
+    user: Key
     username: str
-    views: list[list[int]]
+    views: KeyLists
 
     def __post_init__(self) -> None:
-        if not all(len(view) == 2 and all(isinstance(part, int) for part in view) for view in self.views):
-            raise TypeError("a view is a version and an id")
+        if not all(len(view) == 2 and isinstance(view[0], int) for view in self.views):
+            raise TypeError("a view is a version and a key")
 
     @property
     def group(self) -> str:
@@ -136,15 +139,30 @@ class DeletedEnvelope(Envelope):
 
 
 class _Kind(NamedTuple):
+    """A kind's fields. `keys`: those that hold keys. `types`: of the values in a message, where a key may be a text."""
+
     envelope: type[Envelope]
     names: tuple[str, ...]
-    types: tuple[type, ...]
+    keys: tuple[str, ...]
+    types: tuple[tuple[type, ...], tuple[type, ...]]
 
 
 def _kind(envelope: type[Envelope]) -> _Kind:
-    names = tuple(field.name for field in fields(envelope))
-    types: Any = tuple(get_origin(field.type) or field.type for field in fields(envelope))
-    return _Kind(envelope, names, types)
+    declared: dict[str, Any] = {field.name: field.type for field in fields(envelope)}
+    keys = tuple(name for name, kind in declared.items() if kind in (Key, Keys, KeyLists))
+    numbers, texts = (
+        tuple(of_key if kind is Key else get_origin(kind) or kind for kind in declared.values())
+        for of_key in (int, str)
+    )
+    return _Kind(envelope, tuple(declared), keys, (numbers, texts))
+
+
+def _to_wire(value: Any) -> Any:
+    return [_to_wire(part) for part in value] if isinstance(value, (list, tuple)) else users.wire_id(value)
+
+
+def _from_wire(value: Any) -> Any:
+    return [_from_wire(part) for part in value] if isinstance(value, list) else users.key_from_wire(value)
 
 
 _KINDS = {
@@ -169,6 +187,9 @@ def decode(message: Any) -> Envelope | None:
     if kind is None or message.get("v") != VERSION:
         return None
     values = tuple(map(message.__getitem__, kind.names))
-    if tuple(map(type, values)) != kind.types:
+    if tuple(map(type, values)) not in kind.types:
         raise TypeError(f"malformed {message['type']}: {message!r:.200}")
-    return kind.envelope(*values)
+    envelope = kind.envelope(*values)
+    for name in kind.keys:
+        setattr(envelope, name, _from_wire(getattr(envelope, name)))
+    return envelope

@@ -31,7 +31,7 @@ def flush(seconds: float = 2.0) -> bool:
     return relay.flush(seconds)
 
 
-def relay_pending(sender: Any, *, user_ids: set[int], **kwargs: Any) -> None:
+def relay_pending(sender: Any, *, user_ids: set[Any], **kwargs: Any) -> None:
     """Notifications were committed without a revision: the relay's thread assigns it."""
     if conf.relay:
         relay.assign(user_ids)
@@ -69,25 +69,30 @@ def revision_envelope(assigned: Revision) -> RevisionEnvelope:
     return RevisionEnvelope(assigned.user_id, assigned.revision, assigned.unread_count, frame.encode())
 
 
-def relay_presence(sender: Any, *, users: list[int], **kwargs: Any) -> None:
-    _push([PresenceEnvelope([int(user_id) for user_id in users])])
+def _keys(given: Iterable[Any]) -> list[Any]:
+    # Django lets a caller write Message(sender_id="1").
+    return users.as_keys(given)
+
+
+def relay_presence(sender: Any, *, users: list[Any], **kwargs: Any) -> None:
+    _push([PresenceEnvelope(_keys(users))])
 
 
 def relay_views(sender: Any, *, views: list[View], **kwargs: Any) -> None:
-    _push([ViewsEnvelope([[int(view.seen), int(view.viewer)] for view in views])])
+    _push([ViewsEnvelope([_keys(view) for view in views])])
 
 
-def relay_deleted(sender: Any, *, user: schemas.User, versions: dict[int, int], **kwargs: Any) -> None:
+def relay_deleted(sender: Any, *, user: schemas.User, versions: dict[Any, int], **kwargs: Any) -> None:
     views = [[version, viewer] for viewer, version in versions.items()]
     _push([DeletedEnvelope(user.id, user.username, views)])
 
 
-def recheck(user_id: int) -> None:
+def recheck(user_id: Any) -> None:
     """Have the login of every socket of this user revalidated, in every process."""
-    _push([RecheckEnvelope(int(user_id))])
+    _push(RecheckEnvelope(key) for key in _keys([user_id]))
 
 
-def close_connection(user_id: int, connection_id: str, code: int) -> None:
+def close_connection(user_id: Any, connection_id: str, code: int) -> None:
     """Have a socket closed, in whichever process it is. No sweep would do it: also without REALTIME_RELAY."""
     # A plain int: `decode` refuses the CloseCode that an in-memory layer would hand over as it is.
     relay.publish([CloseEnvelope(user_id, connection_id, int(code)).encode()])
@@ -100,7 +105,7 @@ def recheck_signed_out(sender: Any, *, instance: Any, **kwargs: Any) -> None:
         transaction.on_commit(lambda: recheck(user_id), robust=True)
 
 
-def recheck_ended(sender: Any, *, users: list[int], **kwargs: Any) -> None:
+def recheck_ended(sender: Any, *, users: list[Any], **kwargs: Any) -> None:
     """Logins of these users have ended, whichever session engine there is."""
     for user_id in users:
         recheck(user_id)

@@ -79,7 +79,7 @@ class Relay:
     def queued_messages(self) -> int:
         return len(self._messages)
 
-    def assign(self, user_ids: Collection[int]) -> None:
+    def assign(self, user_ids: Collection[Any]) -> None:
         """Have revisions assigned to these users' pending notifications. Takes microseconds; never fails."""
         with self._changed:
             self._users.add(user_ids)
@@ -156,7 +156,7 @@ class Relay:
         self._keep(unsent)
         return max(calls, len(user_ids), len(messages))
 
-    def _assign(self, user_ids: Collection[int]) -> None:
+    def _assign(self, user_ids: Collection[Any]) -> None:
         step = self._assign_step(user_ids)
         with self._changed:
             given_up = self._users.settle(user_ids, step)
@@ -166,7 +166,7 @@ class Relay:
                 len(given_up),
             )
 
-    def _assign_step(self, user_ids: Collection[int]) -> Step:
+    def _assign_step(self, user_ids: Collection[Any]) -> Step:
         rows = max(sequencing.ROWS_PER_REVISION, ROWS_PER_USER * len(user_ids))
         # The receiver of `revisions_assigned` calls publish() of this relay.
         try:

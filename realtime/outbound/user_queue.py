@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection
 from itertools import islice
+from typing import Any
 
 from messaging.sequencing import Step
 
@@ -18,7 +19,7 @@ RETRY_SECONDS = 0.02
 MAX_LOCKED_SECONDS = 1.0
 
 # In the order of their turns. The value: whether the user has more rows than a step takes.
-Level = OrderedDict[int, bool]
+Level = OrderedDict[Any, bool]
 
 
 class UserQueue:
@@ -30,7 +31,7 @@ class UserQueue:
         # Whose turn is next: 0 few, 1 many, 2 locked.
         self._turn = 0
         # Since when (on the monotonic clock).
-        self._locked: dict[int, float] = {}
+        self._locked: dict[Any, float] = {}
         self._retry_at = 0.0
 
     def __len__(self) -> int:
@@ -43,7 +44,7 @@ class UserQueue:
             return 0.0
         return max(0.0, self._retry_at - time.monotonic())
 
-    def add(self, user_ids: Collection[int]) -> None:
+    def add(self, user_ids: Collection[Any]) -> None:
         """Add the users of one event."""
         for user_id in user_ids:
             # A user with a backlog keeps their turn: what they get is numbered with the backlog.
@@ -55,7 +56,7 @@ class UserQueue:
                 self._many.pop(user_id, None)
                 self._few[user_id] = False
 
-    def take(self, limit: int) -> list[int]:
+    def take(self, limit: int) -> list[Any]:
         """Remove and return the users of the next step. `settle` is to be called after it."""
         for turn in (self._turn, self._turn + 1, self._turn + 2):
             self._turn = (turn + 1) % 3
@@ -70,7 +71,7 @@ class UserQueue:
                 return [level.popitem(last=False)[0] for _ in range(min(limit, len(level)))]
         return []
 
-    def settle(self, taken: Collection[int], step: Step) -> list[int]:
+    def settle(self, taken: Collection[Any], step: Step) -> list[Any]:
         """Take back those who need another step. Returns those whose inbox has been locked for too long."""
         now = time.monotonic()
         since = {user_id: self._locked.pop(user_id, now) for user_id in taken}

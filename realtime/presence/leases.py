@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Window
@@ -38,7 +39,7 @@ ORPHANAGE = "(expired)"
 @dataclass(frozen=True, slots=True)
 class Opened:
     id: str
-    user_id: int
+    user_id: Any
     login_hash: str
 
 
@@ -47,7 +48,7 @@ class Closed:
     """`grace`: the seconds in which the user can reconnect without going offline."""
 
     id: str
-    user_id: int
+    user_id: Any
     grace: float
 
 
@@ -85,7 +86,7 @@ def lock_process_or_fence(process_id: uuid.UUID) -> None:
 # --- Connects and disconnects ------------------------------------------------------------------------------------
 
 
-def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
+def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[Any, uuid.UUID]]:
     """Write connects and disconnects of a process, and the presence that follows, in one transaction.
 
     Returns (user id, connection id) of sockets over the limit, the oldest of their users. Raises Fenced.
@@ -93,7 +94,7 @@ def record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tu
     return retry_on_transient(lambda: _record(process_id, batch))
 
 
-def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[int, uuid.UUID]]:
+def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[tuple[Any, uuid.UUID]]:
     closed = {event.id: event for event in batch if isinstance(event, Closed)}
     # A connect may come twice: when the process has registered again.
     opened = {e.id: e for e in batch if isinstance(e, Opened) and e.id not in closed}
@@ -120,7 +121,7 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
             update_fields=["process"],
         )
         Connection.objects.filter(id__in=closed).delete()
-        leaving: dict[int, float] = {}
+        leaving: dict[Any, float] = {}
         for event in closed.values():
             leaving[event.user_id] = max(event.grace, leaving.get(event.user_id, 0.0))
         live = _live_users(locked, writer=process_id)
@@ -130,16 +131,16 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
 
 def record_each(
     process_id: uuid.UUID, batch: Collection[Opened | Closed]
-) -> tuple[list[tuple[int, uuid.UUID]], list[Opened | Closed]]:
+) -> tuple[list[tuple[Any, uuid.UUID]], list[Opened | Closed]]:
     """Write a batch that failed as a whole user by user, so that one bad event delays no other user.
 
     Events that the database will never accept are logged and dropped. Returns what `record` does, and the events
     that could not be written this time, in order. Raises Fenced, and OperationalError if the database is unavailable.
     """
-    by_user: dict[int, list[Opened | Closed]] = {}
+    by_user: dict[Any, list[Opened | Closed]] = {}
     for event in batch:
         by_user.setdefault(event.user_id, []).append(event)
-    over_limit: list[tuple[int, uuid.UUID]] = []
+    over_limit: list[tuple[Any, uuid.UUID]] = []
     deferred: list[Opened | Closed] = []
     for user_id, events in by_user.items():
         try:
@@ -158,7 +159,7 @@ def record_each(
     return over_limit, deferred
 
 
-def _live_users(user_ids: Iterable[int], *, writer: uuid.UUID | None = None) -> set[int]:
+def _live_users(user_ids: Iterable[Any], *, writer: uuid.UUID | None = None) -> set[Any]:
     """Return those of these users who have a live connection.
 
     `writer`: the process that is writing. It counts as alive even before it has renewed its lease, which after an
@@ -169,7 +170,7 @@ def _live_users(user_ids: Iterable[int], *, writer: uuid.UUID | None = None) -> 
     return set(rows.values_list("user_id", flat=True).distinct())
 
 
-def _over_limit(user_ids: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
+def _over_limit(user_ids: Iterable[Any]) -> list[tuple[Any, uuid.UUID]]:
     limit = conf.max_connections_per_user
     newest_first = Window(
         RowNumber(), partition_by=F("user_id"), order_by=[F("opened_at").desc(), F("id").desc()]

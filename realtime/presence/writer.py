@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection
+from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -84,14 +85,14 @@ class PresenceWriter:
             self._ticked = time.monotonic()
             self._thread = keep_thread(self._thread, "presence", lambda: self._run(loop))
 
-    def opened(self, connection_id: str, user_id: int, login_hash: str) -> None:
+    def opened(self, connection_id: str, user_id: Any, login_hash: str) -> None:
         event = Opened(connection_id, user_id, login_hash)
         with self._changed:
             self._open[connection_id] = event
             self._events.append(event)
             self._changed.notify_all()
 
-    def closed(self, connection_id: str, user_id: int, close_code: int | None) -> None:
+    def closed(self, connection_id: str, user_id: Any, close_code: int | None) -> None:
         """`close_code`: the server's, or None if the client closed."""
         grace = SERVER_CLOSED_GRACE_SECONDS if close_code in SERVER_CLOSES else conf.offline_grace_seconds
         with self._changed:
@@ -114,7 +115,7 @@ class PresenceWriter:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
 
-    def wait_for_connects(self, user_ids: Collection[int]) -> None:
+    def wait_for_connects(self, user_ids: Collection[Any]) -> None:
         """Wait, but not for long, until connects of these users are written, and so visible to every process.
 
         Doesn't wait while many connect at once: they become visible a moment later.
@@ -123,7 +124,7 @@ class PresenceWriter:
             if len(self._events) < BATCH_SIZE:
                 self._changed.wait_for(lambda: self._connecting().isdisjoint(user_ids), CONNECT_WAIT_SECONDS)
 
-    def _connecting(self) -> set[int]:
+    def _connecting(self) -> set[Any]:
         return {event.user_id for event in (*self._writing, *self._events) if isinstance(event, Opened)}
 
     # --- The thread ---------------------------------------------------------------------------------------

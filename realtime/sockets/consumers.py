@@ -133,7 +133,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
             await self._refuse_for_now("unavailable")
             return None
-        if login is not None and not await self._is_its_turn(login.user.id, receive):
+        if login is not None and not await self._is_its_turn(login.user_id, receive):
             return None
         await self.accept(subprotocol)
         if login is None:
@@ -141,7 +141,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close(int(CloseCode.UNAUTHENTICATED), "not signed in")
         return login
 
-    async def _is_its_turn(self, user_id: int, receive: Any) -> bool:
+    async def _is_its_turn(self, user_id: Any, receive: Any) -> bool:
         """Wait until this user may have another socket. Returns False if there is no answer to be given any more."""
         delay = pacing.handshakes.wait(user_id)
         if delay >= pacing.MAX_WAIT_SECONDS:

@@ -233,7 +233,7 @@ def test_switched_off_a_socket_over_the_limit_is_closed_nevertheless(published, 
 
 def test_presence_of_users_whose_ids_are_texts_is_published_as_numbers(published):
     """`Message(sender_id="1")` is Django's own leniency."""
-    receivers.relay_presence(None, users=["1", 2])  # type: ignore[list-item]
+    receivers.relay_presence(None, users=["1", 2])
     assert receivers.flush(20)
     assert [message["users"] for _, message in published.messages] == [[1, 2]]
 

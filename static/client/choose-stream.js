@@ -16,7 +16,7 @@ const MESSAGES_VERSION = 2;
  * @param {object} client
  * @param {() => Doorbell.Position | null} client.position of its inbox
  * @param {() => Doorbell.Snapshot | null} client.snapshot
- * @param {(id: number) => boolean} client.verifyUser whether its inbox is this user's; if not, it stops the stream
+ * @param {(id: Doorbell.UserId) => boolean} client.verifyUser whether its inbox is this user's; if not, it stops the stream
  * @returns {Doorbell.Stream}
  */
 export function chooseStream(options, { position, snapshot, verifyUser }) {

@@ -21,7 +21,7 @@ export class DoorbellClient extends EventTarget {
   /** @type {Doorbell.StateChange} */
   #state = { state: "disconnected", code: null, reason: "", retryIn: null };
   #connectionId = "";
-  /** Id of the user whose inbox this is. Once known, it never changes. @type {number | null} */
+  /** Id of the user whose inbox this is. Once known, it never changes. @type {Doorbell.UserId | null} */
   #owner;
   /** Settled when the list is there; null when not started. @type {ReturnType<typeof deferred> | null} */
   #started = null;
@@ -134,9 +134,9 @@ export class DoorbellClient extends EventTarget {
     return this.http.post("blocks", { username });
   }
 
-  /** @param {number} userId */
+  /** @param {Doorbell.UserId} userId */
   unblock(userId) {
-    return this.http.delete(`blocks/${userId}`);
+    return this.http.delete(`blocks/${encodeURIComponent(userId)}`);
   }
 
   /** A page of those whom the user has blocked. @param {{before?: number | null, limit?: number}} [page] @returns {Promise<Doorbell.Blocks>} */
@@ -217,11 +217,11 @@ export class DoorbellClient extends EventTarget {
   /**
    * Whether this user is the inbox's owner; stops the stream if not. If the cookie belongs to another user by now, this
    * page's user has been signed out, and neither may see the other's notifications.
-   * @param {number} id
+   * @param {Doorbell.UserId} id
    */
   #verifyUser(id) {
     this.#owner ??= id;
-    if (id === this.#owner) return true;
+    if (String(id) === String(this.#owner)) return true;
     this.#stream.stop(CloseCode.SIGNED_OUT, "Another user is signed in.");
     return false;
   }

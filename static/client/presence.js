@@ -3,17 +3,17 @@
 import { FrameType } from "./protocol.js";
 
 export class PresenceMap {
-  /** By user id. @type {Map<number, Doorbell.Presence>} */
+  /** By user id, as text: a page may hold it as an attribute. @type {Map<string, Doorbell.Presence>} */
   #contacts = new Map();
 
-  /** @param {number} userId */
+  /** @param {Doorbell.UserId} userId */
   get(userId) {
-    return this.#contacts.get(userId);
+    return this.#contacts.get(String(userId));
   }
 
-  /** @param {number} userId */
+  /** @param {Doorbell.UserId} userId */
   isOnline(userId) {
-    return this.#contacts.get(userId)?.is_online ?? false;
+    return this.get(userId)?.is_online ?? false;
   }
 
   [Symbol.iterator]() {
@@ -37,9 +37,9 @@ export class PresenceMap {
   merge(entries) {
     let changed = false;
     for (const { user, is_online, last_seen, version } of entries) {
-      const known = this.#contacts.get(user.id);
+      const known = this.get(user.id);
       if (known && version <= known.version) continue;
-      this.#contacts.set(user.id, { user, is_online, last_seen, version });
+      this.#contacts.set(String(user.id), { user, is_online, last_seen, version });
       changed = true;
     }
     return changed;
@@ -47,12 +47,12 @@ export class PresenceMap {
 
   /** Replaces all entries with those of another tab. @param {Doorbell.Presence[]} entries */
   restore(entries) {
-    this.#contacts = new Map(entries.map((entry) => [entry.user.id, entry]));
+    this.#contacts = new Map(entries.map((entry) => [String(entry.user.id), entry]));
   }
 
   /** All contacts who are online now. Those who aren't listed went offline while there was no connection. @param {Doorbell.Presence[]} online */
   #replaceOnline(online) {
-    const listed = new Set(online.map((entry) => entry.user.id));
+    const listed = new Set(online.map((entry) => String(entry.user.id)));
     for (const [id, entry] of this.#contacts) {
       if (entry.is_online && !listed.has(id)) this.#contacts.set(id, { ...entry, is_online: false });
       if (listed.has(id)) this.#contacts.delete(id); // the full state is current, whatever version is known

@@ -5,6 +5,7 @@ declare namespace Doorbell {
   type Level = Notification["level"];
   type InboxPage = Notifications;
   type ReadAnswer = Marked;
+  type UserId = User["id"];
 
   // In the client ----------------------------------------------------------------------------------------------
 
@@ -119,7 +120,7 @@ declare namespace Doorbell {
     /** An API token: Bearer for HTTP, tickets for the socket. Left out: the session cookie. */
     token?: string;
     /** The signed-in user. Left out: read from `GET session`, which is done with a cookie only. */
-    user?: { id: number };
+    user?: { id: UserId };
     /** One connection for all tabs of this user. Left out: shared in a page whose browser supports it. */
     share?: boolean;
     fetch?: typeof globalThis.fetch;

@@ -24,8 +24,9 @@ declare namespace Doorbell {
     version: number;
   }
 
+  /** `id`: an integer, or a text where the project's keys are no integers, or ones that JavaScript would round. */
   interface User {
-    id: number;
+    id: number | string;
     username: string;
   }
 
@@ -293,6 +294,6 @@ declare namespace Doorbell {
 
   interface Users {
     items: User[];
-    next: number | null;
+    next: number | string | null;
   }
 }

@@ -7,7 +7,7 @@ import { isolated, part, screenReaderText } from "./dom.js";
 export class BlockingView {
   /** @type {Doorbell.User | null} */
   #partner = null;
-  /** Ids of the blocked users. @type {Set<number>} */
+  /** Ids of the blocked users. @type {Set<Doorbell.UserId>} */
   #blocked = new Set();
 
   /**

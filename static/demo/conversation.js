@@ -15,7 +15,7 @@ export class ConversationView {
   #messages = new Map();
   /** @type {number | null} */
   #next = null;
-  /** Unsent text, by the partner's id. @type {Map<number, string>} */
+  /** Unsent text, by the partner's id. @type {Map<Doorbell.UserId, string>} */
   #drafts = new Map();
   #needsRefresh = false;
   #isRefreshing = false;

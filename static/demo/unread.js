@@ -23,7 +23,7 @@ export class UnreadMessages extends EventTarget {
     client.addEventListener("change", (event) => this.#handleChange(/** @type {CustomEvent} */ (event).detail));
   }
 
-  /** By the id of the person. @returns {Map<number, number>} */
+  /** By the id of the person. @returns {Map<Doorbell.UserId, number>} */
   count() {
     const counts = new Map();
     const { inbox } = this.client;

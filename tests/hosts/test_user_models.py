@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ OURS = "http://localhost"
 # What the server's own process does to a user: a push from another process needs Redis.
 ACTS = """
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.http import JsonResponse
 from django.urls import path
 from django.utils import timezone
@@ -37,12 +39,23 @@ def tell(user):
     notify(user, "announcement", "Is it for me?")
 def count(user):
     pass
+def spoil(user):
+    Inbox.objects.filter(user_id=user.pk).update(unread_count=77)
+def give(user):
+    # In SQL, to ada.
+    model = get_user_model()
+    other = model._base_manager.get(**{{f"{{model.USERNAME_FIELD}}__startswith": "ada"}})
+    row = Notification.objects.filter(user_id=user.pk, title="Published").latest("pk")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_notification SET user_id = (SELECT user_id FROM messaging_inbox WHERE user_id = %s)"
+            " WHERE id = %s", [model._meta.pk.get_db_prep_value(other.pk, connection), row.pk])
 def act(request, what):
     model = get_user_model()
     user = model._base_manager.filter(**{{model.USERNAME_FIELD: request.GET["name"]}}).first()
     globals()[what](user)
     pending = Notification.everything.filter(pending_since__isnull=False).count()
-    return JsonResponse({{"pending": pending, "inboxes": Inbox.objects.count()}})
+    return JsonResponse({{"pending": pending, "inboxes": Inbox.objects.count(), "key": str(user and user.pk)}})
 urlpatterns = [path("act/<str:what>/", act)]
 """
 MIGRATE = """
@@ -77,7 +90,7 @@ PAGES = (
     "messaging/inbox/",
     "realtime/connection/",
 )
-CHOSEN = list(USER_MODELS)[: size(2, full=len(USER_MODELS))]
+CHOSEN = list(USER_MODELS)[: size(3, full=len(USER_MODELS))]
 
 
 class Site:
@@ -182,19 +195,26 @@ def test_a_projects_own_user_model(kind: str, site: Callable[[UserModel], Site])
         said = {"receiver": here.grace, "content": "Good morning"}
         assert ada.call("POST", "/api/v1/messages", said)[0] == 201
         received = added(socket)
+        assert received["actor"] == ada.call("GET", "/api/v1/session")[1]["user"]
         assert received["actor"]["username"] == here.ada
+        assert socket.hello["user"]["id"] == the_id(here, here.grace)
         assert here.publish(here.kind.spelled.format("grace") or here.grace)["created"] == 1
         assert added(socket)["title"] == "Published"
         here.project.manage("notify", here.grace, "By the command")
         assert added(socket)["title"] == "By the command"
         assert names_in(ada, "/api/v1/presence") == {here.grace}
         looks_at_the_admin(here)
+        blocks_by_id(here, ada)
+        here.act("give", here.grace)
+        assert removed(socket)
+        assert "Published" in titles(ada)
         here.act("deactivate", here.grace)
         assert socket.close_code() == 4503
     if here.kind.can_deactivate:
         is_gone(here, ada, grace)
     here.act("restore", here.grace)
     again = here.visitor(here.grace)
+    maintains(here, again)
     assert names_in(ada, "/api/v1/presence") == {here.grace}
     assert again.call("GET", "/api/v1/notifications")[1]["unread_count"] >= 3
     with again.socket(OURS) as socket:
@@ -202,6 +222,59 @@ def test_a_projects_own_user_model(kind: str, site: Callable[[UserModel], Site])
         assert here.act("delete", here.grace)["inboxes"] == inboxes - 1
         assert socket.close_code() == 4503
     assert names_in(ada, "/api/v1/presence") == set()
+
+
+def the_id(here: Site, name: str) -> int | str:
+    """The id of a user on the wire."""
+    key: str = here.act("count", name)["key"]
+    return key if here.kind.text_ids else int(key)
+
+
+def removed(socket: Socket) -> list[int]:
+    while True:
+        frame = socket.next()
+        if frame["type"] == "inbox" and frame.get("removed"):
+            return list(frame["removed"])
+
+
+def titles(visitor: Visitor) -> set[str]:
+    return {row["title"] for row in visitor.call("GET", "/api/v1/notifications")[1]["items"]}
+
+
+def blocks_by_id(here: Site, ada: Visitor) -> None:
+    """ada blocks grace and unblocks her by her id; pages of users are read by ids, too."""
+    grace = {"id": the_id(here, here.grace), "username": here.grace}
+    assert ada.call("POST", "/api/v1/blocks", {"username": here.grace})[1]["user"] == grace
+    assert [item["user"] for item in ada.call("GET", "/api/v1/blocks")[1]["items"]] == [grace]
+    assert [item["is_online"] for item in ada.call("GET", "/api/v1/presence")[1]["items"]] == [False]
+    address = f"/api/v1/blocks/{quote(str(grace['id']), safe='')}"
+    assert [ada.call("DELETE", address)[0] for _ in range(2)] == [204, 204]
+    assert ada.call("GET", "/api/v1/blocks")[1]["items"] == []
+    # (An id of no user, and one that none can have.)
+    assert ada.call("DELETE", "/api/v1/blocks/7")[0] == 404
+    assert ada.call("DELETE", "/api/v1/blocks/%00")[0] in (404, 422)
+    assert [item["user"] for item in ada.call("GET", "/api/v1/presence")[1]["items"]] == [grace]
+    everyone, page = ada.call("GET", "/api/v1/users")[1]["items"], ada.call("GET", "/api/v1/users?limit=1")[1]
+    found = page["items"]
+    while page["next"] is not None:
+        status, page = ada.call("GET", f"/api/v1/users?limit=1&before={quote(str(page['next']))}")
+        assert status == 200, page
+        found += page["items"]
+    assert grace in found
+    assert found == everyone
+
+
+def maintains(here: Site, grace: Visitor) -> None:
+    """Repair and epochs, of inboxes found by their users' keys."""
+    grace.call("GET", "/api/v1/notifications")
+    here.act("spoil", here.grace)
+    assert here.project.manage("check_inboxes", check=False).returncode == 1
+    here.project.manage("check_inboxes", "--repair")
+    before = grace.call("GET", "/api/v1/notifications")[1]["epoch"]
+    here.project.manage("rotate_epoch")
+    assert grace.call("GET", "/api/v1/notifications")[1]["epoch"] != before
+    here.project.manage("prune_notifications", "--days", "1")
+    here.project.manage("check_inboxes")
 
 
 def looks_at_the_admin(here: Site) -> None:
@@ -213,7 +286,7 @@ def looks_at_the_admin(here: Site) -> None:
         status, answer = root.call("GET", f"/admin/{page}")
         assert status == 200, (page, answer)
     profiles = root.call("GET", "/admin/messaging/userprofile/")[1].decode()
-    links = re.findall(r'href="(/admin/messaging/\w+/\?\w+=\d+)"', profiles)
+    links = [unescape(link) for link in re.findall(r'href="(/admin/messaging/\w+/\?\w+=[^"]+)"', profiles)]
     assert links
     # A filter that doesn't exist is answered by a redirect.
     assert {root.call("GET", link)[0] for link in links} == {200}

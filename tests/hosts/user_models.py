@@ -29,6 +29,7 @@ class PersonAdmin(admin.ModelAdmin):
 class UserModel:
     """`names`: of a user by their first name; `spelled`: the same name in another spelling, if that is one name.
 
+    `text_ids`: whether a user's id is a text on the wire.
     `deactivate`: statements on `user`, at which a socket is closed. `others`: statements that make further `users`.
     `later`: what the first migration has, and what stands there after another one.
     """
@@ -40,6 +41,7 @@ class UserModel:
     restore: str = "user.is_active = True; user.save()"
     has_admin: bool = True
     can_deactivate: bool = True
+    text_ids: bool = False
     later: tuple[str, str] = ("", "")
     spelled: str = ""
     others: str = ""
@@ -89,7 +91,21 @@ class Account(AbstractUser):
     def save(self, *args, **kwargs):
         if self.pk is None:
             largest = Account.objects.aggregate(largest=models.Max("pk"))["largest"]
-            self.pk = (largest or 2**53 - 100) + 1
+            self.pk = (largest or 2**53) + 1
+        super().save(*args, **kwargs)
+"""
+UUID_KEYS = """
+import uuid
+class Account(AbstractUser):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+"""
+# ada's and grace's keys differ in case alone.
+TEXT_KEYS = """
+KEY = "o'b/é%s \\"?#&+;\\\\ ü€😀..".ljust(255, "k")
+class Account(AbstractUser):
+    id = models.CharField(primary_key=True, max_length=255)
+    def save(self, *args, **kwargs):
+        self.pk = self.pk or {"ada": KEY, "grace": KEY.upper()}.get(self.username, self.username)
         super().save(*args, **kwargs)
 """
 PROXY = """
@@ -146,7 +162,8 @@ class Account(AbstractUser):
 """
 
 USER_MODELS = {
-    # The first two are those of `make test`.
+    # The first three are those of `make test`.
+    "text keys": UserModel(TEXT_KEYS, text_ids=True),
     "soft deletion": UserModel(
         SOFT_DELETION,
         deactivate="user.deleted_at = timezone.now(); user.save()",
@@ -172,7 +189,8 @@ USER_MODELS = {
     ),
     "e-mail without case": UserModel(WITHOUT_CASE, names="{}@Example.org", spelled="{}@EXAMPLE.ORG"),
     "another manager": UserModel(OTHER_MANAGER),
-    "large keys": UserModel(LARGE_KEYS),
+    "keys above 2^53": UserModel(LARGE_KEYS, text_ids=True),
+    "UUID keys": UserModel(UUID_KEYS, text_ids=True),
     "proxy": UserModel(
         PROXY, deactivate="base = Base.objects.get(pk=user.pk); base.is_active = False; base.save()"
     ),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { PresenceMap } from "../../static/client/presence.js";
 
-/** @param {number} id @param {boolean} is_online @param {number} version @returns {Doorbell.Presence} */
+/** @param {Doorbell.UserId} id @param {boolean} is_online @param {number} version @returns {Doorbell.Presence} */
 const entry = (id, is_online, version) => ({ user: { id, username: `user${id}` }, is_online, last_seen: null, version });
 /** @param {PresenceMap} presence */
 const online = (presence) => [...presence].filter(({ is_online }) => is_online).map(({ user }) => user.id);
@@ -35,4 +35,15 @@ test("restore replaces all entries", () => {
 
 test("other frames change nothing", () => {
   assert.equal(new PresenceMap().apply({ type: "synced", revision: 1, unread_count: 0 }), false);
+});
+
+test("ids may be texts, and a page's attribute finds a number", () => {
+  const presence = new PresenceMap();
+  const [uuid, odd] = ["7d444840-9dc0-11d1-b245-5ffdce74fad2", "Ünal/b o'b@x.org"];
+  presence.merge([entry(uuid, true, 1), entry(odd, true, 1), entry("9007199254740993", false, 1), entry(7, true, 1)]);
+  presence.apply({ type: "presence_state", online: [entry(odd, true, 1), entry("9007199254740993", true, 2)] });
+  assert.deepEqual(online(presence), [odd, "9007199254740993"]);
+  assert.deepEqual([presence.isOnline(uuid), presence.isOnline(odd)], [false, true]);
+  assert.equal(presence.get("7")?.user.id, 7);
+  assert.equal(presence.get("9007199254740992"), undefined, "a neighbour that a number would be rounded to");
 });
