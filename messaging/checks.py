@@ -186,7 +186,7 @@ def user_keys_are_exact(*, databases: Collection[str] | None = None, **kwargs: A
             f"The primary key of {settings.AUTH_USER_MODEL} is compared without regard to case or accents: two "
             "spellings are one user to the database, and two to the server processes.",
             hint="Give it no db_collation, or one that compares exactly, and let users sign in by another field.",
-            id="messaging.E006",
+            id="messaging.E008",
         )
     ]
 

@@ -375,3 +375,22 @@ test("through a hundred random interruptions the state ends as a fresh read, eac
     client.stop();
   }
 });
+
+test("ids of users may be texts: they are compared as texts, and encoded in an address", async () => {
+  const id = "o'b/é%s ?#😀";
+  const server = new FakeServer({ user: { id, username: "ada" } });
+  const options = { base: server.base, fetch: server.fetch, WebSocket: server.WebSocket, clock: new FakeClock() };
+  const client = new DoorbellClient({ ...options, user: { id } });
+  await client.start();
+  await settle();
+  assert.equal(client.state, "connected");
+  assert.equal(client.user?.id, id);
+  await assert.rejects(client.unblock(id), { status: 404 }); // the fake server has no blocks
+  assert.equal(server.requests.at(-1), `DELETE blocks/${encodeURIComponent(id)}`);
+  // A page may have an integer as text, from an attribute.
+  const numbered = new FakeServer();
+  const attributed = new DoorbellClient({ ...options, base: numbered.base, fetch: numbered.fetch, WebSocket: numbered.WebSocket, user: { id: "1" } });
+  await attributed.start();
+  await settle();
+  assert.equal(attributed.state, "connected");
+});
