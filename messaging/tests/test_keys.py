@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -82,11 +83,11 @@ def test_the_slug_of_a_key_is_short_and_fits_into_any_name():
 def test_a_key_may_be_given_as_json_has_it_but_a_number_not_as_a_text(key_field, monkeypatch):
     with pytest.raises(InvalidNotification):
         references.user_id("7")
-    monkeypatch.setattr(references.user_model, "resolved", lambda key: models.UUIDField())
+    monkeypatch.setattr(users, "resolved", lambda key: models.UUIDField())
     assert references.user_id(str(UUID)) == references.user_id(UUID) == UUID
     with pytest.raises(InvalidNotification):
         references.user_id("ada")
-    monkeypatch.setattr(references.user_model, "resolved", lambda key: models.CharField(max_length=5))
+    monkeypatch.setattr(users, "resolved", lambda key: models.CharField(max_length=5))
     assert references.user_id("ada") == "ada"
     for wrong in ("", "too long", "a\0", "\ud800", 7):
         with pytest.raises(InvalidNotification):
@@ -111,12 +112,12 @@ def test_rows_are_read_in_batches_from_the_first_key_on():
     ("column", "expected"), [("high", '"high_id"'), ("text", '"text" COLLATE "C"'), ("uuid", '"uuid"')]
 )
 def test_pairs_are_in_the_order_of_code_points_whatever_the_collation_is(column, expected):
-    field = {"text": models.CharField(max_length=9), "uuid": models.UUIDField()}.get(column)
+    field: Any = {"text": models.CharField(max_length=9), "uuid": models.UUIDField()}.get(column)
     if field is None:
         field = Contact._meta.get_field(column)
     else:
         field.set_attributes_from_name(column)
-    expression = CodePoints(models.expressions.Col(None, field))
+    expression = CodePoints(models.expressions.Col("", field))
     if connection.vendor == "postgresql":
         sql, _ = connection.ops.compiler("SQLCompiler")(
             Contact.objects.all().query, connection, None

@@ -67,7 +67,7 @@ def test_what_can_never_be_is_an_error_and_not_right_by_chance(ada):
     with pytest.raises(InvalidNotification):
         assert_notified(ada, count=0, level="critical")
     with pytest.raises(InvalidNotification):
-        assert_notified("ada", count=0)  # type: ignore[arg-type]
+        assert_notified("ada", count=0)
     with pytest.raises(TypeError):
         assert_notified(ada, count=0, titel="Hello")  # type: ignore[call-arg]
 

@@ -1,6 +1,7 @@
 """Envelopes name users as the wire does, and groups by names that every channel layer takes."""
 
 import uuid
+from typing import Any
 
 import pytest
 from channels.layers import BaseChannelLayer
@@ -18,7 +19,7 @@ from realtime.outbound.envelopes import (
     user_group,
 )
 
-FIELDS = {
+FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "integers": (models.BigIntegerField(), [5, 2**53 + 1, -3]),
     "UUIDs": (models.UUIDField(), [uuid.UUID(int=number) for number in (1, 2, 3)]),
     "texts": (models.CharField(max_length=255), ["Ada", "ada", "o'b/é\n😀" + "x" * 240]),
