@@ -12,7 +12,7 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from . import checks, sessions, setting_checks, signals, user_deletion  # noqa: F401  checks register themselves
+        from . import checks, sessions, setting_checks, signals, sqlite_checks, user_deletion  # noqa: F401  checks register themselves
         from .auth_backends import name_backend_that_accepted
 
         signals.connect()

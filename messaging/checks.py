@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, rout
 from . import sessions, users
 from .auth_backends import PATH
 from .dialects import triggers
+from .hints import listed, paste
 from .models import Message, Notification
 
 
@@ -25,7 +26,10 @@ def isolation_level(**kwargs: Any) -> list[CheckMessage]:
             errors.append(
                 Error(
                     f"The isolation level of the database {alias!r} isn't READ COMMITTED.",
-                    hint="Remove isolation_level from its OPTIONS: with any other level notifications are lost.",
+                    hint=paste(
+                        "With any other level notifications are lost.",
+                        f'del DATABASES["{alias}"]["OPTIONS"]["isolation_level"]',
+                    ),
                     id="messaging.E001",
                 )
             )
@@ -84,7 +88,12 @@ def login_throttle(**kwargs: Any) -> list[CheckMessage]:
         checks.Warning(
             f"{PATH} isn't the first of AUTHENTICATION_BACKENDS: passwords can be guessed without limit at every "
             "sign-in but the API's, such as the admin's.",
-            hint=f"Set AUTHENTICATION_BACKENDS = [{PATH!r}, …your backends…].",
+            hint=paste(
+                "Put it first.",
+                listed(
+                    "AUTHENTICATION_BACKENDS", list(dict.fromkeys([PATH, *settings.AUTHENTICATION_BACKENDS]))
+                ),
+            ),
             id="messaging.W002",
         )
     ]
@@ -99,7 +108,7 @@ def sessions_in_cookies(**kwargs: Any) -> list[CheckMessage]:
         checks.Warning(
             "Sessions are kept in cookies: a copied one stays valid after its user has signed out, so `DELETE "
             "sessions` is refused, and sockets are opened with API tokens only.",
-            hint="Use any other SESSION_ENGINE, such as Django's default.",
+            hint=paste("Any other will do.", 'SESSION_ENGINE = "django.contrib.sessions.backends.db"'),
             id="messaging.W003",
         )
     ]
@@ -113,7 +122,7 @@ def time_zones(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             "USE_TZ is False, so times are stored without their zone.",
-            hint="Set USE_TZ = True, Django's default. What is shown to people stays in TIME_ZONE.",
+            hint=paste("What is shown to people stays in TIME_ZONE.", "USE_TZ = True"),
             id="messaging.E003",
         )
     ]
@@ -139,8 +148,11 @@ def routers(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"DATABASE_ROUTERS reads or writes these in another database than 'default': {', '.join(elsewhere)}.",
-            hint="Put messaging.routers.DefaultDatabase first in DATABASE_ROUTERS: it keeps the apps messaging and "
-            "realtime, the users and the sessions in 'default', where they are never behind.",
+            hint=paste(
+                "A router of Doorbell's keeps both apps' rows, the users and the sessions in 'default', where they are "
+                "never behind.",
+                'DATABASE_ROUTERS = ["messaging.routers.DefaultDatabase", *DATABASE_ROUTERS]',
+            ),
             id="messaging.E004",
         )
     ]

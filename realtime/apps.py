@@ -6,7 +6,7 @@ class RealtimeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  the checks register themselves
+        from . import checks, wiring_checks  # noqa: F401  the checks register themselves
         from .outbound import receivers
 
         receivers.connect()

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.models.functions import Now
 
+from messaging.hints import paste, project
 from messaging.setting_checks import wrong_values
 
 from .conf import Conf, conf
@@ -33,6 +34,24 @@ def _layer() -> tuple[str, dict[str, Any]]:
     return layer.get("BACKEND", ""), layer.get("CONFIG", {})
 
 
+def _redis_layer(sentence: str) -> str:
+    """Return the hint that ends with Doorbell's layer on Redis."""
+    others = (
+        "**CHANNEL_LAYERS, " if set(getattr(settings, "CHANNEL_LAYERS", None) or {}) - {"default"} else ""
+    )
+    lines = f"""
+CHANNEL_LAYERS = {{
+    {others}"default": {{
+        "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
+        "CONFIG": {{
+            "hosts": [{{"address": "redis://localhost", "socket_timeout": 1, "socket_connect_timeout": 1}}],
+            "prefix": "{project()}",
+        }},
+    }}
+}}"""
+    return paste(f"{sentence} First: pip install django-doorbell[redis].", lines)
+
+
 @register()
 def channel_layer(**kwargs: Any) -> list[CheckMessage]:
     """The default channel layer exists, reaches every process, and loses no messages without need."""
@@ -41,7 +60,7 @@ def channel_layer(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 "There is no default channel layer.",
-                hint="Set CHANNEL_LAYERS as config/settings.py does.",
+                hint=_redis_layer("Doorbell needs one."),
                 id="realtime.E001",
             )
         ]
@@ -50,7 +69,7 @@ def channel_layer(**kwargs: Any) -> list[CheckMessage]:
         found.append(
             Warning(
                 "The channel layer is in memory, so it doesn't reach other processes.",
-                hint="That is right for a single server process. For several, set REDIS_URL.",
+                hint=_redis_layer("That is right for a single server process. Several need Redis."),
                 id="realtime.W001",
             )
         )
@@ -58,7 +77,7 @@ def channel_layer(**kwargs: Any) -> list[CheckMessage]:
         found.append(
             Warning(
                 "The core Redis layer drops messages of a burst, and a restart of Redis ends every consumer.",
-                hint="Use realtime.channel_layer.GuardedRedisLayer, as config/settings.py does.",
+                hint=_redis_layer("Doorbell has a layer that does neither."),
                 id="realtime.W002",
             )
         )
@@ -72,7 +91,10 @@ def _socket_timeouts(backend: str, config: dict[str, Any]) -> list[CheckMessage]
         return [
             Error(
                 f"The core Redis layer needs a socket_timeout of more than {CORE_BLOCKING_SECONDS} s.",
-                hint="With redis-py's default every socket is closed after five seconds without messages. Set 30.",
+                hint=_redis_layer(
+                    "With redis-py's default every socket is closed after five seconds without messages. Set 30 in "
+                    "each of its `hosts`, or use Doorbell's layer."
+                ),
                 id="realtime.E002",
             )
         ]
@@ -82,7 +104,10 @@ def _socket_timeouts(backend: str, config: dict[str, Any]) -> list[CheckMessage]
         return [
             Warning(
                 "The Redis layer's socket_timeout isn't shorter than REALTIME_LEASE_SECONDS.",
-                hint="A Redis that hangs would be noticed only after all users are offline. Set 1.",
+                hint=paste(
+                    "A Redis that hangs would be noticed only after all users are offline.",
+                    'for host in CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]:\n    host["socket_timeout"] = 1',
+                ),
                 id="realtime.W003",
             )
         ]
@@ -105,7 +130,7 @@ def several_processes(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"{alive} server processes are alive, and each has a channel layer of its own.",
-            hint="Set REDIS_URL. Without it what one process pushes reaches the others' sockets by the sweep only.",
+            hint=_redis_layer("What one process pushes reaches the others' sockets by the sweep only."),
             id="realtime.W011",
         )
     ]
@@ -120,8 +145,10 @@ def prefix(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             "The channel layer has the default prefix.",
-            hint="Set REALTIME_PREFIX to a name of this installation's own: others on the same Redis would receive "
-            "its messages.",
+            hint=paste(
+                "Others on the same Redis would receive its messages. In Doorbell's own project set REALTIME_PREFIX.",
+                f'CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = "{project()}"',
+            ),
             id="realtime.W004",
         )
     ]
@@ -135,7 +162,9 @@ def allowed_hosts(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             "ALLOWED_HOSTS allows every host, so pages of any host may count as the server's own.",
-            hint="Name the hosts under which the server is reached.",
+            hint=paste(
+                "Name the hosts under which the server is reached.", 'ALLOWED_HOSTS = ["example.com"]'
+            ),
             id="realtime.W005",
         )
     ]
@@ -150,7 +179,8 @@ def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
         Warning(
             "FORWARDED_ALLOW_IPS is *: behind a proxy that appends to X-Forwarded-For each client chooses its address, "
             "so passwords can be guessed without limit.",
-            hint="Name the addresses or networks of your proxies: docs/operations.md, Behind a proxy.",
+            hint="Name the addresses or networks of your proxies (docs/operations.md, Behind a proxy), such as: "
+            "FORWARDED_ALLOW_IPS=127.0.0.1",
             id="realtime.W012",
         )
     ]
@@ -189,31 +219,31 @@ def timeouts(**kwargs: Any) -> list[CheckMessage]:
         (
             conf.lease_seconds < MIN_LEASE_SECONDS,
             f"REALTIME_LEASE_SECONDS is under {MIN_LEASE_SECONDS}: one slow renewal would expire a live process.",
-            "Set 15. A lease is renewed three times in that time.",
+            paste("A lease is renewed three times in that time.", "REALTIME_LEASE_SECONDS = 15"),
             "realtime.W006",
         ),
         (
             conf.lease_seconds > MAX_LEASE_SECONDS,
             f"REALTIME_LEASE_SECONDS is over {MAX_LEASE_SECONDS}: a dead process's users stay online for over 30 s.",
-            "Set 15. The reaper and the grace period take another 12 s.",
+            paste("The reaper and the grace period take another 12 s.", "REALTIME_LEASE_SECONDS = 15"),
             "realtime.W007",
         ),
         (
             conf.offline_grace_seconds > SERVER_CLOSED_GRACE_SECONDS,
             "REALTIME_OFFLINE_GRACE_SECONDS is longer than the grace after the server has closed a socket.",
-            f"Set 5, and {SERVER_CLOSED_GRACE_SECONDS} at most.",
+            paste(f"{SERVER_CLOSED_GRACE_SECONDS} at most.", "REALTIME_OFFLINE_GRACE_SECONDS = 5"),
             "realtime.W008",
         ),
         (
             conf.heartbeat_seconds >= PROXY_IDLE_SECONDS,
             f"REALTIME_HEARTBEAT_SECONDS is {PROXY_IDLE_SECONDS} or more: many proxies close idle sockets by then.",
-            "Set 25.",
+            paste("The default is right for most.", "REALTIME_HEARTBEAT_SECONDS = 25"),
             "realtime.W009",
         ),
         (
             conf.recheck_seconds > MAX_RECHECK_SECONDS,
             f"REALTIME_RECHECK_SECONDS is over {MAX_RECHECK_SECONDS}: sockets outlive their login by over 35 s.",
-            f"Set {MAX_RECHECK_SECONDS}.",
+            paste(f"{MAX_RECHECK_SECONDS} at most.", "REALTIME_RECHECK_SECONDS = 30"),
             "realtime.W010",
         ),
     ]

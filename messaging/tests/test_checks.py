@@ -7,8 +7,9 @@ from django import forms
 
 import messaging.admin.sending  # noqa: F401  its forms are looked at
 from messaging import checks
+from messaging.auth_backends import PATH
 from messaging.models import Notification
-from messaging.routers import DefaultDatabase
+from messaging.tests.pasting import lines_of, paste
 
 
 def ids(found):
@@ -18,13 +19,20 @@ def ids(found):
 @pytest.mark.parametrize(("level", "is_wrong"), [(None, False), (2, False), (1, True), (4, True)])
 def test_an_isolation_level_other_than_read_committed_is_an_error(settings, monkeypatch, level, is_wrong):
     monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "isolation_level", level)
-    assert ids(checks.isolation_level()) == ["messaging.E001"] * is_wrong
+    found = checks.isolation_level()
+    assert ids(found) == ["messaging.E001"] * is_wrong
+    for error in found:
+        exec(lines_of(error.hint), {"DATABASES": settings.DATABASES})
+    assert checks.isolation_level() == []
 
 
 def test_times_without_a_zone_are_an_error(settings):
     assert ids(checks.time_zones()) == []
     settings.USE_TZ = False
-    assert ids(checks.time_zones()) == ["messaging.E003"]
+    [error] = checks.time_zones()
+    assert error.id == "messaging.E003"
+    paste(error.hint, settings)
+    assert ids(checks.time_zones()) == []
 
 
 class Elsewhere:
@@ -39,7 +47,8 @@ def test_reads_elsewhere_than_from_default_are_an_error(settings):
     assert error.id == "messaging.E004"
     for label in ("messaging.Notification", "auth.User", "sessions.Session"):
         assert label in error.msg
-    settings.DATABASE_ROUTERS = [DefaultDatabase(), Elsewhere()]
+    paste(error.hint, settings)
+    assert settings.DATABASE_ROUTERS[1:] != []
     assert ids(checks.routers()) == []
     assert Notification.objects.all().db == "default"
 
@@ -54,3 +63,21 @@ def test_no_form_has_a_url_field():
     fields = [field for form in ours for field in getattr(form, "base_fields", {}).values()]
     assert fields
     assert not [field for field in fields if isinstance(field, forms.URLField)]
+
+
+@pytest.mark.parametrize("backends", [["django.contrib.auth.backends.ModelBackend"], ["a.B", PATH], []])
+def test_the_hint_puts_the_throttle_before_the_projects_own_backends(settings, backends):
+    settings.AUTHENTICATION_BACKENDS = backends
+    [warning] = checks.login_throttle()
+    assert warning.id == "messaging.W002"
+    paste(warning.hint, settings)
+    assert [name for name in backends if name != PATH] == settings.AUTHENTICATION_BACKENDS[1:]
+    assert checks.login_throttle() == []
+
+
+def test_sessions_in_cookies_are_moved_by_the_hint(settings):
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    [warning] = checks.sessions_in_cookies()
+    assert warning.id == "messaging.W003"
+    paste(warning.hint, settings)
+    assert checks.sessions_in_cookies() == []
