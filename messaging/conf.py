@@ -18,10 +18,13 @@ class Conf(DjangoSettings):
         default_text="an API token or Django's session",
     )
     may_see = DottedPath(
-        "Which contacts a user may see online: `(user_id, ids) -> ids`.", default_text="all contacts"
+        "Which contacts may see each other's presence: `(pairs) -> pairs`, of a viewer's id and the id of the one "
+        "who is seen. It is asked about many pairs at once, whenever presence is read or pushed.",
+        default_text="all contacts",
     )
     may_write = DottedPath(
-        "To whom a user may write: `(sender, receiver) -> bool`.", default_text="everyone active"
+        "To whom a user may write over HTTP, and whom the directory lists: `(sender, users) -> users`, two querysets.",
+        default_text="everyone",
     )
     name = DottedPath(
         "What people see and search as a user's name: `(user) -> str`.", default_text="the username"

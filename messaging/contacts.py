@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from . import profiles, schemas, users
+from . import audience, profiles, schemas, users
 from .events import View, shown_online, views_changed
 from .models import Block, Contact, Message, UserProfile
 
@@ -184,9 +184,10 @@ def presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas.Presen
     found: dict[Any, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
     rows_of_both = list(halves[0].union(halves[1], all=True))
     left_out = users.inactive({contact_id for _, contact_id, *_ in rows_of_both})
+    denied = audience.denied(row[:2] for row in rows_of_both)
     for user_id, contact_id, name, *profile_columns, own_version, version, shift in rows_of_both:
         # Met while the user was blocking the contact.
-        is_unseen = version is None and own_version is not None
+        is_unseen = (version is None and own_version is not None) or (user_id, contact_id) in denied
         if not is_unseen and contact_id not in left_out:
             presence = profiles.shape(contact_id, name, *profile_columns)
             found[user_id].append(_seen(presence, shift, version))
@@ -202,10 +203,16 @@ def online_presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas
     found: dict[Any, list[schemas.Presence]] = {user_id: [] for user_id in user_ids}
     pairs = _unfrozen_pairs(user_ids)
     online = profiles.presence({user_id for pair in pairs for user_id in pair[:2]}, online_only=True)
-    for low, high, low_shift, high_shift in _unfrozen_pairs(user_ids) if online else ():
-        for own, contact, shift in ((low, high, high_shift), (high, low, low_shift)):
-            if own in found and contact in online:
-                found[own].append(shifted(online[contact], shift))
+    seen = [
+        (own, contact, shift)
+        for low, high, low_shift, high_shift in (_unfrozen_pairs(user_ids) if online else ())
+        for own, contact, shift in ((low, high, high_shift), (high, low, low_shift))
+        if own in found and contact in online
+    ]
+    denied = audience.denied(sight[:2] for sight in seen)
+    for own, contact, shift in seen:
+        if (own, contact) not in denied:
+            found[own].append(shifted(online[contact], shift))
     return found
 
 
@@ -219,6 +226,20 @@ def _seen(presence: schemas.Presence, shift: int, frozen_version: int | None) ->
     if frozen_version is not None:
         return presence.model_copy(update={"is_online": False, "last_seen": None, "version": frozen_version})
     return shifted(presence, shift)
+
+
+def as_denied(presence: schemas.Presence) -> schemas.Presence:
+    """Return what a viewer is sent who saw this user online, and may see them no more: offline, as the next change.
+
+    The user's own next change has that version, too: they go offline, which changes nothing for this viewer.
+    """
+    version = presence.version + 1 if presence.is_online else presence.version
+    return presence.model_copy(update={"is_online": False, "last_seen": None, "version": version})
+
+
+def rule_changed(user_ids: Collection[int]) -> None:
+    """DOORBELL_MAY_SEE answers otherwise about these users: after commit the sockets of their contacts are sent it."""
+    profiles.announce_presence(list(user_ids))
 
 
 def shifted(presence: schemas.Presence, shift: int) -> schemas.Presence:

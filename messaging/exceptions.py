@@ -65,6 +65,12 @@ class SelfBlock(MessagingError):
     code = "self_block"
 
 
+class HookFailed(MessagingError):
+    """A function that a setting names failed."""
+
+    code = "hook_failed"
+
+
 class Invalid(MessagingError):
     """The request is malformed."""
 

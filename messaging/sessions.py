@@ -14,9 +14,10 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import signed_cookies
 from django.core.cache.backends.base import InvalidCacheKey
 from django.core.exceptions import SuspiciousOperation
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from . import tokens
+from . import hook_logins, tokens
 from .events import announce_ended_logins
 from .exceptions import SessionsInCookies
 from .models import ApiToken, UserSession
@@ -73,7 +74,7 @@ def note_login(sender: Any, *, request: Any, user: Any, **kwargs: Any) -> None:
     if session.session_key is None:
         # Another user was signed in: the new session has no key before it is stored.
         session.save()
-    own = UserSession.objects.filter(user_id=user.pk)
+    own = _sessions_of(user)
     for row in own.filter(expires_at__lt=Now()):
         # A session may have been prolonged since.
         if _session_store()(session_key=row.session_key).exists(row.session_key):
@@ -87,8 +88,12 @@ def note_login(sender: Any, *, request: Any, user: Any, **kwargs: Any) -> None:
     _end_oldest(user)
 
 
+def _sessions_of(user: Any) -> QuerySet[UserSession]:
+    return UserSession.objects.filter(user_id=user.pk).exclude(session_key__startswith=hook_logins.PREFIX)
+
+
 def _end_oldest(user: Any) -> None:
-    oldest = UserSession.objects.filter(user_id=user.pk).order_by("-pk")[MAX_SESSIONS:]
+    oldest = _sessions_of(user).order_by("-pk")[MAX_SESSIONS:]
     if keys := list(oldest.values_list("session_key", flat=True)):
         _end(keys)
         announce_ended_logins(user.pk)
@@ -154,6 +159,8 @@ def _decoded_keys_of(user: Any) -> Iterator[str]:
 def _end(keys: Collection[str]) -> None:
     store = _session_store()
     for key in () if in_cookies() else keys:
+        if key.startswith(hook_logins.PREFIX):
+            continue
         # By the store, so that one with a cache in front removes it from the cache too.
         store(session_key=key).delete()
     UserSession.objects.filter(session_key__in=keys).delete()

@@ -18,7 +18,7 @@ from messaging.orm.atomic_save import (
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import contacts, notification_types, notifications, profiles, users
+from . import audience, contacts, notification_types, notifications, profiles, users
 from .events import (
     View,
     announce_pending,
@@ -245,6 +245,7 @@ def _notify_of_status(
     """Notify the second of each pair of the first's status."""
     if not pairs:
         return
+    denied = audience.denied((contact, user_id) for user_id, contact in pairs)
     window = int(time.time()) // STATUS_WINDOW
     names = users.people().in_bulk({user_id for user_id, _ in pairs})
     notifications.create(
@@ -257,7 +258,7 @@ def _notify_of_status(
             dedupe_key=f"{declared.name}:{users.slug(user_id)}:{window}",
         )
         for user_id, contact in sorted(pairs)
-        if user_id in names
+        if user_id in names and (contact, user_id) not in denied
     )
 
 

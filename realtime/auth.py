@@ -19,11 +19,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models.functions import Now
 from django.http import HttpRequest, parse_cookie
 
-from messaging import schemas, users
+from messaging import hook_logins, origins, schemas, users
+from messaging.api.security import is_project_login
 from messaging.models import ApiToken
 from messaging.orm.querysets import delete_unlocked
 from messaging.sessions import read_sessions
-from messaging.setting_types import ORIGIN
 
 from .conf import conf
 from .models import Ticket
@@ -31,7 +31,6 @@ from .models import Ticket
 TICKET_SECONDS = 30
 # The prefix of an API token's login key. Session keys have no colon.
 TOKEN_PREFIX = "token:"  # noqa: S105
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class BadOrigin(Exception):
@@ -40,7 +39,7 @@ class BadOrigin(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user, and the key of the session or API token with which they signed in."""
+    """A user, and the key of the session or API token with which they signed in, or of the project's own login."""
 
     user: schemas.User
     key: str
@@ -86,16 +85,16 @@ def _session_key(scope: dict[str, Any]) -> str | None:
 
 def check_origin(scope: dict[str, Any]) -> None:
     """Require exactly one Origin, this server's own or one of REALTIME_ORIGINS. Raises BadOrigin."""
-    origins = _headers(scope, b"origin")
-    if len(origins) != 1 or not _is_allowed(origins[0], scope):
-        raise BadOrigin(", ".join(origins) or "none")
+    given = _headers(scope, b"origin")
+    if len(given) != 1 or not _is_allowed(given[0], scope):
+        raise BadOrigin(", ".join(given) or "none")
 
 
 def _is_allowed(given: str, scope: dict[str, Any]) -> bool:
-    origin = _parsed(given)
+    origin = origins.parsed(given)
     if origin is None or len(_headers(scope, b"host")) != 1:
         return False
-    if origin in [_parsed(allowed) for allowed in conf.origins]:
+    if origins.is_listed(given):
         return True
     # By Django's request, which applies ALLOWED_HOSTS and the settings that trust a proxy's headers.
     scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
@@ -104,29 +103,31 @@ def _is_allowed(given: str, scope: dict[str, Any]) -> bool:
     handshake = {"method": "GET", "path": "/", "headers": headers, "scheme": scheme}
     request = ASGIRequest(handshake | {"server": scope.get("server")}, BytesIO())
     try:
-        return origin == _parsed(f"{request.scheme}://{request.get_host()}")
+        return origin == origins.parsed(f"{request.scheme}://{request.get_host()}")
     except DisallowedHost:
         return False
 
 
-def _parsed(origin: str) -> tuple[str, str, int] | None:
-    match = ORIGIN.fullmatch(origin.lower())
-    if match is None:
-        return None
-    scheme, host, port = match.groups()
-    return scheme, host, int(port) if port else _DEFAULT_PORTS.get(scheme, 0)
-
-
 def login_key(request: HttpRequest) -> str:
-    """Return the key of a request's login: that of its session, or of its API token."""
-    token = getattr(request, "api_token", None)
-    return request.session.session_key or "" if token is None else f"{TOKEN_PREFIX}{token.pk}"
+    """Return the key of a request's login: of its session or API token, or a new one for the project's own login."""
+    if (token := getattr(request, "api_token", None)) is not None:
+        return f"{TOKEN_PREFIX}{token.pk}"
+    if is_project_login(request):
+        # The socket is closed before that, at its maximum age.
+        return hook_logins.begin(request.user, seconds=conf.max_age_seconds + TICKET_SECONDS)
+    return request.session.session_key or ""
 
 
 def valid_logins(keys: Collection[str]) -> dict[str, schemas.User]:
-    """Return the users of those of these logins, sessions or API tokens, that are still valid."""
+    """Return the users of those of these logins, of whatever kind, that are still valid."""
     tokens = {key for key in keys if key.startswith(TOKEN_PREFIX)}
-    return _valid_sessions(set(keys) - tokens) | (_valid_tokens(tokens) if tokens else {})
+    hooked = {key for key in keys if key.startswith(hook_logins.PREFIX)}
+    valid = _valid_sessions(set(keys) - tokens - hooked)
+    if tokens:
+        valid |= _valid_tokens(tokens)
+    if hooked:
+        valid |= {key: _shape(user) for key, user in hook_logins.valid(hooked).items()}
+    return valid
 
 
 def _valid_tokens(keys: Collection[str]) -> dict[str, schemas.User]:
@@ -157,8 +158,12 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
     for key, (user_id, session_hash) in ids.items():
         user = found.get(user_id)
         if user is not None and users.is_active(user) and _hash_matches(user, session_hash):
-            valid[key] = schemas.User(id=user.pk, username=users.name_of(user))
+            valid[key] = _shape(user)
     return valid
+
+
+def _shape(user: Any) -> schemas.User:
+    return schemas.User(id=user.pk, username=users.name_of(user))
 
 
 def _hash_matches(user: Any, session_hash: str) -> bool:

@@ -120,7 +120,7 @@ class Conf(DjangoSettings):
         choices=("message", "answer"),
     )
     origins = Origins(
-        "Origins, besides the server's own, whose pages may open a socket with the session cookie."
+        "Origins, besides the server's own, whose pages may open a socket and call the API with the user's cookies."
     )
 
     @property

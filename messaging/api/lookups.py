@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.urls import register_converter
 
-from messaging import users
+from messaging import audience, users
+from messaging.conf import conf
 from messaging.exceptions import UnknownUser
-from messaging.models import Message
+from messaging.models import Block, Contact, Message, Notification
 
 from . import requests
 
@@ -31,17 +32,36 @@ USER_ID = "{user_id}" if users.has_integer_keys() else "{doorbell_key:user_id}"
 
 
 def user_known_to(user: Any, **by: Any) -> Any:
-    """Return another user. Raises UnknownUser for none, and for a deactivated one without a conversation with `user`.
+    """Return another user. Raises UnknownUser for none, and for one whom `user` can't know.
 
-    Old conversations stay readable; to all others a deactivated account looks like none.
+    Old conversations stay readable; to all others a deactivated account looks like none. Where neither the directory
+    nor the sending of messages is open, nobody can be found by trying names.
     """
     found = users.people().filter(**by).first()
-    if found is not None and not users.is_active(found):
-        conversation = Message.objects.visible_to(user).between(user, found)
-        found = found if conversation.exists() else None
-    if found is None:
+    if found is None or not _is_known(user, found):
         raise UnknownUser
     return found
+
+
+def may_write(sender: Any, receiver: Any) -> bool:
+    """Return whether a user may write to another one, who is active."""
+    return (
+        conf.may_write is None or audience.may_write(sender, users.people().filter(pk=receiver.pk)).exists()
+    )
+
+
+def _is_known(user: Any, other: Any) -> bool:
+    is_active = users.is_active(other)
+    if is_active and (conf.users or conf.messages) and (other.pk == user.pk or may_write(user, other)):
+        return True
+    if Message.objects.visible_to(user).between(user, other).exists():
+        return True
+    return is_active and (
+        other.pk == user.pk
+        or Contact.objects.filter(Q(low=user, high=other) | Q(low=other, high=user)).exists()
+        or Notification.objects.filter(user=user, actor=other).exists()
+        or Block.objects.filter(blocker=user, blocked=other).exists()
+    )
 
 
 def page(

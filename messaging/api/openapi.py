@@ -1,5 +1,6 @@
-"""Completes the OpenAPI document that ninja derives from the calls: error responses and security schemes."""
+"""Completes the OpenAPI document that ninja derives from the calls: error responses, security schemes, closed calls."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,7 @@ RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", 
 
 def security_schemes(cookie: str, csrf_header: str) -> dict[str, Any]:
     return {
-        COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie, "description": "From `POST session`."},
+        COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Django's session."},
         CSRF: {
             "type": "apiKey",
             "in": "header",
@@ -24,12 +25,39 @@ def security_schemes(cookie: str, csrf_header: str) -> dict[str, Any]:
     }
 
 
-def complete(document: dict[str, Any], cookie: str, csrf_header: str) -> None:
-    """Complete ninja's document in place, with the names of the session cookie and of the CSRF token's header."""
+def complete(document: dict[str, Any], cookie: str, csrf_header: str, closed: Collection[str] = ()) -> None:
+    """Complete ninja's document in place, with the names of the session cookie and of the CSRF token's header.
+
+    `closed`: the ids of the calls that are to be left out.
+    """
+    if closed:
+        _leave_out(document, closed)
     document["components"]["securitySchemes"] = security_schemes(cookie, csrf_header)
     for calls in document["paths"].values():
         for method, call in calls.items():
             _complete_call(method, call)
+
+
+def _leave_out(document: dict[str, Any], closed: Collection[str]) -> None:
+    """Remove these calls, and the schemas to which only they refer."""
+    for path, calls in list(document["paths"].items()):
+        for method in [method for method, call in calls.items() if call["operationId"] in closed]:
+            del calls[method]
+        if not calls:
+            del document["paths"][path]
+    schemas = document["components"]["schemas"]
+    while unused := schemas.keys() - _referred_to(document):
+        for name in unused:
+            del schemas[name]
+
+
+def _referred_to(part: Any) -> set[str]:
+    if isinstance(part, list):
+        return set().union(*(_referred_to(inner) for inner in part))
+    if not isinstance(part, dict):
+        return set()
+    here = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+    return here.union(*(_referred_to(inner) for inner in part.values()))
 
 
 def _complete_call(method: str, call: dict[str, Any]) -> None:

@@ -4,28 +4,39 @@ Every view is synchronous, and none runs in a transaction: what it returns has b
 """
 
 from django.contrib.auth import authenticate, login, logout
-from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
 from django.db.models import F
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
 
-from messaging import inboxes, login_throttle, notifications, profiles, schemas, sessions, tokens, users
+from messaging import (
+    audience,
+    inboxes,
+    login_throttle,
+    notifications,
+    profiles,
+    schemas,
+    sessions,
+    tokens,
+    users,
+)
 from messaging.contacts import presence_seen_by
 from messaging.exceptions import BadCredentials, NotAllowed, NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 from messaging.orm.retry import is_row_gone
 
 from . import requests
+from .doors import behind
 from .errors import answers
-from .lookups import NAME, page, user_known_to
+from .lookups import NAME, may_write, page, user_known_to
 from .publishing import publish as publish_items
 from .security import (
     PublishToken,
     SignedIn,
-    bearer,
     csrf_header,
+    identify,
+    is_project_login,
     require_csrf_token,
     require_json,
     require_own_origin,
@@ -40,6 +51,7 @@ publishing = Router(tags=["publishing"], auth=PublishToken())
 
 
 @session.post("/session", response=answers({200: schemas.Session}, 401, 403, 429))
+@behind("session")
 def sign_in(request: HttpRequest, data: requests.Credentials) -> schemas.Session:
     """Sign in. Needs no CSRF token, since there is no session yet, but a browser's request must come from this site."""
     require_own_origin(request)
@@ -67,8 +79,7 @@ def sign_in(request: HttpRequest, data: requests.Credentials) -> schemas.Session
 @session.get("/session", response=answers({200: schemas.Session}, 401))
 def who_am_i(request: HttpRequest) -> schemas.Session:
     """Return who is signed in, or the API token's user, and set the CSRF cookie."""
-    if (token := bearer(request)) is not None:
-        request.user = token.user or AnonymousUser()
+    identify(request)
     return session_of(request)
 
 
@@ -76,12 +87,15 @@ def who_am_i(request: HttpRequest) -> schemas.Session:
 def sign_out(request: HttpRequest) -> Status[None]:
     """End this login and close its sockets: the session, which needs the CSRF token; or the API token, by revoking it.
 
-    A token that isn't a user's is no login: 403. Without a login there is nothing to end: 204.
+    A token that isn't a user's is no login, and the project's own login ends where it began: 403. Without a login there
+    is nothing to end: 204.
     """
-    if (token := bearer(request)) is not None:
+    if (token := identify(request)) is not None:
         if token.user is None:
             raise NotAllowed("This token isn't a user's: it is revoked in the admin.")
         tokens.revoke(token)
+    elif is_project_login(request):
+        raise NotAllowed("This login is the project's own: it ends where it began.")
     elif request.user.is_authenticated:
         require_csrf_token(request)
         logout(request)
@@ -114,9 +128,10 @@ def change_profile(request: SignedIn, data: requests.ProfileChange) -> schemas.P
 
 
 @messages.get("/users", response=answers({200: schemas.Users}))
+@behind("users")
 def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Users:
     """List the users who can be sent a message."""
-    rows = users.active().exclude(pk=request.user.pk)
+    rows = audience.may_write(request.user, users.active().exclude(pk=request.user.pk))
     if query.search:
         rows = users.search(rows, query.search)
     found, following = page(rows, query, NAME)
@@ -128,6 +143,7 @@ def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Us
 
 
 @messages.post("/messages", response=answers({201: schemas.Message}, 404))
+@behind("messages")
 def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas.Message]:
     """Send a message. Its receiver is notified."""
     receiver = users.named(data.receiver)
@@ -135,6 +151,9 @@ def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas
         raise UnknownUser
     if receiver.pk == request.user.pk:
         raise SelfMessage
+    if not may_write(request.user, receiver):
+        # As to a name that nobody has.
+        raise UnknownUser
     message = Message.objects.create(sender=request.user, receiver=receiver, content=data.content)
     return Status(201, message_shape(message))
 

@@ -5,16 +5,18 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja.security import APIKeyCookie, HttpBearer
 
-from messaging import tokens
+from messaging import origins, tokens
+from messaging.conf import conf
 from messaging.exceptions import CsrfFailed, NotAllowed, NotJson, NotSignedIn
 from messaging.models import ApiToken
 
+from . import project_login
 from .throttles import CALLS_AT_ONCE, PUBLISHES_AT_ONCE, api_calls, running_calls
 
 
@@ -37,12 +39,16 @@ class _CsrfCheck(CsrfViewMiddleware):
     def _reject(self, request: HttpRequest, reason: str) -> NoReturn:
         raise CsrfFailed(reason)
 
+    def _origin_verified(self, request: HttpRequest) -> bool:
+        # The stubs lack Django's.
+        return super()._origin_verified(request) or origins.is_listed(request.META["HTTP_ORIGIN"])  # type: ignore[misc]
+
     def check(self, request: HttpRequest) -> None:
         self.process_request(request)
         self.process_view(request, _no_view, (), {})
 
     def check_origin(self, request: HttpRequest) -> None:
-        if "Origin" in request.headers and not self._origin_verified(request):  # type: ignore[attr-defined]
+        if "Origin" in request.headers and not self._origin_verified(request):
             raise CsrfFailed("The request comes from another site.")
 
 
@@ -70,22 +76,20 @@ def require_json(request: HttpRequest) -> None:
 
 
 class SessionOrToken(APIKeyCookie):
-    """Authenticates a user by their API token or Django's session: 401 without, then 429, then 403.
+    """Authenticates a user by their API token, the project's hook or Django's session: 401 without, then 429, then 403.
 
-    403 means no CSRF token with a session, or an API token that isn't a user's.
+    403 means no CSRF token where one is needed, or an API token that isn't a user's.
     """
 
     param_name = settings.SESSION_COOKIE_NAME
 
     def __call__(self, request: HttpRequest) -> Any:
-        token = bearer(request)
-        if token is not None and token.user is not None:
-            request.user = token.user
+        token = identify(request)
         if token is None and not request.user.is_authenticated:
-            raise NotSignedIn
+            raise _not_signed_in(request)
         within_rate(request, ("token", token.pk) if token and token.user is None else request.user.pk)
         if token is None:
-            require_csrf_token(request)
+            require_no_forgery(request)
         elif token.user is None:
             raise NotAllowed("This token isn't a user's.")
         return request.user
@@ -98,9 +102,9 @@ class PublishToken(HttpBearer):
     """Authenticates an API token with the publish right: 401 without a token or a session, 403 without the right."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        token = bearer(request)
+        token = identify(request)
         if token is None and not request.user.is_authenticated:
-            raise NotSignedIn
+            raise _not_signed_in(request)
         if token is None or not token.can_publish:
             raise NotAllowed("Publishing needs an API token with the publish right.")
         within_rate(request, ("token", token.pk), at_once=PUBLISHES_AT_ONCE)
@@ -110,16 +114,52 @@ class PublishToken(HttpBearer):
         raise NotImplementedError
 
 
-def bearer(request: HttpRequest) -> ApiToken | None:
-    """Return the request's API token, None without one. Raises NotSignedIn if it is unknown or revoked."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+def identify(request: HttpRequest) -> ApiToken | None:
+    """Set `request.user` to whose request it is, and return its API token, if it has one. Raises NotSignedIn.
+
+    An API token counts before the project's hook, and that before Django's session. Without a hook every Bearer is
+    meant for us; with one, what isn't in the form of an API token is the hook's, and beside it the session counts.
+    """
+    secret = _bearer(request)
+    if secret is not None and (conf.authenticate is None or secret.startswith(tokens.PREFIX)):
+        token = tokens.find(secret)
+        if token is None:
+            raise NotSignedIn("This API token isn't known, or has been revoked.")
+        request.api_token = token  # type: ignore[attr-defined]
+        request.user = token.user or AnonymousUser()
+        return token
+    user = project_login.user_of(request)
+    if user is None or (not project_login.is_by_header(request) and user.pk == request.user.pk):
+        # What the hook has found may be the session: it stays one, whose end closes its sockets.
         return None
-    token = tokens.find(secret.strip())
-    if token is None:
-        raise NotSignedIn("This API token isn't known, or has been revoked.")
-    request.api_token = token  # type: ignore[attr-defined]
-    return token
+    request.user = user
+    request.is_project_login = True  # type: ignore[attr-defined]
+    return None
+
+
+def _bearer(request: HttpRequest) -> str | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+def _not_signed_in(request: HttpRequest) -> NotSignedIn:
+    if _bearer(request) is None:
+        return NotSignedIn()
+    return NotSignedIn("This Bearer is neither an API token nor a login that DOORBELL_AUTHENTICATE knows.")
+
+
+def is_project_login(request: HttpRequest) -> bool:
+    """Return whether the project's hook has found the user of this request."""
+    return getattr(request, "is_project_login", False)
+
+
+def require_no_forgery(request: HttpRequest) -> None:
+    """Raise CsrfFailed if another site's page may have sent this request with a session or the project's login."""
+    if not is_project_login(request) or (request.COOKIES and not project_login.is_by_header(request)):
+        require_csrf_token(request)
+    elif request.method != "GET" and not project_login.is_by_header(request):
+        # A header of the project's own, or the browser's certificate: there is no cookie that a token could go with.
+        require_own_origin(request)
 
 
 def within_rate(request: HttpRequest, key: object, *, at_once: int = CALLS_AT_ONCE) -> None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from messaging import schemas
+from messaging import audience, schemas
 from realtime import counters, protocol
 from realtime.auth import Login
 from realtime.background import spawn
@@ -78,6 +78,8 @@ class ClientSocket:
         self.has_hello = False
         # Presence from before the hello, and answers to a client that didn't wait for it.
         self._before_hello: list[str] = []
+        # Ids of the contacts whom it was last sent as online, where the project may take that sight away.
+        self.shown_online: set[Any] = set()
         # On the loop's clock. Written by the sweeps alone.
         self.heartbeat_due: float | None = None
         self.close_code: int | None = None
@@ -183,6 +185,8 @@ class ClientSocket:
         """Send the two frames that every connection begins with, and then what was held back for them."""
         self.send_frame(hello)
         self.send_frame(protocol.PresenceStateFrame(online=online))
+        if audience.is_limited():
+            self.shown_online.update(presence.user.id for presence in online)
         self.has_hello = True
         for text in self._before_hello:
             self.send(text)

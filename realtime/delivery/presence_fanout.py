@@ -3,17 +3,18 @@
 A hint on the channel layer announces most changes at once, and the sweep finds in the database those that no hint did.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from messaging import presence_changes, profiles, schemas
-from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
+from messaging import audience, presence_changes, profiles, schemas
+from messaging.contacts import Pair, as_denied, pair_of, read_views, shifted, viewers_of
 from messaging.events import View
 from realtime import protocol
 from realtime.db_threads import in_thread
 from realtime.outbound.envelopes import DeletedEnvelope
 
+from .client_socket import ClientSocket
 from .user_sockets import UserSockets
 
 
@@ -33,28 +34,29 @@ class PresenceFanout:
         """Send these users' presence to the sockets of their contacts."""
         if not user_ids or not self._users:
             return
-        seen, viewers = await in_thread(_read, user_ids)
+        seen, viewers, denied = await in_thread(_read, user_ids, self._users)
         for user_id, presence in seen.items():
             self._sent[user_id] = max(presence.version, self._sent.get(user_id, -1))
             for shift, contacts in viewers[user_id].items():
-                self._send(shifted(presence, shift), contacts)
+                self._send(shifted(presence, shift), contacts, denied.get(user_id, ()))
 
     async def announce_views(self, views: Iterable[View]) -> None:
         """Send each viewer's sockets, and no others, what that viewer sees of the other user."""
         asked = set(views)
         if not asked or not self._users:
             return
-        seen, changed_at = await in_thread(read_views, {pair_of(*view) for view in asked})
+        seen, changed_at, denied = await in_thread(_read_views, {pair_of(*view) for view in asked})
         self._sent_pairs |= changed_at
         for view in asked & seen.keys():
-            self._send(seen[view], [view.viewer])
+            self._send(seen[view], [view.viewer], [view.viewer] if (view.viewer, view.seen) in denied else ())
 
     def announce_deleted(self, deleted: DeletedEnvelope) -> None:
         """Send those who saw a deleted user online that they are offline. No sweep could: nothing of them is stored."""
         user = schemas.User(id=deleted.user, username=deleted.username)
         for version, viewer in deleted.views:
             seen = schemas.Presence(user=user, is_online=False, last_seen=None, version=version)
-            self._send(seen, [viewer])
+            # Nothing is left of which the project's hook could say who may see it: those who were shown it.
+            self._send(seen, [viewer], [viewer] if audience.is_limited() else ())
 
     async def sweep(self) -> None:
         """Send the changes since the last sweep that no hint announced. The first sweep only takes the time."""
@@ -76,18 +78,58 @@ class PresenceFanout:
         }
         self._sent_pairs = {pair: max(at, self._sent_pairs.get(pair, at)) for pair, at in pairs.items()}
 
-    def _send(self, presence: schemas.Presence, contacts: Iterable[Any]) -> None:
-        text = protocol.PresenceFrame(**dict(presence)).encode()
+    def _send(
+        self, presence: schemas.Presence, contacts: Iterable[Any], denied: Collection[Any] = ()
+    ) -> None:
+        """`denied`: the contacts who may not see the user. Of them, who was shown them online is sent the end of it."""
+        text = _encoded(presence)
         for contact in contacts:
             user = self._users.get(contact)
             for socket in list(user.sockets) if user else []:
-                socket.send_after_hello(text)
+                if contact not in denied:
+                    socket.send_after_hello(text)
+                    if audience.is_limited():
+                        _note(socket, presence)
+                elif presence.user.id in socket.shown_online:
+                    socket.shown_online.discard(presence.user.id)
+                    socket.send_after_hello(_encoded(as_denied(presence)))
 
 
-def _read(user_ids: Iterable[Any]) -> tuple[dict[Any, schemas.Presence], dict[Any, dict[int, list[Any]]]]:
+def _encoded(presence: schemas.Presence) -> str:
+    return protocol.PresenceFrame(**dict(presence)).encode()
+
+
+def _note(socket: ClientSocket, presence: schemas.Presence) -> None:
+    if presence.is_online:
+        socket.shown_online.add(presence.user.id)
+    else:
+        socket.shown_online.discard(presence.user.id)
+
+
+def _read(
+    user_ids: Iterable[Any], viewers_here: Container[Any] = ()
+) -> tuple[dict[Any, schemas.Presence], dict[Any, dict[int, list[Any]]], dict[Any, set[Any]]]:
+    """Return the users' presence, who sees it, and which of those the project denies it, each by user id."""
     user_ids = list(user_ids)
     # In this order: a change after a block is then read with the block, and isn't sent to a blocked user.
-    return profiles.presence(user_ids), viewers_of(user_ids)
+    seen, viewers = profiles.presence(user_ids), viewers_of(user_ids)
+    denied: dict[Any, set[Any]] = {}
+    for viewer, user_id in audience.denied(
+        (viewer, user_id)
+        for user_id, by_shift in viewers.items()
+        for contacts in by_shift.values()
+        for viewer in contacts
+        if viewer in viewers_here
+    ):
+        denied.setdefault(user_id, set()).add(viewer)
+    return seen, viewers, denied
+
+
+def _read_views(
+    pairs: Collection[Pair],
+) -> tuple[dict[View, schemas.Presence], dict[Pair, datetime], set[audience.Sight]]:
+    seen, changed_at = read_views(pairs)
+    return seen, changed_at, audience.denied((view.viewer, view.seen) for view in seen)
 
 
 class _Changes(NamedTuple):

@@ -16,10 +16,11 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from messaging.api import blocks, errors, openapi, parsing, security
+from messaging.api import blocks, doors, errors, openapi, parsing, security
 from messaging.api import routes as messaging
 
 from . import tickets
+from .cors import cross_origin
 from .documents import Document
 
 View = Callable[..., HttpResponseBase]
@@ -31,10 +32,22 @@ programs. Lists are newest first; a page's `next` is the `before` of the page th
 """
 
 
+ROUTERS = (
+    messaging.session,
+    messaging.account,
+    messaging.messages,
+    blocks.router,
+    messaging.inbox,
+    messaging.publishing,
+    tickets.router,
+)
+
+
 class Api(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
-        openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header())
+        closed = doors.closed_calls(ROUTERS)
+        openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header(), closed)
         return document
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
@@ -53,44 +66,44 @@ api = Api(
 api.add_decorator(parsing.closed_query)
 api.add_decorator(security.few_at_once)
 errors.add_handlers(api)
-for router in (
-    messaging.session,
-    messaging.account,
-    messaging.messages,
-    blocks.router,
-    messaging.inbox,
-    messaging.publishing,
-    tickets.router,
-):
+for router in ROUTERS:
     api.add_router("", router)
 
 
 # The mount point stands before each of its addresses.
-_openapi = Document(lambda mounted_at: api.get_openapi_schema())
+_openapi = Document(lambda mounted_at, open_doors: api.get_openapi_schema())
 
 
 def openapi_json(request: HttpRequest) -> HttpResponseBase:
-    return _openapi(request, get_script_prefix())
+    return _openapi(request, get_script_prefix(), doors.open_doors())
 
 
-def json_only(view: View) -> View:
-    """Wrap a view of ninja: JSON where ninja or Django would answer in HTML or plain text; no transaction around it."""
+def json_only(view: View, behind: doors.Doors | None = None) -> View:
+    """Wrap a view of ninja: JSON where ninja or Django would answer in HTML or plain text; no transaction around it.
+
+    `behind`: the doors of its methods, if one has any. A closed one is as if there were no such call.
+    """
 
     @functools.wraps(view)
     def respond(request: HttpRequest, **arguments: str) -> HttpResponseBase:
+        if behind and (refused := doors.refusal(behind, request.method)):
+            return errors.problem(404, "not_found", refused)
         try:
             response = view(request, **arguments)
         except Http404:
             return not_found(request)
         if isinstance(response, HttpResponseNotAllowed):
             problem = errors.problem(405, "method_not_allowed", f"{request.method} isn't possible here.")
-            problem["Allow"] = response["Allow"]
+            allowed = response["Allow"].split(", ")
+            problem["Allow"] = ", ".join(
+                method for method in allowed if doors.is_open((behind or {}).get(method))
+            )
             return problem
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     # The API's own authentication checks the login and the CSRF token.
-    return login_not_required(csrf_exempt(transaction.non_atomic_requests(respond)))
+    return login_not_required(csrf_exempt(transaction.non_atomic_requests(cross_origin(respond))))
 
 
 @login_not_required
@@ -116,9 +129,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def urls() -> list[URLPattern | URLResolver]:
     patterns, app_name, namespace = api.urls
+    behind = doors.by_route(ROUTERS)
     for pattern in patterns:
         if isinstance(pattern, URLPattern) and pattern.name == "openapi-json":
             # ninja's view makes the document for each request.
             pattern.callback = openapi_json
-        pattern.callback = json_only(pattern.callback)  # type: ignore[arg-type]
-    return [path("api/v1/", (patterns, app_name, namespace)), re_path("^api/v1(?:/|$)", not_found)]
+        pattern.callback = json_only(pattern.callback, behind.get(str(pattern.pattern)))  # type: ignore[arg-type]
+    return [
+        path("api/v1/", (patterns, app_name, namespace)),
+        re_path("^api/v1(?:/|$)", cross_origin(not_found)),
+    ]

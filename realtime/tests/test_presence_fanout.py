@@ -79,7 +79,7 @@ async def test_presence_that_could_not_be_sent_is_sent_by_the_next_sweep(
     await in_thread(show, grace, is_online=True)
     read = presence_fanout_module._read
 
-    def fail(users):
+    def fail(users, viewers_here):
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(presence_fanout_module, "_read", fail)

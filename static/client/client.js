@@ -106,6 +106,7 @@ export class DoorbellClient extends EventTarget {
   }
 
   /**
+   * Rejected with 404 `not_found` where the server's DOORBELL_MESSAGES is off.
    * @param {string} receiver username
    * @param {string} content 1 to 1000 characters
    * @returns {Promise<Doorbell.Message>}

@@ -44,8 +44,9 @@ export class Http {
   #csrfHeader = "X-CSRFToken"; // the server says if the project has another
 
   /**
-   * `base` is the server's origin, empty for the page's own; `token` an API token, used instead of the cookie.
-   * @param {{base?: string, token?: string, fetch?: typeof globalThis.fetch}} [options]
+   * `base` is the server's origin, empty for the page's own; `token` an API token or the project's own, used instead of the
+   * cookie: a string, or a function that is asked for it before each request.
+   * @param {{base?: string, token?: Doorbell.Token, fetch?: typeof globalThis.fetch}} [options]
    */
   constructor({ base = "", token, fetch = globalThis.fetch } = {}) {
     this.#base = base.replace(/\/$/, "");
@@ -124,16 +125,17 @@ export class Http {
     /** @type {Record<string, string>} */
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
-    else if (method !== "GET" && this.#csrfToken) headers[this.#csrfHeader] = this.#csrfToken;
+    if (!this.#token && method !== "GET" && this.#csrfToken) headers[this.#csrfHeader] = this.#csrfToken;
 
     const limit = limited(signal, TIMEOUT_MS);
     try {
+      if (this.#token && typeof this.#token === "string") headers.Authorization = `Bearer ${this.#token}`;
+      else if (this.#token) headers.Authorization = `Bearer ${await readToken(this.#token, limit)}`;
       const response = await this.#send(this.#base + (path.startsWith("/") ? path : API_PATH + path), limit, {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
-        credentials: this.#token ? "omit" : "same-origin",
+        credentials: this.#token ? "omit" : this.#base ? "include" : "same-origin",
         keepalive: method !== "GET", // a change made by following a link must outlive the page
         signal: limit.signal,
       });
@@ -159,6 +161,23 @@ export class Http {
       if (isAbort(error) && !limit.isOver()) throw error;
       throw new ApiError(0, "network", "The server could not be reached.");
     }
+  }
+}
+
+/**
+ * @param {() => string | Promise<string>} token
+ * @param {ReturnType<typeof limited>} limit
+ */
+async function readToken(token, limit) {
+  /** @type {Promise<never>} */
+  const ended = new Promise((_, reject) => {
+    limit.signal.addEventListener("abort", () => reject(new DOMException("ended", "AbortError")));
+  });
+  try {
+    return await Promise.race([token(), ended]);
+  } catch (error) {
+    if (error instanceof ApiError || (isAbort(error) && !limit.isOver())) throw error;
+    throw new ApiError(0, "network", "The login could not be renewed."); // to be tried again, like a failed request
   }
 }
 

@@ -114,11 +114,14 @@ declare namespace Doorbell {
     query(): Promise<{ held?: { name?: string; clientId?: string }[] }>;
   }
 
+  /** A token, or what is asked for it before each request: one that expires is renewed there. */
+  type Token = string | (() => string | Promise<string>);
+
   interface ClientOptions {
     /** The server's origin; left out: the page's own. */
     base?: string;
-    /** An API token: Bearer for HTTP, tickets for the socket. Left out: the session cookie. */
-    token?: string;
+    /** An API token or the project's own: Bearer for HTTP, tickets for the socket. Left out: the session cookie. */
+    token?: Token;
     /** The signed-in user. Left out: read from `GET session`, which is done with a cookie only. */
     user?: { id: UserId };
     /** One connection for all tabs of this user. Left out: shared in a page whose browser supports it. */

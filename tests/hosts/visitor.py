@@ -25,6 +25,7 @@ for name in ("ada", "grace"):
 """
 QUICK = (
     "REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0\nDEBUG = False\nALLOWED_HOSTS = ['localhost']\n"
+    "DOORBELL_USERS = DOORBELL_MESSAGES = DOORBELL_SESSION = True\n"
 )
 
 

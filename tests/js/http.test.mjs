@@ -6,7 +6,7 @@ import { ApiError, Http, closeDetails } from "../../static/client/http.js";
 /**
  * An Http whose requests are recorded and answered by `answer`.
  * @param {(call: string) => Response | Promise<Response>} answer by method and path
- * @param {{base?: string, token?: string}} [options]
+ * @param {{base?: string, token?: Doorbell.Token}} [options]
  */
 function setUp(answer, options = {}) {
   /** @type {{call: string, headers: Record<string, string>, init: RequestInit}[]} */
@@ -47,7 +47,23 @@ test("with the cookie, the first change reads the session and carries its CSRF t
   await http.delete("notifications/1");
   assert.deepEqual(calls(), ["GET /api/v1/session", "POST /api/v1/ticket", "DELETE /api/v1/notifications/1"]);
   assert.deepEqual(requests.map(({ headers }) => headers["X-CSRFToken"]), [undefined, "one", "one"]);
-  assert.ok(requests.every(({ init, headers }) => init.credentials === "same-origin" && !headers.Authorization));
+  assert.ok(requests.every(({ init, headers }) => init.credentials === "include" && !headers.Authorization));
+  const own = setUp(() => json({}), { base: "" });
+  await own.http.get("notifications");
+  assert.equal(own.requests[0]?.init.credentials, "same-origin");
+});
+
+test("a token may be a function that is asked before each request, and what fails there can be tried again", async () => {
+  const tokens = ["one", "two"];
+  const { http, requests } = setUp(() => json({}), { token: async () => tokens.shift() ?? Promise.reject(new Error("offline")) });
+  await http.get("notifications");
+  await http.post("ticket");
+  assert.deepEqual(requests.map(({ headers }) => headers.Authorization), ["Bearer one", "Bearer two"]);
+  assert.ok(requests.every(({ init }) => init.credentials === "omit"));
+  assert.deepEqual([(await failure(http.get("notifications"))).code, requests.length], ["network", 2]);
+  const refused = new ApiError(401, "not_signed_in", "expired");
+  const over = setUp(() => json({}), { token: () => Promise.reject(refused) });
+  assert.equal(await failure(over.http.get("notifications")), refused);
 });
 
 test("the CSRF token goes in the header that the server names", async () => {
