@@ -56,17 +56,14 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
-        if (action := actions.get("delete_selected")) is not None:
-            function, name, _ = action
-            actions[name] = (function, name, "Remove selected notifications from every device")
-        return actions
-
     def save_model(self, request: HttpRequest, obj: Notification, form: Any, change: bool) -> None:
         if "is_read" in form.changed_data:
             mark = notifications.mark_read if obj.is_read else notifications.mark_unread
             mark(obj.user_id, [obj.pk])
+
+    @admin.action(description="Remove selected notifications from every device", permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        return super().delete_selected(request, queryset)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         notifications.remove_rows(queryset)
