@@ -1,13 +1,27 @@
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.models.signals import post_migrate, pre_migrate
+
+from . import extras
 
 
 class MessagingConfig(AppConfig):
     name = "messaging"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def __init__(self, *args: Any) -> None:
+        """Before any model is imported, which needs the database's driver."""
+        super().__init__(*args)
+        engines = {database.get("ENGINE") for database in settings.DATABASES.values()}
+        if "django.db.backends.postgresql" not in engines or find_spec("psycopg2") is not None:
+            return
+        if error := extras.missing("postgres", "PostgreSQL"):
+            raise ImproperlyConfigured(error)
 
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in, user_logged_out

@@ -6,7 +6,8 @@ class RealtimeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, wiring_checks  # noqa: F401  the checks register themselves
+        from . import channel_layer, checks, wiring_checks  # noqa: F401  the checks register themselves
         from .outbound import receivers
 
         receivers.connect()
+        channel_layer.import_configured()

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.models.functions import Now
 
+from messaging import extras
 from messaging.hints import paste, project
 from messaging.setting_checks import wrong_values
 
@@ -64,6 +65,9 @@ def channel_layer(**kwargs: Any) -> list[CheckMessage]:
                 id="realtime.E001",
             )
         ]
+    if backend.startswith(extras.REDIS_LAYERS) and (error := extras.missing("redis", backend)):
+        hint = f"A single server process needs none of it: {IN_MEMORY}."
+        return [Error(error, hint=hint, id="realtime.E005")]
     found: list[CheckMessage] = []
     if backend == IN_MEMORY and not settings.DEBUG:
         found.append(

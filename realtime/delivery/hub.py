@@ -14,7 +14,7 @@ from channels.layers import get_channel_layer
 from messaging.events import View
 from realtime import background, counters
 from realtime.background import cancel_all, run_again, run_periodically, spawn
-from realtime.channel_layer import GuardedRedisLayer
+from realtime.channel_layer import guarded
 from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
     PRESENCE_GROUP,
@@ -55,6 +55,7 @@ class Hub:
         # Messages from the layer that couldn't be decoded.
         self.ignored = 0
         self._layer: Any = get_channel_layer()
+        self._guarded = guarded(self._layer)
         self._channel = ""
         self._open = asyncio.Event()
         # The layer may have lost something.
@@ -65,8 +66,8 @@ class Hub:
 
     def start(self) -> None:
         background.server_loops.add(asyncio.get_running_loop())
-        if isinstance(self._layer, GuardedRedisLayer):
-            self._layer.on_gap(self._gap.set)
+        if self._guarded is not None:
+            self._guarded.on_gap(self._gap.set)
         endless = [
             run_again("receive", self._receive),
             run_again("close_gaps", self._close_gaps),
@@ -115,17 +116,17 @@ class Hub:
     @property
     def layer_degraded(self) -> bool:
         """Whether the layer is known to lose messages: it is unhealthy, or a group isn't joined."""
-        if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
+        if self._guarded is not None and not self._guarded.healthy:
             return True
         return not all(user.joined for user in self.users.values())
 
     @property
     def _layer_away(self) -> bool:
-        return isinstance(self._layer, GuardedRedisLayer) and self._layer.disconnected
+        return self._guarded is not None and self._guarded.disconnected
 
     async def rejoin_missing_groups(self) -> None:
         """Join the groups again that could not be joined. (The guarded layer remembers what it was asked for.)"""
-        if isinstance(self._layer, GuardedRedisLayer) and not self._layer.healthy:
+        if self._guarded is not None and not self._guarded.healthy:
             return
         missing = [user for user in self.users.values() if not user.joined]
         self._warned = self._warned and bool(missing)

@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from realtime.channel_layer import GuardedRedisLayer
+from realtime.channel_layer import guarded
 from realtime.delivery import drain
 
 PROBE_SECONDS = 1.0
@@ -76,10 +76,10 @@ def _probe_database(result: Future[bool]) -> None:
 
 async def layer_answers() -> bool:
     """Ask a layer that monitors itself; through any other send a message to this process."""
-    layer = get_channel_layer()
-    if isinstance(layer, GuardedRedisLayer) and layer.started:
-        return layer.healthy
     try:
+        layer = guarded(get_channel_layer())
+        if layer is not None and layer.started:
+            return layer.healthy
         async with asyncio.timeout(PROBE_SECONDS):
             return await _round_trip()
     except Exception:  # of any kind: the layer didn't answer

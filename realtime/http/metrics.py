@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from messaging import inboxes
 from messaging.api import errors
 from realtime import counters
-from realtime.channel_layer import GuardedRedisLayer
+from realtime.channel_layer import guarded
 from realtime.db_threads import in_thread
 from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import ClientSocket
@@ -151,8 +151,8 @@ class _Relay(Collector):
 
 
 def _layer() -> Iterable[Metric]:
-    layer = get_channel_layer()
-    if not isinstance(layer, GuardedRedisLayer):
+    layer = guarded(get_channel_layer())
+    if layer is None:
         return
     yield gauge("layer_healthy", "1 while messages arrive from Redis, as far as is known.", layer.healthy)
     yield counter("layer_reconnects", "Reconnects to Redis.", layer.reconnects)

@@ -12,7 +12,7 @@ from redis import Redis, RedisError
 
 from realtime.channel_layer import GuardedRedisLayer
 from realtime.outbound.envelopes import GroupMessage
-from realtime.outbound.publishers import RedisPublisher
+from realtime.outbound.redis_publisher import RedisPublisher
 from tools.services import RedisServer
 
 TIMEOUT = 60

@@ -4,15 +4,12 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from messaging import extras
 from realtime import protocol
 from realtime.conf import conf
-from realtime.server.http_protocol import HttpProtocol
-from realtime.server.server import REQUEST_SECONDS, Server
-from realtime.server.websocket_protocol import SocketProtocol
 
 
 class Command(BaseCommand):
@@ -45,6 +42,8 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, host: str, port: int, predrain_seconds: float, drain_seconds: float, **options: Any
     ) -> None:
+        if error := extras.missing("server", "manage.py serve"):
+            raise CommandError(error)
         if not 0 <= port <= 65535:
             raise CommandError(f"--port {port}: use a number from 0 to 65535.")
         for name, seconds in (("predrain", predrain_seconds), ("drain", drain_seconds)):
@@ -52,6 +51,13 @@ class Command(BaseCommand):
                 raise CommandError(f"--{name}-seconds {seconds:g}: use a number from 0 to 3600.")
         if not getattr(settings, "ASGI_APPLICATION", None):
             raise CommandError("ASGI_APPLICATION isn't set: see docs/install.md.")
+        # Optional, so imported only here.
+        import uvicorn
+
+        from realtime.server.http_protocol import HttpProtocol
+        from realtime.server.server import REQUEST_SECONDS, Server
+        from realtime.server.websocket_protocol import SocketProtocol
+
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
         trusted_proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
         config = uvicorn.Config(
