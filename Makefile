@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
 LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
-.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos growth lock clean
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos growth lock package matrix clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -80,7 +80,7 @@ ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_
 	tests/test_django_settings.py tests/test_services.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py) \
-	$(addprefix tests/hosts/test_,optional_parts.py sessions.py settings.py unusual_settings.py))
+	$(addprefix tests/hosts/test_,optional_parts.py sessions.py settings.py unusual_settings.py wheel.py))
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
 	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"
@@ -149,11 +149,17 @@ chaos: setup-dev  ## break real servers under load and check what their clients 
 growth: setup-dev  ## measure queries on a million notifications, on PostgreSQL (some minutes; ARGS="--rows 100000")
 	@$(PY) -m tools.services --pg -- $(PY) -m benchmarks.growth $(ARGS)
 
-lock:  ## resolve pyproject.toml again into requirements*.txt (needs uv)
-	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q -o requirements.txt
-	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q \
-		--group dev -c requirements.txt -o requirements-dev.txt
+lock: setup-dev  ## resolve pyproject.toml again into requirements*.txt; `make lock ARGS=-U` takes newer versions
+	@$(LOCK) --group server -o requirements.txt $(ARGS)
+	@$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --all-extras --generate-hashes --no-annotate --no-header --quiet
+
+package: setup-dev  ## wheel and sdist into dist/, their contents checked
+	@$(PY) -m tools.package $(ARGS)
+
+matrix: setup-dev  ## the unit tests on other Pythons and Djangos, newest and oldest dependencies (ARGS="--help")
+	@$(PY) -m tools.matrix $(ARGS)
 
 clean:  ## remove caches and built files; keeps .venv, var/ (the data) and .cache/ (the browser)
 	rm -rf staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -38,13 +38,25 @@ def install(site: Path) -> None:
 
 
 class HostProject:
-    """`settings`: lines at the end of the settings. `files`: further files, by path in the project."""
+    """`settings`: lines at the end of the settings. `files`: further files, by path in the project.
 
-    def __init__(self, folder: Path, settings: str = "", files: Mapping[str, str] | None = None) -> None:
+    `interpreter`: one whose environment has Doorbell already; else it is installed for the interpreter of the tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        files: Mapping[str, str] | None = None,
+        interpreter: Path | None = None,
+    ) -> None:
         site, self.folder = folder / "site", folder / "project"
-        install(site)
         self.folder.mkdir()
-        self.environment = base_environment(folder.parent / "pycache") | {"PYTHONPATH": str(site)}
+        self.interpreter = str(interpreter or sys.executable)
+        self.environment = base_environment(folder.parent / "pycache")
+        if interpreter is None:
+            install(site)
+            self.environment["PYTHONPATH"] = str(site)
         self.log = folder / "server.log"
         self.python("-m", "django", "startproject", "mysite", ".")
         for name, continued, text in FILE.findall(PAGE):
@@ -61,7 +73,7 @@ class HostProject:
 
     def python(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [self.interpreter, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
