@@ -8,6 +8,7 @@ from django.db import connections, router
 from django.db.models.signals import post_migrate, pre_migrate
 
 from . import extras
+from .app_labels import refuse_others
 
 
 class MessagingConfig(AppConfig):
@@ -17,6 +18,7 @@ class MessagingConfig(AppConfig):
     def __init__(self, *args: Any) -> None:
         """Before any model is imported, which needs the database's driver."""
         super().__init__(*args)
+        refuse_others(self)
         engines = {database.get("ENGINE") for database in settings.DATABASES.values()}
         if "django.db.backends.postgresql" not in engines or find_spec("psycopg2") is not None:
             return
@@ -26,7 +28,15 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from . import checks, sessions, setting_checks, signals, sqlite_checks, user_deletion  # noqa: F401  checks register themselves
+        from . import (  # noqa: F401  the checks register themselves
+            checks,
+            reverse_names,
+            sessions,
+            setting_checks,
+            signals,
+            sqlite_checks,
+            user_deletion,
+        )
         from .auth_backends import name_backend_that_accepted
 
         signals.connect()

@@ -201,18 +201,3 @@ def user_keys_are_exact(*, databases: Collection[str] | None = None, **kwargs: A
             id="messaging.E008",
         )
     ]
-
-
-@register(Tags.models)
-def user_name(**kwargs: Any) -> list[CheckMessage]:
-    """Users are named by text, on the wire and in titles."""
-    field = users.model()._meta.get_field(users.name_field())
-    if isinstance(field, (models.CharField, models.TextField)):
-        return []
-    return [
-        Error(
-            f"USERNAME_FIELD of {settings.AUTH_USER_MODEL}, {field.name!r}, isn't a text.",
-            hint="Name a CharField, such as Django's username or an EmailField.",
-            id="messaging.E005",
-        )
-    ]

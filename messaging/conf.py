@@ -4,7 +4,8 @@
 generated from it; setting_checks.py finds wrong values and unknown names.
 """
 
-from .setting_types import DjangoSettings, DottedPath, Renames, Switch
+from .project_setting_types import DottedPath, Renames
+from .setting_types import DjangoSettings, Switch
 
 
 class Conf(DjangoSettings):
@@ -27,10 +28,21 @@ class Conf(DjangoSettings):
         default_text="everyone",
     )
     name = DottedPath(
-        "What people see and search as a user's name: `(user) -> str`.", default_text="the username"
+        "What people see and search as a user's name: a class as in install.md, or `(user) -> str`.",
+        default_text="the username; where that is an e-mail address, the full name or `user <id>`",
     )
     reverse_names = Renames(
-        "Other names for the attributes that Doorbell's models give to users, by the default name; `False`: none.",
+        "Other names for the attributes that Doorbell's models give to users, by the default name; None: no name; "
+        "`False`: none of them.",
+        names=(
+            "profile",
+            "inbox",
+            "notifications",
+            "sent_messages",
+            "received_messages",
+            "api_tokens",
+            "connections",
+        ),
         default_text="none renamed",
     )
 

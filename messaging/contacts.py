@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from . import audience, profiles, schemas, users
+from . import audience, names, profiles, schemas, users
 from .events import View, shown_online, views_changed
 from .models import Block, Contact, Message, UserProfile
 
@@ -167,14 +167,14 @@ def presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas.Presen
     """
     halves = []
     for own, other in SIDES:
-        profile = f"{other}__profile__"
+        profile = f"{other}__{profiles.PROFILE}__"
         rows = Contact.objects.filter(users.usable(other), **{f"{own}__in": user_ids})
         columns = [f"{profile}{name}" for name in ("is_online", "is_hidden", "last_seen", "version")]
         halves.append(
             rows.values_list(
                 f"{own}_id",
                 f"{other}_id",
-                f"{other}__{users.name_field()}",
+                names.column(f"{other}__"),
                 *columns,
                 f"{own}_version",
                 f"{other}_version",
@@ -185,11 +185,12 @@ def presence_seen_by(user_ids: Collection[Any]) -> dict[Any, list[schemas.Presen
     rows_of_both = list(halves[0].union(halves[1], all=True))
     left_out = users.inactive({contact_id for _, contact_id, *_ in rows_of_both})
     denied = audience.denied(row[:2] for row in rows_of_both)
+    name_of = names.reader([contact_id for _, contact_id, *_ in rows_of_both])
     for user_id, contact_id, name, *profile_columns, own_version, version, shift in rows_of_both:
         # Met while the user was blocking the contact.
         is_unseen = (version is None and own_version is not None) or (user_id, contact_id) in denied
         if not is_unseen and contact_id not in left_out:
-            presence = profiles.shape(contact_id, name, *profile_columns)
+            presence = profiles.shape(contact_id, name_of(contact_id, name), *profile_columns)
             found[user_id].append(_seen(presence, shift, version))
     return found
 
@@ -284,7 +285,7 @@ def online_contacts(user_ids: Collection[Any], *, limit: int) -> list[tuple[Any,
     """Return up to `limit` pairs of one of these users and an online contact, hidden or not, in one query."""
     pairs = []
     for own, other in SIDES:
-        online = {f"{other}__profile__is_online": True}
+        online = {f"{other}__{profiles.PROFILE}__is_online": True}
         rows = Contact.objects.filter(UNFROZEN, users.usable(other), **{f"{own}__in": user_ids}, **online)
         pairs.append(rows.values_list(f"{own}_id", f"{other}_id"))
     found = list(pairs[0].union(pairs[1], all=True)[:limit])

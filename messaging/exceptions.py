@@ -37,6 +37,18 @@ class UnknownUser(MessagingError):
     code = "unknown_user"
 
 
+class AmbiguousName(MessagingError):
+    """Several users are called so: give the id of the one who is meant."""
+
+    code = "ambiguous_name"
+
+
+class NotSearchable(MessagingError):
+    """Users can't be searched by name here: give an id."""
+
+    code = "not_searchable"
+
+
 class NotAllowed(MessagingError):
     """This token or login doesn't have the right to do that."""
 

@@ -11,7 +11,7 @@ from django.db.models import Min
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import schemas, users
+from . import names, schemas, users
 from .dialects import dialect
 from .models import Inbox, Notification
 from .orm import sql
@@ -131,12 +131,18 @@ def missed(since: Mapping[Any, int]) -> dict[Any, Missed]:
             """,  # noqa: S608
             [value for pair in zip(users.to_db(since), since.values(), strict=True) for value in pair],
         )
-        names = [column[0] for column in cursor.description]
-        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        columns_read = [column[0] for column in cursor.description]
+        found = [dict(zip(columns_read, row, strict=True)) for row in cursor.fetchall()]
     answer: dict[Any, Missed] = {}
     key_from_db = users.from_db()
     for row in found:
-        user_id, row["actor_id"] = key_from_db(row["inbox_user_id"]), key_from_db(row["actor_id"])
+        row["inbox_user_id"], row["actor_id"] = (
+            key_from_db(row["inbox_user_id"]),
+            key_from_db(row["actor_id"]),
+        )
+    names.put(found, actor_id="actor_username")
+    for row in found:
+        user_id = row["inbox_user_id"]
         inbox = answer.get(user_id)
         if inbox is None:
             inbox = Missed(row["epoch"], row["inbox_revision"], max(0, row["unread_count"]), row["floor"])

@@ -14,6 +14,7 @@ from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.fields import LevelField, SafeUrlField
 from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, lock_rows
+from messaging.orm.user_keys import OneToOneUserKey, UserKey
 from messaging.presence_models import Block, Contact, UserProfile
 
 __all__ = [
@@ -34,12 +35,8 @@ def new_epoch() -> str:
 
 
 class Message(AtomicSaveModel):
-    sender = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sent_messages"
-    )
-    receiver = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="received_messages"
-    )
+    sender = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="sent_messages")
+    receiver = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="received_messages")
     content = models.TextField(max_length=1000)
     timestamp = models.DateTimeField(default=timezone.now)
     is_read = models.BooleanField(default=False)
@@ -81,7 +78,7 @@ CONTRADICTORY = models.Q(pending_since=None) & (
 
 
 class Notification(AtomicSaveModel):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
+    user = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="notifications")
     message = models.ForeignKey(
         Message, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
     )
@@ -195,8 +192,8 @@ class Inbox(models.Model):
     `floor` is the highest revision whose tombstones may have been deleted; `epoch` changes when revisions restart.
     """
 
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="inbox"
+    user = OneToOneUserKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, default_name="inbox"
     )
     epoch = models.CharField(max_length=16, default=new_epoch)
     revision = models.BigIntegerField(db_default=0)
@@ -247,8 +244,8 @@ class ApiToken(models.Model):
 
     name = models.CharField(max_length=100)
     hash = models.CharField(max_length=64, unique=True, editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="api_tokens"
+    user = UserKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, default_name="api_tokens"
     )
     can_publish = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -12,13 +12,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.functional import Promise
 
-from messaging.orm.fields import known_level, plain, safe_url
+from messaging.orm.asynchronous import asynchronous
+from messaging.orm.fields import checked_text, checked_title, known_level, safe_url
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import notification_types, texts
+from . import notification_types
 from .events import announce_pending
-from .exceptions import InvalidNotification, UnknownUser
+from .exceptions import UnknownUser
 from .insertion import ROWS_PER_INSERT, insert, is_stored
 from .models import Block, Message, Notification
 from .references import User, message_id, several, user_id
@@ -26,6 +27,8 @@ from .sequencing import Revision, assign_revisions
 
 __all__ = [
     "Revision",
+    "anotify",
+    "anotify_many",
     "assign_revisions",
     "create",
     "mark_read",
@@ -132,6 +135,11 @@ def notify_many(
     return create(rows)
 
 
+# The same from async code, an async view or consumer: `await anotify(ada, "announcement", "Doorbell is here")`.
+anotify = asynchronous(notify)
+anotify_many = asynchronous(notify_many)
+
+
 def build(
     user: User,
     notification_type: str,
@@ -149,14 +157,14 @@ def build(
     return Notification(
         user_id=user_id(user),
         notification_type=declared.name,
-        title=_checked_title(title),
-        description=_checked_text("description", description, 0, 500),
+        title=checked_title(title),
+        description=checked_text("description", description, 0, 500),
         level=known_level(declared.level if level is None else level),
         url=safe_url(url),
         actor_id=None if actor is None else user_id(actor, "actor"),
         message_id=None if message is None else message_id(message),
         is_read=declared.presence_like,
-        dedupe_key=None if dedupe_key is None else _checked_text("dedupe_key", dedupe_key, 1, 200),
+        dedupe_key=None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
     )
 
 
@@ -281,19 +289,3 @@ def _change_chosen(chosen: NotificationQuerySet, changes: dict[str, Any]) -> lis
         Notification.everything.filter(id__in=owners).mark_pending(**changes)
         announce_pending(set(owners.values()))
     return list(owners)
-
-
-def _checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
-    text = plain(text)
-    if not isinstance(text, str) or not min_length <= len(text) <= max_length:
-        raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
-    if fault := texts.fault_of(text):
-        raise InvalidNotification(f"The {name} {fault}.")
-    return text
-
-
-def _checked_title(text: Any) -> str:
-    checked = _checked_text("title", text, 1, 200)
-    if not texts.shows_something(checked):
-        raise InvalidNotification("The title shows nothing: it has only blanks and invisible characters.")
-    return checked

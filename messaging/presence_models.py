@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.code_points import CodePoints
+from messaging.orm.user_keys import OneToOneUserKey
 
 
 class Contact(models.Model):
@@ -65,7 +66,7 @@ class Block(models.Model):
 class UserProfile(AtomicSaveModel):
     """A user's presence as contacts see it. `version` rises with each change."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
+    user = OneToOneUserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="profile")
     is_online = models.BooleanField(default=False)
     # Contacts then see the user as offline and never seen, and are not notified of status changes.
     is_hidden = models.BooleanField("hidden", default=False, db_default=False)

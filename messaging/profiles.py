@@ -11,10 +11,13 @@ from django.db import transaction
 from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
-from . import schemas, users
+from . import names, schemas, users
 from .events import presence_changed, status_changed
 from .models import UserProfile
+from .orm.user_keys import query_name
 
+# The name by which a query on users joins their profiles.
+PROFILE = query_name(UserProfile)
 # How long a user who was set online manually stays online without a connection.
 MANUAL_DURATION = timedelta(minutes=5)
 
@@ -212,12 +215,14 @@ def presence(user_ids: Collection[Any], *, online_only: bool = False) -> dict[An
         return {}
     rows = users.everybody().filter(pk__in=user_ids)
     if online_only:
-        rows = rows.filter(profile__is_online=True, profile__is_hidden=False)
-    profile = [f"profile__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
+        rows = rows.filter(**{f"{PROFILE}__is_online": True, f"{PROFILE}__is_hidden": False})
+    profile = [f"{PROFILE}__{column}" for column in ("is_online", "is_hidden", "last_seen", "version")]
     left_out = users.inactive(user_ids)
     found = {}
-    for row in rows.values_list("pk", users.name_field(), *profile, users.is_usable()):
-        seen = shape(*row[:-1])
+    selected = list(rows.values_list("pk", names.column(), *profile, users.is_usable()))
+    name_of = names.reader([row[0] for row in selected])
+    for row in selected:
+        seen = shape(row[0], name_of(row[0], row[1]), *row[2:-1])
         if seen.is_online and (not row[-1] or row[0] in left_out):
             seen = seen.model_copy(update={"is_online": False})
         if seen.is_online or not online_only:
@@ -227,7 +232,7 @@ def presence(user_ids: Collection[Any], *, online_only: bool = False) -> dict[An
 
 def shape(
     user_id: Any,
-    name: str | None,
+    name: str,
     is_online: bool | None,
     is_hidden: bool | None,
     last_seen: datetime | None,
@@ -235,7 +240,7 @@ def shape(
 ) -> schemas.Presence:
     """Return what contacts see of a profile. All its columns are None if the user has none: they never connected."""
     return schemas.Presence(
-        user=schemas.User(id=user_id, username=name or ""),
+        user=schemas.User(id=user_id, username=name),
         is_online=bool(is_online and not is_hidden),
         last_seen=None if is_hidden else last_seen,
         version=version or 0,

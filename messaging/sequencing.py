@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
-from . import schemas, users
+from . import names, schemas, users
 from .dialects import InboxState, NumberedRow, dialect
 from .events import revisions_assigned
 from .models import Inbox, Notification
@@ -151,6 +151,7 @@ def _assign_batch(user_ids: list[Any], *, lock_seconds: float | None, limit: int
     database = dialect()
     inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
     rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)
+    names.put(rows, actor_id="actor_username")
     revisions: list[Revision] = []
     changed: dict[Any, InboxState] = {}
     for (user_id, number), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"])):

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
@@ -269,53 +268,3 @@ class Origins(Names):
 
     def is_valid(self, value: object) -> bool:
         return super().is_valid(value) and all(ORIGIN.fullmatch(name.lower()) for name in value)  # type: ignore[attr-defined]
-
-
-class DottedPath(Setting[Callable[..., Any] | None]):
-    """A function or class of the project's, by its dotted path. It is imported when it is first needed."""
-
-    accepts = "the dotted path of a function or class, such as myproject.people.name_of"
-
-    def __init__(self, meaning: str, **options: Any) -> None:
-        super().__init__(None, meaning, **options)
-
-    def parse(self, text: str) -> Any:
-        return text
-
-    def is_valid(self, value: object) -> bool:
-        return not self._problem(value)
-
-    def refusal(self, value: object) -> str:
-        return f"{self._problem(value)} {super().refusal(value)}"
-
-    def read(self, value: Any) -> Callable[..., Any]:
-        if problem := self._problem(value):
-            raise ImproperlyConfigured(f"{self.name} is {value!r}. {problem}")
-        return import_string(value)  # type: ignore[no-any-return]
-
-    def _problem(self, value: object) -> str:
-        if not isinstance(value, str):
-            return "It isn't a text."
-        try:
-            found = import_string(value)
-        except Exception as error:  # of any kind: importing runs the project's code
-            return f"It can't be imported: {error}."
-        return "" if callable(found) else "It can't be called."
-
-
-class Renames(Setting[dict[str, str] | bool]):
-    """Other names, by the name that each replaces; False: none of them."""
-
-    accepts = 'a dict such as {"profile": "doorbell_profile"}, or False'
-
-    def __init__(self, meaning: str, **options: Any) -> None:
-        super().__init__({}, meaning, **options)
-
-    def parse(self, text: str) -> Any:
-        raise ValueError(text)
-
-    def is_valid(self, value: object) -> bool:
-        return value is False or (
-            isinstance(value, dict)
-            and all(isinstance(name, str) for name in (*value.keys(), *value.values()))
-        )

@@ -18,7 +18,7 @@ from messaging.orm.atomic_save import (
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import audience, contacts, notification_types, notifications, profiles, users
+from . import audience, contacts, names, notification_types, notifications, profiles, user_signals, users
 from .events import (
     View,
     announce_pending,
@@ -192,7 +192,7 @@ def send_receipts(messages: list[Message]) -> None:
 
 def name_of(user: Any) -> str:
     """Return a user's name, shortened and cleaned to fit into a title: a project's user model may allow any."""
-    return printable(users.name_of(user)[:150])
+    return printable(names.of(user)[:150])
 
 
 def preview_of(message: Message) -> str:
@@ -247,18 +247,18 @@ def _notify_of_status(
         return
     denied = audience.denied((contact, user_id) for user_id, contact in pairs)
     window = int(time.time()) // STATUS_WINDOW
-    names = users.people().in_bulk({user_id for user_id, _ in pairs})
+    actors = users.people().in_bulk({user_id for user_id, _ in pairs})
     notifications.create(
         notifications.build(
             contact,
             declared.name,
-            f"{name_of(names[user_id])} is {state}",
-            f"{name_of(names[user_id])} is now {state}.",
+            f"{name_of(actors[user_id])} is {state}",
+            f"{name_of(actors[user_id])} is now {state}.",
             actor=user_id,
             dedupe_key=f"{declared.name}:{users.slug(user_id)}:{window}",
         )
         for user_id, contact in sorted(pairs)
-        if user_id in names and (contact, user_id) not in denied
+        if user_id in actors and (contact, user_id) not in denied
     )
 
 
@@ -275,4 +275,4 @@ def connect() -> None:
         (shown_online, shown_online_notification, Contact),
     ):
         signal.connect(receiver, sender=sender, dispatch_uid=f"messaging.{receiver.__name__}")
-    users.connect_saving(post_save, create_user_profile, "messaging.create_user_profile")
+    user_signals.connect_saving(post_save, create_user_profile, "messaging.create_user_profile")

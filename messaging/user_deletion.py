@@ -15,7 +15,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from messaging.orm.querysets import lock_rows
 
-from . import contacts, profiles, users
+from . import contacts, profiles, user_signals, users
 from .events import shown_user_deleted
 from .models import Message, Notification, UserProfile
 
@@ -82,6 +82,6 @@ def _referring(user_id: Any, using: str) -> Iterator[tuple[Any, models.QuerySet[
 
 def connect() -> None:
     """Connect the receivers, once."""
-    users.connect_deletion(pre_delete, lock_what_others_change, "messaging.user_deletion.lock")
-    users.connect_deletion(pre_delete, note_who_sees, "messaging.user_deletion.seen")
-    users.connect_deletion(post_delete, delete_late_rows, "messaging.user_deletion.late")
+    user_signals.connect_deletion(pre_delete, lock_what_others_change, "messaging.user_deletion.lock")
+    user_signals.connect_deletion(pre_delete, note_who_sees, "messaging.user_deletion.seen")
+    user_signals.connect_deletion(post_delete, delete_late_rows, "messaging.user_deletion.late")

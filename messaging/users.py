@@ -8,14 +8,24 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import BooleanField, Case, Field, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    EmailField,
+    Field,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.expressions import Col
-from django.db.models.functions import Collate
-from django.db.models.signals import ModelSignal, class_prepared
 
 # The largest integer that every JSON reader keeps: JavaScript's numbers have 53 bits.
 MAX_SAFE_ID = 2**53 - 1
@@ -28,7 +38,7 @@ def model() -> Any:
 
 
 def name_field() -> str:
-    """Return the field of the name by which a user signs in, and which is `username` on the wire."""
+    """Return the field of the name by which a user signs in. What others see is in names.py."""
     return str(model().USERNAME_FIELD)
 
 
@@ -38,8 +48,19 @@ def email_field() -> str:
 
 
 def name_of(user: Any) -> str:
-    """Return a user's name: empty if the field is NULL."""
-    return user.get_username() or ""
+    """Return the name by which a user signs in: empty if the field is NULL."""
+    return str(user.get_username() or "")
+
+
+def has_text_names() -> bool:
+    """Return whether the name by which a user signs in is a text."""
+    return isinstance(model()._meta.get_field(name_field()), (CharField, TextField))
+
+
+def signs_in_by_name() -> bool:
+    """Return whether it is a name that others may see: a text, and no e-mail address."""
+    field = model()._meta.get_field(name_field())
+    return has_text_names() and field.name != email_field() and not isinstance(field, EmailField)
 
 
 # --- Keys --------------------------------------------------------------------------------------------------------
@@ -195,38 +216,6 @@ def inactive(user_ids: Collection[Any]) -> set[Any]:
     return {user.pk for user in everybody().filter(pk__in=user_ids) if not is_active(user)}
 
 
-def named(name: str) -> Any:
-    """Return the active user with this name, or None."""
-    user = active().filter(**{name_field(): name}).first()
-    return user if user is not None and is_active(user) else None
-
-
-def ids_by_name(names: Collection[str]) -> dict[str, Any]:
-    """Return the ids of the active users with these names, by the name as it was given."""
-    field = name_field()
-    rows = dict(active().filter(**{f"{field}__in": names}).values_list(field, "pk"))
-    found = {name: rows[name] for name in names if name in rows}
-    if len(found) < len(names) and _compares_loosely():
-        # The stored spelling isn't the given one.
-        for name in set(names) - set(found):
-            if (user := active().filter(**{field: name}).first()) is not None:
-                found[name] = user.pk
-    left_out = inactive(found.values())
-    return {name: pk for name, pk in found.items() if pk not in left_out}
-
-
-def search(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-    """Return those of these users whose name contains the text, without regard to case."""
-    field = name_field()
-    if connection.vendor == "postgresql" and getattr(model()._meta.get_field(field), "db_collation", None):
-        # Before version 18 its LIKE refuses the collations that compare without case.
-        rows, field = (
-            rows.alias(name_in_default_collation=Collate(field, "default")),
-            "name_in_default_collation",
-        )
-    return rows.filter(**{f"{field}__icontains": text})
-
-
 def is_computed() -> bool:
     """Return whether `is_active` is known to Python alone: a property, or a column that isn't a boolean."""
     return _activity(model()) == "computed"
@@ -246,12 +235,6 @@ def _active_column(prefix: str) -> Q:
     return Q(**{f"{prefix}is_active": True}) if _activity(model()) == "column" else Q()
 
 
-def _compares_loosely() -> bool:
-    """Return whether two spellings may be one name: the column has a collation of its own, or is of type citext."""
-    field = model()._meta.get_field(name_field())
-    return bool(getattr(field, "db_collation", None)) or field.db_type(connection) == "citext"
-
-
 # --- Classes that share the rows ---------------------------------------------------------------------------------
 
 
@@ -265,33 +248,5 @@ def shares_row(candidate: type[Model]) -> bool:
     return issubclass(candidate, (own, *own._meta.all_parents))
 
 
-def _is_model_or_proxy(candidate: type[Model]) -> bool:
+def is_model_or_proxy(candidate: type[Model]) -> bool:
     return candidate._meta.concrete_model is concrete_model()
-
-
-def connect_saving(signal: ModelSignal, receiver: Callable[..., None], dispatch_uid: str) -> None:
-    """Connect a receiver of `post_save`: Django sends it once, with the class of the instance."""
-    _connect(signal, receiver, dispatch_uid, shares_row)
-
-
-def connect_deletion(signal: ModelSignal, receiver: Callable[..., None], dispatch_uid: str) -> None:
-    """Connect a receiver of a deletion, which Django sends with the proxy, or for each table of a child's instance.
-
-    Without a sender it would take the fast deletion of all other models away.
-    """
-    _connect(signal, receiver, dispatch_uid, _is_model_or_proxy)
-
-
-def _connect(
-    signal: ModelSignal,
-    receiver: Callable[..., None],
-    dispatch_uid: str,
-    is_meant: Callable[[type[Model]], bool],
-) -> None:
-    def connect_to(sender: type[Model], **kwargs: Any) -> None:
-        if is_meant(sender):
-            signal.connect(receiver, sender=sender, dispatch_uid=dispatch_uid)
-
-    for known in apps.get_models():
-        connect_to(known)
-    class_prepared.connect(connect_to, weak=False, dispatch_uid=f"{dispatch_uid}.later")

@@ -1,9 +1,26 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
+
+try:
+    from messaging.app_labels import refuse_others
+except ModuleNotFoundError as error:
+    # A project's own package of this name comes first on Python's path.
+    raise ImproperlyConfigured(
+        f"The package 'messaging' isn't Doorbell's ({error}): the project's own hides it. Give that another name, or "
+        "run Doorbell as a service of its own, in a project beside this one, and publish to it over HTTP: "
+        "docs/service.md."
+    ) from error
 
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def __init__(self, app_name: str, app_module: Any) -> None:
+        super().__init__(app_name, app_module)
+        refuse_others(self)
 
     def ready(self) -> None:
         from . import channel_layer, checks, wiring_checks  # noqa: F401  the checks register themselves

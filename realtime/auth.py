@@ -19,7 +19,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models.functions import Now
 from django.http import HttpRequest, parse_cookie
 
-from messaging import hook_logins, origins, schemas, users
+from messaging import hook_logins, names, origins, schemas, users
 from messaging.api.security import is_project_login
 from messaging.models import ApiToken
 from messaging.orm.querysets import delete_unlocked
@@ -137,11 +137,12 @@ def _valid_tokens(keys: Collection[str]) -> dict[str, schemas.User]:
         revoked_at=None,
         user__isnull=False,
     )
-    found = list(rows.values_list("pk", "user_id", f"user__{users.name_field()}"))
+    found = list(rows.values_list("pk", "user_id", names.column("user__")))
     left_out = users.inactive({user_id for _, user_id, _ in found})
+    name_of = names.reader({user_id for _, user_id, _ in found})
     return {
-        f"{TOKEN_PREFIX}{pk}": schemas.User(id=user_id, username=username or "")
-        for pk, user_id, username in found
+        f"{TOKEN_PREFIX}{pk}": schemas.User(id=user_id, username=name_of(user_id, name))
+        for pk, user_id, name in found
         if user_id not in left_out
     }
 
@@ -163,7 +164,7 @@ def _valid_sessions(session_keys: Collection[str]) -> dict[str, schemas.User]:
 
 
 def _shape(user: Any) -> schemas.User:
-    return schemas.User(id=user.pk, username=users.name_of(user))
+    return schemas.User(id=user.pk, username=names.of(user))
 
 
 def _hash_matches(user: Any, session_hash: str) -> bool:

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from messaging.orm.user_keys import UserKey
+
 
 class ServerProcess(models.Model):
     """A server process and its lease: alive until `lease_until`, by the database's clock."""
@@ -28,7 +30,7 @@ class Connection(models.Model):
 
     id = models.UUIDField(primary_key=True)
     process = models.ForeignKey(ServerProcess, on_delete=models.CASCADE, related_name="connections")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connections")
+    user = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="connections")
     login_hash = models.CharField(max_length=64)
     opened_at = models.DateTimeField(db_default=Now())
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging import notification_types, notifications, users
+from messaging import logins, notification_types, notifications, users
 from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
@@ -137,7 +137,7 @@ def _ids_of(names: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ordered = sorted({*names} - {""})
     for start in range(0, len(ordered), 500):
-        found |= users.ids_by_name(ordered[start : start + 500])
+        found |= logins.ids_by_name(ordered[start : start + 500])
     return found
 
 

@@ -44,7 +44,7 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
         )
 
     def users_of(self, queryset: QuerySet[UserProfile]) -> QuerySet[Any]:
-        return users.people().filter(profile__in=queryset.order_by().values("pk"))
+        return users.people().filter(pk__in=queryset.order_by().values("user_id"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         texts = {

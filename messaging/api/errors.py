@@ -44,6 +44,8 @@ STATUS = {
     "sessions_in_cookies": 409,
     "too_large": 413,
     "invalid": 422,
+    "ambiguous_name": 422,
+    "not_searchable": 422,
     "invalid_notification": 422,
     "unknown_type": 422,
     "self_block": 422,

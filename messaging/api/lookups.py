@@ -1,18 +1,25 @@
 """What the calls look up: a page of rows, and a user as visible to another one."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import register_converter
 
-from messaging import audience, users
+from messaging import audience, names, users
 from messaging.conf import conf
 from messaging.exceptions import UnknownUser
 from messaging.models import Block, Contact, Message, Notification
 
 from . import requests
 
-NAME = users.name_field()
+
+def find_user(among: QuerySet[Any], name: str | None, key: Any, is_meant: Callable[[Any], bool]) -> Any:
+    """Return the one of these users who is meant and called so, or has this key if no name is given; or None."""
+    if name is not None:
+        return names.find(among, name, is_meant)
+    user = None if key is None else among.filter(pk=key).first()
+    return user if user is not None and is_meant(user) else None
 
 
 class AnyText:
@@ -31,14 +38,14 @@ register_converter(AnyText, "doorbell_key")
 USER_ID = "{user_id}" if users.has_integer_keys() else "{doorbell_key:user_id}"
 
 
-def user_known_to(user: Any, **by: Any) -> Any:
+def user_known_to(user: Any, name: str | None = None, key: Any = None) -> Any:
     """Return another user. Raises UnknownUser for none, and for one whom `user` can't know.
 
     Old conversations stay readable; to all others a deactivated account looks like none. Where neither the directory
     nor the sending of messages is open, nobody can be found by trying names.
     """
-    found = users.people().filter(**by).first()
-    if found is None or not _is_known(user, found):
+    found = find_user(users.people(), name, key, lambda other: _is_known(user, other))
+    if found is None:
         raise UnknownUser
     return found
 
@@ -65,7 +72,7 @@ def _is_known(user: Any, other: Any) -> bool:
 
 
 def page(
-    rows: QuerySet[Any], query: requests.Page, *columns: str, **named: F
+    rows: QuerySet[Any], query: requests.Page, *columns: str, **named: Any
 ) -> tuple[list[dict[str, Any]], Any]:
     """Read one page, newest first, and the `before` of the page that follows it, or None."""
     if query.before is not None:

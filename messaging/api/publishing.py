@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from messaging import notifications, schemas, users
+from messaging import logins, notifications, schemas, users
 from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
 from messaging.models import ApiToken, Notification
 from messaging.orm.retry import retry_on_transient
@@ -28,10 +28,11 @@ def publish(token: ApiToken, items: Sequence[requests.NewNotification], *, atomi
     this user before is a duplicate, and is ignored.
     """
     outcome, rows = Outcome(), dict[int, Notification]()
-    ids = users.ids_by_name({item.user for item in items})
+    ids, keys = logins.ids_by_name({item.name for item in items if item.name is not None}), _known_keys(items)
     for index, item in enumerate(items):
+        user_id = ids.get(item.name) if item.name is not None else keys.get(item.key)
         try:
-            rows[index] = _build(token, item, ids)
+            rows[index] = _build(token, item, user_id)
         except MessagingError as error:
             outcome.errors.append(_problem(index, error))
     if atomic and outcome.errors:
@@ -60,16 +61,27 @@ def _problem(index: int, error: MessagingError) -> schemas.ItemProblem:
     return schemas.ItemProblem(index=index, code=error.code, detail=str(error))
 
 
+def _known_keys(items: Sequence[requests.NewNotification]) -> dict[Any, Any]:
+    """Return the keys that were given and are those of active users."""
+    given = {item.key for item in items if item.name is None} - {None}
+    if not given:
+        return {}
+    found = list(users.active().filter(pk__in=given).values_list("pk", flat=True))
+    left_out = users.inactive(found)
+    return {key: key for key in found if key not in left_out}
+
+
 def _unknown(item: requests.NewNotification) -> UnknownUser:
-    return UnknownUser(f"There is no user {item.user!r}.")
+    who = f"with the id {item.key}" if item.name is None else repr(item.name)
+    return UnknownUser(f"There is no user {who}.")
 
 
-def _build(token: ApiToken, item: requests.NewNotification, ids: dict[str, Any]) -> Notification:
-    if item.user not in ids:
+def _build(token: ApiToken, item: requests.NewNotification, user_id: Any) -> Notification:
+    if user_id is None:
         raise _unknown(item)
     key = item.idempotency_key
     return notifications.build(
-        ids[item.user],
+        user_id,
         item.notification_type,
         item.title,
         item.description,

@@ -1,8 +1,17 @@
 """The JSON shapes of requests' bodies and queries, as in docs/protocol.md §3. Answers are in messaging/schemas.py."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from messaging import users
@@ -38,6 +47,22 @@ AnyUserId: Any = AnyId if users.has_integer_keys() else Annotated[str, AfterVali
 Secret = Annotated[str, Field(pattern=r"^[\s\S]*$")]
 
 
+def _given_key(wire: Any) -> Any:
+    """Return the key of an id as the wire has it; None if no user can have it."""
+    given = _whole(wire)
+    if isinstance(wire, bool) or not isinstance(given, int | str):
+        raise ValueError("it must be an integer or a text")  # noqa: TRY004  pydantic's kind
+    key = users.key_of(given)
+    if type(key) is int and isinstance(given, str) and users.wire_id(key) != given:
+        raise ValueError("it must be an integer")
+    return key
+
+
+UserId = Annotated[
+    Any, BeforeValidator(_given_key), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+]
+
+
 class Body(Shape):
     """A request's body: closed and strict, so that "5" isn't accepted as a number."""
 
@@ -53,14 +78,54 @@ class ProfileChange(Body):
     is_hidden: bool
 
 
-class NewBlock(Body):
-    username: Text
+class OneUser(Body):
+    """Names a user in one of two fields: by name, or by id, since names needn't be unique."""
+
+    FIELDS: ClassVar[tuple[str, str]]
+
+    @model_validator(mode="after")
+    def exactly_one(self) -> Self:
+        if len(self.model_fields_set.intersection(self.FIELDS)) != 1:
+            raise ValueError(f"give either {self.FIELDS[0]}, or {self.FIELDS[1]}")
+        return self
+
+    @property
+    def name(self) -> str | None:
+        """The user's name; None if they are given by `key`."""
+        return getattr(self, self.FIELDS[0]) if self.FIELDS[0] in self.model_fields_set else None
+
+    @property
+    def key(self) -> Any:
+        return getattr(self, self.FIELDS[1])
 
 
-class NewMessage(Body):
-    """`receiver` is a username."""
+def one_of(*fields: str) -> ConfigDict:
+    def describe(schema: dict[str, Any]) -> None:
+        schema["oneOf"] = [{"required": [field]} for field in fields]
+        for field in fields:
+            schema["properties"][field].pop("default", None)
 
-    receiver: Text
+    return ConfigDict(json_schema_extra=describe)
+
+
+class NewBlock(OneUser):
+    """Either `username` or `user_id`."""
+
+    FIELDS = ("username", "user_id")
+    model_config = one_of(*FIELDS)
+
+    username: Text = ""
+    user_id: UserId = None
+
+
+class NewMessage(OneUser):
+    """Either `receiver`, a username, or `receiver_id`."""
+
+    FIELDS = ("receiver", "receiver_id")
+    model_config = one_of(*FIELDS)
+
+    receiver: Text = ""
+    receiver_id: UserId = None
     content: Annotated[Text, Field(min_length=1, max_length=1000)]
 
 
@@ -102,9 +167,16 @@ class UserPage(Page):
 
 
 class MessagePage(Page):
-    """`with` is a username."""
+    """`with` is a username; `with_id` is an id instead of it."""
 
     partner: Annotated[Text | SkipJsonSchema[None], Field(alias="with")] = None
+    partner_id: Annotated[Text | SkipJsonSchema[None], Field(alias="with_id")] = None
+
+    @model_validator(mode="after")
+    def at_most_one(self) -> Self:
+        if self.partner is not None and self.partner_id is not None:
+            raise ValueError("give either with, or with_id")
+        return self
 
 
 class NotificationPage(Page):
@@ -112,10 +184,17 @@ class NotificationPage(Page):
     notification_type: Text | SkipJsonSchema[None] = None
 
 
-class NewNotification(Body):
-    """`user` is a username. With an `idempotency_key` a token's second try makes nothing new."""
+class NewNotification(OneUser):
+    """Either `user`, the name with which they sign in, or `user_id`.
 
-    user: Text
+    With an `idempotency_key` a token's second try makes nothing new.
+    """
+
+    FIELDS = ("user", "user_id")
+    model_config = one_of(*FIELDS)
+
+    user: Text = ""
+    user_id: UserId = None
     notification_type: Text
     title: Annotated[Text, Field(min_length=1, max_length=200)]
     description: Annotated[Text, Field(max_length=500)] = ""

@@ -5,7 +5,6 @@ Every view is synchronous, and none runs in a transaction: what it returns has b
 
 from django.contrib.auth import authenticate, login, logout
 from django.db import DatabaseError
-from django.db.models import F
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from ninja import Body, Path, Query, Router, Status
@@ -14,6 +13,8 @@ from messaging import (
     audience,
     inboxes,
     login_throttle,
+    logins,
+    names,
     notifications,
     profiles,
     schemas,
@@ -29,7 +30,7 @@ from messaging.orm.retry import is_row_gone
 from . import requests
 from .doors import behind
 from .errors import answers
-from .lookups import NAME, may_write, page, user_known_to
+from .lookups import find_user, may_write, page, user_known_to
 from .publishing import publish as publish_items
 from .security import (
     PublishToken,
@@ -61,7 +62,11 @@ def sign_in(request: HttpRequest, data: requests.Credentials) -> schemas.Session
     user = login_throttle.attempt(
         request,
         data.username,
-        lambda: authenticate(request, username=data.username, password=data.password),
+        lambda: (
+            authenticate(request, username=data.username, password=data.password)
+            if logins.may_be_login_name(data.username)
+            else None
+        ),
     )
     if user is None:
         raise BadCredentials
@@ -133,11 +138,14 @@ def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Us
     """List the users who can be sent a message."""
     rows = audience.may_write(request.user, users.active().exclude(pk=request.user.pk))
     if query.search:
-        rows = users.search(rows, query.search)
-    found, following = page(rows, query, NAME)
+        rows = names.search(rows, query.search)
+    found, following = page(rows, query, name_on_wire=names.expression())
+    names.put(found, pk="name_on_wire")
     left_out = users.inactive([row["pk"] for row in found])
     items = [
-        schemas.User(id=row["pk"], username=row[NAME] or "") for row in found if row["pk"] not in left_out
+        schemas.User(id=row["pk"], username=row["name_on_wire"] or "")
+        for row in found
+        if row["pk"] not in left_out
     ]
     return schemas.Users(items=items, next=following)
 
@@ -146,14 +154,18 @@ def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Us
 @behind("messages")
 def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas.Message]:
     """Send a message. Its receiver is notified."""
-    receiver = users.named(data.receiver)
+    sender = request.user
+    receiver = find_user(
+        users.active(),
+        data.name,
+        data.key,
+        # To anyone else it is as to a name that nobody has.
+        lambda other: users.is_active(other) and (other.pk == sender.pk or may_write(sender, other)),
+    )
     if receiver is None:
         raise UnknownUser
     if receiver.pk == request.user.pk:
         raise SelfMessage
-    if not may_write(request.user, receiver):
-        # As to a name that nobody has.
-        raise UnknownUser
     message = Message.objects.create(sender=request.user, receiver=receiver, content=data.content)
     return Status(201, message_shape(message))
 
@@ -162,11 +174,13 @@ def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas
 def list_messages(request: SignedIn, query: Query[requests.MessagePage]) -> schemas.Messages:
     """List the messages sent and received, or the conversation with one user."""
     rows = Message.objects.visible_to(request.user)
-    if query.partner is not None:
-        rows = rows.between(request.user, user_known_to(request.user, **{NAME: query.partner}))
-    names = {"sender_name": F(f"sender__{NAME}"), "receiver_name": F(f"receiver__{NAME}")}
+    if query.partner is not None or query.partner_id is not None:
+        partner = user_known_to(request.user, query.partner, users.key_of(query.partner_id))
+        rows = rows.between(request.user, partner)
+    shown = {f"{side}_name": names.expression(f"{side}__") for side in ("sender", "receiver")}
     columns = ("id", "sender_id", "receiver_id", "content", "timestamp", "is_read")
-    found, following = page(rows, query, *columns, **names)
+    found, following = page(rows, query, *columns, **shown)
+    names.put(found, sender_id="sender_name", receiver_id="receiver_name")
     items = [
         schemas.Message(
             id=row["id"],
@@ -212,7 +226,8 @@ def list_notifications(request: SignedIn, query: Query[requests.NotificationPage
     if query.notification_type is not None:
         rows = rows.filter(notification_type=query.notification_type)
     columns = schemas.NOTIFICATION_COLUMNS
-    found, following = page(rows, query, *columns, actor_username=F(f"actor__{NAME}"))
+    found, following = page(rows, query, *columns, actor_username=names.expression("actor__"))
+    names.put(found, actor_id="actor_username")
     return schemas.Notifications(
         items=[schemas.notification(row) for row in found],
         next=following,
@@ -268,20 +283,20 @@ def publish(request: HttpRequest, data: Body[requests.OneOrMany]) -> Status[sche
 
 def session_of(request: HttpRequest) -> schemas.Session:
     user = request.user
-    known = schemas.User(id=user.pk, username=users.name_of(user)) if user.is_authenticated else None
+    known = schemas.User(id=user.pk, username=names.of(user)) if user.is_authenticated else None
     return schemas.Session(user=known, csrf_token=get_token(request), csrf_header=csrf_header())
 
 
 def profile_of(request: SignedIn) -> schemas.Profile:
-    user = schemas.User(id=request.user.pk, username=users.name_of(request.user))
+    user = schemas.User(id=request.user.pk, username=names.of(request.user))
     return schemas.Profile(user=user, is_hidden=profiles.is_hidden(request.user))
 
 
 def message_shape(message: Message) -> schemas.Message:
     return schemas.Message(
         id=message.pk,
-        sender=schemas.User(id=message.sender_id, username=users.name_of(message.sender)),
-        receiver=schemas.User(id=message.receiver_id, username=users.name_of(message.receiver)),
+        sender=schemas.User(id=message.sender_id, username=names.of(message.sender)),
+        receiver=schemas.User(id=message.receiver_id, username=names.of(message.receiver)),
         content=message.content,
         timestamp=message.timestamp,
         is_read=message.is_read,

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F, Model
 
-from messaging import schemas, users
+from messaging import names, schemas, users
 from messaging.models import Inbox, Notification
 
 from .base import InboxState, NumberedRow
@@ -41,7 +41,7 @@ def number_rows(
             "removed_at",
             was_counted=F("counted"),
             was_revision=F("revision"),
-            actor_username=F(f"actor__{users.name_field()}"),
+            actor_username=names.expression("actor__"),
         )[:limit]
     )
     for user_id, group in groupby(rows, key=lambda row: row["user_id"]):

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils.functional import Promise
 
+from messaging import texts
 from messaging.exceptions import InvalidNotification
 from messaging.notification_types import LEVELS
 
@@ -38,6 +39,24 @@ def known_level(level: Any) -> Any:
     if level in LEVELS:
         return level
     raise InvalidNotification(f"The level must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
+
+
+def checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
+    """Return a text of this length without what could forge a line or reverse one. Else InvalidNotification."""
+    text = plain(text)
+    if not isinstance(text, str) or not min_length <= len(text) <= max_length:
+        raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
+    if fault := texts.fault_of(text):
+        raise InvalidNotification(f"The {name} {fault}.")
+    return text
+
+
+def checked_title(text: Any) -> str:
+    """Return a title that shows something. Else InvalidNotification."""
+    checked = checked_text("title", text, 1, 200)
+    if not texts.shows_something(checked):
+        raise InvalidNotification("The title shows nothing: it has only blanks and invisible characters.")
+    return checked
 
 
 class CheckedField(models.CharField):  # type: ignore[type-arg]

@@ -4,16 +4,20 @@ from typing import Any
 
 from django.db import connection
 
-from messaging import users
+from messaging import names, users
 
 
 def actor_name() -> str:
-    """Return the column of an actor's username in a query with `join_actor`."""
+    """Return what a query with `join_actor` selects as an actor's name, for `names.put` to complete."""
+    if not names.is_column():
+        return "''"
     return f"a{len(_parents())}.{_quoted(_name_field().column)}"
 
 
 def join_actor(rows: str) -> str:
     """Return the join of the users referenced by these rows' actor_id, down to the table with their name."""
+    if not names.is_column():
+        return ""
     child: Any = users.concrete_model()
     joins = [
         f"LEFT JOIN {_quoted(child._meta.db_table)} a0 ON a0.{_quoted(child._meta.pk.column)} = {rows}.actor_id"

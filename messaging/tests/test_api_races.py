@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 
-from messaging import notifications, tokens, users
+from messaging import logins, notifications, tokens
 from messaging.api import errors, routes, security
 from messaging.models import ApiToken, Message, Notification
 from messaging.tests.api_client import ApiClient, refusal
@@ -125,7 +125,7 @@ def test_a_token_that_is_deleted_while_it_is_revoked_is_worth_nothing(ada):
 def test_an_item_for_a_user_who_is_deleted_during_the_call_is_reported_and_the_others_go_through(
     ada, grace, linus, publish, meanwhile
 ):
-    meanwhile(users, "ids_by_name", User.objects.get(username="grace").delete)
+    meanwhile(logins, "ids_by_name", User.objects.get(username="grace").delete)
     items = [{**NOTICE, "user": name, "idempotency_key": "k"} for name in ("ada", "grace", "nobody", "linus")]
     response = publish({"items": items})
     assert response.status_code == 202
@@ -139,7 +139,7 @@ def test_an_item_for_a_user_who_is_deleted_during_the_call_is_reported_and_the_o
 
 
 def test_with_atomic_such_an_item_undoes_them_all(ada, grace, publish, meanwhile):
-    meanwhile(users, "ids_by_name", User.objects.get(username="grace").delete)
+    meanwhile(logins, "ids_by_name", User.objects.get(username="grace").delete)
     response = publish({"items": [{**NOTICE, "user": "ada"}, {**NOTICE, "user": "grace"}], "atomic": True})
     assert response.status_code == 422
     assert response.json()["code"] == "nothing_published"

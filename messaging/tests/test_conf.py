@@ -6,6 +6,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from messaging.conf import Conf, conf
 
+CANT = "can't be the name of an attribute and of a lookup."
+DEFAULT_NAMES = (
+    "The default names are profile, inbox, notifications, sent_messages, received_messages, api_tokens, connections."
+    ' Use a dict such as {"profile": "doorbell_profile", "inbox": None}, or False.'
+)
+
 
 def found(check_id):
     return [(message.msg, message.hint) for message in run_checks() if message.id == check_id]
@@ -58,8 +64,15 @@ def test_a_path_that_names_nothing_is_an_error_that_says_why(settings, path, pro
     [
         ("USERS", "no", "Use True or False."),
         ("SESSION", 1, "Use True or False."),
-        ("REVERSE_NAMES", True, 'Use a dict such as {"profile": "doorbell_profile"}, or False.'),
-        ("REVERSE_NAMES", {"profile": None}, 'Use a dict such as {"profile": "doorbell_profile"}, or False.'),
+        ("REVERSE_NAMES", True, f"It isn't a dict. {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", ["profile"], f"It isn't a dict. {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"Profile": "p"}, f"'Profile' is no default name. {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": "my inbox"}, f"'my inbox' {CANT} {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": "a__b"}, f"'a__b' {CANT} {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": "inbox_"}, f"'inbox_' {CANT} {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": "class"}, f"'class' {CANT} {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": "+"}, f"'+' {CANT} {DEFAULT_NAMES}"),
+        ("REVERSE_NAMES", {"inbox": 1}, f"1 {CANT} {DEFAULT_NAMES}"),
     ],
 )
 def test_a_wrong_type_is_an_error(settings, name, value, hint):

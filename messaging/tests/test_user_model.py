@@ -46,14 +46,6 @@ def test_the_key_of_a_child_model_is_its_parents(monkeypatch):
     assert checks.user_key() == []
 
 
-@pytest.mark.parametrize(
-    ("field", "errors"), [(models.EmailField, []), (models.IntegerField, ["messaging.E005"])]
-)
-def test_a_users_name_is_a_text(monkeypatch, field, errors):
-    monkeypatch.setattr(users, "model", lambda: user_model(None, email=field(unique=True, name="email")))
-    assert [error.id for error in checks.user_name()] == errors
-
-
 def test_only_one_module_knows_the_user_model():
     files = [file for app in ("messaging", "realtime") for file in (ROOT / app).rglob("*.py")]
     sources = [file for file in files if not {"tests", "migrations"} & set(file.parts)]

@@ -7,7 +7,7 @@ from django.contrib.auth import SESSION_KEY
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from messaging import events, schemas, sessions, signals, users
+from messaging import events, schemas, sessions, signals, user_signals, users
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
@@ -148,5 +148,5 @@ def connect() -> None:
         receivers.append((post_delete, recheck_signed_out, session_model))
     for signal, receiver, sender in receivers:
         signal.connect(receiver, sender=sender, dispatch_uid=f"realtime.{receiver.__name__}")
-    users.connect_saving(post_save, recheck_changed, "realtime.recheck_changed")
-    users.connect_deletion(post_delete, recheck_deleted, "realtime.recheck_deleted")
+    user_signals.connect_saving(post_save, recheck_changed, "realtime.recheck_changed")
+    user_signals.connect_deletion(post_delete, recheck_deleted, "realtime.recheck_deleted")

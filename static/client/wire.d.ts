@@ -181,11 +181,12 @@ declare namespace Doorbell {
     is_read: boolean;
   }
 
-  /** `with` is a username. */
+  /** `with` is a username; `with_id` is an id instead of it. */
   interface MessagePage {
     before?: number;
     limit?: number;
     with?: string;
+    with_id?: string;
   }
 
   interface Messages {
@@ -193,19 +194,23 @@ declare namespace Doorbell {
     next: number | null;
   }
 
+  /** Either `username` or `user_id`. */
   interface NewBlock {
-    username: string;
+    username?: string;
+    user_id?: number | string;
   }
 
-  /** `receiver` is a username. */
+  /** Either `receiver`, a username, or `receiver_id`. */
   interface NewMessage {
-    receiver: string;
+    receiver?: string;
+    receiver_id?: number | string;
     content: string;
   }
 
-  /** `user` is a username. With an `idempotency_key` a token's second try makes nothing new. */
+  /** Either `user`, the name with which they sign in, or `user_id`. With an `idempotency_key` a token's second try makes nothing new. */
   interface NewNotification {
-    user: string;
+    user?: string;
+    user_id?: number | string;
     notification_type: string;
     title: string;
     description?: string;

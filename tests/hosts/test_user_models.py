@@ -158,7 +158,7 @@ def site(host: Callable[..., HostProject]) -> Iterator[Callable[[UserModel], Sit
             ),
         }
         settings = (
-            f"{QUICK}INSTALLED_APPS += ['people']\nAUTH_USER_MODEL = {kind.label!r}\n"
+            f"{QUICK}INSTALLED_APPS += ['people']\nAUTH_USER_MODEL = {kind.label!r}\n{kind.settings}"
             # The sweep that would find it later is kept away.
             "REALTIME_RECHECK_SECONDS = 3600\nSILENCED_SYSTEM_CHECKS = ['realtime.W001', 'realtime.W010']\n"
         )

@@ -11,6 +11,7 @@ from messaging import repair
 from messaging.dialects import triggers
 from messaging.management.arguments import seconds
 from messaging.models import Inbox, Notification
+from messaging.orm.user_keys import query_name
 from messaging.sequencing import assign_revisions
 
 SHOWN = 20
@@ -75,8 +76,9 @@ def missing_triggers() -> Iterator[str]:
 
 def wrong_inboxes() -> Iterator[str]:
     """Compare each inbox with its rows, in one statement and so one snapshot: revisions may be assigned meanwhile."""
-    counted = Count("user__notifications", filter=Q(user__notifications__counted=True))
-    inboxes = Inbox.objects.annotate(rows=counted, highest=Max("user__notifications__revision"))
+    rows = f"user__{query_name(Notification)}"
+    counted = Count(rows, filter=Q(**{f"{rows}__counted": True}))
+    inboxes = Inbox.objects.annotate(rows=counted, highest=Max(f"{rows}__revision"))
     wrong = ~Q(rows=F("unread_count")) | Q(highest__gt=F("revision")) | Q(floor__gt=F("revision"))
     for inbox in inboxes.filter(wrong).order_by("user_id"):
         yield (

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from messaging import tokens, users
+from messaging import logins, tokens, users
 from messaging.exceptions import UnknownUser
 from messaging.management.arguments import text
 
@@ -13,7 +13,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", type=text, help="what the token is for, as shown in the admin")
         parser.add_argument(
-            "--user", metavar="USERNAME", type=text, help="the user in whose name the token acts"
+            "--user",
+            metavar="USERNAME",
+            type=text,
+            help="the user in whose name the token acts: the name with which they sign in, or id:KEY",
         )
         parser.add_argument(
             "--publish",
@@ -26,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError("The name must have 1 to 100 characters.")
         owner = None
         if user is not None:
-            owner = users.people().filter(**{users.name_field(): user}).first()
+            owner = logins.given(user, users.people())
             if owner is None:
                 raise CommandError(f"There is no user {user!r}.")
         try:

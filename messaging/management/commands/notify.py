@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from messaging import notification_types, notifications, users
+from messaging import logins, notification_types, notifications
 from messaging.exceptions import MessagingError
 from messaging.management.arguments import text
 
@@ -13,7 +13,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", type=text, help="the user's name")
+        parser.add_argument("user", type=text, help="the name with which the user signs in, or id:KEY")
         parser.add_argument("title", help="1 to 200 characters")
         parser.add_argument("description", nargs="?", default="", help="up to 500 characters")
         parser.add_argument(
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--url", help="where a click leads: /… on this site, or http(s)://…")
 
     def handle(self, *args: Any, user: str, title: str, description: str, **options: Any) -> None:
-        receiver = users.named(user)
+        receiver = logins.given(user)
         if receiver is None:
             raise CommandError(f"There is no active user {user!r}.")
         chosen = {name: options[name] for name in ("level", "url")}
