@@ -13,5 +13,6 @@ urlpatterns = [
     path("admin/login/", too_many_requests(admin.site.login)),
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
+    path("", include("realtime.ops_urls")),
     re_path("^api(?:/|$)", api.not_found),
 ]

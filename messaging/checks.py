@@ -79,7 +79,7 @@ def ids_are_safe_numbers(*, databases: Collection[str] | None = None, **kwargs: 
     return found
 
 
-@register(Tags.security)
+@register(Tags.security, deploy=True)
 def login_throttle(**kwargs: Any) -> list[CheckMessage]:
     """Every caller of `authenticate()` is throttled, not only the API: the throttle must be the first backend."""
     if list(settings.AUTHENTICATION_BACKENDS[:1]) == [PATH]:

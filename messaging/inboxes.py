@@ -75,6 +75,18 @@ def state(user_id: Any, including: Collection[int] = ()) -> Inbox:
     return inbox
 
 
+def unread_count(user_id: Any) -> int:
+    """Return how many notifications are unread. Only reads, and so may run in any transaction and on any page.
+
+    In this order: with nothing pending, the inbox that is read afterwards has counted everything.
+    """
+    rows = Notification.objects.filter(user_id=user_id)
+    if Notification.everything.filter(user_id=user_id, pending_since__isnull=False).exists():
+        return rows.filter(is_read=False).count()
+    count = Inbox.objects.filter(user_id=user_id).values_list("unread_count", flat=True).first()
+    return max(0, count or 0)
+
+
 def _is_any_pending(ids: Collection[int]) -> bool:
     ordered = sorted(ids)
     pending = Notification.everything.filter(pending_since__isnull=False)

@@ -1,27 +1,38 @@
-"""The ASGI application: HTTP by Django, WebSockets by Channels. A project's asgi.py calls `with_sockets`."""
+"""The ASGI application: HTTP by Django, WebSockets by Channels.
+
+A project without sockets of its own takes `realtime.asgi.application`; others call `with_sockets`. Both set Django
+up themselves, so nothing of Django's needs to be imported, or called, in a certain order.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 from typing import Any
-
-from channels.routing import ProtocolTypeRouter
-
-from realtime.http.body_limit import AsgiBodyLimit
-from realtime.http.concurrency import AsgiConcurrency
-from realtime.http.probes import AsgiProbes
-from realtime.presence.writer import presence_writer
-from realtime.sockets import routing
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-def with_sockets(http: Any, websocket_urlpatterns: Iterable[Any] = ()) -> Application:
-    """Return an ASGI application that serves `http`, Django's application, and `/ws/notifications/`.
+def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) -> Application:
+    """Return an ASGI application that serves `http`, and the socket beside the API: `/ws/notifications/` by default.
 
-    `websocket_urlpatterns`: a project's own routes to consumers, as for Channels' URLRouter.
+    `http`: Django's application by default. `websocket_urlpatterns`: a project's own routes to consumers, as for
+    Channels' URLRouter.
 
     A request body over REALTIME_MAX_BODY_BYTES is answered with 413 before it is stored, at every address, and at most
     REALTIME_MAX_REQUESTS requests run at once.
     """
+    from django.core.asgi import get_asgi_application
+
+    http = http or get_asgi_application()
+
+    # After Django has been set up.
+    from channels.routing import ProtocolTypeRouter
+
+    from realtime.http.body_limit import AsgiBodyLimit
+    from realtime.http.concurrency import AsgiConcurrency
+    from realtime.http.probes import AsgiProbes
+    from realtime.presence.writer import presence_writer
+    from realtime.sockets import routing
+
     http = AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
@@ -32,3 +43,14 @@ def with_sockets(http: Any, websocket_urlpatterns: Iterable[Any] = ()) -> Applic
         await router(scope, receive, send)
 
     return application
+
+
+@cache
+def _application() -> Application:
+    return with_sockets()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "application":
+        return _application()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

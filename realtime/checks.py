@@ -31,7 +31,9 @@ PROXY_IDLE_SECONDS = 60
 
 
 def _layer() -> tuple[str, dict[str, Any]]:
-    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
+    # As default_layer.py, which the checks must not import either.
+    layers = getattr(settings, "CHANNEL_LAYERS", None) or {"default": {"BACKEND": IN_MEMORY}}
+    layer = layers.get("default", {})
     return layer.get("BACKEND", ""), layer.get("CONFIG", {})
 
 

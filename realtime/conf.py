@@ -132,7 +132,9 @@ class Conf(DjangoSettings):
     @property
     def layer_is_local(self) -> bool:
         """Whether the channel layer reaches this process only."""
-        from channels.layers import InMemoryChannelLayer, get_channel_layer
+        from channels.layers import InMemoryChannelLayer
+
+        from .default_layer import get_channel_layer
 
         return isinstance(get_channel_layer(), InMemoryChannelLayer)
 

@@ -1,10 +1,5 @@
-from django.urls import path
+"""The API, wherever a project includes this. The socket is beside it: realtime/mount.py."""
 
-from .http import api, health, metrics
+from .http import api
 
-urlpatterns = [
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
-    path("metrics", metrics.metrics, name="metrics"),
-    *api.urls(),
-]
+urlpatterns = api.urls()

@@ -9,12 +9,11 @@ import logging
 import time
 from typing import Any
 
-from channels.layers import get_channel_layer
-
 from messaging.events import View
 from realtime import background, counters
 from realtime.background import cancel_all, run_again, run_periodically, spawn
 from realtime.channel_layer import guarded
+from realtime.default_layer import get_channel_layer
 from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
     PRESENCE_GROUP,

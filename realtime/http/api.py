@@ -1,4 +1,4 @@
-"""The API under /api/v1/: both apps' routers in one place, and JSON for every answer, errors included."""
+"""The API under `api/v1/`: both apps' routers in one place, and JSON for every answer, errors included."""
 
 import functools
 from collections.abc import Callable
@@ -9,24 +9,27 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, URLResolver, get_script_prefix, path, re_path
+from django.urls import URLPattern, URLResolver, path
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
 from messaging.api import blocks, doors, errors, openapi, parsing, security
 from messaging.api import routes as messaging
+from realtime import mount
 
 from . import tickets
 from .cors import cross_origin
 from .documents import Document
+from .unclaimed import NamePattern, UnclaimedPattern
 
 View = Callable[..., HttpResponseBase]
 
 DESCRIPTION = """\
-Durable notifications over HTTP. Live they come over the socket, `/ws/notifications/`, which
+Durable notifications over HTTP. Live they come over the socket, `{socket}`, which
 [asyncapi.json](asyncapi.json) describes. Every error is a Problem: `detail` is for people, `code` for
 programs. Lists are newest first; a page's `next` is the `before` of the page that follows it, or null.
 """
@@ -43,10 +46,19 @@ ROUTERS = (
 )
 
 
+class Docs(Swagger):
+    def get_openapi_url(self, api: NinjaAPI, path_params: Any) -> str:
+        return f"{mount.api_path()}openapi.json"
+
+
 class Api(NinjaAPI):
+    def get_root_path(self, path_params: Any) -> str:
+        return mount.api_path()
+
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
         closed = doors.closed_calls(ROUTERS)
+        document["info"]["description"] = DESCRIPTION.format(socket=mount.socket_path())
         openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header(), closed)
         return document
 
@@ -57,8 +69,8 @@ class Api(NinjaAPI):
 api = Api(
     title="Doorbell",
     version="1",
-    description=DESCRIPTION,
-    urls_namespace="api",
+    docs=Docs(),
+    urls_namespace=mount.NAMESPACE,
     auth=security.SessionOrToken(),
     parser=parsing.StrictParser(),
     renderer=parsing.PydanticRenderer(),
@@ -70,12 +82,12 @@ for router in ROUTERS:
     api.add_router("", router)
 
 
-# The mount point stands before each of its addresses.
-_openapi = Document(lambda mounted_at, open_doors: api.get_openapi_schema())
+# The API's path stands before each of its addresses.
+_openapi = Document(lambda api_path, open_doors: api.get_openapi_schema())
 
 
 def openapi_json(request: HttpRequest) -> HttpResponseBase:
-    return _openapi(request, get_script_prefix(), doors.open_doors())
+    return _openapi(request, mount.api_path(), doors.open_doors())
 
 
 def json_only(view: View, behind: doors.Doors | None = None) -> View:
@@ -134,8 +146,11 @@ def urls() -> list[URLPattern | URLResolver]:
         if isinstance(pattern, URLPattern) and pattern.name == "openapi-json":
             # ninja's view makes the document for each request.
             pattern.callback = openapi_json
+        if isinstance(pattern, URLPattern) and pattern.name == "api-root":
+            # ninja's only gives the API's path its name.
+            pattern.pattern = NamePattern("", name="api-root", is_endpoint=True)
         pattern.callback = json_only(pattern.callback, behind.get(str(pattern.pattern)))  # type: ignore[arg-type]
     return [
-        path("api/v1/", (patterns, app_name, namespace)),
-        re_path("^api/v1(?:/|$)", cross_origin(not_found)),
+        path(mount.API, (patterns, app_name, namespace)),
+        URLPattern(UnclaimedPattern("^api/v1(?:/|$)"), cross_origin(not_found)),
     ]

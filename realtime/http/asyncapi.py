@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from realtime import protocol
+from realtime import mount, protocol
 from realtime.protocol import CloseCode
 
-ADDRESS = "/ws/notifications/"
 MAX_FRAME_BYTES = 512 * 1024
 
 FRAMES: tuple[type[BaseModel], ...] = get_args(get_args(protocol.ServerFrame)[0])
@@ -66,15 +65,19 @@ class _Shapes(GenerateJsonSchema):
         return shape
 
 
-def document(host: str, *, secure: bool) -> dict[str, Any]:
-    """Return the document. `host`: of the server, with its port unless that is the default."""
+def document(host: str, *, secure: bool, prefix: str = "") -> dict[str, Any]:
+    """Return the document.
+
+    `host`: of the server, with its port unless that is the default. `prefix`: of all of Doorbell's paths.
+    """
+    server = {"host": host, "protocol": "wss" if secure else "ws"} | ({"pathname": prefix} if prefix else {})
     messages, schemas = _components()
     frames, commands = ([name_of(model) for model in models] for models in (FRAMES, COMMANDS))
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Doorbell", "version": "1", "description": DESCRIPTION},
         "defaultContentType": "application/json",
-        "servers": {"here": {"host": host, "protocol": "wss" if secure else "ws"}},
+        "servers": {"here": server},
         "channels": {"notifications": _channel([*frames, *commands])},
         "operations": {
             "tell": _operation("send", "Frames that the server sends.", frames),
@@ -119,7 +122,7 @@ def _channel(names: list[str]) -> dict[str, Any]:
         "properties": {"since": REVISION, "epoch": {"type": "string"}},
     }
     return {
-        "address": ADDRESS,
+        "address": f"/{mount.SOCKET}",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
     }

@@ -5,12 +5,13 @@ import secrets
 import threading
 from concurrent.futures import Future
 
-from channels.layers import BaseChannelLayer, get_channel_layer
+from channels.layers import BaseChannelLayer
 from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from realtime.channel_layer import guarded
+from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain
 
 PROBE_SECONDS = 1.0

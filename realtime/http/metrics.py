@@ -7,7 +7,6 @@ import asyncio
 import hmac
 from collections.abc import Iterable
 
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
@@ -22,6 +21,7 @@ from messaging.api import errors
 from realtime import counters
 from realtime.channel_layer import guarded
 from realtime.db_threads import in_thread
+from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay

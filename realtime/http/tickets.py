@@ -6,13 +6,13 @@ from ninja import Router
 
 from messaging import schemas
 from messaging.api import errors
-from realtime import auth
+from realtime import auth, mount
 
 from . import asyncapi
 from .documents import Document
 
 router = Router(tags=["socket"])
-_asyncapi = Document(lambda host, secure: asyncapi.document(host, secure=secure))
+_asyncapi = Document(lambda host, secure, prefix: asyncapi.document(host, secure=secure, prefix=prefix))
 
 
 class Ticket(schemas.Shape):
@@ -29,4 +29,5 @@ def ticket(request: HttpRequest) -> Ticket:
 
 @router.get("asyncapi.json", auth=None, include_in_schema=False)
 def asyncapi_json(request: HttpRequest) -> HttpResponseBase:
-    return _asyncapi(request, request.get_host(), request.is_secure())
+    prefix = mount.api_path().removesuffix(f"/{mount.API}")
+    return _asyncapi(request, request.get_host(), request.is_secure(), prefix)

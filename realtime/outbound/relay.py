@@ -14,13 +14,13 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from messaging import sequencing
 from messaging.sequencing import Step
 from realtime import db_threads
 from realtime.background import keep_thread
+from realtime.default_layer import get_channel_layer
 
 from .envelopes import GroupMessage
 from .message_queue import MessageQueue, size_of

@@ -1,12 +1,14 @@
 """Each check has an id and a hint, and reports nothing for right settings."""
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.conf import settings as project_settings
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
 
 from messaging.tests.pasting import paste
 from realtime import checks
+from realtime.default_layer import get_channel_layer
 from realtime.presence import leases, writer
 
 KEY = "xY7_" * 20
@@ -45,6 +47,16 @@ def test_nothing_is_wrong_with_production(production):
     assert ids() == []
 
 
+@pytest.mark.parametrize("layers", [{}, None])
+def test_without_a_layer_ours_is_in_memory(production, layers):
+    production.CHANNEL_LAYERS = layers
+    assert ids() == ["realtime.W001"]
+    production.DEBUG = True
+    assert ids() == []
+    assert isinstance(get_channel_layer(), InMemoryChannelLayer)
+    assert get_channel_layer() is get_channel_layer()
+
+
 def test_nothing_is_wrong_with_development(settings):
     settings.DEBUG = True
     settings.ALLOWED_HOSTS = ["*"]
@@ -56,7 +68,7 @@ def test_nothing_is_wrong_with_development(settings):
 @pytest.mark.parametrize(
     ("expected", "changes"),
     {
-        "realtime.E001": {"CHANNEL_LAYERS": {}},
+        "realtime.E001": {"CHANNEL_LAYERS": {"other": {"BACKEND": checks.IN_MEMORY}}},
         "realtime.W001": {"CHANNEL_LAYERS": {"default": {"BACKEND": checks.IN_MEMORY}}},
         "realtime.W002": {"CHANNEL_LAYERS": layer(checks.CORE, socket_timeout=30)},
         "realtime.W003": {"CHANNEL_LAYERS": layer(PUBSUB, socket_timeout=15)},

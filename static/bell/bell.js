@@ -5,6 +5,7 @@
 //   document.querySelector("doorbell-bell").client = client;
 //
 // Attributes  no-title: don't put the count into the window's title
+//             unread: the count until the client has read the list; a page rendered by the server knows it
 // Methods     open(), close()
 // State       data-state and data-reason: the client's state, and why it isn't connected
 // Events      those of <doorbell-list>, which bubble
@@ -14,6 +15,7 @@
 // Desktop notifications are offered below the list: a click there requests the permission; they are shown while the page is
 // hidden.
 
+import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { DesktopNotifications } from "./desktop.js";
@@ -73,6 +75,7 @@ export class DoorbellBell extends HTMLElement {
   connectedCallback() {
     if (!this.#button.isConnected) this.#build();
     upgradeProperty(this, "client");
+    attach(this);
     this.#follow();
   }
 
@@ -127,7 +130,7 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.setAttribute("role", "region");
     this.#panel.setAttribute("aria-labelledby", heading.id);
     this.#panel.append(head, this.#desktopButton);
-    this.append(this.#button, this.#panel);
+    this.replaceChildren(this.#button, this.#panel); // what the server has rendered shows the same without script
     this.addEventListener("notification-open", () => this.close());
   }
 
@@ -147,7 +150,9 @@ export class DoorbellBell extends HTMLElement {
   }
 
   #renderCount() {
-    const count = this.#client?.inbox.unreadCount ?? 0;
+    const inbox = this.#client?.inbox;
+    const isKnown = inbox && inbox.position !== null;
+    const count = isKnown ? inbox.unreadCount : Number(this.getAttribute("unread")) || 0;
     this.#badge.textContent = badgeText(count);
     this.#badge.dataset.count = String(count);
     this.#button.setAttribute("aria-label", countLabel(count));

@@ -8,6 +8,7 @@
 //
 // Text is only ever set as text.
 
+import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
 import { initials } from "../elements/initials.js";
 import { timeElement } from "../elements/relative-time.js";
@@ -47,6 +48,7 @@ export class DoorbellList extends HTMLElement {
   connectedCallback() {
     if (!this.#list.isConnected) this.append(this.#list, this.#empty, this.#more);
     upgradeProperty(this, "client");
+    attach(this);
     this.#follow();
   }
 

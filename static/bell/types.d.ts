@@ -19,6 +19,8 @@ declare namespace DoorbellBell {
       /** Newest first. */
       readonly items: Notification[];
       readonly unreadCount: number;
+      /** Null until the list has been read: the count isn't known. */
+      readonly position?: object | null;
       /** Null when there is nothing older to load. */
       readonly next: number | null;
     };

@@ -3,7 +3,7 @@
 import { systemClock } from "./clock.js";
 import { ApiError, Http } from "./http.js";
 import { PageLifecycle } from "./page-lifecycle.js";
-import { socketUrl } from "./protocol.js";
+import { API_PATH, socketUrl } from "./protocol.js";
 import { retryUntilAnswered } from "./retry.js";
 import { InboxStream } from "./stream.js";
 import { SharedStream } from "./tabs/shared-stream.js";
@@ -23,9 +23,12 @@ export function chooseStream(options, { position, snapshot, verifyUser }) {
   const { http, token, user, share = "document" in globalThis, WebSocket, clock = systemClock, lifecycle } = options;
   const { locks = globalThis.navigator?.locks, BroadcastChannel = globalThis.BroadcastChannel } = options;
   const base = options.base || globalThis.location?.origin;
-  const url = (/** @type {Doorbell.Position | null} */ from) => socketUrl(base, from);
+  const url = (/** @type {Doorbell.Position | null} */ from) => socketUrl(base, from, options.socket);
   const ticket = token ? async () => (await http.post("ticket")).ticket : undefined;
   const createStream = (/** @type {typeof position} */ from) => new InboxStream({ http, position: from, url, ticket, WebSocket, clock });
+
+  // Of several installations behind one origin each has users, and tabs, of its own.
+  const server = options.api === undefined || options.api === API_PATH ? base : base + options.api;
 
   const canIdentifyUser = user !== undefined || !token; // the user of a token must be given by the page
   if (!share || !locks || !BroadcastChannel || !canIdentifyUser) return createStream(position);
@@ -35,7 +38,7 @@ export function chooseStream(options, { position, snapshot, verifyUser }) {
       // The `user` option is right when the page is loaded. Back from the back/forward cache, the cookie may be another user's.
       const knownId = isResuming && !token ? undefined : user?.id;
       const id = knownId ?? (await retryUntilAnswered(() => readUserId(http), clock, signal));
-      return id === null || !verifyUser(id) ? null : `doorbell/${MESSAGES_VERSION} ${base} ${id}`;
+      return id === null || !verifyUser(id) ? null : `doorbell/${MESSAGES_VERSION} ${server} ${id}`;
     },
     position,
     snapshot,

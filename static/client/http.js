@@ -37,6 +37,7 @@ export function closeDetails(error) {
 
 export class Http {
   #base;
+  #api;
   #token;
   #fetch;
   /** @type {string | null} */
@@ -44,18 +45,19 @@ export class Http {
   #csrfHeader = "X-CSRFToken"; // the server says if the project has another
 
   /**
-   * `base` is the server's origin, empty for the page's own; `token` an API token or the project's own, used instead of the
-   * cookie: a string, or a function that is asked for it before each request.
-   * @param {{base?: string, token?: Doorbell.Token, fetch?: typeof globalThis.fetch}} [options]
+   * `base` is the server's origin, empty for the page's own; `api` the API's path there; `token` an API token or the
+   * project's own, used instead of the cookie: a string, or a function that is asked for it before each request.
+   * @param {{base?: string, api?: string, token?: Doorbell.Token, fetch?: typeof globalThis.fetch}} [options]
    */
-  constructor({ base = "", token, fetch = globalThis.fetch } = {}) {
+  constructor({ base = "", api = API_PATH, token, fetch = globalThis.fetch } = {}) {
     this.#base = base.replace(/\/$/, "");
+    this.#api = api;
     this.#token = token;
     this.#fetch = fetch.bind(globalThis);
   }
 
   /**
-   * @param {string} path below /api/v1/, or absolute
+   * @param {string} path below the API's, or absolute
    * @param {Record<string, string | number | boolean | null | undefined>} [query] null and undefined are left out
    * @param {AbortSignal} [signal]
    */
@@ -131,7 +133,7 @@ export class Http {
     try {
       if (this.#token && typeof this.#token === "string") headers.Authorization = `Bearer ${this.#token}`;
       else if (this.#token) headers.Authorization = `Bearer ${await readToken(this.#token, limit)}`;
-      const response = await this.#send(this.#base + (path.startsWith("/") ? path : API_PATH + path), limit, {
+      const response = await this.#send(this.#base + (path.startsWith("/") ? path : this.#api + path), limit, {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),

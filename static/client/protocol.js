@@ -1,5 +1,5 @@
 // The wire protocol: every name, number and limit that the server defines as well (in realtime/protocol.py). No other file
-// spells out a frame type, a close code or a path.
+// spells out a frame type, a close code or a default path.
 
 export const SUBPROTOCOL = "notifications.v1";
 export const TICKET_PREFIX = "ticket.";
@@ -99,12 +99,13 @@ export function parse(text) {
 }
 
 /**
- * The socket's address: `base` is an http(s) origin (with or without a path before the API).
+ * The socket's address: `base` is an http(s) origin (with or without a path before `path`).
  * @param {string} base
  * @param {Doorbell.Position | null} position
+ * @param {string} [path]
  */
-export function socketUrl(base, position) {
-  const url = new URL(base.replace(/\/$/, "") + SOCKET_PATH);
+export function socketUrl(base, position, path = SOCKET_PATH) {
+  const url = new URL(base.replace(/\/$/, "") + path);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   if (position) {
     url.searchParams.set("since", String(position.since));

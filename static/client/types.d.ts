@@ -120,6 +120,9 @@ declare namespace Doorbell {
   interface ClientOptions {
     /** The server's origin; left out: the page's own. */
     base?: string;
+    /** The paths of the API and of the socket there. Left out: those that the page names (`connect`), else the default ones. */
+    api?: string;
+    socket?: string;
     /** An API token or the project's own: Bearer for HTTP, tickets for the socket. Left out: the session cookie. */
     token?: Token;
     /** The signed-in user. Left out: read from `GET session`, which is done with a cookie only. */

@@ -11,6 +11,7 @@
 // Text is only ever set as text, and the focus is never taken. The timers pause while the pointer or the focus is on the
 // region, and while the page is hidden: a user who returns to the page sees what happened.
 
+import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
 import { initials } from "../elements/initials.js";
 import { timeElement } from "../elements/relative-time.js";
@@ -52,6 +53,7 @@ export class DoorbellToasts extends HTMLElement {
   connectedCallback() {
     if (!this.#list.isConnected) this.#build();
     upgradeProperty(this, "client");
+    attach(this);
     this.#follow();
     document.addEventListener("keydown", this.#onKey);
     document.addEventListener("visibilitychange", this.#onVisibility);

@@ -13,9 +13,32 @@ from tests.live.servers import ROOT, Server, base_environment
 
 PAGE = (ROOT / "docs/install.md").read_text()
 FILE = re.compile(r"^\*\*`([^`]+)`(?:, (continued))?\*\*\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL)
+COMMANDS = re.compile(r"^```sh\n(.*?)```$", re.MULTILINE | re.DOTALL)
 SETUP: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 SETTINGS = "mysite/settings.py"
 SECONDS = 300
+# What the tests' projects have besides: a page at /, for those who are signed in, the probes, and patience.
+HOME = {
+    SETTINGS: 'DATABASES["default"]["OPTIONS"]["timeout"] = 20',
+    "mysite/urls.py": """
+from django.contrib.auth.decorators import login_required
+from django.views.generic import TemplateView
+urlpatterns += [
+    path("", login_required(TemplateView.as_view(template_name="home.html"), login_url="admin:login")),
+    path("", include("realtime.ops_urls")),
+]
+""",
+    "mysite/templates/home.html": """
+{% load doorbell %}<!doctype html>
+<html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>My site</title>
+<h1>Hello, {{ user }}</h1>
+{% doorbell %}
+</html>
+""",
+}
 
 
 def source(package: str) -> Path:
@@ -38,9 +61,10 @@ def install(site: Path) -> None:
 
 
 class HostProject:
-    """`settings`: lines at the end of the settings. `files`: further files, by path in the project.
+    """`settings`: lines at the end of the settings. `files`: further files, or others, by path in the project.
 
     `interpreter`: one whose environment has Doorbell already; else it is installed for the interpreter of the tests.
+    `to_the_letter`: with nothing but what docs/install.md says.
     """
 
     def __init__(
@@ -49,6 +73,8 @@ class HostProject:
         settings: str = "",
         files: Mapping[str, str] | None = None,
         interpreter: Path | None = None,
+        *,
+        to_the_letter: bool = False,
     ) -> None:
         site, self.folder = folder / "site", folder / "project"
         self.folder.mkdir()
@@ -61,6 +87,8 @@ class HostProject:
         self.python("-m", "django", "startproject", "mysite", ".")
         for name, continued, text in FILE.findall(PAGE):
             self.write(name, text, append=bool(continued))
+        for name, text in ({} if to_the_letter else HOME).items():
+            self.write(name, text, append=True)
         self.write(SETTINGS, settings, append=True)
         for name, text in (files or {}).items():
             self.write(name, text)

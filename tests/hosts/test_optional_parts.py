@@ -99,7 +99,8 @@ def test_routes_and_consumers_stand_in_any_order(
     host: Callable[..., HostProject], urls: tuple[str, str], application: str
 ) -> None:
     files = {"mysite/urls.py": URLS.format(*urls), "mysite/asgi.py": ASGI.format(application)}
-    project = host("REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0", files)
+    settings = "ASGI_APPLICATION = 'mysite.asgi.application'\n"
+    project = host(f"{settings}REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0", files)
     project.manage("migrate")
     server = project.start()
     try:

@@ -61,6 +61,18 @@ test("the name of lock and channel has the version of the messages, the server a
   assert.equal(stream.role, "leader");
 });
 
+test("of several installations behind one origin each has a name of its own", async () => {
+  const named = async (/** @type {string} */ api) => {
+    const { stream, names } = setUp({ api });
+    stream.start();
+    await settle();
+    return names()[0]?.replace(/^doorbell\/\d+ /, "");
+  };
+  assert.equal(await named("/shop/api/v1/"), "http://doorbell.test/shop/api/v1/ 1");
+  // By the name that pages without the option have.
+  assert.equal(await named("/api/v1/"), "http://doorbell.test 1");
+});
+
 for (const [reason, options] of /** @type {[string, Doorbell.ClientOptions][]} */ ([
   ["without locks", { locks: /** @type {any} */ (null) }],
   ["without channels", { BroadcastChannel: /** @type {any} */ (null) }],

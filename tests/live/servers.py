@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import http.client
 import itertools
 import json
 import os
@@ -13,8 +14,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -278,16 +277,15 @@ class Server:
         return False
 
     def _answers(self) -> bool:
+        """Whatever it answers, a redirect or a 404: a project needn't have our probes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-                f"{self.url}/healthz", timeout=5
-            ) as answer:
-                return bool(answer.status == 200)
-        except urllib.error.HTTPError as error:
-            error.close()
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status < 500
+        except (OSError, http.client.HTTPException):
             return False
-        except OSError:
-            return False
+        finally:
+            connection.close()
 
     def stop(self, seconds: float = 25) -> int:
         """SIGTERM; returns the exit code. Fails if it takes longer."""

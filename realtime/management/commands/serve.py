@@ -49,8 +49,6 @@ class Command(BaseCommand):
         for name, seconds in (("predrain", predrain_seconds), ("drain", drain_seconds)):
             if not 0 <= seconds <= 3600:
                 raise CommandError(f"--{name}-seconds {seconds:g}: use a number from 0 to 3600.")
-        if not getattr(settings, "ASGI_APPLICATION", None):
-            raise CommandError("ASGI_APPLICATION isn't set: see docs/install.md.")
         # Optional, so imported only here.
         import uvicorn
 
@@ -58,7 +56,9 @@ class Command(BaseCommand):
         from realtime.server.server import REQUEST_SECONDS, Server
         from realtime.server.websocket_protocol import SocketProtocol
 
-        module, _, name = settings.ASGI_APPLICATION.rpartition(".")
+        # Its own, for a project that has none, such as one that is served by WSGI otherwise.
+        application = getattr(settings, "ASGI_APPLICATION", None) or "realtime.asgi.application"
+        module, _, name = application.rpartition(".")
         trusted_proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
         config = uvicorn.Config(
             f"{module}:{name}",

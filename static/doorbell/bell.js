@@ -1,0 +1,4 @@
+// The module of {% doorbell "bell" %}.
+
+import "./page.js";
+import "../bell/define.js";

@@ -1,0 +1,4 @@
+// The module of {% doorbell "toasts" %}.
+
+import "./page.js";
+import "../toast/define.js";
