@@ -14,5 +14,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
     path("", include("realtime.ops_urls")),
-    re_path("^api(?:/|$)", api.not_found),
+    # Beside the API, which answers below its own prefix.
+    re_path("^api(?:/(?!v1/)|$)", api.not_found),
 ]
