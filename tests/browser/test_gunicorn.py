@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.hosts.conftest import database_settings, host  # noqa: F401  fixtures
 from tests.hosts.project import HostProject
@@ -44,6 +44,12 @@ STATIC_ROOT = BASE_DIR / "collected"
 STATICFILES_DIRS = [BASE_DIR / "shop/static"]
 REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
 if "REDIS_URL" in os.environ:
     CHANNEL_LAYERS = {"default": {
         "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
@@ -165,8 +171,11 @@ def running(*programs: Server) -> Iterator[None]:
             program.kill()
 
 
-def toast(page: Page, title: str) -> Locator:
-    return page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text=title)
+async def see(page: Page, title: str) -> None:
+    """Wait for the toast, and dismiss it: only so many are shown at once."""
+    toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text=title)
+    await expect(toast).to_have_count(1, timeout=120_000)
+    await page.locator("doorbell-toasts").evaluate("region => region.clear()")
 
 
 @pytest.mark.timeout(900)
@@ -229,14 +238,13 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
         for number in range(6):
             answer = await context.request.get(f"{front.url}/ring/?title=View+{number}", timeout=120_000)
             assert answer.ok, await answer.text()
-        for number in range(6):
-            await expect(toast(page, f"View {number}")).to_have_count(1, timeout=120_000)
+            await see(page, f"View {number}")
         await asyncio.to_thread(project.manage, "notify", "ada", "By a command")
-        await expect(toast(page, "By a command")).to_have_count(1, timeout=120_000)
+        await see(page, "By a command")
         for kind in (prefork, threads):
             with running(kind):
                 await asyncio.to_thread(project.shell, ENQUEUE.format(f"By Celery's {kind.kind}"))
-                await expect(toast(page, f"By Celery's {kind.kind}")).to_have_count(1, timeout=120_000)
+                await see(page, f"By Celery's {kind.kind}")
         await context.close()
     assert not find_faults([(log, 0), (prefork.log, 0), (threads.log, 0)])
     assert not re.search(r"\[(?:ERROR|CRITICAL)\]", log.read_text())
