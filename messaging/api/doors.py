@@ -56,6 +56,8 @@ def closed_calls(routers: Iterable[Router]) -> set[str]:
 
 def refusal(doors: Doors, method: str | None) -> str | None:
     """Return why a call is answered with 404; None if it isn't. Without a method that is open there is no address."""
+    if method in doors and is_open(doors[method]):
+        return None
     closed = {known: door for known, door in doors.items() if not is_open(door)}
     if method not in closed and closed.keys() != doors.keys():
         return None

@@ -83,12 +83,14 @@ class PresenceFanout:
     ) -> None:
         """`denied`: the contacts who may not see the user. Of them, who was shown them online is sent the end of it."""
         text = _encoded(presence)
+        # Once: reading a setting that isn't set costs as much as sending a frame.
+        is_limited = audience.is_limited()
         for contact in contacts:
             user = self._users.get(contact)
             for socket in list(user.sockets) if user else []:
                 if contact not in denied:
                     socket.send_after_hello(text)
-                    if audience.is_limited():
+                    if is_limited:
                         _note(socket, presence)
                 elif presence.user.id in socket.shown_online:
                     socket.shown_online.discard(presence.user.id)
