@@ -7,7 +7,7 @@ those that do are locked against deletion until the transaction ends.
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Model
@@ -30,11 +30,16 @@ def insert(rows: Sequence[Notification], *, held: bool = False, unless_blocked: 
     transaction has written refers to all that a single row does, so that it needs no check of its own.
     """
     inserted: list[Any] = []
-    if len(rows) == 1:
-        inserted += _insert_one(rows[0], held=held, unless_blocked=unless_blocked)
-    else:
-        for start in range(0, len(rows), ROWS_PER_INSERT):
-            inserted += _insert_many(rows[start : start + ROWS_PER_INSERT])
+    for start in range(0, len(rows), ROWS_PER_INSERT):
+        source, values = source_of(
+            rows[start : start + ROWS_PER_INSERT], held=held, unless_blocked=unless_blocked
+        )
+        inserted += _execute(_statement(source), values)
+    return note_inserted(rows, inserted)
+
+
+def note_inserted(rows: Sequence[Notification], inserted: Sequence[tuple[int, Any, str | None]]) -> set[Any]:
+    """Set the `pk` of these rows, by what the database answered. Returns the ids of unknown users."""
     # A row without a key is always inserted, so rows without one are matched in order, the others by their key.
     keyed = {(user_id, key): pk for pk, user_id, key in inserted if key is not None}
     unkeyed: dict[Any, list[int]] = {}
@@ -60,17 +65,39 @@ def is_stored(row: Notification) -> bool:
     return pk is not None
 
 
-def _insert_one(row: Notification, *, held: bool, unless_blocked: bool) -> list[Any]:
+class Source(NamedTuple):
+    """The SELECT of an insert, in parts that numbered_insertion.py puts together with more."""
+
+    given: str
+    selected: tuple[str, ...]
+    tables: str
+    rest: str
+    # What of it the user's id and `is_read` are.
+    user_id: str
+    is_read: str
+    has_actors: bool
+
+
+def source_of(
+    rows: Sequence[Notification], *, held: bool = False, unless_blocked: bool = False
+) -> tuple[Source, list[Any]]:
+    """Return what is to be inserted for these rows, and its values."""
+    if len(rows) > 1:
+        return _source_of_many(rows)
+    (row,) = rows
     plain = [getattr(row, column) for column in PLAIN_COLUMNS]
     user_id, actor_id = users.to_db([row.user_id, row.actor_id])
     if held:
-        return _execute(_insert_of_held(), [user_id, row.message_id, actor_id, *plain])
+        return _source_of_held(), [user_id, row.message_id, actor_id, *plain]
     references = [value for value in (row.message_id, actor_id) if value is not None]
     unless_blocked = unless_blocked and actor_id is not None
-    statement = _insert_of_one(
-        connection.vendor, row.message_id is not None, actor_id is not None, unless_blocked
+    source = source_of_one(
+        connection.vendor,
+        has_message=row.message_id is not None,
+        has_actor=actor_id is not None,
+        unless_blocked=unless_blocked,
     )
-    return _execute(statement, [*references, *plain, user_id, *([actor_id] if unless_blocked else [])])
+    return source, [*references, *plain, user_id, *([actor_id] if unless_blocked else [])]
 
 
 def _execute(statement: str, values: list[Any]) -> list[Any]:
@@ -82,56 +109,86 @@ def _execute(statement: str, values: list[Any]) -> list[Any]:
 
 
 @functools.cache
-def _insert_of_held() -> str:
-    return _statement("", f"VALUES ({', '.join(['%s'] * len(COLUMNS))})")
+def _source_of_held() -> Source:
+    return Source("", ("%s",) * len(COLUMNS), "", "", "", "", has_actors=True)
 
 
 @functools.cache
-def _insert_of_one(vendor: str, has_message: bool, has_actor: bool, unless_blocked: bool) -> str:
-    """Return the statement for one row: the database takes half as long to plan it as the one for many."""
+def source_of_one(vendor: str, *, has_message: bool, has_actor: bool, unless_blocked: bool) -> Source:
+    """Return the source of one row: the database takes half as long to plan it as the one for many."""
     owners = users.model()
-    selected = [
+    selected = (
         f"u.{_key(owners)}",
         _reference(Message, "%s") if has_message else "NULL",
         _reference(owners, "%s") if has_actor else "NULL",
         *["%s"] * len(PLAIN_COLUMNS),
-    ]
+    )
     blocks = f"SELECT 1 FROM {_table(Block)} b WHERE b.blocker_id = u.{_key(owners)} AND b.blocked_id = %s"  # noqa: S608
     condition = f"AND NOT EXISTS ({blocks})" if unless_blocked else ""
-    source = f"{_table(owners)} u WHERE u.{_key(owners)} = %s {condition} {_locking('OF u')}"
-    return _statement("", f"SELECT {', '.join(selected)} FROM {source}")  # noqa: S608
+    return Source(
+        "",
+        selected,
+        f"{_table(owners)} u",
+        f"WHERE u.{_key(owners)} = %s {condition} {_locking('OF u')}",
+        f"u.{_key(owners)}",
+        "",
+        has_actor,
+    )
 
 
-def _insert_many(rows: Sequence[Notification]) -> list[Any]:
-    owners = users.model()
-    place_of_row = "({})".format(", ".join(["%s"] * (1 + len(COLUMNS))))
-    given = f"WITH given(place, {', '.join(COLUMNS)}) AS (VALUES {', '.join([place_of_row] * len(rows))})"
+def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:
     has_messages = any(row.message_id is not None for row in rows)
     has_actors = any(row.actor_id is not None for row in rows)
-    selected = [
+    columns = [
+        users.to_db(row.user_id for row in rows),
+        [row.message_id for row in rows],
+        users.to_db(row.actor_id for row in rows),
+        *([getattr(row, column) for row in rows] for column in PLAIN_COLUMNS),
+    ]
+    if connection.vendor == "postgresql":
+        # A text of ten thousand placeholders would take the driver as long as the insert itself.
+        return _source_of_given(_given_arrays(), has_messages, has_actors), columns
+    place_of_row = f"({', '.join(['%s'] * (1 + len(COLUMNS)))})"
+    given = f"given({', '.join(COLUMNS)}, place) AS (VALUES {', '.join([place_of_row] * len(rows))})"
+    values = [value for place, row in enumerate(zip(*columns, strict=True)) for value in (*row, place)]
+    return _source_of_given(given, has_messages, has_actors), values
+
+
+def _source_of_given(given: str, has_messages: bool, has_actors: bool) -> Source:
+    owners = users.model()
+    selected = (
         f"u.{_key(owners)}",
-        _reference(Message, _given(Message, "message_id")) if has_messages else "NULL",
-        _reference(owners, _given(owners, "actor_id")) if has_actors else "NULL",
+        _reference(Message, "g.message_id") if has_messages else "NULL",
+        _reference(owners, "g.actor_id") if has_actors else "NULL",
         *(f"g.{column}" for column in PLAIN_COLUMNS),
-    ]
-    source = (
-        f"given g JOIN {_table(owners)} u ON u.{_key(owners)} = {_given(owners, 'user_id')}"
-        f" WHERE true ORDER BY g.place {_locking('OF u')}"
     )
-    owner_ids, actor_ids = users.to_db(row.user_id for row in rows), users.to_db(row.actor_id for row in rows)
-    values = [
-        (place, owner_id, row.message_id, actor_id, *(getattr(row, column) for column in PLAIN_COLUMNS))
-        for place, (row, owner_id, actor_id) in enumerate(zip(rows, owner_ids, actor_ids, strict=True))
-    ]
-    return _execute(
-        _statement(given, f"SELECT {', '.join(selected)} FROM {source}"),  # noqa: S608
-        [value for row in values for value in row],
+    return Source(
+        given,
+        selected,
+        f"given g JOIN {_table(owners)} u ON u.{_key(owners)} = g.user_id",
+        f"WHERE true ORDER BY g.place {_locking('OF u')}",
+        f"u.{_key(owners)}",
+        "g.is_read",
+        has_actors,
     )
 
 
-def _statement(given: str, source: str) -> str:
+def _given_arrays() -> str:
+    arrays = [
+        f"CAST(%s AS {Notification._meta.get_field(column).rel_db_type(connection)}[])" for column in COLUMNS
+    ]
+    columns = ", ".join((*COLUMNS, "place"))
+    return f"given AS (SELECT * FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS g({columns}))"  # noqa: S608
+
+
+def _statement(source: Source) -> str:
+    given = f"WITH {source.given}" if source.given else ""
+    selected = ", ".join(source.selected)
+    rows = f"VALUES ({selected})"
+    if source.tables:
+        rows = f"SELECT {selected} FROM {source.tables} {source.rest}"  # noqa: S608
     return f"""
-        {given} INSERT INTO {Notification._meta.db_table} ({", ".join(COLUMNS)}) {source}
+        {given} INSERT INTO {Notification._meta.db_table} ({", ".join(COLUMNS)}) {rows}
         ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING id, user_id, dedupe_key
         """
 
@@ -140,11 +197,6 @@ def _reference(model: type[Model], given: str) -> str:
     """Return the SQL of a referenced row's id, or NULL if it doesn't exist."""
     key = _key(model)
     return f"(SELECT r.{key} FROM {_table(model)} r WHERE r.{key} = {given} {_locking()})"  # noqa: S608
-
-
-def _given(model: type[Model], column: str) -> str:
-    """Return the SQL of a given id: in a list of NULLs alone PostgreSQL would take it for a text."""
-    return f"CAST(g.{column} AS {model._meta.pk.rel_db_type(connection)})"
 
 
 def _locking(of: str = "") -> str:

@@ -134,7 +134,7 @@ def assign_step(
 
     def assign_batch() -> Step:
         with transaction.atomic(durable=True):
-            return _assign_batch(ids, lock_seconds=lock_seconds, limit=rows or ROWS_PER_TRANSACTION)
+            return number_pending(ids, lock_seconds=lock_seconds, limit=rows or ROWS_PER_TRANSACTION)
 
     try:
         step = retry_on_transient(assign_batch)
@@ -147,7 +147,10 @@ def assign_step(
     return step if not step.locked else _with_missing_created(step, lock_seconds)
 
 
-def _assign_batch(user_ids: list[Any], *, lock_seconds: float | None, limit: int) -> Step:
+def number_pending(
+    user_ids: list[Any], *, lock_seconds: float | None = None, limit: int = ROWS_PER_TRANSACTION
+) -> Step:
+    """Assign revisions in the current transaction, which holds the inboxes from here on. Sends no signal."""
     database = dialect()
     inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
     rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)

@@ -35,6 +35,18 @@ def the_domain_alone(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def unnumbered(request, monkeypatch):
+    """`notify` leaves its rows pending, as in a transaction, except in tests with the fixture `numbered`."""
+    if "numbered" not in request.fixturenames:
+        monkeypatch.setattr(notifications, "insert_numbered", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def numbered():
+    """`notify` numbers its rows at once where it can."""
+
+
+@pytest.fixture(autouse=True)
 def fresh_sign_ins():
     sign_ins.clear()
 

@@ -5,6 +5,7 @@ import random
 import pytest
 from django.db import transaction
 
+from messaging.events import revisions_assigned
 from messaging.models import Message, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
@@ -22,6 +23,13 @@ class History:
         self.random = random.Random(seed)
         self.replica = DomainReplica(user.pk)
         self.past = [self.replica.copy()]
+        revisions_assigned.connect(self.apply)
+
+    def apply(self, sender, revisions, **kwargs):
+        for revision in revisions:
+            if revision.user_id == self.user.pk:
+                self.replica.apply_revision(revision)
+                self.past.append(self.replica.copy())
 
     def some(self):
         everything = list(
@@ -82,10 +90,7 @@ class History:
             self.change()
 
     def assign(self):
-        for revision in assign_revisions([self.user.pk, self.other.pk]):
-            if revision.user_id == self.user.pk:
-                self.replica.apply_revision(revision)
-                self.past.append(self.replica.copy())
+        assign_revisions([self.user.pk, self.other.pk])
         assert self.replica == fresh_read(self.user.pk)
         check_counts(self.user.pk)
         check_counts(self.other.pk)
@@ -96,6 +101,15 @@ class History:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_after_any_history_a_client_has_what_a_fresh_read_has(ada, grace, seed):
+    check_history(ada, grace, seed)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_after_any_history_of_rows_numbered_at_once_too(ada, grace, seed, numbered):
+    check_history(ada, grace, seed)
+
+
+def check_history(ada, grace, seed):
     history = History(ada, grace, seed)
     for _ in range(60):
         history.step()

@@ -25,7 +25,7 @@ class TransientError(Exception):
 def test_a_deadlock_is_retried(ada, assigned, monkeypatch, state):
     notify(ada, "announcement", "Hello")
     tries = []
-    assign_batch = sequencing._assign_batch
+    assign_batch = sequencing.number_pending
 
     def unlucky(user_ids, **options):
         batch = assign_batch(user_ids, **options)
@@ -34,7 +34,7 @@ def test_a_deadlock_is_retried(ada, assigned, monkeypatch, state):
             raise OperationalError("deadlock detected") from TransientError(state)
         return batch
 
-    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
+    monkeypatch.setattr(sequencing, "number_pending", unlucky)
     [revision] = assigned(ada)
     assert len(tries) == 3
     assert revision.revision == 1
@@ -44,13 +44,13 @@ def test_a_deadlock_is_retried(ada, assigned, monkeypatch, state):
 def test_after_three_deadlocks_the_error_is_raised_and_no_revision_assigned(ada, monkeypatch, announced):
     notify(ada, "announcement", "Hello")
     announced.clear()
-    assign_batch = sequencing._assign_batch
+    assign_batch = sequencing.number_pending
 
     def unlucky(user_ids, **options):
         assign_batch(user_ids, **options)
         raise OperationalError("deadlock detected") from TransientError("40P01")
 
-    monkeypatch.setattr(sequencing, "_assign_batch", unlucky)
+    monkeypatch.setattr(sequencing, "number_pending", unlucky)
     with pytest.raises(OperationalError):
         assign_revisions([ada.pk])
     assert announced == []
@@ -65,7 +65,7 @@ def test_another_database_error_is_not_retried(ada, monkeypatch):
         tries.append(user_ids)
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr(sequencing, "_assign_batch", broken)
+    monkeypatch.setattr(sequencing, "number_pending", broken)
     with pytest.raises(OperationalError, match="disk"):
         assign_revisions([ada.pk])
     assert len(tries) == 1

@@ -1,0 +1,208 @@
+"""Inserts notifications together with their revisions: for calls outside of transactions, so that no lock outlives it.
+
+One statement on PostgreSQL. For a single row it is in a function, which is created after `migrate` as the triggers are:
+PL/pgSQL keeps its plan, which takes longer to make than to execute, behind any pooler, as prepared statements don't.
+
+It waits for no inbox. Rows of a user whose inbox is missing, locked, or has pending rows are inserted pending, as
+within a transaction (notifications.store), and numbered after commit. Revisions stay contiguous because the inbox is
+locked from the moment its revision is read until the statement commits.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+from django.db import DatabaseError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.orm import sql
+from messaging.orm.retry import LOCK_NOT_AVAILABLE, sqlstate
+
+from . import insertion, schemas, sequencing, users
+from .insertion import Source
+from .models import Inbox, Notification
+from .sequencing import Revision
+
+# For what else the statement may wait: the same dedupe_key in an open transaction, a user who is being deleted.
+LOCK_SECONDS = 0.05
+FUNCTION = f"{Notification._meta.db_table}_insert"
+# PostgreSQL: there is no such function, or one of another version.
+UNDEFINED_FUNCTION = "42883"
+
+
+class Outcome(NamedTuple):
+    """The ids of unknown users; what was numbered; whose rows are pending."""
+
+    unknown: set[Any]
+    revisions: list[Revision]
+    pending: set[Any]
+
+
+class _Inserted(NamedTuple):
+    pk: int
+    user_id: Any
+    dedupe_key: str | None
+    created_at: Any
+    message_id: int | None
+    actor_id: Any
+    actor_username: str | None
+    # None: the row is pending.
+    revision: int | None
+    unread_count: int | None
+
+
+def insert_numbered(rows: Sequence[Notification], *, unless_blocked: bool = False) -> Outcome | None:
+    """Do the same as `insertion.insert`, at most ROWS_PER_INSERT rows, and number what can be numbered at once.
+
+    Returns None, and has then inserted nothing, if something else was locked for longer than LOCK_SECONDS, or the
+    function is missing.
+    """
+    if not rows:
+        return Outcome(set(), [], set())
+    if connection.vendor != "postgresql":
+        return _insert_and_number(rows, unless_blocked)
+    try:
+        found = _execute(rows, unless_blocked)
+    except DatabaseError as error:
+        if sqlstate(error) not in {LOCK_NOT_AVAILABLE, UNDEFINED_FUNCTION}:
+            raise
+        return None
+    unknown = insertion.note_inserted(rows, [(one.pk, one.user_id, one.dedupe_key) for one in found])
+    pending = {one.user_id for one in found if one.revision is None}
+    return Outcome(unknown, _revisions(rows, found), pending)
+
+
+def _insert_and_number(rows: Sequence[Notification], unless_blocked: bool) -> Outcome:
+    """SQLite has no INSERT in a WITH: a transaction of the insert and the steps of every other numbering."""
+    with transaction.atomic(durable=True):
+        unknown = insertion.insert(rows, unless_blocked=unless_blocked)
+        user_ids = sorted({row.user_id for row in rows if insertion.is_stored(row)})
+        step = sequencing.number_pending(user_ids)
+    for row in rows:
+        row.__dict__.pop("revision", None)
+    return Outcome(unknown, step.revisions, {*step.unserved, *step.unfinished, *step.locked})
+
+
+def _revisions(rows: Sequence[Notification], found: list[_Inserted]) -> list[Revision]:
+    """Build the revisions, and give the instances what was assigned to their rows."""
+    by_pk = {one.pk: one for one in found if one.revision is not None}
+    revisions: dict[Any, Revision] = {}
+    for row in rows:
+        one = by_pk.get(row.pk)
+        if one is None or one.revision is None or one.unread_count is None:
+            continue
+        row.revision, row.created_at, row.pending_since = one.revision, one.created_at, None
+        shape = schemas.notification({**vars(row), **one._asdict()})
+        revision = revisions.setdefault(row.user_id, Revision(row.user_id, one.revision, one.unread_count))
+        revision.added.append(shape)
+    return list(revisions.values())
+
+
+def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Inserted]:
+    if len(rows) == 1:
+        (row,) = rows
+        plain = [getattr(row, column) for column in insertion.PLAIN_COLUMNS]
+        user_id, actor_id = users.to_db([row.user_id, row.actor_id])
+        values = [[user_id], row.message_id, actor_id, *plain, user_id, actor_id if unless_blocked else None]
+        statement = f"SELECT * FROM {FUNCTION}({', '.join(['%s'] * len(values))})"  # noqa: S608
+    else:
+        source, arrays = insertion.source_of(rows)
+        counts = Counter(row.user_id for row in rows)
+        # One revision of a user, of so many rows at most.
+        user_ids = [user_id for user_id, count in counts.items() if count <= sequencing.ROWS_PER_REVISION]
+        statement, values = _statement(source), [users.to_db(user_ids), *arrays]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        key = users.from_db()
+        return [
+            _Inserted(*row)._replace(user_id=key(row[1]), actor_id=key(row[5])) for row in cursor.fetchall()
+        ]
+
+
+def create_function(connection: BaseDatabaseWrapper) -> None:
+    """Create the function of a single row, if it is missing or of another version."""
+    if connection.vendor == "postgresql" and not function_exists(connection):
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute("SELECT oid::regprocedure FROM pg_proc WHERE proname = %s", [FUNCTION])
+            for (other,) in cursor.fetchall():
+                cursor.execute(f"DROP FUNCTION {other}")
+            cursor.execute(_function(connection))
+
+
+def function_exists(connection: BaseDatabaseWrapper) -> bool:
+    if (
+        connection.vendor != "postgresql"
+        or Notification._meta.db_table not in connection.introspection.table_names()
+    ):
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [FUNCTION])
+        return [body for (body,) in cursor.fetchall()] == [_body()]
+
+
+def _function(connection: BaseDatabaseWrapper) -> str:
+    key = users.key_type()
+    types = {
+        column: Notification._meta.get_field(column).rel_db_type(connection) for column in insertion.COLUMNS
+    }
+    parameters = [f"{key}[]", *list(types.values())[1:], key, key]
+    returned = (
+        f"id bigint, user_id {key}, dedupe_key varchar, created_at timestamptz, message_id bigint, actor_id {key},"
+        " actor_username text, revision bigint, unread_count integer"
+    )
+    # The search path of the session that calls may be empty.
+    return (
+        f"CREATE FUNCTION {FUNCTION}({', '.join(parameters)}) RETURNS TABLE ({returned})"
+        f" LANGUAGE plpgsql SET search_path FROM CURRENT AS $body${_body()}$body$"
+    )
+
+
+def _body() -> str:
+    source = insertion.source_of_one("postgresql", has_message=True, has_actor=True, unless_blocked=True)
+    is_read = f"${1 + insertion.COLUMNS.index('is_read')}"
+    numbers = count(1)
+    statement = re.sub("%s", lambda _: f"${next(numbers)}", _statement(source._replace(is_read=is_read)))
+    return f"#variable_conflict use_column\nBEGIN\n    RETURN QUERY {statement};\nEND"
+
+
+def _statement(source: Source) -> str:
+    # Inboxes in any order: none is waited for.
+    # `stepped` takes the revision from the locked row: by a join with the table as of the statement's begin, two
+    # statements at once would assign the same one. `limited` is read first by both that wait for locks.
+    notifications, inboxes = Notification._meta.db_table, Inbox._meta.db_table
+    columns = ", ".join(insertion.COLUMNS)
+    selected = ", ".join(source.selected)
+    given = f"{source.given}," if source.given else ""
+    return f"""
+        WITH limited AS MATERIALIZED (
+            SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true)
+        ), locked AS MATERIALIZED (
+            SELECT i.user_id, i.revision FROM limited CROSS JOIN {inboxes} i
+            WHERE i.user_id = ANY(CAST(%s AS {users.key_type()}[])) AND NOT EXISTS (
+                SELECT 1 FROM {notifications} p WHERE p.user_id = i.user_id AND p.pending_since IS NOT NULL
+            )
+            FOR UPDATE OF i SKIP LOCKED
+        ), {given} inserted AS (
+            INSERT INTO {notifications} ({columns}, revision, counted, pending_since)
+            SELECT {selected}, l.revision + 1, l.user_id IS NOT NULL AND NOT {source.is_read},
+                CASE WHEN l.user_id IS NULL THEN now() END
+            FROM limited CROSS JOIN {source.tables} LEFT JOIN locked l ON l.user_id = {source.user_id}
+            {source.rest}
+            ON CONFLICT (user_id, dedupe_key) DO NOTHING
+            RETURNING id, user_id, dedupe_key, created_at, message_id, actor_id, revision, counted
+        ), stepped AS (
+            UPDATE {inboxes} i SET revision = l.revision + 1, unread_count = i.unread_count + c.unread
+            FROM locked l JOIN (
+                SELECT user_id, count(*) FILTER (WHERE counted) AS unread
+                FROM inserted WHERE revision IS NOT NULL GROUP BY user_id
+            ) c ON c.user_id = l.user_id
+            WHERE i.user_id = l.user_id RETURNING i.user_id, i.unread_count
+        )
+        SELECT n.id, n.user_id, n.dedupe_key, n.created_at, n.message_id, n.actor_id,
+            CAST({sql.actor_name() if source.has_actors else "NULL"} AS text), n.revision, s.unread_count
+        FROM inserted n LEFT JOIN stepped s ON s.user_id = n.user_id
+        {sql.join_actor("n") if source.has_actors else ""}
+        ORDER BY n.id
+        """  # noqa: S608

@@ -1,0 +1,79 @@
+"""Stores notifications that have been built: numbered at once if no transaction is open, else pending.
+
+notifications.py builds and validates them; insertion.py and numbered_insertion.py have the statements.
+"""
+
+import functools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+
+from messaging.orm.retry import retry_on_transient
+
+from . import notification_types
+from .events import announce_pending, revisions_assigned
+from .insertion import ROWS_PER_INSERT, insert, is_stored
+from .models import Block, Inbox, Notification
+from .numbered_insertion import insert_numbered
+
+
+def create(rows: Iterable[Notification], *, held: bool = False) -> list[Notification]:
+    """Insert notifications from `build`. Returns those that were inserted: see `store`."""
+    return store(rows, held=held).created
+
+
+class Stored(NamedTuple):
+    """The rows that were inserted, and the ids of the users who don't exist: their rows were left out."""
+
+    created: list[Notification]
+    unknown: set[Any]
+
+
+def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
+    """Insert notifications from `build`, in the current transaction or in one of its own.
+
+    Left out are rows whose dedupe_key their user has, rows of unknown users, and rows of those who have blocked the
+    actor. The others' users stay locked against deletion until the transaction ends. `held`: as for `insert`.
+    """
+    rows = list(rows)
+    is_one = len(rows) == 1
+    if not is_one:
+        rows = _without_blocked(rows)
+    # In the order of users, as every writer: two inserts of the same keys wait for each other and never deadlock.
+    # Stable, so that the ids of one user's rows are in the order in which they were given.
+    ordered = sorted(rows, key=lambda row: row.user_id)
+    unless_blocked = is_one and _is_blockable(rows[0])
+    # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
+    is_one_statement = len(ordered) <= ROWS_PER_INSERT
+    outcome = None
+    if is_one_statement and not connection.in_atomic_block:
+        # (Those who hold their references are in a transaction.)
+        number = functools.partial(insert_numbered, ordered, unless_blocked=unless_blocked)
+        outcome = retry_on_transient(number)
+    if outcome is not None:
+        unknown = outcome.unknown
+        if outcome.revisions:
+            revisions_assigned.send_robust(sender=Inbox, revisions=outcome.revisions)
+        announce_pending(outcome.pending)
+    else:
+        work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
+        unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _transaction(work)
+        announce_pending({row.user_id for row in rows if is_stored(row)})
+    return Stored([row for row in rows if is_stored(row)], unknown)
+
+
+def _without_blocked(rows: list[Notification]) -> list[Notification]:
+    actors = {row.actor_id for row in rows if _is_blockable(row)} - {None}
+    if not actors:
+        return rows
+    blocks = set(Block.objects.filter(blocked_id__in=actors).values_list("blocker_id", "blocked_id"))
+    return [row for row in rows if (row.user_id, row.actor_id) not in blocks or not _is_blockable(row)]
+
+
+def _is_blockable(row: Notification) -> bool:
+    # (A blocked sender's message is withheld, and no notification is made of it: one query less for all others.)
+    of_a_message = row.notification_type == notification_types.NEW_MESSAGE.name and row.message_id is not None
+    return type_of(row.notification_type).blockable and not of_a_message
+
+
