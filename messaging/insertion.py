@@ -174,11 +174,15 @@ def _source_of_given(given: str, has_messages: bool, has_actors: bool) -> Source
 
 
 def _given_arrays() -> str:
-    arrays = [
-        f"CAST(%s AS {Notification._meta.get_field(column).rel_db_type(connection)}[])" for column in COLUMNS
-    ]
+    arrays = [f"CAST(%s AS {type_of_column(column)}[])" for column in COLUMNS]
     columns = ", ".join((*COLUMNS, "place"))
     return f"given AS (SELECT * FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS g({columns}))"  # noqa: S608
+
+
+def type_of_column(column: str) -> str:
+    """Return the SQL type of one of COLUMNS."""
+    (field,) = (field for field in Notification._meta.concrete_fields if field.column == column)
+    return str(field.rel_db_type(connection))
 
 
 def _statement(source: Source) -> str:

@@ -144,10 +144,8 @@ def function_exists(connection: BaseDatabaseWrapper) -> bool:
 
 def _function(connection: BaseDatabaseWrapper) -> str:
     key = users.key_type()
-    types = {
-        column: Notification._meta.get_field(column).rel_db_type(connection) for column in insertion.COLUMNS
-    }
-    parameters = [f"{key}[]", *list(types.values())[1:], key, key]
+    types = [insertion.type_of_column(column) for column in insertion.COLUMNS[1:]]
+    parameters = [f"{key}[]", *types, key, key]
     returned = (
         f"id bigint, user_id {key}, dedupe_key varchar, created_at timestamptz, message_id bigint, actor_id {key},"
         " actor_username text, revision bigint, unread_count integer"

@@ -22,7 +22,8 @@ def inboxes(ada, grace, linus):
 @pytest.fixture
 def heard():
     """The revisions that were assigned, and the users who were announced as pending."""
-    revisions, pending = [], []
+    revisions: list[sequencing.Revision] = []
+    pending: list[int] = []
 
     def on_revisions(sender, revisions, _all=revisions, **kwargs):
         _all.extend(revisions)
@@ -121,7 +122,8 @@ def test_an_actor_and_a_message_who_are_gone_are_left_out(ada, linus, heard):
     actor = linus.pk
     linus.delete()
     row = notify(ada, "announcement", "Hello", actor=actor, message=2**40)
-    assert Notification.objects.values_list("actor_id", "message_id").get(pk=row.pk) == (None, None)
+    row.refresh_from_db()
+    assert (row.actor_id, row.message_id) == (None, None)
     (shape,) = heard[0][-1].added
     assert (shape.actor, shape.message_id) == (None, None)
 

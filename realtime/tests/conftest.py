@@ -49,6 +49,12 @@ def unpaced():
 
 
 @pytest.fixture
+def unnumbered(monkeypatch):
+    """`notify` leaves its rows pending, as in a transaction, so that the relay numbers them."""
+    monkeypatch.setattr("messaging.notifications.insert_numbered", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
 def published(monkeypatch, transactional_db):
     """A relay of its own, and what it sends."""
     listener = FakePublisher()

@@ -107,6 +107,7 @@ async def test_replays_resets_and_close_codes_are_counted(server, ada):
     assert values[closed] - before.get(closed, 0) == 1
 
 
+@pytest.mark.usefixtures("unnumbered")
 async def test_what_only_the_sweep_found_is_counted(server, ada, settings):
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = settings.REALTIME_SWEEP_SECONDS = 0.1

@@ -21,7 +21,7 @@ from realtime.outbound.message_queue import size_of
 from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unnumbered")]
 
 
 def test_what_is_committed_gets_a_revision_and_is_published(published, ada):

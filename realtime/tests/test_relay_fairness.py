@@ -13,7 +13,7 @@ from messaging.tests.transactions import until
 from realtime.outbound import receivers
 from realtime.outbound.relay import relay
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unnumbered")]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from realtime.tests.client import (
     notify_titles_one_by_one,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unnumbered")]
 
 
 # --- The sweep -----------------------------------------------------------------------------------------------

@@ -1,0 +1,212 @@
+"""Many writers at once, whose rows are numbered at once or after commit: revisions are without gaps, and in order.
+
+(Collected on PostgreSQL only, by conftest.py.)
+"""
+
+import os
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
+
+from messaging import numbered_insertion
+from messaging.events import revisions_assigned
+from messaging.models import Inbox, Notification
+from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
+from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
+from messaging.tests.transactions import until, waits_for_a_lock
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("numbered")]
+
+WRITERS, PEOPLE = 6, 12
+RACE_SECONDS = float(os.environ.get("RACE_SECONDS", "3"))
+
+
+@pytest.fixture
+def people(django_user_model):
+    made = [django_user_model.objects.create_user(f"racer{number}") for number in range(PEOPLE)]
+    Inbox.objects.filter(user__in=made[:2]).delete()
+    Inbox.objects.bulk_create([Inbox(user=user) for user in made[2:]], ignore_conflicts=True)
+    return made
+
+
+class Race:
+    """Writers, and every revision that any of them was told of."""
+
+    def __init__(self, people):
+        self.people = people
+        self.revisions = defaultdict(list)
+        self.errors = []
+        self._lock = threading.Lock()
+        revisions_assigned.connect(self.note)
+
+    def note(self, sender, revisions, **kwargs):
+        with self._lock:
+            for revision in revisions:
+                self.revisions[revision.user_id].append(revision)
+
+    def write(self, number, deadline):
+        """Notify one or several, at once or in transactions; mark, remove, assign."""
+        chance, place = random.Random(number), Counter[int]()
+        while time.monotonic() < deadline:
+            some = chance.sample(self.people, chance.choice([1, 1, 1, 3, PEOPLE]))
+            what = chance.random()
+            try:
+                if what < 0.6:
+                    self.notify(number, some, place, chance)
+                elif what < 0.8:
+                    with transaction.atomic():
+                        self.notify(number, some, place, chance)
+                        time.sleep(chance.random() * 0.01)
+                elif what < 0.93:
+                    # (A row that is marked before its first revision may be overtaken, while that holds it.)
+                    old = Notification.objects.filter(user=some[0], revision__isnull=False)
+                    ids = list(old.values_list("pk", flat=True)[:40])
+                    chance.choice([mark_read, mark_unread, remove])(
+                        some[0], chance.sample(ids, len(ids) // 8)
+                    )
+                else:
+                    assign_revisions([user.pk for user in some])
+            except OperationalError as error:
+                self.errors.append(error)
+
+    def notify(self, number, users, place, chance):
+        key = f"k{chance.randrange(400)}" if chance.random() < 0.3 else None
+        # The title tells who wrote it, and as their how-manieth to this user; a duplicate leaves a gap.
+        place[number] += 1
+        title = f"{number}:{place[number]}"
+        if len(users) == 1 and key is None:
+            notify(users[0], "announcement", title)
+        else:
+            notify_many(users, "announcement", title, dedupe_key=key)
+
+    def faults(self):
+        """What is wrong afterwards, by kind."""
+        found = Counter[str]()
+        for user in self.people:
+            revisions = sorted(self.revisions[user.pk], key=lambda one: one.revision)
+            numbers = [one.revision for one in revisions]
+            inbox = Inbox.objects.get(user=user)
+            if numbers != list(range(1, inbox.revision + 1)):
+                found["gaps"] += 1
+                continue
+            replica, last = DomainReplica(user.pk), Counter[int]()
+            for revision in revisions:
+                for shape in sorted(revision.added, key=lambda one: one.id):
+                    writer, place = map(int, shape.title.split(":"))
+                    found["out of order"] += last[writer] > place
+                    last[writer] = place
+                try:
+                    replica.apply_revision(revision)
+                except AssertionError:
+                    found["a frame that doesn't fit"] += 1
+            try:
+                check_counts(user.pk)
+                assert replica == fresh_read(user.pk)
+            except AssertionError:
+                found["another state than a fresh read"] += 1
+        return +found
+
+
+def race(people, threads, seconds=RACE_SECONDS):
+    running = Race(people)
+    deadline = time.monotonic() + seconds
+    writers = [threads.start(running.write, number, deadline) for number in range(WRITERS)]
+    for writer in writers:
+        writer.join(seconds + 60)
+    assign_revisions([user.pk for user in people])
+    revisions_assigned.disconnect(running.note)
+    return running
+
+
+@contextmanager
+def statement_without(part, instead=""):
+    """Negative control: the statement, and so the function, without a part of it."""
+    right = numbered_insertion._statement
+
+    def wrong(source):
+        text = right(source)
+        assert part in text
+        return text.replace(part, instead)
+
+    numbered_insertion._statement = wrong
+    numbered_insertion.create_function(connection)
+    try:
+        yield
+    finally:
+        numbered_insertion._statement = right
+        numbered_insertion.create_function(connection)
+
+
+def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
+    done = race(people, threads)
+    assert done.faults() == {}
+    assert done.errors == []
+    call_command("check_inboxes")
+    rows, revisions = Notification.everything.count(), sum(map(len, done.revisions.values()))
+    assert rows > 50 * RACE_SECONDS
+    with capsys.disabled():
+        print(f"\n  {rows} rows in {RACE_SECONDS:g} s by {WRITERS} writers, {revisions} revisions: no fault")
+
+
+@pytest.mark.parametrize(
+    ("part", "instead", "faults"),
+    [
+        ("FOR UPDATE OF i SKIP LOCKED", "", {"gaps"}),
+        ("p.pending_since IS NOT NULL", "FALSE", {"out of order"}),
+    ],
+    ids=["without a lock", "before what is pending"],
+)
+def test_without_a_rule_there_are_faults(people, threads, part, instead, faults):
+    """Negative control."""
+    with statement_without(part, instead):
+        done = race(people, threads)
+    assert done.faults().keys() & faults
+
+
+def test_an_inner_join_would_lose_rows(people):
+    """Negative control: of those who have no inbox yet."""
+    with statement_without("LEFT JOIN locked", "JOIN locked"):
+        assert len(notify_many(people, "announcement", "1:1")) < PEOPLE
+    assert len(notify_many(people, "announcement", "1:2")) == PEOPLE
+
+
+# --- What it waits for ------------------------------------------------------------------------------------------------
+
+
+def test_a_locked_inbox_is_not_waited_for(people, held):
+    locked, free = people[-2:]
+    with held(lambda: Inbox.objects.select_for_update().get(user=locked)):
+        notify(locked, "announcement", "1:1")
+        notify_many([locked, free], "announcement", "1:2")
+        assert not waits_for_a_lock()
+        assert [user.notifications.filter(revision=None).count() for user in (locked, free)] == [2, 0]
+    assign_revisions([locked.pk])
+    check_counts(locked.pk)
+
+
+def test_what_else_is_locked_is_waited_for_as_in_a_transaction_but_no_inbox_meanwhile(people, threads, held):
+    """The same dedupe_key in an open transaction: the inbox is free while the insert waits for it."""
+    user = people[-1]
+    with held(lambda: notify(user, "announcement", "1:1", dedupe_key="k")):
+        waiting = threads.start(lambda: notify(user, "announcement", "2:1", dedupe_key="k"))
+        until(waits_for_a_lock)
+        time.sleep(2 * numbered_insertion.LOCK_SECONDS)
+        until(waits_for_a_lock)
+        with transaction.atomic():
+            Inbox.objects.select_for_update(nowait=True).get(user=user)
+    waiting.join(10)
+    assert user.notifications.count() == 1
+
+
+def test_the_limit_ends_with_the_statement(people):
+    notify(people[-1], "announcement", "1:1")
+    notify_many(people, "announcement", "1:2")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
