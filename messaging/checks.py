@@ -14,6 +14,7 @@ from .auth_backends import PATH
 from .dialects import triggers
 from .hints import listed, paste
 from .models import Message, Notification
+from .numbered_insertion import function_exists
 
 
 @register(Tags.database)
@@ -41,13 +42,15 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
     """A warning, since `migrate`, which creates them, runs no further than an error."""
     return [
         checks.Warning(
-            f"The triggers of notifications are missing in the database {alias!r}, disabled or out of date.",
+            f"The triggers of notifications, or the function that inserts them, are missing in the database {alias!r}, "
+            "disabled or out of date.",
             hint="Run `manage.py migrate`. Until then an UPDATE in SQL of a notification's owner or read mark isn't "
-            "delivered, and the counts are wrong until they are repaired.",
+            "delivered, the counts are wrong until they are repaired, and new notifications take longer.",
             id="messaging.W001",
         )
         for alias in databases or ()
-        if router.allow_migrate_model(alias, Notification) and not triggers.exist(connections[alias])
+        if router.allow_migrate_model(alias, Notification)
+        and not (triggers.exist(connections[alias]) and function_exists(connections[alias]))
     ]
 
 

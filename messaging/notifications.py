@@ -6,7 +6,7 @@ counter in the writer, or the rows' ids: docs/architecture.md, "Revisions are as
 
 import functools
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models.functions import Now

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging.orm import sql
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, sqlstate
 
-from . import insertion, schemas, sequencing, users
+from . import insertion, names, schemas, sequencing, users
 from .insertion import Source
 from .models import Inbox, Notification
 from .sequencing import Revision
@@ -87,16 +87,17 @@ def _insert_and_number(rows: Sequence[Notification], unless_blocked: bool) -> Ou
 
 def _revisions(rows: Sequence[Notification], found: list[_Inserted]) -> list[Revision]:
     """Build the revisions, and give the instances what was assigned to their rows."""
-    by_pk = {one.pk: one for one in found if one.revision is not None}
-    revisions: dict[Any, Revision] = {}
+    numbered = {one.pk: one for one in found if one.revision is not None}
+    assigned = []
     for row in rows:
-        one = by_pk.get(row.pk)
-        if one is None or one.revision is None or one.unread_count is None:
-            continue
-        row.revision, row.created_at, row.pending_since = one.revision, one.created_at, None
-        shape = schemas.notification({**vars(row), **one._asdict()})
-        revision = revisions.setdefault(row.user_id, Revision(row.user_id, one.revision, one.unread_count))
-        revision.added.append(shape)
+        if (one := numbered.get(row.pk)) is not None:
+            row.revision, row.created_at, row.pending_since = one.revision, one.created_at, None
+            assigned.append({**vars(row), **one._asdict(), "id": one.pk})
+    names.put(assigned, actor_id="actor_username")
+    revisions: dict[Any, Revision] = {}
+    for values in assigned:
+        new = Revision(values["user_id"], values["revision"], values["unread_count"])
+        revisions.setdefault(new.user_id, new).added.append(schemas.notification(values))
     return list(revisions.values())
 
 

@@ -4,7 +4,7 @@ notifications.py builds and validates them; insertion.py and numbered_insertion.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -44,23 +44,36 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
     # Stable, so that the ids of one user's rows are in the order in which they were given.
     ordered = sorted(rows, key=lambda row: row.user_id)
     unless_blocked = is_one and _is_blockable(rows[0])
-    # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
     is_one_statement = len(ordered) <= ROWS_PER_INSERT
-    outcome = None
+    unknown = None
+    # (Rows whose references are held are in a transaction.)
     if is_one_statement and not connection.in_atomic_block:
-        # (Those who hold their references are in a transaction.)
-        number = functools.partial(insert_numbered, ordered, unless_blocked=unless_blocked)
-        outcome = retry_on_transient(number)
-    if outcome is not None:
-        unknown = outcome.unknown
-        if outcome.revisions:
-            revisions_assigned.send_robust(sender=Inbox, revisions=outcome.revisions)
-        announce_pending(outcome.pending)
-    else:
+        unknown = _store_numbered(ordered, unless_blocked)
+    if unknown is None:
         work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
-        unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _transaction(work)
+        # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
+        unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _in_transaction(work)
         announce_pending({row.user_id for row in rows if is_stored(row)})
     return Stored([row for row in rows if is_stored(row)], unknown)
+
+
+def _store_numbered(rows: list[Notification], unless_blocked: bool) -> set[Any] | None:
+    """Return the ids of unknown users; None if nothing could be stored in this way."""
+    outcome = retry_on_transient(lambda: insert_numbered(rows, unless_blocked=unless_blocked))
+    if outcome is None:
+        return None
+    if outcome.revisions:
+        revisions_assigned.send_robust(sender=Inbox, revisions=outcome.revisions)
+    announce_pending(outcome.pending)
+    return outcome.unknown
+
+
+def _in_transaction(work: Callable[[], set[Any]]) -> set[Any]:
+    def run() -> set[Any]:
+        with transaction.atomic(savepoint=False):
+            return work()
+
+    return retry_on_transient(run, timeouts=True)
 
 
 def _without_blocked(rows: list[Notification]) -> list[Notification]:
@@ -74,6 +87,4 @@ def _without_blocked(rows: list[Notification]) -> list[Notification]:
 def _is_blockable(row: Notification) -> bool:
     # (A blocked sender's message is withheld, and no notification is made of it: one query less for all others.)
     of_a_message = row.notification_type == notification_types.NEW_MESSAGE.name and row.message_id is not None
-    return type_of(row.notification_type).blockable and not of_a_message
-
-
+    return notification_types.get(row.notification_type).blockable and not of_a_message

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from conftest import PASSWORD
-from messaging import events, notifications
+from messaging import events, notifications, storing
 from messaging.api.throttles import api_calls
 from messaging.events import (
     notifications_pending,
@@ -38,7 +38,7 @@ def the_domain_alone(monkeypatch):
 def unnumbered(request, monkeypatch):
     """`notify` leaves its rows pending, as in a transaction, except in tests with the fixture `numbered`."""
     if "numbered" not in request.fixturenames:
-        monkeypatch.setattr(notifications, "insert_numbered", lambda *args, **kwargs: None)
+        monkeypatch.setattr(storing, "insert_numbered", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

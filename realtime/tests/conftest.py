@@ -51,7 +51,7 @@ def unpaced():
 @pytest.fixture
 def unnumbered(monkeypatch):
     """`notify` leaves its rows pending, as in a transaction, so that the relay numbers them."""
-    monkeypatch.setattr("messaging.notifications.insert_numbered", lambda *args, **kwargs: None)
+    monkeypatch.setattr("messaging.storing.insert_numbered", lambda *args, **kwargs: None)
 
 
 @pytest.fixture
