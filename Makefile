@@ -153,7 +153,7 @@ lock: setup-dev  ## resolve pyproject.toml again into requirements*.txt; `make l
 	@$(LOCK) --group server -o requirements.txt $(ARGS)
 	@$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
 
-LOCK = $(BIN)/uv pip compile pyproject.toml --universal --all-extras --generate-hashes --no-annotate --no-header --quiet
+LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal --all-extras --generate-hashes --no-annotate --no-header --quiet
 
 package: setup-dev  ## wheel and sdist into dist/, their contents checked
 	@$(PY) -m tools.package $(ARGS)
@@ -162,5 +162,5 @@ matrix: setup-dev  ## the unit tests on other Pythons and Djangos, newest and ol
 	@$(PY) -m tools.matrix $(ARGS)
 
 clean:  ## remove caches and built files; keeps .venv, var/ (the data) and .cache/ (the browser)
-	rm -rf staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage
+	rm -rf dist staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage
 	find . \( -name .venv -o -name node_modules -o -name .git \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
