@@ -78,12 +78,26 @@ CONTRADICTORY = models.Q(pending_since=None) & (
 
 
 class Notification(AtomicSaveModel):
-    user = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="notifications")
+    # Indexes of their own would be written with every row: there are others that begin with the user, and most rows have
+    # neither message nor actor.
+    user = UserKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="notifications", db_index=False
+    )
     message = models.ForeignKey(
-        Message, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
+        Message,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="notifications",
+        db_index=False,
     )
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     notification_type = models.CharField(max_length=50)
     title = models.CharField(max_length=200)
@@ -118,6 +132,16 @@ class Notification(AtomicSaveModel):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["user", "revision"], name="notification_revision"),
+            models.Index(
+                fields=["message"],
+                condition=models.Q(message__isnull=False),
+                name="notification_message",
+            ),
+            models.Index(
+                fields=["actor"],
+                condition=models.Q(actor__isnull=False),
+                name="notification_actor",
+            ),
             models.Index(
                 fields=["user", "-id"],
                 condition=models.Q(removed_at=None),
