@@ -78,8 +78,8 @@ CONTRADICTORY = models.Q(pending_since=None) & (
 
 
 class Notification(AtomicSaveModel):
-    # Indexes of their own would be written with every row: there are others that begin with the user, and most rows have
-    # neither message nor actor.
+    # Indexes of their own would be written with every row: others begin with the user, and most rows have neither
+    # message nor actor.
     user = UserKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="notifications", db_index=False
     )

@@ -118,21 +118,8 @@ def notify_many(
     All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
     dedupe_key, or have blocked the actor.
     """
-    rows = [
-        build(
-            user,
-            notification_type,
-            title,
-            description,
-            level=level,
-            url=url,
-            actor=actor,
-            message=message,
-            dedupe_key=dedupe_key,
-        )
-        for user in several(users)
-    ]
-    return create(rows)
+    columns = _columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    return create(Notification(user_id=user_id(user), **columns) for user in several(users))
 
 
 # The same from async code, an async view or consumer: `await anotify(ada, "announcement", "Doorbell is here")`.
@@ -153,19 +140,33 @@ def build(
     dedupe_key: Text | None = None,
 ) -> Notification:
     """Build a validated notification without storing it. See `notify` for arguments and errors."""
+    columns = _columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    return Notification(user_id=user_id(user), **columns)
+
+
+def _columns(
+    notification_type: str,
+    title: Text,
+    description: Text,
+    level: str | None,
+    url: Text | None,
+    actor: User | None,
+    message: Message | int | None,
+    dedupe_key: Text | None,
+) -> dict[str, Any]:
+    """Validate what is the same for all users."""
     declared = type_of(notification_type)
-    return Notification(
-        user_id=user_id(user),
-        notification_type=declared.name,
-        title=checked_title(title),
-        description=checked_text("description", description, 0, 500),
-        level=known_level(declared.level if level is None else level),
-        url=safe_url(url),
-        actor_id=None if actor is None else user_id(actor, "actor"),
-        message_id=None if message is None else message_id(message),
-        is_read=declared.presence_like,
-        dedupe_key=None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
-    )
+    return {
+        "notification_type": declared.name,
+        "title": checked_title(title),
+        "description": checked_text("description", description, 0, 500),
+        "level": known_level(declared.level if level is None else level),
+        "url": safe_url(url),
+        "actor_id": None if actor is None else user_id(actor, "actor"),
+        "message_id": None if message is None else message_id(message),
+        "is_read": declared.presence_like,
+        "dedupe_key": None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
+    }
 
 
 def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
