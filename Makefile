@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
 LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
-.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos growth lock package matrix clean
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos bench growth lock package matrix clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -145,6 +145,9 @@ hosts: setup-dev  ## Django projects with Doorbell in them, at full length, on b
 
 chaos: setup-dev  ## break real servers under load and check what their clients received; writes docs/reliability.md (ARGS="--help")
 	@$(PY) -m tests.chaos $(ARGS)
+
+bench: setup-dev  ## measure speed beside stock Channels and python-socketio; writes docs/performance.md (ARGS="--only d --quick", "--help")
+	@$(PY) -m benchmarks $(ARGS)
 
 growth: setup-dev  ## measure queries on a million notifications, on PostgreSQL (some minutes; ARGS="--rows 100000")
 	@$(PY) -m tools.services --pg -- $(PY) -m benchmarks.growth $(ARGS)

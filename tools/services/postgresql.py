@@ -6,7 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,7 +50,7 @@ def _version_in(path: Path) -> int:
 
 
 class PostgresServer(Server):
-    """PostgreSQL on a Unix socket only, without fsync. As root it runs as `postgres` or `nobody`."""
+    """PostgreSQL on a Unix socket only; by its `settings` without fsync. As root it runs as `postgres` or `nobody`."""
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast": doesn't wait for clients
@@ -58,6 +58,13 @@ class PostgresServer(Server):
 
     user = "doorbell"
     database = "doorbell"
+    # synchronous_commit stays on: what was committed must survive `kill`, as it would in production.
+    settings: Sequence[str] = (
+        "fsync=off",
+        "full_page_writes=off",
+        "max_connections=200",
+        "shared_buffers=64MB",
+    )
 
     @property
     def url(self) -> str:
@@ -88,9 +95,7 @@ class PostgresServer(Server):
             [
                 *(binaries / "postgres", "-D", data, "-k", self.folder),
                 *("-c", "listen_addresses="),
-                # synchronous_commit stays on: what was committed must survive `kill`, as it would in production.
-                *("-c", "fsync=off", "-c", "full_page_writes=off"),
-                *("-c", "max_connections=200", "-c", "shared_buffers=64MB"),
+                *(part for setting in self.settings for part in ("-c", setting)),
             ],
             self._answers,
             **options,
