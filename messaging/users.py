@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -58,7 +59,12 @@ def has_text_names() -> bool:
 
 
 def signs_in_by_name() -> bool:
-    """Return whether it is a name that others may see: a text, and no e-mail address."""
+    """Return whether it is a name that others may see: a text, and no e-mail address. Asked for every push."""
+    return _signs_in_by_name(settings.AUTH_USER_MODEL)
+
+
+@functools.cache
+def _signs_in_by_name(label: str) -> bool:
     field = model()._meta.get_field(name_field())
     return has_text_names() and field.name != email_field() and not isinstance(field, EmailField)
 
