@@ -19,7 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("messaging", "realtime")
-STATIC = ("bell", "client", "elements", "toast")
+# All that is in static/ but the demo.
+STATIC = sorted(
+    folder.name for folder in (ROOT / "static").iterdir() if folder.is_dir() and folder.name != "demo"
+)
 TEXTS = ("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml")
 MOST_PACKAGES = 12
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
