@@ -13,7 +13,8 @@ PAGE = (ROOT / "docs/logins.md").read_text()
 # Nothing of Doorbell's is open.
 CLOSED = (
     # Another process deletes the user, and the layer in memory brings no recheck from it.
-    "REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0\nREALTIME_RECHECK_SECONDS = 1\nDEBUG = False\nALLOWED_HOSTS = ['localhost']\n"
+    "REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0\nREALTIME_RECHECK_SECONDS = 1\n"
+    "DEBUG = False\nALLOWED_HOSTS = ['localhost']\n"
 )
 OURS = "http://localhost"
 DEACTIVATE = """
