@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -206,10 +207,8 @@ async def test_below_a_script_prefix_that_a_proxy_strips(browser: Browser, tmp_p
 async def test_how_it_looks(
     browser: Browser, project: HostProject, host: Server, pictures: Path, width: int, scheme: str
 ) -> None:
-    context = await browser.new_context(
-        viewport={"width": width, "height": 700},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    )
+    look: dict[str, Any] = {"viewport": {"width": width, "height": 700}, "color_scheme": scheme}
+    context = await browser.new_context(**look)
     await sign_in(context, project, host.url)
     page = await context.new_page()
     await synced(page, f"{host.url}/")
@@ -219,7 +218,7 @@ async def test_how_it_looks(
     await page.screenshot(path=pictures / f"tag-{scheme}-{width}.png")
     before = await page.locator("doorbell-bell").bounding_box()
     # The bell doesn't move when its script puts a button in the place of what the server has rendered.
-    still = await browser.new_context(viewport={"width": width, "height": 700}, java_script_enabled=False)
+    still = await browser.new_context(**look, java_script_enabled=False)
     await sign_in(still, project, host.url)
     rendered = await still.new_page()
     await rendered.goto(f"{host.url}/")
