@@ -44,12 +44,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=2000, help="sockets in the large tests (default 2000)")
     parser.add_argument("--short", action="store_true", help=f"run with {SHORT_CLIENTS} clients")
     parser.add_argument("--list", action="store_true", help="list the tests and their demands")
-    parser.add_argument(
-        "--proxy",
-        metavar="PATH",
-        default=shutil.which("caddy"),
-        help="a caddy, which runs the attacks behind deploy/Caddyfile, too (default: the one on PATH)",
-    )
     parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
     chosen = parser.parse_args()
     if chosen.short:
@@ -118,7 +112,7 @@ def main() -> int:
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-chaos-")))
-        testbed = stack.enter_context(open_testbed(folder, 5 * chosen.clients, chosen.proxy))
+        testbed = stack.enter_context(open_testbed(folder, 5 * chosen.clients))
         for one in picked:
             if one.needs_root and (lacking := lacks_namespaces()):
                 log(f"{one.name} drops packets in a network namespace, and so needs {lacking}: skipped")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.servers import ROOT, Server, free_port
+from tools import proxies
 
 START_SECONDS = 30.0
 
@@ -17,7 +18,7 @@ START_SECONDS = 30.0
 class Proxy:
     """A Caddy on a free port, over plain HTTP: nothing but the address differs from the shipped file."""
 
-    def __init__(self, program: str, servers: Sequence[Server], folder: Path) -> None:
+    def __init__(self, servers: Sequence[Server], folder: Path) -> None:
         self.port, self._folder = free_port(), folder
         environment = {
             "PATH": os.environ["PATH"],
@@ -30,7 +31,7 @@ class Proxy:
         }
         with (folder / f"caddy-{self.port}.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [program, "run", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")],
+                proxies.command("caddy", ROOT / "deploy" / "Caddyfile"),
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -57,11 +57,8 @@ class Testbed:
         template: Database,
         environment: dict[str, str],
         postgresql: PostgresServer | None = None,
-        caddy: str | None = None,
     ) -> None:
-        """`caddy`: the program with which scenarios put the shipped proxy in front."""
         self.folder, self.template, self._postgresql = folder, template, postgresql
-        self.caddy = caddy
         self.environment = {name: value for name, value in environment.items() if name != "REDIS_URL"}
 
     @property
@@ -75,11 +72,11 @@ class Testbed:
 
 
 @contextlib.contextmanager
-def open_testbed(folder: Path, people: int, caddy: str | None = None) -> Iterator[Testbed]:
+def open_testbed(folder: Path, people: int) -> Iterator[Testbed]:
     """A testbed with a PostgreSQL of its own, and this many further users."""
     environment = base_environment(folder / "bytecode")
     with PostgresServer() as postgresql:
         template = Database.template(folder, postgresql.url, environment)
         code = MORE_PEOPLE % people
         template.people += json.loads(manage(template.environment(environment), "shell", "-v0", "-c", code))
-        yield Testbed(folder, template, environment, postgresql, caddy)
+        yield Testbed(folder, template, environment, postgresql)

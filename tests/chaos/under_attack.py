@@ -86,8 +86,8 @@ def counted(numbers: Counter[str]) -> str:
 class Scene:
     """Two servers, a proxy in front or none, honest people with their pages, and what attackers know."""
 
-    def __init__(self, run: Run, *, people: int, caddy: str | None = None) -> None:
-        self.run, self.caddy = run, caddy
+    def __init__(self, run: Run, *, people: int, behind_proxy: bool = False) -> None:
+        self.run, self.behind_proxy = run, behind_proxy
         self.servers: list[Server] = []
         self.proxy: Proxy | None = None
         self.people, self.visitors, self.attackers = (
@@ -104,11 +104,11 @@ class Scene:
     async def open(self) -> None:
         # Limits are part of the defence. The proxy names its clients' addresses.
         environment = {"API_RATE_LIMIT": "1", "DJANGO_SETTINGS_MODULE": "tests.chaos.unhashed_settings"}
-        if self.caddy:
+        if self.behind_proxy:
             environment["FORWARDED_ALLOW_IPS"] = "127.0.0.1"
         self.servers = list(await self.run.start_two("serve", **environment))
-        if self.caddy:
-            proxy = Proxy(self.caddy, self.servers, self.run.testbed.folder)
+        if self.behind_proxy:
+            proxy = Proxy(self.servers, self.run.testbed.folder)
             self.proxy = await asyncio.to_thread(proxy.wait)
         code = PREPARE.format(user=self.attackers[0]["id"])
         token, ids = json.loads(

@@ -85,9 +85,9 @@ ATTACKS = {
 }
 
 
-async def attacked(run: Run, attack: Attack, caddy: str | None) -> tuple[str, bool]:
+async def attacked(run: Run, attack: Attack, *, behind_proxy: bool) -> tuple[str, bool]:
     """Attack servers of their own; returns the figure, and whether the demand is met."""
-    scene = Scene(run, people=PEOPLE, caddy=caddy)
+    scene = Scene(run, people=PEOPLE, behind_proxy=behind_proxy)
     with contextlib.closing(scene):
         await scene.open()
         measures = await scene.attack(attack.name, attack.connections, SECONDS, after_seconds=AFTER_SECONDS)
@@ -123,22 +123,18 @@ def is_met(measures: Measures, verdict: Verdict) -> bool:
 async def everywhere(run: Run, attack: Attack) -> Result:
     """The attack on `serve` itself, and then behind the proxy."""
     figures, met = [], True
-    for place in ("direct", "proxy"):
-        caddy = run.testbed.caddy if place == "proxy" else None
-        if place == "proxy" and not caddy:
-            figures.append("behind the proxy: not run: no caddy")
-            continue
-        inner = Run(run.testbed, f"{run.name}-{place}", run.clients, 0)
+    for place in ("directly", "behind the proxy"):
+        inner = Run(run.testbed, f"{run.name}-{place.split()[-1]}", run.clients, 0)
         inner.seed = f"{run.seed}-{place}"
         try:
-            figure, is_met_here = await attacked(inner, attack, caddy)
+            figure, is_met_here = await attacked(inner, attack, behind_proxy=place != "directly")
             logged = inner.logged_faults()
         finally:
             await inner.close()
         if logged:
             print(logged[:3000], file=sys.stderr)
             figure += "; a server logged a fault"
-        figures.append(f"{'behind the proxy' if caddy else 'directly'}: {figure}")
+        figures.append(f"{place}: {figure}")
         met = met and is_met_here and not logged
     return Result(". ".join(figures), met)
 
