@@ -24,7 +24,7 @@ UNFROZEN = Q(low_version=None, high_version=None)
 
 
 def pair_of(user_id: Any, other_id: Any) -> Pair:
-    """Return the pair in Python's order, which the constraint `contact_ordered` has, too."""
+    """Return the pair in Python's order, which the constraint `messaging_contact_ordered` has, too."""
     return (user_id, other_id) if user_id < other_id else (other_id, user_id)
 
 

@@ -53,7 +53,7 @@ class Message(AtomicSaveModel):
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["sender", "receiver", "-id"], name="message_conversation"),
+            models.Index(fields=["sender", "receiver", "-id"], name="messaging_conversation"),
         ]
 
     def __str__(self) -> str:
@@ -128,51 +128,51 @@ class Notification(AtomicSaveModel):
         default_manager_name = "objects"
         permissions = (("send_notification", "Can send a notification to chosen people"),)
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["user", "dedupe_key"], name="notification_once"),
+            models.UniqueConstraint(fields=["user", "dedupe_key"], name="messaging_dedupe_key"),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["user", "revision"], name="notification_revision"),
+            models.Index(fields=["user", "revision"], name="messaging_revision"),
             models.Index(
                 fields=["message"],
                 condition=models.Q(message__isnull=False),
-                name="notification_message",
+                name="messaging_by_message",
             ),
             models.Index(
                 fields=["actor"],
                 condition=models.Q(actor__isnull=False),
-                name="notification_actor",
+                name="messaging_by_actor",
             ),
             models.Index(
                 fields=["user", "-id"],
                 condition=models.Q(removed_at=None),
-                name="notification_living",
+                name="messaging_living",
             ),
             models.Index(
                 fields=["user", "-id"],
                 condition=models.Q(removed_at=None, is_read=False),
-                name="notification_unread",
+                name="messaging_unread",
             ),
             models.Index(
                 fields=["user", "id"],
                 condition=models.Q(pending_since__isnull=False),
-                name="notification_pending",
+                name="messaging_pending",
             ),
             models.Index(
                 fields=["pending_since"],
                 condition=models.Q(pending_since__isnull=False),
-                name="notification_pending_since",
+                name="messaging_pending_since",
             ),
-            models.Index(fields=["user", "id"], condition=CONTRADICTORY, name="notification_contradictory"),
+            models.Index(fields=["user", "id"], condition=CONTRADICTORY, name="messaging_contradictory"),
             # For pruning. The id orders rows of the same moment.
             models.Index(
                 fields=["notification_type", "created_at", "id"],
                 condition=models.Q(removed_at=None),
-                name="notification_age",
+                name="messaging_age",
             ),
             models.Index(
                 fields=["removed_at", "id"],
                 condition=models.Q(removed_at__isnull=False),
-                name="notification_tombstone",
+                name="messaging_tombstone",
             ),
         ]
 
@@ -240,8 +240,8 @@ class LoginFailure(models.Model):
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["address", "at"], name="login_failure_address"),
-            models.Index(fields=["at"], name="login_failure_at"),
+            models.Index(fields=["address", "at"], name="messaging_failure_address"),
+            models.Index(fields=["at"], name="messaging_failure_at"),
         ]
 
     def __str__(self) -> str:

@@ -32,10 +32,14 @@ class Contact(models.Model):
     high_version = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["changed_at"], name="contact_met")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["changed_at"], name="messaging_contact_met")
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["low", "high"], name="contact_once"),
-            models.CheckConstraint(condition=models.Q(low__lt=CodePoints("high")), name="contact_ordered"),
+            models.UniqueConstraint(fields=["low", "high"], name="messaging_contact_once"),
+            models.CheckConstraint(
+                condition=models.Q(low__lt=CodePoints("high")), name="messaging_contact_ordered"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -55,8 +59,10 @@ class Block(models.Model):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["blocker", "blocked"], name="block_once"),
-            models.CheckConstraint(condition=~models.Q(blocker=models.F("blocked")), name="block_of_another"),
+            models.UniqueConstraint(fields=["blocker", "blocked"], name="messaging_block_once"),
+            models.CheckConstraint(
+                condition=~models.Q(blocker=models.F("blocked")), name="messaging_block_of_another"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -84,11 +90,11 @@ class UserProfile(AtomicSaveModel):
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["changed_at"], name="profile_changed"),
+            models.Index(fields=["changed_at"], name="messaging_profile_changed"),
             models.Index(
                 fields=["offline_after"],
                 condition=models.Q(offline_after__isnull=False),
-                name="profile_leaving",
+                name="messaging_profile_leaving",
             ),
         ]
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TABLE = "messaging_notification"
 PKEY = "messaging_notification_pkey"
-ASSIGNING = {"notification_pending", "notification_pending_since", PKEY}
+ASSIGNING = {"messaging_pending", "messaging_pending_since", PKEY}
 HALF_A_YEAR = timedelta(days=180)
 
 
@@ -66,28 +66,28 @@ def test_reading_marking_and_pruning_find_their_rows_by_an_index(heavy: User, mo
     def assign() -> set[str]:
         return by(lambda: notifications.assign_revisions([heavy.pk]))
 
-    assert "notification_living" in page("")
-    assert page(f"&before={mine[1_000].pk}") & {"notification_living", PKEY}
-    assert "notification_unread" in page("&unread=true")
-    assert "notification_living" in page("&notification_type=new_message")
+    assert "messaging_living" in page("")
+    assert page(f"&before={mine[1_000].pk}") & {"messaging_living", PKEY}
+    assert "messaging_unread" in page("&unread=true")
+    assert "messaging_living" in page("&notification_type=new_message")
     page(f"&notification_type={RARE}")
     assert by(lambda: inboxes.state(heavy.pk)) <= ASSIGNING
     behind = inboxes.state(heavy.pk).revision - 1
-    assert "notification_revision" in by(lambda: inboxes.missed({heavy.pk: behind}))
+    assert "messaging_revision" in by(lambda: inboxes.missed({heavy.pk: behind}))
 
     some = [row.pk for row in mine.filter(is_read=False)[:20]]
     for change in (notifications.mark_read, notifications.mark_unread, notifications.remove):
         by(lambda change=change: change(heavy, some))
         assert by(lambda: inboxes.pending_users(older_than=timedelta(0))) <= ASSIGNING
         assert assign() <= ASSIGNING
-    assert "notification_unread" in by(lambda: notifications.mark_read(heavy))
+    assert "messaging_unread" in by(lambda: notifications.mark_read(heavy))
     assign()
 
     # Batches as small beside this table as real ones are beside a large one.
     monkeypatch.setattr(pruning, "ROWS_PER_TRANSACTION", 20)
     for walk, index in (
-        (lambda: pruning.remove_outdated(HALF_A_YEAR), "notification_age"),
-        (pruning.delete_expired_tombstones, "notification_tombstone"),
+        (lambda: pruning.remove_outdated(HALF_A_YEAR), "messaging_age"),
+        (pruning.delete_expired_tombstones, "messaging_tombstone"),
     ):
         steps = walk()
         for _ in range(2):

@@ -91,43 +91,43 @@ class Migration(migrations.Migration):
                 ('low', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('low', 'high'), name='contact_once'), models.CheckConstraint(condition=models.Q(('low__lt', messaging.orm.code_points.CodePoints('high'))), name='contact_ordered')],
+                'constraints': [models.UniqueConstraint(fields=('low', 'high'), name='messaging_contact_once'), models.CheckConstraint(condition=models.Q(('low__lt', messaging.orm.code_points.CodePoints('high'))), name='messaging_contact_ordered')],
             },
         ),
         migrations.AddIndex(
             model_name='message',
-            index=models.Index(fields=['sender', 'receiver', '-id'], name='message_conversation'),
+            index=models.Index(fields=['sender', 'receiver', '-id'], name='messaging_conversation'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(fields=['user', 'revision'], name='notification_revision'),
+            index=models.Index(fields=['user', 'revision'], name='messaging_revision'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('removed_at', None)), fields=['user', '-id'], name='notification_living'),
+            index=models.Index(condition=models.Q(('removed_at', None)), fields=['user', '-id'], name='messaging_living'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('is_read', False), ('removed_at', None)), fields=['user', '-id'], name='notification_unread'),
+            index=models.Index(condition=models.Q(('is_read', False), ('removed_at', None)), fields=['user', '-id'], name='messaging_unread'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('pending_since__isnull', False)), fields=['user', 'id'], name='notification_pending'),
+            index=models.Index(condition=models.Q(('pending_since__isnull', False)), fields=['user', 'id'], name='messaging_pending'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('pending_since__isnull', False)), fields=['pending_since'], name='notification_pending_since'),
+            index=models.Index(condition=models.Q(('pending_since__isnull', False)), fields=['pending_since'], name='messaging_pending_since'),
         ),
         migrations.AddConstraint(
             model_name='notification',
-            constraint=models.UniqueConstraint(fields=('user', 'dedupe_key'), name='notification_once'),
+            constraint=models.UniqueConstraint(fields=('user', 'dedupe_key'), name='messaging_dedupe_key'),
         ),
         migrations.AddIndex(
             model_name='userprofile',
-            index=models.Index(fields=['changed_at'], name='profile_changed'),
+            index=models.Index(fields=['changed_at'], name='messaging_profile_changed'),
         ),
         migrations.AddIndex(
             model_name='userprofile',
-            index=models.Index(condition=models.Q(('offline_after__isnull', False)), fields=['offline_after'], name='profile_leaving'),
+            index=models.Index(condition=models.Q(('offline_after__isnull', False)), fields=['offline_after'], name='messaging_profile_leaving'),
         ),
     ]

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'indexes': [models.Index(fields=['address', 'at'], name='login_failure_address'), models.Index(fields=['at'], name='login_failure_at')],
+                'indexes': [models.Index(fields=['address', 'at'], name='messaging_failure_address'), models.Index(fields=['at'], name='messaging_failure_at')],
             },
         ),
     ]

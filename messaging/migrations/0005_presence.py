@@ -25,10 +25,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='contact',
-            index=models.Index(fields=['met_at'], name='contact_met'),
+            index=models.Index(fields=['met_at'], name='messaging_contact_met'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('notification_type__in', ('user_online', 'user_offline')), ('removed_at', None)), fields=['created_at'], name='notification_passing'),
+            index=models.Index(condition=models.Q(('notification_type__in', ('user_online', 'user_offline')), ('removed_at', None)), fields=['created_at'], name='messaging_passing'),
         ),
     ]

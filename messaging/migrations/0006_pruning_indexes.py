@@ -14,14 +14,14 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RemoveIndex(
             model_name='notification',
-            name='notification_passing',
+            name='messaging_passing',
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('removed_at', None)), fields=['notification_type', 'created_at', 'id'], name='notification_age'),
+            index=models.Index(condition=models.Q(('removed_at', None)), fields=['notification_type', 'created_at', 'id'], name='messaging_age'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('removed_at__isnull', False)), fields=['removed_at', 'id'], name='notification_tombstone'),
+            index=models.Index(condition=models.Q(('removed_at__isnull', False)), fields=['removed_at', 'id'], name='messaging_tombstone'),
         ),
     ]

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[
-                migrations.RemoveIndex(model_name="contact", name="contact_met"),
+                migrations.RemoveIndex(model_name="contact", name="messaging_contact_met"),
                 migrations.AlterField(
                     model_name="contact",
                     name="met_at",
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ),
                 migrations.RenameField(model_name="contact", old_name="met_at", new_name="changed_at"),
                 migrations.AddIndex(
-                    model_name="contact", index=models.Index(fields=["changed_at"], name="contact_met")
+                    model_name="contact", index=models.Index(fields=["changed_at"], name="messaging_contact_met")
                 ),
             ]
         )

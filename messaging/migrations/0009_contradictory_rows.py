@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('pending_since', None), models.Q(('revision', None), models.Q(('counted', True), ('is_read', True)), models.Q(('counted', True), ('removed_at__isnull', False)), models.Q(('counted', False), ('is_read', False), ('removed_at', None)), _connector='OR')), fields=['user', 'id'], name='notification_contradictory'),
+            index=models.Index(condition=models.Q(('pending_since', None), models.Q(('revision', None), models.Q(('counted', True), ('is_read', True)), models.Q(('counted', True), ('removed_at__isnull', False)), models.Q(('counted', False), ('is_read', False), ('removed_at', None)), _connector='OR')), fields=['user', 'id'], name='messaging_contradictory'),
         ),
     ]

@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('blocker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('blocker', 'blocked'), name='block_once'), models.CheckConstraint(condition=models.Q(('blocker', models.F('blocked')), _negated=True), name='block_of_another')],
+                'constraints': [models.UniqueConstraint(fields=('blocker', 'blocked'), name='messaging_block_once'), models.CheckConstraint(condition=models.Q(('blocker', models.F('blocked')), _negated=True), name='messaging_block_of_another')],
             },
         ),
     ]

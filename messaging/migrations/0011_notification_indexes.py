@@ -28,10 +28,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('message__isnull', False)), fields=['message'], name='notification_message'),
+            index=models.Index(condition=models.Q(('message__isnull', False)), fields=['message'], name='messaging_by_message'),
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor'], name='notification_actor'),
+            index=models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor'], name='messaging_by_actor'),
         ),
     ]

@@ -184,5 +184,5 @@ def test_numbering_uses_the_index_of_pending_rows(ada):
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)
         plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "notification_pending" in plan, plan
+    assert "messaging_pending" in plan, plan
     assert "Seq Scan on messaging_notification" not in plan, plan
