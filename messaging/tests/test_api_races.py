@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from messaging import logins, notifications, tokens
-from messaging.api import errors, routes, security
+from messaging.api import accounts, errors, security
 from messaging.models import ApiToken, Message, Notification
 from messaging.tests.api_client import ApiClient, refusal
 
@@ -75,7 +75,7 @@ def test_a_caller_who_is_deleted_during_the_call_is_not_signed_in(
 
 def test_an_account_that_is_deleted_while_its_password_is_checked_is_not_signed_in(ada, meanwhile):
     api = ApiClient()
-    meanwhile(routes, "authenticate", User.objects.get(username="ada").delete)
+    meanwhile(accounts, "authenticate", User.objects.get(username="ada").delete)
     assert refusal(api.sign_in("ada")) == (401, "bad_credentials")
     assert api.get("session")["user"] is None
 

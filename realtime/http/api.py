@@ -17,8 +17,7 @@ from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from messaging.api import blocks, doors, errors, openapi, parsing, security
-from messaging.api import routes as messaging
+from messaging.api import accounts, blocks, doors, errors, openapi, parsing, routes, security
 from realtime import mount
 
 from . import tickets
@@ -36,12 +35,12 @@ programs. Lists are newest first; a page's `next` is the `before` of the page th
 
 
 ROUTERS = (
-    messaging.session,
-    messaging.account,
-    messaging.messages,
+    accounts.session,
+    accounts.account,
+    routes.messages,
     blocks.router,
-    messaging.inbox,
-    messaging.publishing,
+    routes.inbox,
+    routes.publishing,
     tickets.router,
 )
 
