@@ -12,8 +12,14 @@ from django.utils import timezone
 
 from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
-from messaging.orm.fields import LevelField, SafeUrlField
-from messaging.orm.querysets import AllNotifications, LivingNotifications, MessageQuerySet, lock_rows
+from messaging.orm.fields import BoundedTextField, LevelField, SafeUrlField
+from messaging.orm.querysets import (
+    NUMBERING,
+    AllNotifications,
+    LivingNotifications,
+    MessageQuerySet,
+    lock_rows,
+)
 from messaging.orm.user_keys import OneToOneUserKey, UserKey
 from messaging.presence_models import Block, Contact, UserProfile
 
@@ -57,7 +63,7 @@ class Message(AtomicSaveModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sender} to {self.receiver}: {self.content[:50]}"
+        return f"{self.sender} to {self.receiver}: {str(self.content)[:50]}"
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete a message, locked first: see MessageQuerySet.delete."""
@@ -99,14 +105,14 @@ class Notification(AtomicSaveModel):
         related_name="+",
         db_index=False,
     )
-    notification_type = models.CharField(max_length=50)
-    title = models.CharField(max_length=200)
-    description = models.CharField(max_length=500, blank=True)
+    notification_type = BoundedTextField(max_length=50)
+    title = BoundedTextField(max_length=200)
+    description = BoundedTextField(max_length=500, blank=True)
     level = LevelField(max_length=10, default="info")
     url = SafeUrlField(max_length=500, null=True, blank=True)  # null on the wire too
     is_read = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)  # noqa: DJ001
+    dedupe_key = BoundedTextField(max_length=200, null=True, blank=True, editable=False)
 
     # Bookkeeping: a writer marks a row pending, `assign_revisions` numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
@@ -181,17 +187,29 @@ class Notification(AtomicSaveModel):
 
     def save(self, **kwargs: Any) -> None:
         """Save, mark pending, and announce the owner after commit."""
-        if self._state.adding:
-            self.begin()
-        else:
-            self.pending_since = Now()
-            if kwargs.get("update_fields") is not None:
-                kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
         super().save(**kwargs)
         if not isinstance(self.pending_since, datetime):
             # Set by the database: deferred until it is read.
             del self.pending_since
-        announce_pending({self.user_id, self._read_owner or self.user_id}, using=self._state.db)
+        owners = {self.user_id, self._read_owner or self.user_id}
+        # Of an owner that is an expression, the sweep sends the event.
+        announce_pending(
+            {owner for owner in owners if not hasattr(owner, "resolve_expression")}, using=self._state.db
+        )
+
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Mark pending. A new row, even a copy of another one, is unnumbered as well."""
+        super().prepare(options)
+        self.pending_since = Now()
+        if self._state.adding:
+            self.revision, self.counted = None, False
+        elif options.get("update_fields") is not None:
+            options["update_fields"] = {*options["update_fields"], "pending_since"}
+
+    def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
+        # Every UPDATE of an instance: also one that names all columns, or of an instance made with a stored row's key.
+        columns = [value for value in values if value[0].name not in NUMBERING]
+        return super()._do_update(base_qs, using, pk_val, columns, *rest)
 
     @classmethod
     def from_db(
@@ -200,10 +218,6 @@ class Notification(AtomicSaveModel):
         notification = super().from_db(db, field_names, values, **options)
         notification._read_owner = notification.__dict__.get("user_id")
         return notification
-
-    def begin(self) -> None:
-        """Reset the bookkeeping: a new row, even a copy of another one, is unnumbered and pending."""
-        self.revision, self.counted, self.pending_since = None, False, Now()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Remove: see NotificationQuerySet.delete."""

@@ -5,7 +5,7 @@ counter in the writer, or the rows' ids: docs/architecture.md, "Revisions are as
 """
 
 import functools
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -21,7 +21,7 @@ from . import notification_types
 from .events import announce_pending
 from .exceptions import UnknownUser
 from .models import Message, Notification
-from .references import User, message_id, several, user_id
+from .references import User, message_id, notification_ids, several, user_id
 from .sequencing import Revision, assign_revisions
 from .storing import create, store
 
@@ -169,22 +169,25 @@ def _columns(
     }
 
 
-def mark_read(user: User, ids: Collection[int] | None = None) -> list[int]:
-    """Mark a user's notifications read, those with these ids or all. Returns the ids that this call changed.
+def mark_read(user: User, ids: Iterable[Notification | int] | None = None) -> list[int]:
+    """Mark a user's notifications read, these or all. Returns the ids that this call changed.
 
-    A thousand are changed per transaction (unless the caller is in one), so that no other writer waits long for a row.
+    `ids`: notifications or their ids, a queryset for example. A thousand are changed per
+    transaction (unless the caller is in one), so that no other writer waits long for a row.
     """
-    return _change_of(user, ids, {"is_read": False}, {"is_read": True})
+    rows = _rows_of(user, is_read=False)
+    chosen = rows.values_list("id", flat=True) if ids is None else notification_ids(ids)
+    return _change(rows, chosen, {"is_read": True})
 
 
-def mark_unread(user: User, ids: Collection[int]) -> list[int]:
+def mark_unread(user: User, ids: Iterable[Notification | int]) -> list[int]:
     """Mark a user's notifications unread. Returns the ids that this call changed."""
-    return _change_of(user, ids, {"is_read": True}, {"is_read": False})
+    return _change(_rows_of(user, is_read=True), notification_ids(ids), {"is_read": False})
 
 
-def remove(user: User, ids: Collection[int]) -> list[int]:
+def remove(user: User, ids: Iterable[Notification | int]) -> list[int]:
     """Remove a user's notifications from every device. Returns the ids that this call removed."""
-    return _change_of(user, ids, {}, {"removed_at": Now()})
+    return _change(_rows_of(user), notification_ids(ids), {"removed_at": Now()})
 
 
 def mark_rows_read(rows: NotificationQuerySet) -> int:
@@ -212,11 +215,8 @@ def _transaction(work: Callable[[], R]) -> R:
     return retry_on_transient(run, timeouts=True)
 
 
-def _change_of(
-    user: User, ids: Collection[int] | None, condition: dict[str, Any], changes: dict[str, Any]
-) -> list[int]:
-    rows = Notification.objects.filter(user_id=user_id(user), **condition)
-    return _change(rows, rows.values_list("id", flat=True) if ids is None else ids, changes)
+def _rows_of(user: User, **condition: Any) -> NotificationQuerySet:
+    return Notification.objects.filter(user_id=user_id(user), **condition)
 
 
 def _change_rows(rows: NotificationQuerySet, condition: dict[str, Any], changes: dict[str, Any]) -> int:

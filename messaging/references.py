@@ -1,4 +1,7 @@
-"""Users and messages as callers give them: an instance or its id. Anything else is refused by name, before any SQL."""
+"""Users, messages and notifications as callers give them: an instance or its id.
+
+Anything else is refused by name, before any SQL.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +13,11 @@ from django.db.models import Manager, Model
 
 from . import users as user_model
 from .exceptions import InvalidNotification
-from .models import Message
+from .models import Message, Notification
 
 # A user, or the key of one: also a UUID as text, as JSON has it.
 User = AbstractBaseUser | int | str | UUID
+MAX_ID = 2**63 - 1
 
 
 def user_id(user: Any, name: str = "user") -> Any:
@@ -37,6 +41,19 @@ def several(users: Any) -> list[Any]:
 def message_id(message: Any) -> Any:
     """Return the id of a message given as an instance or id. Raises InvalidNotification."""
     return _id(message, "message", Message)
+
+
+def notification_ids(notifications: Any) -> list[int]:
+    """Return the ids of notifications given as a queryset or any other iterable. Raises InvalidNotification."""
+    if isinstance(notifications, (Model, Manager, str, bytes)) or not isinstance(notifications, Iterable):
+        raise InvalidNotification(
+            f"The notifications must be an iterable of them or their ids, not {_named(notifications)}."
+        )
+    return [
+        # Checked already where they come from the API.
+        each if type(each) is int and 0 <= each <= MAX_ID else _id(each, "notification", Notification)
+        for each in notifications
+    ]
 
 
 def _id(thing: Any, name: str, model: type[Model]) -> Any:

@@ -196,7 +196,9 @@ def name_of(user: Any) -> str:
 
 
 def preview_of(message: Message) -> str:
-    return printable(message.content[:PREVIEW]) + ("..." if len(message.content) > PREVIEW else "")
+    # A lazy text, say: only the database turns it into one.
+    content = str(message.content)
+    return printable(content[:PREVIEW]) + ("..." if len(content) > PREVIEW else "")
 
 
 @guarded

@@ -75,7 +75,8 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
     @admin.display(description="type", ordering="notification_type")
     def type_label(self, notification: Notification) -> str:
         labels = {declared.name: declared.label for declared in notification_types.all_types()}
-        return labels.get(notification.notification_type, notification.notification_type)
+        name: str = notification.notification_type
+        return labels.get(name, name)
 
     @admin.display(description="URL")
     def address(self, notification: Notification) -> str:

@@ -1,7 +1,6 @@
 """What a column may hold, checked on every way in: by the API, in a shell, or by bulk_create. Lazy texts are texts."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from django.db import models
@@ -13,6 +12,8 @@ from messaging.notification_types import LEVELS
 
 # No backslash: browsers read it as a slash, and "/\host" would be another site.
 SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)
+# What PostgreSQL or UTF-8 has no place for.
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def plain(text: Any) -> Any:
@@ -62,7 +63,8 @@ def checked_title(text: Any) -> str:
 class CheckedField(models.CharField):  # type: ignore[type-arg]
     """A CharField that passes every value to `check_value` before storing it. Migrations see a plain CharField."""
 
-    check_value: Callable[[Any], Any]
+    def check_value(self, value: Any) -> Any:
+        raise NotImplementedError
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if not hasattr(value, "as_sql"):
@@ -74,9 +76,28 @@ class CheckedField(models.CharField):  # type: ignore[type-arg]
         return name, "django.db.models.CharField", args, kwargs
 
 
+class BoundedTextField(CheckedField):
+    """A text that PostgreSQL's column takes, whatever the database: SQLite stores any length, and NUL."""
+
+    def check_value(self, text: Any) -> Any:
+        text = plain(text)
+        if isinstance(text, str):
+            if self.max_length is not None and len(text) > self.max_length:
+                raise InvalidNotification(
+                    f"The {self.name} must be a text of up to {self.max_length} characters."
+                )
+            if UNSTORABLE.search(text):
+                raise InvalidNotification(
+                    f"The {self.name} must contain neither NUL nor halves of surrogate pairs."
+                )
+        return text
+
+
 class SafeUrlField(CheckedField):
-    check_value = staticmethod(safe_url)
+    def check_value(self, value: Any) -> Any:
+        return safe_url(value)
 
 
 class LevelField(CheckedField):
-    check_value = staticmethod(known_level)
+    def check_value(self, value: Any) -> Any:
+        return known_level(value)

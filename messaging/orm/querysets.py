@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from messaging.models import Message, Notification  # noqa: F401  # ruff does not see the string in a base class
 
 MESSAGES_PER_TRANSACTION = 500
+# Written by sequencing alone: an instance that was read earlier holds values from before.
+NUMBERING = frozenset({"revision", "counted"})
 EXPIRED_PER_CALL = 1_000
 
 
@@ -122,7 +124,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def mark_pending(self, **changes: Any) -> int:
         """Change rows and mark them pending, for a writer that calls `announce_pending` itself."""
-        return super().update(pending_since=Now(), **changes)
+        changes = {name: value for name, value in changes.items() if name not in NUMBERING}
+        return super().update(**changes | {"pending_since": Now()})
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -144,9 +147,9 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def bulk_create(self, objs: Iterable["Notification"], *args: Any, **kwargs: Any) -> list["Notification"]:
         rows = list(objs)
         for row in rows:
-            row.begin()
+            row.prepare({"force_insert": True})
         if kwargs.get("update_fields"):
-            kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"}
+            kwargs["update_fields"] = {*kwargs["update_fields"], "pending_since"} - NUMBERING
         created = super().bulk_create(rows, *args, **kwargs)
         announce_pending({row.user_id for row in created}, using=self.db)
         return created

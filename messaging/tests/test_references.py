@@ -1,5 +1,6 @@
 """What may stand for a user, a message or a text: whatever else is given is refused by name, before any SQL."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy, override
 
+from messaging.blocks import block
 from messaging.exceptions import InvalidNotification, UnknownNotificationType
 from messaging.models import Message, Notification, UserProfile
 from messaging.notification_types import NotificationType, register
-from messaging.notifications import mark_read, notify, notify_many
+from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,3 +178,124 @@ def test_a_type_that_is_no_name_is_unknown(ada, name):
 def test_a_types_name_fits_its_column(name):
     with pytest.raises(ValueError, match="1 to 50 characters"):
         register(NotificationType(name=name, label="x"))
+
+
+# --- Notifications, and the ORM's own doors ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows(ada, grace):
+    """Two of Ada's notifications, whose ids have one digit, and two of Grace's."""
+    made = [
+        Notification(pk=number, user=user, notification_type="announcement", title="x")
+        for number, user in ((1, ada), (2, ada), (3, grace), (4, grace))
+    ]
+    return Notification.objects.bulk_create(made)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda rows: rows,
+        lambda rows: [row.pk for row in rows],
+        lambda rows: Notification.objects.order_by("pk"),
+        lambda rows: Notification.objects.values_list("pk", flat=True),
+        lambda rows: (row.pk for row in rows),
+        lambda rows: {row.pk: row for row in rows},
+    ],
+    ids=["instances", "ids", "queryset", "values", "generator", "dictionary"],
+)
+@pytest.mark.parametrize("change", [mark_read, remove])
+def test_notifications_are_instances_or_ids(ada, rows, given, change):
+    assert change(ada, given(rows)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "12",
+        b"12",
+        1,
+        [None],
+        ["1"],
+        [True],
+        [1.0],
+        [1, "x"],
+        [10**30],
+        [User(pk=1)],
+        [Notification()],
+        object(),
+    ],
+    ids=lambda each: repr(each)[:20] if not isinstance(each, list) else None,
+)
+@pytest.mark.parametrize("change", [mark_read, mark_unread, remove])
+def test_what_is_no_notification_is_refused(ada, rows, given, change):
+    with pytest.raises(InvalidNotification, match="notification"):
+        change(ada, given)
+    assert Notification.objects.filter(is_read=False).count() == 4
+
+
+@pytest.mark.parametrize("change", [mark_unread, remove])
+def test_no_notifications_are_not_all(ada, rows, change):
+    with pytest.raises(InvalidNotification, match="not a NoneType"):
+        change(ada, None)
+    assert Notification.objects.filter(is_read=False).count() == 4
+
+
+@pytest.mark.parametrize("given", [str, float, Decimal, type("Key", (int,), {})])
+def test_the_orm_takes_a_key_as_django_does(ada, grace, given, announced):
+    message = Message.objects.create(sender_id=given(ada.pk), receiver_id=given(grace.pk), content="Hello")
+    assert grace.notifications.get().message == message
+    message.is_read = True
+    message.save()
+    assert ada.notifications.get().notification_type == "message_read"
+    Notification.objects.create(user_id=given(ada.pk), notification_type="announcement", title="x")
+    Notification.objects.bulk_create([Notification(user_id=given(ada.pk), title="x")])
+    carried = [event["user_ids"] for name, event in announced if name == "notifications_pending"]
+    assert {type(key) for keys in carried for key in keys} == {int}
+
+
+def test_what_is_no_key_is_djangos_own_error(ada):
+    with pytest.raises(ValueError, match="expected a number but got 'ada'"):
+        Message.objects.create(sender=ada, receiver_id="ada", content="Hello")
+
+
+@pytest.mark.parametrize(
+    "content", [gettext_lazy("Monday"), mark_safe("<b>"), 5], ids=["lazy", "safe", "number"]
+)
+def test_a_messages_content_may_be_lazy(ada, grace, content):
+    Message.objects.create(sender=ada, receiver=grace, content=content)
+    assert grace.notifications.get().description.endswith(str(content))
+
+
+def test_a_copy_of_a_message_is_a_new_message(ada, grace):
+    message = Message.objects.create(sender=ada, receiver=grace, content="Hello")
+    block(grace.pk, ada.pk)
+    message.pk = None
+    message.save()
+    assert Message.objects.get(pk=message.pk).is_withheld
+    assert grace.notifications.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "fault"),
+    [
+        ("title", "x" * 10_000_000, "up to 200 characters"),
+        ("title", "a\0b", "NUL"),
+        ("title", "a\ud800b", "surrogate"),
+        ("description", "x" * 501, "up to 500 characters"),
+        ("notification_type", "x" * 51, "up to 50 characters"),
+        ("dedupe_key", "x" * 201, "up to 200 characters"),
+    ],
+    ids=lambda each: each[:12],
+)
+def test_the_orm_refuses_a_text_that_no_column_takes(ada, rows, column, text, fault):
+    fields = {"notification_type": "announcement", "title": "x", column: text}
+    for write in (
+        lambda: Notification.objects.create(user=ada, **fields),
+        lambda: Notification.objects.bulk_create([Notification(user=ada, **fields)]),
+        lambda: Notification.objects.update(**{column: text}),
+    ):
+        with pytest.raises(InvalidNotification, match=f"{column} must .*{fault}"):
+            write()
+    assert Notification.objects.count() == 4
