@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -181,6 +182,25 @@ def test_after_a_dump_was_loaded_counts_and_rows_agree(models, meanwhile, inbox,
         assign_revisions([ada.pk])
         rotate()
     check_counts(ada.pk)
+
+
+def test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_other_ids(
+    inbox, ada, grace, rotate, tmp_path
+):
+    file = tmp_path / "dump.json"
+    natural = {"use_natural_primary_keys": True, "use_natural_foreign_keys": True, "verbosity": 0}
+    models = ["auth.user", "messaging.userprofile", "messaging.notification"]
+    call_command("dumpdata", *models, output=file, **natural)
+    was = ada.pk
+    grace.delete()
+    ada.delete()
+    User.objects.create_user("newcomer")
+    call_command("loaddata", file, verbosity=0)
+    again = User.objects.get(username="ada")
+    assert again.pk != was
+    call_command("check_inboxes", repair=True, verbosity=0)
+    check_counts(again.pk)
+    assert again.inbox.unread_count == again.notifications.filter(is_read=False).count() == 2
 
 
 def test_a_copy_of_a_row_is_a_new_one(inbox, ada, grace):
