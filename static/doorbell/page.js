@@ -1,7 +1,5 @@
 // The one client of a page that the template tag {% doorbell %} has set up, and what gives it to the page's elements: to those
-// that are there, and to those that are added later.
-//
-//   import { client } from "./doorbell/page.js"; // for a module of the page's own, at the top level of the static files
+// that are there, and to those that are added later. A module of the page's own imports `client` from here.
 
 import { connect } from "../client/connect.js";
 
