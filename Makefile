@@ -75,7 +75,7 @@ FUZZ_EXAMPLES ?= 200
 LIVE := tests/live tests/chaos tests/hosts
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # Tests that depend on no database run once, on SQLite.
-ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
+ONCE := $(addprefix --ignore=,tests/test_benchmarks.py config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
 	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py \
 	tests/test_django_settings.py tests/test_services.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\

@@ -13,13 +13,13 @@ from pathlib import Path
 from tests.live.servers import base_environment
 from tools.services import ServiceError, redis
 
-from . import report
+from . import page, report
 from .bench import Bench, log
 from .contestants import NO_HOP, OURS, SOCKETIO, STOCK, Subject
 from .cores import Cores, pinned
 from .scenarios import ALIASES, SCENARIOS
 from .services import DurablePostgres
-from .sizes import SIZES
+from .sizes import FULL, SIZES
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -43,6 +43,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "migrations and writers, and no peers; one virtual environment for both",
     )
     parser.add_argument("--peers", action="store_true", help="with --against: the peers, too")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/performance.md as it is")
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="where the figures go (default: var/bench.json)"
     )
@@ -60,7 +61,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options(arguments)
     sizes = SIZES["toy" if chosen.toy else "quick" if chosen.quick else "full"]
-    own, peers = [OURS], [STOCK, NO_HOP, SOCKETIO]
+    own, peers = [OURS], [STOCK, *([] if chosen.toy else [NO_HOP]), SOCKETIO]
     if chosen.against:
         own = [OURS, Subject("before", "doorbell", chosen.against.resolve())]
         peers = peers if chosen.peers else []
@@ -88,11 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         del environment["PYTHONPYCACHEPREFIX"]
         bench = Bench(sizes, cores, postgres, environment, folder, own, peers)
+        stack.callback(bench.close)
         for letter in letters:
             log(f"({letter}) {SCENARIOS[letter].what}")
             SCENARIOS[letter].run(bench)
     result = report.Result.of(bench, letters, time.monotonic() - began)
     print(report.table(result))
+    if sizes is FULL and not (chosen.only or chosen.against or chosen.no_page):
+        page.write(result)
     path = report.write_json(result, chosen.json)
     log(f"{time.monotonic() - began:.0f} s; the figures are in {path}")
     return 0

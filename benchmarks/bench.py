@@ -1,8 +1,7 @@
 """One run: its services, whom it measures, and the records that it collects."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,32 +39,47 @@ class Bench:
     own: Sequence[Subject]
     peers: Sequence[Subject]
     records: list[Record] = field(default_factory=list)
+    _open: dict[str, Contestant] = field(default_factory=dict)
 
-    @contextlib.contextmanager
     def contestants(
-        self, subjects: Sequence[Subject], *, people: int, history: int = 0, connected: bool = False
-    ) -> Iterator[list[Contestant]]:
-        """Set them up. `connected`: each user has a socket."""
-        with contextlib.ExitStack() as stack:
-            log(f"  {people} users and a server each: {', '.join(subject.name for subject in subjects)}")
-            contestants = [
-                stack.enter_context(
-                    Contestant(
-                        subject,
-                        self.postgres,
-                        self.environment,
-                        self.cores,
-                        self.folder,
-                        people=people,
-                        history=history,
-                    )
+        self,
+        subjects: Sequence[Subject],
+        *,
+        people: int,
+        history: int = 0,
+        connected: bool = False,
+        extra: Mapping[str, str] | None = None,
+    ) -> list[Contestant]:
+        """Set them up, or take those of the scenario before that are of the same size; the others are closed.
+
+        `history`: how many notifications each user has at least. `connected`: each has a socket. `extra`: further
+        environment of our servers.
+        """
+        history = max(history, self.sizes.history)
+        for name, one in list(self._open.items()):
+            if one.people != people or one.history < history:
+                del self._open[name]
+                one.close()
+        log(f"  {people:,} users, a server each: {', '.join(subject.name for subject in subjects)}")
+        for subject in subjects:
+            if subject.name not in self._open:
+                self._open[subject.name] = Contestant(
+                    subject,
+                    self.postgres,
+                    self.environment,
+                    self.cores,
+                    self.folder,
+                    people=people,
+                    history=history,
                 )
-                for subject in subjects
-            ]
-            for one in contestants:
-                if connected:
-                    one.open_sockets(people)
-            yield contestants
+        chosen = [self._open[subject.name] for subject in subjects]
+        for one in chosen:
+            one.prepare(connected=connected, extra=extra or {})
+        return chosen
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
 
     def own_of(self, contestants: Sequence[Contestant]) -> list[Contestant]:
         return [one for one in contestants if one.subject in self.own]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from tests.live.servers import ROOT, Server
 
@@ -109,50 +109,59 @@ class Contestant:
         folder: Path,
         *,
         people: int,
-        history: int = 0,
+        history: int,
     ) -> None:
         self.subject, self.cores, self.folder = subject, cores, folder
+        self.people, self.history = people, history
+        # Open sockets, and what the server was started with besides its usual environment.
+        self.sockets = 0
+        self.extra: Mapping[str, str] = {}
         environment = {**environment, **subject.settings}
         database = f"bench_{subject.name.replace(' ', '_').replace('-', '_')}"
         self.database = Database.create(postgres, database, subject.folder, environment, people, history)
         self.environment = self.database.environment
-        self.server: BenchServer
-        self.clients: JsonProcess
+        self.clients = self._process("clients", [sys.executable, "-m", "benchmarks.load_client"], ROOT)
+        # They stay when the server is started again.
         self.writers: list[JsonProcess] = []
         self._requester: JsonProcess | None = None
-
-    def __enter__(self) -> Self:
+        self.server: BenchServer
         self.start()
-        return self
 
-    def __exit__(self, *raised: object) -> None:
+    def _process(self, name: str, command: Sequence[str], folder: Path) -> JsonProcess:
+        log = self.folder / f"{self.database.name}-{name}.log"
+        return JsonProcess(command, folder, {**self.environment, **programs.environment()}, log)
+
+    def close(self) -> None:
         self.stop()
+        for process in (self.clients, *self.writers, *([self._requester] if self._requester else [])):
+            process.end()
         self.database.drop()
 
-    def start(self, *, watched: bool = False) -> None:
-        """Start server and load client. `watched`: so that `longest_stall` can be asked for."""
+    def prepare(self, *, connected: bool, extra: Mapping[str, str]) -> None:
+        """Have the server run with this further environment, and each user have a socket if `connected`."""
+        extra = extra if self.subject.kind == OURS.kind else {}
+        wanted = self.people if connected else 0
+        if extra != self.extra or self.sockets not in (0, wanted):
+            self.stop()
+            self.start(extra=extra)
+        if self.sockets != wanted:
+            self.open_sockets(wanted)
+
+    def start(self, *, watched: bool = False, extra: Mapping[str, str] | None = None) -> None:
+        """Start the server. `watched`: so that `longest_stall` can be asked for."""
+        self.extra, self.sockets = extra or {}, 0
         log = self.folder / f"{self.database.name}.log"
-        folder, command, environment = self.subject.folder, self.subject.command, self.environment
+        folder, command = self.subject.folder, self.subject.command
+        environment = {**self.environment, **self.extra}
         if watched:
             command = programs.command("watched", folder, str(self._stall_file), *command)[1:]
             environment = {**environment, **programs.environment()}
         self.server = BenchServer(command, environment, log, folder)
         with pinned(self.cores.server):
             self.server.start()
-        self.clients = JsonProcess(
-            [sys.executable, "-m", "benchmarks.load_client"],
-            ROOT,
-            self.environment,
-            self.folder / "clients.log",
-        )
 
     def stop(self) -> None:
-        for process in (self.clients, *self.writers):
-            process.end()
-        if self._requester is not None:
-            self._requester.end()
-        self.writers.clear()
-        self._requester = None
+        self.clients.ask("close")
         self.server.kill()
 
     @property
@@ -163,6 +172,7 @@ class Contestant:
         """Open `each` sockets of `count` users, and wait until all are up to date."""
         kind = kind or {"tutorial": "stock"}.get(self.subject.kind, self.subject.kind)
         people = self.database.people[:count] * each
+        self.sockets += len(people)
         answer = self.clients.ask("open", kind=kind, port=self.server.port, people=people, at_once=at_once)
         if answer["failed"]:
             raise RuntimeError(f"{self.subject.name}: {answer['failed']} sockets failed: {answer['failure']}")
@@ -170,14 +180,8 @@ class Contestant:
 
     def writer(self, number: int) -> JsonProcess:
         while len(self.writers) <= number:
-            self.writers.append(
-                JsonProcess(
-                    programs.command("writer", self.subject.folder),
-                    self.subject.folder,
-                    {**self.environment, **programs.environment()},
-                    self.folder / "writers.log",
-                )
-            )
+            folder = self.subject.folder
+            self.writers.append(self._process("writers", programs.command("writer", folder), folder))
         return self.writers[number]
 
     def fill(self, rows: int) -> None:
@@ -205,7 +209,7 @@ class Contestant:
         """What sends messages over HTTP."""
         if self._requester is None:
             command = [sys.executable, "-m", "benchmarks.requester"]
-            self._requester = JsonProcess(command, ROOT, self.environment, self.folder / "requester.log")
+            self._requester = self._process("requester", command, ROOT)
         return self._requester
 
     def server_cpu(self) -> float:

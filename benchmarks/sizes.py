@@ -9,6 +9,8 @@ class Sizes:
     rounds: int
     # Users with a socket each in (a) to (d).
     people: int
+    # How many notifications everyone has; in (e) ten.
+    history: int
     # (a), (b): announcements in a row; to the stock server that stores each row by itself, fewer.
     announcements: int
     stored_one_by_one: int
@@ -29,6 +31,7 @@ FULL = Sizes(
     name="full",
     rounds=3,
     people=1000,
+    history=0,
     announcements=50,
     stored_one_by_one=2,
     seconds=4,
@@ -44,6 +47,7 @@ QUICK = Sizes(
     name="quick",
     rounds=3,
     people=500,
+    history=0,
     announcements=20,
     stored_one_by_one=1,
     seconds=2,
@@ -58,7 +62,8 @@ QUICK = Sizes(
 TOY = Sizes(
     name="toy",
     rounds=1,
-    people=5,
+    people=10,
+    history=10,
     announcements=2,
     stored_one_by_one=1,
     seconds=0.3,
@@ -68,6 +73,6 @@ TOY = Sizes(
     sockets=10,
     rows=(100,),
     sockets_a_user=(2,),
-    connected=5,
+    connected=10,
 )
 SIZES = {sizes.name: sizes for sizes in (FULL, QUICK, TOY)}

@@ -1,6 +1,7 @@
 """Settings of the tutorial's project. It has our connection pool, so that connecting isn't what is compared."""
 
 import os
+from typing import Any
 
 import environ
 
@@ -15,13 +16,14 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 ROOT_URLCONF = "benchmarks.peers.urls"
-DATABASES = {
-    "default": environ.Env.db_url_config(os.environ["DATABASE_URL"])
-    | {"OPTIONS": {"pool": {"min_size": 2, "max_size": 10, "timeout": 10}}, "CONN_HEALTH_CHECKS": True}
-}
+database: dict[str, Any] = dict(environ.Env.db_url_config(os.environ["DATABASE_URL"]))
+database.setdefault("OPTIONS", {})["pool"] = {"min_size": 2, "max_size": 10, "timeout": 10}
+database["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 CHANNEL_LAYERS = {

@@ -19,7 +19,7 @@ UPDATE messaging_inbox i SET revision = d.revision
 FROM (SELECT user_id, max(revision) AS revision FROM messaging_notification GROUP BY user_id) AS d
 WHERE i.user_id = d.user_id AND i.user_id IN (SELECT id FROM auth_user WHERE username LIKE 'filled%')
 """
-USERS = 5_000
+MOST_USERS = 5_000
 
 
 def main() -> None:
@@ -29,14 +29,17 @@ def main() -> None:
     from messaging.models import Inbox, UserProfile
 
     rows = int(sys.argv[1])
-    if not User.objects.filter(username="filled0").exists():
-        made = User.objects.bulk_create([User(username=f"filled{number}") for number in range(USERS)])
+    users, present = min(MOST_USERS, rows), User.objects.filter(username__startswith="filled").count()
+    if users > present:
+        made = User.objects.bulk_create(
+            [User(username=f"filled{number}") for number in range(present, users)]
+        )
         UserProfile.objects.bulk_create([UserProfile(user=user) for user in made], ignore_conflicts=True)
         Inbox.objects.bulk_create([Inbox(user=user) for user in made], ignore_conflicts=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM messaging_notification")
-        [present] = cursor.fetchone()
-        cursor.execute(FILL, {"users": USERS, "first": present + 1, "last": rows})
+        [filled] = cursor.fetchone()
+        cursor.execute(FILL, {"users": users, "first": filled + 1, "last": rows})
         cursor.execute(COUNT)
         cursor.execute("VACUUM ANALYZE messaging_notification")
         cursor.execute("VACUUM ANALYZE messaging_inbox")

@@ -90,7 +90,8 @@ def write(work: Work, order: dict[str, Any], commits: Commits) -> dict[str, Any]
         calling += returned - called
         done += len(numbers)
         if len(stamps) < MAX_STAMPS:
-            committed = commits.at if commits.at > called else returned
+            # What is stored nowhere has no commit.
+            committed = max(commits.at, called)
             stamps += [(number, called, committed) for number in numbers]
     ended = time.monotonic()
     work.flush()

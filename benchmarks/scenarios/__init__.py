@@ -20,8 +20,8 @@ SCENARIOS = {
     "e": Scenario(
         "opening sockets at once, with login, presence, catch-up; (f) memory a socket", openings.run
     ),
-    "g": Scenario("growth: rows, sockets a user, users connected", growth.run),
     "h": Scenario("the longest stall of the event loop", stalls.run),
+    "g": Scenario("growth: rows, sockets a user, users connected", growth.run),
 }
 # Measured together with another.
 ALIASES = {"c": "b", "f": "e"}

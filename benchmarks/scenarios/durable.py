@@ -19,34 +19,32 @@ WORKS = {
 def run(bench: Bench) -> None:
     subjects = [*bench.own, *(subject for subject in bench.peers if subject.kind == STOCK.kind)]
     sizes = bench.sizes
-    with bench.contestants(subjects, people=sizes.people, connected=True) as contestants:
-        for heading, works in WORKS.items():
-            for writers in sizes.writers:
+    contestants = bench.contestants(subjects, people=sizes.people, connected=True)
+    for heading, works in WORKS.items():
+        for writers in sizes.writers:
 
-                def flood(one: Contestant, works: dict[str, str] = works, writers: int = writers) -> Values:
-                    return measuring.write(
-                        one, works[one.subject.kind], one.users, writers=writers, seconds=sizes.seconds
-                    )
+            def flood(one: Contestant, works: dict[str, str] = works, writers: int = writers) -> Values:
+                return measuring.write(
+                    one, works[one.subject.kind], one.users, writers=writers, seconds=sizes.seconds
+                )
 
-                case = f"{heading}, {writers} writer{'s' * (writers > 1)}"
-                bench.by_turns("d", case, contestants, flood, "frames_per_second")
-        for heading, works in WORKS.items():
-            for rate in sizes.save_rates:
+            case = f"{heading}, {writers} writer{'s' * (writers > 1)}"
+            bench.by_turns("d", case, contestants, flood, "frames_per_second")
+    for heading, works in WORKS.items():
+        for rate in sizes.save_rates:
 
-                def paced(one: Contestant, works: dict[str, str] = works, rate: int = rate) -> Values:
-                    return measuring.write(
-                        one, works[one.subject.kind], one.users, rate=rate, seconds=sizes.seconds
-                    )
+            def paced(one: Contestant, works: dict[str, str] = works, rate: int = rate) -> Values:
+                return measuring.write(
+                    one, works[one.subject.kind], one.users, rate=rate, seconds=sizes.seconds
+                )
 
-                bench.by_turns("d", f"{heading}, {rate}/s", contestants, paced, "p50_ms")
+            bench.by_turns("d", f"{heading}, {rate}/s", contestants, paced, "p50_ms")
 
-        def requests(one: Contestant) -> Values:
-            return measuring.request(one, sizes.seconds)
+    def requests(one: Contestant) -> Values:
+        return measuring.request(one, sizes.seconds)
 
-        bench.by_turns(
-            "d", "Message.save() in requests, 8 at once", contestants, requests, "frames_per_second"
-        )
-        bare(bench, contestants)
+    bench.by_turns("d", "Message.save() in requests, 8 at once", contestants, requests, "frames_per_second")
+    bare(bench, contestants)
 
 
 def bare(bench: Bench, contestants: list[Contestant]) -> None:

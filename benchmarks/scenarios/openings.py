@@ -10,17 +10,17 @@ AT_ONCE = 1000
 
 def run(bench: Bench) -> None:
     count = bench.sizes.sockets
-    with bench.contestants([*bench.own, *bench.peers], people=count, history=HISTORY) as contestants:
+    contestants = bench.contestants([*bench.own, *bench.peers], people=count, history=HISTORY)
 
-        def without_login(one: Contestant) -> Values:
-            return open_all(one, count)
+    def without_login(one: Contestant) -> Values:
+        return open_all(one, count)
 
-        def with_login(one: Contestant) -> Values:
-            return open_all(one, count, kind="stock-login")
+    def with_login(one: Contestant) -> Values:
+        return open_all(one, count, kind="stock-login")
 
-        bench.by_turns("e", "opening", contestants, without_login, "sockets_per_second")
-        stock = [one for one in contestants if one.subject.name == STOCK.name]
-        bench.by_turns("e", "opening, with login", stock, with_login, "sockets_per_second")
+    bench.by_turns("e", "opening", contestants, without_login, "sockets_per_second")
+    stock = [one for one in contestants if one.subject.name == STOCK.name]
+    bench.by_turns("e", "opening, with login", stock, with_login, "sockets_per_second")
 
 
 def open_all(one: Contestant, count: int, kind: str = "") -> Values:

@@ -17,7 +17,7 @@ def run(bench: Bench) -> None:
 
     def leave(one: Contestant) -> None:
         one.clients.ask("close")
-        time.sleep(2)
+        time.sleep(bench.sizes.seconds / 2)
 
     def storm(one: Contestant) -> Values:
         one.stop()
@@ -34,9 +34,9 @@ def run(bench: Bench) -> None:
             "closing_stall_ms": stalled(one, lambda: leave(one)),
         }
 
-    with bench.contestants([*bench.own, *bench.peers], people=count) as contestants:
-        case = f"{count:,} sockets: longest stall of the event loop"
-        bench.by_turns("h", case, contestants, storm, "opening_stall_ms")
+    contestants = bench.contestants([*bench.own, *bench.peers], people=count)
+    case = f"{count:,} sockets: longest stall of the event loop"
+    bench.by_turns("h", case, contestants, storm, "opening_stall_ms")
 
 
 def stalled(one: Contestant, work: Callable[[], Any]) -> float:
