@@ -16,7 +16,7 @@ from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from messaging.conf import conf as project_conf
-from messaging.hints import listed, paste, project
+from messaging.hints import listed, paste
 
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
@@ -27,6 +27,7 @@ MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
 ORDER = (SESSION, CSRF, AUTHENTICATION, LOGIN_REQUIRED)
 
 SOCKETS = "realtime.sockets.routing"
+OURS = 'ASGI_APPLICATION = "realtime.asgi.application"'
 
 
 @register(Tags.urls)
@@ -58,14 +59,11 @@ def _includes_ours(patterns: list[Any]) -> bool:
 def asgi_application(**kwargs: Any) -> list[CheckMessage]:
     """The ASGI application serves the sockets."""
     name = getattr(settings, "ASGI_APPLICATION", None)
-    if not name:
-        wrong = "ASGI_APPLICATION isn't set" if apps.is_installed("daphne") else ""
-        hint = paste("Name it.", f'ASGI_APPLICATION = "{project()}.asgi.application"')
+    if name:
+        wrong, hint = _fault(name)
     else:
-        module, _, variable = name.rpartition(".")
-        wrong = _without_sockets(name)
-        lines = f"from realtime.asgi import with_sockets\n\n{variable} = with_sockets({variable})"
-        hint = paste("Add the sockets to it.", lines, _file(module))
+        wrong = "ASGI_APPLICATION isn't set" if apps.is_installed("daphne") else ""
+        hint = paste("Set it.", OURS)
     if not wrong:
         return []
     return [
@@ -77,18 +75,25 @@ def asgi_application(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _without_sockets(name: str) -> str:
-    """Return what is wrong, or "". The module is imported only if its text doesn't show that it has the sockets."""
-    module = name.rpartition(".")[0]
+def _fault(name: str) -> tuple[str, str]:
+    """Return what is wrong, or "", and the hint. The module is imported only if its text doesn't show the sockets."""
+    module, _, variable = name.rpartition(".")
     try:
         spec = find_spec(module)
         if module == "realtime.asgi" or (spec and spec.origin and _mentions_sockets(Path(spec.origin))):
-            return ""
+            return "", ""
         import_string(name)
     except Exception as error:
-        return f"ASGI_APPLICATION, {name}, can't be imported ({type(error).__name__}: {error})"
+        wrong = f"ASGI_APPLICATION, {name}, can't be imported ({type(error).__name__}: {error})"
+        return wrong, paste("Mend it, or take Doorbell's, which serves HTTP and the sockets.", OURS)
     # Only an application with sockets imports them.
-    return "" if SOCKETS in sys.modules else f"ASGI_APPLICATION, {name}, serves no sockets of Doorbell's"
+    if SOCKETS in sys.modules:
+        return "", ""
+    lines = f"from realtime.asgi import with_sockets\n\n{variable} = with_sockets({variable})"
+    return (
+        f"ASGI_APPLICATION, {name}, serves no sockets of Doorbell's",
+        paste("Add the sockets to it.", lines, _file(module)),
+    )
 
 
 def _mentions_sockets(file: Path) -> bool:

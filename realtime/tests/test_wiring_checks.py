@@ -122,24 +122,32 @@ AS_STARTPROJECT_MADE_IT = (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (AS_STARTPROJECT_MADE_IT, "serves no sockets"),
-        ("# from realtime.asgi import with_sockets\n" + AS_STARTPROJECT_MADE_IT, "serves no sockets"),
-        ("import no_such_module", "can't be imported (ModuleNotFoundError"),
-        ("def", "can't be imported (SyntaxError"),
-        ("other = 1", "can't be imported (ImportError"),
-    ],
-)
-def test_an_application_without_sockets(asgi, text, said):
+@pytest.mark.parametrize("comment", ["", "# from realtime.asgi import with_sockets\n"])
+def test_an_application_without_sockets(asgi, comment):
+    text = comment + AS_STARTPROJECT_MADE_IT
     asgi(text)
     [warning] = checks.asgi_application()
-    assert (warning.id, said in warning.msg) == ("realtime.W021", True), warning.msg
+    assert (warning.id, "serves no sockets" in warning.msg) == ("realtime.W021", True), warning.msg
     assert "At the end of shop_asgi.py:" in str(warning.hint)
-    if said == "serves no sockets":
-        asgi(f"{text}\n{lines_of(warning.hint)}")
-        assert checks.asgi_application() == []
+    asgi(f"{text}\n{lines_of(warning.hint)}")
+    assert checks.asgi_application() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("def", "SyntaxError"),
+        ("other = 1", "ImportError"),
+    ],
+)
+def test_an_application_that_cannot_be_imported(asgi, settings, text, error):
+    """Lines at its end wouldn't mend it."""
+    asgi(text)
+    [warning] = checks.asgi_application()
+    assert (warning.id, f"can't be imported ({error}" in warning.msg) == ("realtime.W021", True), warning.msg
+    paste(warning.hint, settings)
+    assert checks.asgi_application() == []
 
 
 def test_an_application_that_is_not_named(settings):
@@ -147,7 +155,7 @@ def test_an_application_that_is_not_named(settings):
     [warning] = checks.asgi_application()
     assert warning.id == "realtime.W021"
     paste(warning.hint, settings)
-    assert settings.ASGI_APPLICATION == "config.asgi.application"
+    assert settings.ASGI_APPLICATION == "realtime.asgi.application"
     assert checks.asgi_application() == []
 
 
@@ -161,7 +169,7 @@ def test_an_application_that_is_not_named(settings):
         "import realtime.sockets.routing\napplication = None",
     ],
 )
-def test_an_application_with_sockets_is_told_by_its_text(asgi, text):
+def test_an_application_with_sockets_is_recognized_by_its_text(asgi, text):
     """It isn't imported for that: an application may do anything."""
     asgi(text)
     assert checks.asgi_application() == []

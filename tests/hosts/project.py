@@ -17,10 +17,9 @@ COMMANDS = re.compile(r"^```sh\n(.*?)```$", re.MULTILINE | re.DOTALL)
 SETUP: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 SETTINGS = "mysite/settings.py"
 SECONDS = 300
-# What the tests' projects have besides: a page at /, for those who are signed in, the probes, folders, and patience.
+# What the tests' projects have besides: a page at /, for those who are signed in, the probes, and folders.
 HOME = {
     SETTINGS: """
-DATABASES["default"]["OPTIONS"]["timeout"] = 20
 TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
 """,
