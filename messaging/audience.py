@@ -1,6 +1,6 @@
 """Who may write to whom, and who may see whom: what the project's hooks DOORBELL_MAY_WRITE and DOORBELL_MAY_SEE say.
 
-Both are asked about many users at once. They only narrow what holds without them; blocks hold whatever they say.
+Both are called for many users at once. They only narrow what holds without them; blocks hold in any case.
 """
 
 import logging
@@ -26,7 +26,7 @@ def may_write(sender: Any, receivers: QuerySet[Any]) -> QuerySet[Any]:
     allowed = hooks.call("may_write", sender, receivers)
     if not isinstance(allowed, QuerySet):
         raise hooks.failure("may_write", f"it returned {type(allowed).__name__}, not a queryset of users")
-    # A hook that joins may give a row twice, and one that starts anew may give more than was asked.
+    # A hook that joins may give a row twice, and one that starts anew may give more than it was given.
     return receivers.filter(pk__in=allowed.values("pk"))
 
 

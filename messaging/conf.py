@@ -15,12 +15,12 @@ class Conf(DjangoSettings):
     messages = Switch(False, "Whether users can send each other messages over HTTP: `POST messages`.")
     session = Switch(False, "Whether users can sign in with a password over HTTP: `POST session`.")
     authenticate = DottedPath(
-        "Who makes a request: `(request) -> user or None`. It is asked by every call of the API.",
+        "Who makes a request: `(request) -> user or None`. Called for every call of the API.",
         default_text="an API token or Django's session",
     )
     may_see = DottedPath(
         "Which contacts may see each other's presence: `(pairs) -> pairs`, of a viewer's id and the id of the one "
-        "who is seen. It is asked about many pairs at once, whenever presence is read or pushed.",
+        "who is seen. Called for many pairs at once, whenever presence is read or pushed.",
         default_text="all contacts",
     )
     may_write = DottedPath(

@@ -1,7 +1,7 @@
-"""Logins that the project's own authentication has found, as far as Doorbell knows them, for the sockets they open.
+"""Logins that the project's own authentication has found, for the sockets they open.
 
-A JWT or a token of the project's can't be asked again later. So each ticket begins a login with a key of its own, valid
-until its user is deactivated or deleted, gets another password or signs out everywhere, and for a limited time.
+A JWT or a token of the project's can't be checked again later. So each ticket begins a login with a key of its own,
+valid until its user is deactivated or deleted, gets another password or signs out everywhere, and for a limited time.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 which they sign in, unless that is an e-mail address, which others don't see.
 
 The name with which a user signs in is a column, which SQL reads with the rows. Any other is made in Python, in one more
-query for all rows: SQL then selects an empty text, so that no address leaves by a way that forgets to ask here.
+query for all rows: SQL then selects an empty text, so that no address leaves where the call of this module is missing.
 """
 
 import functools

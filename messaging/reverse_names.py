@@ -15,7 +15,7 @@ PAGE = 'docs/install.md, "Names on your user model"'
 
 @register(Tags.models)
 def names_are_free(**kwargs: Any) -> list[CheckMessage]:
-    """All clashes at once, with the setting that resolves them: Django's own checks ask for a change of our code."""
+    """All clashes at once, with the setting that resolves them: Django's own hint is a change of our code."""
     clashes = {
         key.default_name: name for key in named_keys() if (name := _name_of(key)) and _is_taken(key, name)
     }

@@ -30,7 +30,7 @@ def journal(**kwargs: Any) -> list[CheckMessage]:
     line = f'["init_command"] {"+=" if given else "="} "{"; " * bool(given)}{pragmas}"'
     return [
         Warning(
-            "SQLite has no write-ahead log: whoever reads waits for whoever writes, and pushes are late.",
+            "SQLite has no write-ahead log: readers wait for writers, and pushes are late.",
             hint=paste("Let readers and writers pass each other.", OPTIONS + line),
             id="messaging.W008",
         )

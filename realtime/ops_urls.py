@@ -1,4 +1,4 @@
-"""The probes and the metrics, for a project that wants them: a URLconf of its own, apart from the API's."""
+"""The probes and the metrics, for a project that serves them: a URLconf of its own, apart from the API's."""
 
 from django.urls import path
 

@@ -110,7 +110,7 @@ def _mentions_sockets(file: Path) -> bool:
 
 @register()
 def runserver(**kwargs: Any) -> list[CheckMessage]:
-    """`runserver` speaks WebSockets."""
+    """`runserver` serves WebSockets."""
     if (
         not settings.DEBUG
         or apps.is_installed("daphne")
@@ -120,7 +120,7 @@ def runserver(**kwargs: Any) -> list[CheckMessage]:
     install = "" if find_spec("daphne") else " First: pip install django-doorbell[daphne]."
     return [
         Warning(
-            "daphne isn't in INSTALLED_APPS: `runserver` speaks no WebSockets, and pages reconnect for ever.",
+            "daphne isn't in INSTALLED_APPS: `runserver` serves no WebSockets, and pages keep reconnecting.",
             hint=paste(
                 f"Put it first, or use `manage.py serve` and silence this check.{install}",
                 'INSTALLED_APPS = ["daphne", *INSTALLED_APPS]',
@@ -147,7 +147,7 @@ def middleware(**kwargs: Any) -> list[CheckMessage]:
     faults += [f"has {_class(second)} before {_class(first)}" for first, second in swapped]
     return [
         Warning(
-            f"MIDDLEWARE {', '.join(faults)}: whoever is signed in isn't for the API, or gets an error from it.",
+            f"MIDDLEWARE {', '.join(faults)}: the API answers 401, 403 or 500 to users who are signed in.",
             hint=paste("Keep this order.", listed("MIDDLEWARE", _in_order(places, missing))),
             id="realtime.W023",
         )

@@ -1,5 +1,5 @@
 """Doors: calls that a project has to open, each by a setting of its own. A closed one is answered with 404 and is in no
-document. The API that mounts the routers asks; a call only names its door."""
+document. The API that mounts the routers looks them up; a call only names its door."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar

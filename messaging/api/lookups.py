@@ -42,7 +42,7 @@ def user_known_to(user: Any, name: str | None = None, key: Any = None) -> Any:
     """Return another user. Raises UnknownUser for none, and for one whom `user` can't know.
 
     Old conversations stay readable; to all others a deactivated account looks like none. Where neither the directory
-    nor the sending of messages is open, nobody can be found by trying names.
+    nor the sending of messages is open, no user can be found by trying names.
     """
     found = find_user(users.people(), name, key, lambda other: _is_known(user, other))
     if found is None:

@@ -50,7 +50,7 @@ def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas
         users.active(),
         data.name,
         data.key,
-        # To anyone else it is as to a name that nobody has.
+        # Others are answered as for a name that no user has.
         lambda other: users.is_active(other) and (other.pk == sender.pk or may_write(sender, other)),
     )
     if receiver is None:

@@ -145,7 +145,7 @@ def _bearer(request: HttpRequest) -> str | None:
 def _not_signed_in(request: HttpRequest) -> NotSignedIn:
     if _bearer(request) is None:
         return NotSignedIn()
-    return NotSignedIn("This Bearer is neither an API token nor a login that DOORBELL_AUTHENTICATE knows.")
+    return NotSignedIn("This Bearer is neither an API token nor a login that DOORBELL_AUTHENTICATE accepts.")
 
 
 def is_project_login(request: HttpRequest) -> bool:

@@ -36,7 +36,7 @@ def people(django_user_model):
 
 
 class Race:
-    """Writers, and every revision that any of them was told of."""
+    """Writers, and every revision that any of them has received."""
 
     def __init__(self, people):
         self.people = people
@@ -77,7 +77,7 @@ class Race:
 
     def notify(self, number, users, place, chance):
         key = f"k{chance.randrange(400)}" if chance.random() < 0.3 else None
-        # The title tells who wrote it, and as their how-manieth to this user; a duplicate leaves a gap.
+        # The title: its writer, and a number that rises for this writer and user; a duplicate leaves a gap.
         place[number] += 1
         title = f"{number}:{place[number]}"
         if len(users) == 1 and key is None:

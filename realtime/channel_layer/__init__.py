@@ -1,6 +1,6 @@
 """The channel layer on Redis that a project's CHANNEL_LAYERS names: `realtime.channel_layer.GuardedRedisLayer`.
 
-It is imported when it is asked for: with any other layer Redis' client needn't be installed.
+It is imported at its first use: with any other layer Redis' client needn't be installed.
 """
 
 import contextlib

@@ -116,7 +116,7 @@ def _addresses() -> SafeString:
 def _imported_by(entry: str, part: str) -> Iterator[str]:
     """The URLs of the modules that this one imports, as the browser will find them.
 
-    A storage that hashes names writes them into the imports only if it's asked to.
+    A storage that hashes names writes them into the imports only if it is configured to.
     """
     hashed = getattr(staticfiles_storage, "support_js_module_import_aggregation", False)
     for module in MODULES[part]:

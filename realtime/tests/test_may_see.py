@@ -12,7 +12,7 @@ from realtime.db_threads import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Pairs of names, viewer first; what the hook denies. And each set of pairs it was asked about.
+# Pairs of names, viewer first; what the hook denies. And each set of pairs it was called with.
 DENIED: set[tuple[str, str]] = set()
 ASKED: list[frozenset[tuple[int, int]]] = []
 
@@ -22,7 +22,7 @@ def may_see(pairs):
 
     ASKED.append(pairs)
     names = User.objects.in_bulk({pk for pair in pairs for pk in pair})
-    # More than it was asked about changes nothing.
+    # More than it was called with changes nothing.
     return [(a, b) for a, b in pairs if (names[a].username, names[b].username) not in DENIED] + [(0, 1)]
 
 

@@ -5,7 +5,7 @@
 //   document.querySelector("doorbell-bell").client = client;
 //
 // Attributes  no-title: don't put the count into the window's title
-//             unread: the count until the client has read the list; a page rendered by the server knows it
+//             unread: the count until the client has read the list; a page rendered by the server has it
 // Methods     open(), close()
 // State       data-state and data-reason: the client's state, and why it isn't connected
 // Events      those of <doorbell-list>, which bubble

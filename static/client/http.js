@@ -46,7 +46,7 @@ export class Http {
 
   /**
    * `base` is the server's origin, empty for the page's own; `api` the API's path there; `token` an API token or the
-   * project's own, used instead of the cookie: a string, or a function that is asked for it before each request.
+   * project's own, used instead of the cookie: a string, or a function that is called before each request.
    * @param {{base?: string, api?: string, token?: Doorbell.Token, fetch?: typeof globalThis.fetch}} [options]
    */
   constructor({ base = "", api = API_PATH, token, fetch = globalThis.fetch } = {}) {

@@ -114,7 +114,7 @@ declare namespace Doorbell {
     query(): Promise<{ held?: { name?: string; clientId?: string }[] }>;
   }
 
-  /** A token, or what is asked for it before each request: one that expires is renewed there. */
+  /** A token, or a function that is called before each request: one that expires is renewed there. */
   type Token = string | (() => string | Promise<string>);
 
   interface ClientOptions {

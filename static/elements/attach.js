@@ -1,5 +1,5 @@
 /**
- * An element without a client asks the page for one, by an event: doorbell/page.js gives it the page's, also when the element
+ * An element without a client requests the page's, by an event: doorbell/page.js gives it the page's, also when the element
  * is added long after the page was loaded. Without a listener nothing happens.
  * @param {HTMLElement & {client: unknown}} node
  */

@@ -1,4 +1,4 @@
-"""Users who sign in by an e-mail address or a number: nobody else sees either, and both work otherwise."""
+"""Users who sign in by an e-mail address or a number: no other user sees either, and both work otherwise."""
 
 import json
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The wheel in an empty environment: what it contains, what it requires, and what works there without any extra.
 
-What it requires is copied from the environment of the tests, so no package index is asked; `make package
-ARGS=--install` does ask one.
+What it requires is copied from the environment of the tests, so no package index is used; `make package
+ARGS=--install` does use one.
 """
 
 import shutil

@@ -163,7 +163,7 @@ class Account(AbstractUser):
     USERNAME_FIELD, REQUIRED_FIELDS = "email", []
 """
 
-# Without it the addresses are seen by nobody else: tests/hosts/test_shown_names.py.
+# Without it no other user sees the addresses: tests/hosts/test_shown_names.py.
 SHOWN = "DOORBELL_NAME = 'messaging.names.Username'\n"
 USER_MODELS = {
     # The first three are those of `make test`.
