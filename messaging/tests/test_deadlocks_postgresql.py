@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from messaging import notifications, user_deletion
+from messaging import notifications, storing, user_deletion
 from messaging.models import Message, Notification
 from messaging.notifications import mark_rows_read, notify, notify_many
 from messaging.orm import retry
@@ -67,7 +67,7 @@ def test_the_same_key_for_the_same_users_in_opposite_orders(db, threads):
 @pytest.mark.usefixtures("no_retry", "quick_deadlocks")
 def test_without_the_order_such_inserts_deadlock(db, threads, monkeypatch):
     """Negative control."""
-    monkeypatch.setattr(notifications, "sorted", lambda rows, key: rows, raising=False)
+    monkeypatch.setattr(storing, "sorted", lambda rows, key: rows, raising=False)
     ids = people()
     errors = []
     for turn in range(4 * TURNS):
