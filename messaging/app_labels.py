@@ -37,7 +37,7 @@ def _label(entry: str) -> str | None:
     try:
         return AppConfig.create(entry).label
     except Exception:
-        return None  # Django meets it next, and says what it is.
+        return None  # Django's own error follows.
 
 
 def _is_ours(package: str) -> bool:

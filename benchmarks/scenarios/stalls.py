@@ -1,4 +1,4 @@
-"""(h) The longest stall of the server's event loop: while all connect, hear an announcement, and leave."""
+"""(h) The longest stall of the server's event loop: while all connect, are sent an announcement, and leave."""
 
 import time
 from collections.abc import Callable

@@ -7,7 +7,6 @@ FULL_SIZE=1 makes it longer.
 
 import contextlib
 import os
-import re
 from typing import Any
 
 import pytest
@@ -84,7 +83,7 @@ class Counts(RuleBasedStateMachine):
                 getattr(Writers(user, other, seed, self.read), writer)()
         except IntegrityError as error:
             # An instance that was read before another row got its dedupe_key: nothing is written.
-            if not re.search("notification_once|dedupe_key", str(error)):
+            if "dedupe_key" not in str(error):
                 raise
 
     pairs = st.permutations(range(3)).map(lambda places: places[:2])

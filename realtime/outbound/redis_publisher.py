@@ -95,7 +95,7 @@ def _client(host: Mapping[str, Any]) -> "redis.Redis":
         return redis.Redis(**options)
     url = urlsplit(options.pop("address"))
     if url.hostname and url.scheme == "redis":
-        # Resolved now: at interpreter exit, when a one-line command still has to push, nothing resolves any more.
+        # Resolved here: at interpreter exit, when a one-line command still has to push, nothing resolves any more.
         address = socket.getaddrinfo(url.hostname, url.port or 6379, type=socket.SOCK_STREAM)[0][4][0]
         literal = f"[{address}]" if ":" in str(address) else str(address)
         credentials, at, _ = url.netloc.rpartition("@")
