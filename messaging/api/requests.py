@@ -167,16 +167,10 @@ class UserPage(Page):
 
 
 class MessagePage(Page):
-    """`with` is a username; `with_id` is an id instead of it."""
+    """`with` is a username, `with_id` an id; with both, the name has to be that of the id."""
 
     partner: Annotated[Text | SkipJsonSchema[None], Field(alias="with")] = None
     partner_id: Annotated[Text | SkipJsonSchema[None], Field(alias="with_id")] = None
-
-    @model_validator(mode="after")
-    def at_most_one(self) -> Self:
-        if self.partner is not None and self.partner_id is not None:
-            raise ValueError("give either with, or with_id")
-        return self
 
 
 class NotificationPage(Page):

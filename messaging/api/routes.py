@@ -67,6 +67,8 @@ def list_messages(request: SignedIn, query: Query[requests.MessagePage]) -> sche
     rows = Message.objects.visible_to(request.user)
     if query.partner is not None or query.partner_id is not None:
         partner = user_known_to(request.user, query.partner, users.key_of(query.partner_id))
+        if query.partner_id is not None and users.key_of(query.partner_id) != partner.pk:
+            raise UnknownUser
         rows = rows.between(request.user, partner)
     shown = {f"{side}_name": names.expression(f"{side}__") for side in ("sender", "receiver")}
     columns = ("id", "sender_id", "receiver_id", "content", "timestamp", "is_read")

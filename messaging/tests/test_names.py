@@ -156,8 +156,11 @@ def test_an_id_that_nobody_has_is_unknown(ada, as_user, key):
     assert refusal(call("GET", f"messages?with_id={key}")) == (404, "unknown_user")
 
 
-def test_a_conversation_is_named_once(ada, as_user):
-    assert refusal(as_user(ada)("GET", "messages?with=grace&with_id=1")) == (422, "invalid")
+def test_a_conversation_that_is_named_twice_is_with_one_user(ada, grace, linus, as_user):
+    call = as_user(ada)
+    assert call("GET", f"messages?with=grace&with_id={grace.pk}").status_code == 200
+    for query in (f"with=grace&with_id={linus.pk}", "with=grace&with_id=", f"with=&with_id={grace.pk}"):
+        assert refusal(call("GET", f"messages?{query}")) == (404, "unknown_user")
 
 
 def test_programs_publish_by_the_name_of_the_login_or_by_the_id(by_address):

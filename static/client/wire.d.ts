@@ -181,7 +181,7 @@ declare namespace Doorbell {
     is_read: boolean;
   }
 
-  /** `with` is a username; `with_id` is an id instead of it. */
+  /** `with` is a username, `with_id` an id; with both, the name has to be that of the id. */
   interface MessagePage {
     before?: number;
     limit?: number;

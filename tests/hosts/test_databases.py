@@ -16,7 +16,7 @@ SETTINGS = """
 DATABASES["default"].update(ATOMIC_REQUESTS=True, {connections})
 CHANNEL_LAYERS = {{
     "chat": {{"BACKEND": "channels.layers.InMemoryChannelLayer"}},
-    **CHANNEL_LAYERS,
+    "default": {{"BACKEND": "channels.layers.InMemoryChannelLayer"}},
     "jobs": {{"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {{"capacity": 1}}}},
 }}
 USE_I18N = False
