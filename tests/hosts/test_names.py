@@ -23,6 +23,9 @@ class Profile(models.Model):
 class Notice(models.Model):
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
     verb = models.CharField(max_length=80)
+    class Meta:
+        indexes = [models.Index(fields=["verb"], name=name) for name in ("notification_unread", "profile_changed")]
+        constraints = [models.UniqueConstraint(fields=["recipient", "verb"], name="notification_once")]
 class Letter(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_query_name="sent_messages")
 """
