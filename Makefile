@@ -140,8 +140,11 @@ node_modules/.installed: package.json
 	@touch $@
 
 hosts: setup-dev  ## Django projects with Doorbell in them, at full length, on both databases
-	@FULL_SIZE=1 $(ON_SQLITE) $(PYTEST) tests/hosts $(ARGS)
-	@FULL_SIZE=1 $(ON_SERVICES) $(PYTEST) tests/hosts $(ARGS)
+	@$(TEST_ENV) $(PY) -m tools.browser --fetch
+	@FULL_SIZE=1 $(ON_SQLITE) $(PYTEST) $(HOSTS) $(ARGS)
+	@FULL_SIZE=1 $(ON_SERVICES) $(PYTEST) $(HOSTS) $(ARGS)
+
+HOSTS := tests/hosts tests/browser/test_host_projects.py tests/browser/test_gunicorn.py
 
 chaos: setup-dev  ## break real servers under load and check what their clients received; writes docs/reliability.md (ARGS="--help")
 	@$(PY) -m tests.chaos $(ARGS)

@@ -139,6 +139,26 @@ async def write(page: Page, to: str, text: str) -> None:
     await expect(page.get_by_test_id("message").filter(has_text=text)).to_be_visible()
 
 
+def caught_up(page: Page) -> asyncio.Event:
+    """An event that is set when a socket of this page has caught up: rows that exist before that cause no toast."""
+    event = asyncio.Event()
+
+    def on_frame(text: str | bytes) -> None:
+        if "synced" in str(text):
+            event.set()
+
+    page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
+    return event
+
+
+async def see(page: Page, *titles: str) -> None:
+    """Wait for these toasts, and dismiss them: only so many are shown at once."""
+    for title in titles:
+        toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text=title)
+        await expect(toast).to_have_count(1, timeout=120_000)
+    await page.locator("doorbell-toasts").evaluate("region => region.clear()")
+
+
 async def keep_toasts(page: Page) -> None:
     """From now on a toast stays as long as the test takes to look for it."""
     await page.locator("doorbell-toasts").evaluate_all(

@@ -7,7 +7,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.live.servers import ROOT
 
-from .conftest import Publish
+from .conftest import Publish, caught_up
 from .test_tabs import Tabs, tabs, until
 
 __all__ = ["tabs"]
@@ -30,13 +30,7 @@ async def ten_lines(tabs: Tabs) -> Page:
     await tabs.context.route("**/static/notify.js", serve)
     page: Page = await tabs.context.new_page()
     await page.goto(f"{tabs.url}/admin/login/")  # some page of the server that is HTML
-    synced = asyncio.Event()
-
-    def on_frame(text: str | bytes) -> None:
-        if "synced" in str(text):
-            synced.set()
-
-    page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
+    synced = caught_up(page)
     await page.set_content(re.sub(r"\{% static '(.+?)' %\}", r"/static/\1", html))
     bell = page.locator("doorbell-bell button").first
     await expect(bell).to_have_accessible_name(re.compile(r"Notifications, .+ unread"), timeout=60_000)

@@ -6,19 +6,20 @@ A toast in Chromium for what each kind of process publishes: a WSGI view, forked
 import asyncio
 import contextlib
 import getpass
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser
 
 from tests.hosts.conftest import database_settings, host  # noqa: F401  fixtures
-from tests.hosts.project import HostProject
+from tests.hosts.project import REDIS, HostProject
 from tests.hosts.visitor import PASSWORD, PEOPLE
 from tests.live.servers import ROOT, Server, find_faults, free_port
 from tools import proxies
+
+from .conftest import caught_up, see
 
 DOCS = (ROOT / "docs/gunicorn.md").read_text()
 PAGE = """
@@ -37,7 +38,6 @@ import { connect } from "./client/connect.js";
 document.querySelector("doorbell-toasts").client = connect();
 """
 SETTINGS = """
-import os
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
 STATIC_ROOT = BASE_DIR / "collected"
@@ -50,11 +50,6 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }
-if "REDIS_URL" in os.environ:
-    CHANNEL_LAYERS = {"default": {
-        "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
-        "CONFIG": {"hosts": [os.environ["REDIS_URL"]], "prefix": f"mysite{os.environ['SITE']}"},
-    }}
 """
 URLS = """
 from django.contrib.auth.decorators import login_required
@@ -171,13 +166,6 @@ def running(*programs: Server) -> Iterator[None]:
             program.kill()
 
 
-async def see(page: Page, title: str) -> None:
-    """Wait for the toast, and dismiss it: only so many are shown at once."""
-    toast = page.locator("doorbell-toasts").get_by_test_id("toast").filter(has_text=title)
-    await expect(toast).to_have_count(1, timeout=120_000)
-    await page.locator("doorbell-toasts").evaluate("region => region.clear()")
-
-
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("proxy", "worker"),
@@ -194,8 +182,7 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
     proxy: str,
     worker: list[str],
 ) -> None:
-    project = host(SETTINGS, {"shop/static/notify.js": SCRIPT, "mysite/celery.py": CELERY})
-    project.environment["SITE"] = str(os.getpid()) + proxy
+    project = host(SETTINGS + REDIS, {"shop/static/notify.js": SCRIPT, "mysite/celery.py": CELERY})
     project.write("mysite/urls.py", f"PAGE = {PAGE!r}\n{URLS}", append=True)
     project.manage("migrate", "-v0")
     project.manage("collectstatic", "--noinput", "-v0")
@@ -222,13 +209,7 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
     with running(gunicorn, serve, front):
         context = await browser.new_context()
         page = await context.new_page()
-        synced = asyncio.Event()
-        page.on(
-            "websocket",
-            lambda socket: socket.on(
-                "framereceived", lambda text: synced.set() if "synced" in str(text) else None
-            ),
-        )
+        synced = caught_up(page)
         await page.goto(f"{front.url}/shop/")
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill(PASSWORD)

@@ -11,6 +11,8 @@ from playwright.async_api import Browser, expect
 from tests.hosts.project import COMMANDS, FILE, PAGE, HostProject, install
 from tests.live.servers import ROOT, find_faults
 
+from .conftest import caught_up
+
 COMMAND = re.compile(r"^python manage\.py (.+)$", re.MULTILINE)
 
 
@@ -57,13 +59,7 @@ async def test_the_page_on_installing_does_what_it_says(browser: Browser, tmp_pa
     try:
         context = await browser.new_context()
         page = await context.new_page()
-        synced = asyncio.Event()
-
-        def on_frame(text: str | bytes) -> None:
-            if "synced" in str(text):
-                synced.set()
-
-        page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
+        synced = caught_up(page)
         await page.goto(f"{server.url}/admin/")
         await expect(page.locator("doorbell-bell, script[data-doorbell]")).to_have_count(0)
         await page.get_by_label("Username").fill("ada")

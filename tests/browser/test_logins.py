@@ -10,6 +10,8 @@ from tests.hosts.test_logins import follow
 from tests.hosts.visitor import PASSWORD, PEOPLE
 from tests.live.servers import find_faults
 
+from .conftest import caught_up
+
 
 async def test_a_page_with_a_jwt_shows_a_toast(browser: Browser, tmp_path: Path) -> None:
     project = follow(HostProject(tmp_path))
@@ -19,13 +21,7 @@ async def test_a_page_with_a_jwt_shows_a_toast(browser: Browser, tmp_path: Path)
     try:
         context = await browser.new_context()
         page = await context.new_page()
-        synced = asyncio.Event()
-
-        def on_frame(text: str | bytes) -> None:
-            if "synced" in str(text):
-                synced.set()
-
-        page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
+        synced = caught_up(page)
         await page.goto(f"{server.url}/app/")
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill(PASSWORD)

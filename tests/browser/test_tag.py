@@ -13,6 +13,8 @@ from tests.hosts.project import HostProject
 from tests.hosts.visitor import PEOPLE
 from tests.live.servers import Server, find_faults
 
+from .conftest import caught_up
+
 URLS = """
 from django.contrib import admin
 from django.urls import include, path
@@ -100,13 +102,7 @@ async def sign_in(context: BrowserContext, project: HostProject, url: str) -> No
 
 async def synced(page: Page, address: str) -> None:
     """Open a page, and wait until its socket has caught up."""
-    done = asyncio.Event()
-
-    def on_frame(text: str | bytes) -> None:
-        if "synced" in str(text):
-            done.set()
-
-    page.on("websocket", lambda socket: socket.on("framereceived", on_frame))
+    done = caught_up(page)
     await page.goto(address)
     await asyncio.wait_for(done.wait(), 60)
 

@@ -42,6 +42,15 @@ urlpatterns += [
 </html>
 """,
 }
+# The layer of a run that has Redis, with a prefix of the project's own.
+REDIS = """
+import os, zlib
+if "REDIS_URL" in os.environ:
+    CHANNEL_LAYERS = {"default": {
+        "BACKEND": "realtime.channel_layer.GuardedRedisLayer",
+        "CONFIG": {"hosts": [os.environ["REDIS_URL"]], "prefix": f"mysite{zlib.crc32(bytes(BASE_DIR))}"},
+    }}
+"""
 
 
 def source(package: str) -> Path:
