@@ -71,6 +71,7 @@ class Bench:
                     self.folder,
                     people=people,
                     history=history,
+                    restarts=self.sizes.restarts,
                 )
         chosen = [self._open[subject.name] for subject in subjects]
         for one in chosen:
@@ -91,14 +92,19 @@ class Bench:
         contestants: Sequence[Contestant],
         measure: Callable[[Contestant], Values],
         figure: str,
+        how: str = "",
     ) -> None:
-        """Measure each contestant once a round, the order reversed in every second one. `figure` is shown."""
+        """Measure each contestant once a round, the order reversed in every second one.
+
+        `figure` is shown meanwhile. `how`: what to add to the names, if a case has one contestant in two ways.
+        """
         for number in range(self.sizes.rounds):
             order = contestants if number % 2 == 0 else list(reversed(contestants))
             for one in order:
                 values = measure(one)
-                self.records.append(Record(scenario, case, one.subject.name, number + 1, values))
-                log(f"  {case}, round {number + 1}, {one.subject.name}: {shown(figure, values)}")
+                name = f"{one.subject.name}{how}"
+                self.records.append(Record(scenario, case, name, number + 1, values))
+                log(f"  {case}, round {number + 1}, {name}: {shown(figure, values)}")
 
 
 def shown(figure: str, values: dict[str, Any]) -> str:

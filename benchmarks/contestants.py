@@ -110,7 +110,10 @@ class Contestant:
         *,
         people: int,
         history: int,
+        restarts: bool = True,
     ) -> None:
+        """`restarts`: whether `renew` starts a fresh server. If not, the same one serves, watched, all the time."""
+        self.restarts = restarts
         self.subject, self.cores, self.folder = subject, cores, folder
         self.people, self.history = people, history
         # Open sockets, and what the server was started with besides its usual environment.
@@ -125,7 +128,7 @@ class Contestant:
         self.writers: list[JsonProcess] = []
         self._requester: JsonProcess | None = None
         self.server: BenchServer
-        self.start()
+        self.start(watched=not restarts)
 
     def _process(self, name: str, command: Sequence[str], folder: Path) -> JsonProcess:
         log = self.folder / f"{self.database.name}-{name}.log"
@@ -142,10 +145,18 @@ class Contestant:
         extra = extra if self.subject.kind == OURS.kind else {}
         wanted = self.people if connected else 0
         if extra != self.extra or self.sockets not in (0, wanted):
-            self.stop()
-            self.start(extra=extra)
+            self.renew(extra=extra)
         if self.sockets != wanted:
             self.open_sockets(wanted)
+
+    def renew(self, *, watched: bool = False, extra: Mapping[str, str] | None = None) -> None:
+        """Close all sockets, at a fresh server."""
+        if self.restarts:
+            self.stop()
+            self.start(watched=watched, extra=extra)
+        else:
+            self.clients.ask("close")
+            self.sockets = 0
 
     def start(self, *, watched: bool = False, extra: Mapping[str, str] | None = None) -> None:
         """Start the server. `watched`: so that `longest_stall` can be asked for."""

@@ -51,7 +51,6 @@ FIGURES = {
     "idle_postgresql_percent": "PostgreSQL CPU while idle, %",
     "lost": "lost",
 }
-BASELINES = ("before", "stock")
 
 
 @dataclass(frozen=True)
@@ -111,18 +110,21 @@ def table(result: Result) -> str:
 
 def case_table(records: Sequence[Record]) -> list[str]:
     subjects = list(dict.fromkeys(one.subject for one in records))
-    baseline = next((name for name in BASELINES if name in subjects and name != subjects[0]), None)
     figures = [name for name in FIGURES if any(name in one.values for one in records)]
-    heads = [*subjects, *([f"{subjects[0]} : {baseline}"] if baseline else [])]
+    first, *others = subjects
+    heads = [*subjects, *(f"{first} : {other}" for other in others)]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
     for figure in figures:
         by_subject = {name: [one for one in records if one.subject == name] for name in subjects}
         cells = [cell(figure, by_subject[name]) for name in subjects]
-        if baseline:
-            ours, theirs = (middle(figure, by_subject[name]) for name in (subjects[0], baseline))
-            cells.append(f"{ours / theirs:.2f}" if ours is not None and theirs else "")
+        cells += [ratio(figure, by_subject[first], by_subject[other]) for other in others]
         lines.append(f"| {FIGURES[figure]} | {' | '.join(cells)} |")
     return lines
+
+
+def ratio(figure: str, records: Sequence[Record], others: Sequence[Record]) -> str:
+    ours, theirs = middle(figure, records), middle(figure, others)
+    return f"{ours / theirs:.2f}" if ours is not None and theirs else ""
 
 
 def middle(figure: str, records: Sequence[Record]) -> float | None:

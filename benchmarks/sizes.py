@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Sizes:
     name: str
     rounds: int
+    # Whether servers are started again where what came before could matter.
+    restarts: bool
     # Users with a socket each in (a) to (d).
     people: int
     # How many notifications everyone has; in (e) ten.
@@ -30,11 +32,12 @@ class Sizes:
 FULL = Sizes(
     name="full",
     rounds=3,
+    restarts=True,
     people=1000,
     history=0,
     announcements=50,
     stored_one_by_one=2,
-    seconds=4,
+    seconds=3,
     push_rates=(500, 2000, 5000, 0),
     save_rates=(100, 500, 1000),
     writers=(1, 4),
@@ -46,11 +49,12 @@ FULL = Sizes(
 QUICK = Sizes(
     name="quick",
     rounds=3,
+    restarts=True,
     people=500,
     history=0,
     announcements=20,
     stored_one_by_one=1,
-    seconds=2,
+    seconds=1,
     push_rates=(500, 0),
     save_rates=(500,),
     writers=(1, 4),
@@ -62,6 +66,7 @@ QUICK = Sizes(
 TOY = Sizes(
     name="toy",
     rounds=1,
+    restarts=False,
     people=10,
     history=10,
     announcements=2,

@@ -18,15 +18,15 @@ def run(bench: Bench) -> None:
     def with_login(one: Contestant) -> Values:
         return open_all(one, count, kind="stock-login")
 
-    bench.by_turns("e", "opening", contestants, without_login, "sockets_per_second")
+    case = f"opening {count:,} sockets"
+    bench.by_turns("e", case, contestants, without_login, "sockets_per_second")
     stock = [one for one in contestants if one.subject.name == STOCK.name]
-    bench.by_turns("e", "opening, with login", stock, with_login, "sockets_per_second")
+    bench.by_turns("e", case, stock, with_login, "sockets_per_second", how=", with login")
 
 
 def open_all(one: Contestant, count: int, kind: str = "") -> Values:
     """Open sockets at a fresh server."""
-    one.stop()
-    one.start()
+    one.renew()
     # The first socket starts threads, pools and the hub.
     one.open_sockets(min(10, count), kind=kind)
     server, postgresql, memory = one.server_cpu(), one.database.cpu(), one.server.rss()

@@ -20,8 +20,7 @@ def run(bench: Bench) -> None:
         time.sleep(bench.sizes.seconds / 2)
 
     def storm(one: Contestant) -> Values:
-        one.stop()
-        one.start(watched=True)
+        one.renew(watched=True)
         one.open_sockets(min(10, count))
         stalled(one, lambda: None)
         works = {"doorbell": "doorbell.notify_all"}
