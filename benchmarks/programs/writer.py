@@ -54,15 +54,16 @@ class Commits:
 def main() -> None:
     django.setup()
     commits = Commits()
-    works: dict[str, Work] = {}
+    # By their name and users: beside others a process writes to a share of the users.
+    works: dict[tuple[Any, ...], Work] = {}
     while line := sys.stdin.readline():
         order: dict[str, Any] = json.loads(line)
-        name = order["work"]
-        if name not in works:
-            works[name] = prepare(name, order["users"])
+        key = (order["work"], *order["users"])
+        if key not in works:
+            works[key] = prepare(order["work"], order["users"])
         print("ready", flush=True)
         sys.stdin.readline()
-        print(json.dumps(write(works[name], order, commits)), flush=True)
+        print(json.dumps(write(works[key], order, commits)), flush=True)
 
 
 def prepare(name: str, users: list[int]) -> Work:
