@@ -83,7 +83,8 @@ async def test_older_ones_are_loaded_on_demand(sign_in: SignIn) -> None:
             await fetch("/demo/ring", { method: "POST", headers, body: '{"count": 120}' });
         }"""
     )
-    await expect(page.get_by_test_id("notification-item").first).to_contain_text("Ring 120 of 120")
+    newest = page.get_by_test_id("notification-item").filter(has_text="Ring 120 of 120")
+    await expect(newest.first).to_be_attached()
     await page.reload()
     await page.get_by_test_id("bell").click()
     panel = page.get_by_test_id("bell-panel")
