@@ -10,7 +10,10 @@ from tests.hosts.visitor import QUICK, Visitor, serving
 from tests.live.servers import find_faults
 
 KEPT = "CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True"
-POOLED = "CONN_HEALTH_CHECKS=True, OPTIONS={'pool': {'max_size': 10}}, DISABLE_SERVER_SIDE_CURSORS=True"
+POOLED = (
+    "CONN_HEALTH_CHECKS=True, DISABLE_SERVER_SIDE_CURSORS=True, "
+    "OPTIONS={**DATABASES['default'].get('OPTIONS', {}), 'pool': {'max_size': 10}}"
+)
 CONNECTIONS = {"kept": KEPT, "pooled": POOLED} if ON_POSTGRESQL else {"kept": KEPT}
 SETTINGS = """
 DATABASES["default"].update(ATOMIC_REQUESTS=True, {connections})

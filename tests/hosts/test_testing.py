@@ -54,7 +54,10 @@ ROOT_URLCONF = "mysite.urls"
 """
 # Channels' live server is a process of its own, and reads a database that is a file.
 ON_FILE = (
-    ""
+    # Channels' server, which is forked, would put "test_" before the name a second time.
+    """
+DATABASES["default"]["TEST"] = {"NAME": "test_" + DATABASES["default"]["NAME"]}
+"""
     if ON_POSTGRESQL
     else """
 DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "test.sqlite3")}
