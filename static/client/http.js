@@ -131,8 +131,9 @@ export class Http {
 
     const limit = limited(signal, TIMEOUT_MS);
     try {
-      if (this.#token && typeof this.#token === "string") headers.Authorization = `Bearer ${this.#token}`;
-      else if (this.#token) headers.Authorization = `Bearer ${await readToken(this.#token, limit)}`;
+      const token = this.#token;
+      if (typeof token === "function") headers.Authorization = `Bearer ${await readToken(token, limit)}`;
+      else if (token) headers.Authorization = `Bearer ${token}`;
       const response = await this.#send(this.#base + (path.startsWith("/") ? path : this.#api + path), limit, {
         method,
         headers,

@@ -12,7 +12,7 @@ import { Loop } from "./fake-tabs.mjs";
 
 /**
  * @param {Doorbell.ClientOptions} [options]
- * @param {{isOwner?: (id: number) => boolean}} [client]
+ * @param {{isOwner?: (id: string | number) => boolean}} [client]
  */
 function setUp(options = {}, { isOwner = () => true } = {}) {
   const server = new FakeServer();
