@@ -123,7 +123,7 @@ test("back from the back/forward cache the session is read again with a cookie, 
 });
 
 test("a tab whose inbox belongs to another user doesn't join", async () => {
-  /** @type {number[]} */
+  /** @type {(string | number)[]} */
   const verified = [];
   const { stream, names } = setUp({}, { isOwner: (id) => (verified.push(id), false) });
   stream.start();
