@@ -42,8 +42,8 @@ def test_every_scenario_measures_ours_and_its_peers(result: report.Result) -> No
     for scenario in "abceh":
         assert {one.subject for one in result.records if one.scenario == scenario} >= SUBJECTS
     for one in result.records:
-        # At this size the server isn't restarted after (b) and (c), whose frames are stored nowhere: sockets are ahead of
-        # the database, and to them the first frames of the scenarios that follow are old.
+        # At this size the server isn't restarted after (b) and (c), whose frames are stored nowhere: sockets are ahead
+        # of the database, and to them the first frames of the scenarios that follow are old.
         if one.scenario in "abc":
             assert one.values.get("lost", 0) == 0, one
         # (Memory may shrink while ten sockets open.)
