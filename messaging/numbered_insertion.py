@@ -4,7 +4,7 @@ One statement on PostgreSQL. For a single row it is in a function, which is crea
 PL/pgSQL keeps its plan, which takes longer to make than to execute, behind any pooler, as prepared statements don't.
 
 It waits for no inbox. Rows of a user whose inbox is missing, locked, or has pending rows are inserted pending, as
-within a transaction (notifications.store), and numbered after commit. Revisions stay contiguous because the inbox is
+within a transaction (storing.py), and numbered after commit. Revisions stay contiguous because the inbox is
 locked from the moment its revision is read until the statement commits.
 """
 
@@ -28,6 +28,8 @@ from .sequencing import Revision
 # For what else the statement may wait: the same dedupe_key in an open transaction, a user who is being deleted.
 LOCK_SECONDS = 0.05
 FUNCTION = f"{Notification._meta.db_table}_insert"
+# Those that a call would find: another schema of the database may have an installation of its own.
+FUNCTIONS = "FROM pg_proc WHERE proname = %s AND pg_function_is_visible(oid)"
 # PostgreSQL: there is no such function, or one of another version.
 UNDEFINED_FUNCTION = "42883"
 
@@ -126,7 +128,7 @@ def create_function(connection: BaseDatabaseWrapper) -> None:
     """Create the function of a single row, if it is missing or of another version."""
     if connection.vendor == "postgresql" and not function_exists(connection):
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute("SELECT oid::regprocedure FROM pg_proc WHERE proname = %s", [FUNCTION])
+            cursor.execute(f"SELECT oid::regprocedure {FUNCTIONS}", [FUNCTION])
             for (other,) in cursor.fetchall():
                 cursor.execute(f"DROP FUNCTION {other}")
             cursor.execute(_function(connection))
@@ -139,7 +141,7 @@ def function_exists(connection: BaseDatabaseWrapper) -> bool:
     ):
         return True
     with connection.cursor() as cursor:
-        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [FUNCTION])
+        cursor.execute(f"SELECT prosrc {FUNCTIONS}", [FUNCTION])
         return [body for (body,) in cursor.fetchall()] == [_body()]
 
 

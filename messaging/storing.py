@@ -46,8 +46,8 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
     unless_blocked = is_one and _is_blockable(rows[0])
     is_one_statement = len(ordered) <= ROWS_PER_INSERT
     unknown = None
-    # (Rows whose references are held are in a transaction.)
-    if is_one_statement and not connection.in_atomic_block:
+    # (Rows whose references are held are in a transaction.) Without autocommit the caller's commit is still to come.
+    if is_one_statement and not connection.in_atomic_block and connection.get_autocommit():
         unknown = _store_numbered(ordered, unless_blocked)
     if unknown is None:
         work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
@@ -59,7 +59,7 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
 
 def _store_numbered(rows: list[Notification], unless_blocked: bool) -> set[Any] | None:
     """Return the ids of unknown users; None if nothing could be stored in this way."""
-    outcome = retry_on_transient(lambda: insert_numbered(rows, unless_blocked=unless_blocked))
+    outcome = retry_on_transient(lambda: insert_numbered(rows, unless_blocked=unless_blocked), timeouts=True)
     if outcome is None:
         return None
     if outcome.revisions:

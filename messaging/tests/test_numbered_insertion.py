@@ -1,10 +1,12 @@
 """Notifications that get their revision in the statement that inserts them, on both databases."""
 
+import sqlite3
+
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
-from messaging import numbered_insertion, sequencing
+from messaging import numbered_insertion, sequencing, storing
 from messaging.events import notifications_pending, revisions_assigned
 from messaging.exceptions import UnknownUser
 from messaging.models import Block, Inbox, Notification
@@ -184,3 +186,50 @@ def test_a_missing_function_is_made_again_and_meanwhile_rows_are_pending(ada, he
     assign_revisions([ada.pk])
     notify(ada, "announcement", "Hello")
     assert state(ada) == (2, 2)
+
+
+def test_without_autocommit_nothing_is_announced_before_the_callers_commit(ada, heard):
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(transaction.TransactionManagementError):
+            notify(ada, "announcement", "Hello")
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert heard == ([], [])
+    assert state(ada) == (0, 0)
+
+
+def test_a_locked_database_is_tried_again(ada, monkeypatch):
+    attempts = []
+    right = numbered_insertion.insert_numbered
+
+    def fail_once(rows, **options):
+        attempts.append(rows)
+        if len(attempts) == 1:
+            error = OperationalError("database is locked")
+            error.__cause__ = sqlite3.OperationalError("database is locked")
+            error.__cause__.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return right(rows, **options)
+
+    monkeypatch.setattr(storing, "insert_numbered", fail_once)
+    assert notify(ada, "announcement", "Hello")
+    assert (len(attempts), state(ada)) == (2, (1, 1))
+
+
+def test_an_installation_in_another_schema_keeps_its_function(ada):
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA other")
+        try:
+            cursor.execute(
+                f"CREATE FUNCTION other.{numbered_insertion.FUNCTION}() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+            )
+            assert numbered_insertion.function_exists(connection)
+            numbered_insertion.create_function(connection)
+            cursor.execute(f"SELECT other.{numbered_insertion.FUNCTION}()")
+            assert cursor.fetchone() == (1,)
+        finally:
+            cursor.execute("DROP SCHEMA other CASCADE")
