@@ -7,8 +7,9 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
+from messaging.orm import tables
 from messaging.orm.retry import retry_on_transient
 
 from . import notification_types
@@ -36,7 +37,14 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
     Left out are rows whose dedupe_key their user has, rows of unknown users, and rows of those who have blocked the
     actor. The others' users stay locked against deletion until the transaction ends. `held`: as for `insert`.
     """
-    rows = list(rows)
+    try:
+        return _store(list(rows), held)
+    except DatabaseError as error:
+        tables.explain(error)
+        raise
+
+
+def _store(rows: list[Notification], held: bool) -> Stored:
     is_one = len(rows) == 1
     if not is_one:
         rows = _without_blocked(rows)

@@ -24,6 +24,7 @@ from messaging.exceptions import (
     TooOften,
     UnknownUser,
 )
+from messaging.orm import tables
 from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ def _failed(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _overtaken(request: HttpRequest, error: Exception) -> HttpResponse:
     """A row that the call had read was deleted before it was written: the caller themselves, a receiver, a message."""
+    if tables.is_missing_table(error):
+        return _unmigrated(request, error)
     if _is_deleted(request):
         return _refused(request, NotSignedIn())
     if is_dangling(error):
@@ -134,6 +137,8 @@ def _is_deleted(request: HttpRequest) -> bool:
 
 def _undone(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database has ended the transaction: in conflict with others, or because it is unavailable."""
+    if tables.is_missing_table(error):
+        return _unmigrated(request, error)
     if not is_conflict(error):
         return _unavailable(request, error)
     logger.warning(
@@ -149,6 +154,17 @@ def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database is unavailable. If it failed during a COMMIT, it is unknown whether the call took effect."""
     logger.warning("database unavailable; %s %.200r answered 503: %r", request.method, request.path, error)
     return _retry_later("unavailable", "The database doesn't answer. Try again in a moment.")
+
+
+def _unmigrated(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database answers, and lacks a table or a column. (It is in the log which one.)"""
+    logger.error(
+        "database not migrated; %s %.200r answered 503: %s. Run `manage.py migrate`.",
+        request.method,
+        request.path,
+        error,
+    )
+    return _retry_later("unmigrated", tables.WHAT_TO_DO)
 
 
 def _retry_later(code: str, detail: str) -> HttpResponse:

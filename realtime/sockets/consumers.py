@@ -13,6 +13,7 @@ from channels.security.websocket import WebsocketDenier
 from django.db import Error as DatabaseError
 
 from messaging.addresses import network_of
+from messaging.orm import tables
 from messaging.token_bucket import TokenBucket
 from realtime import auth, counters, pacing, protocol
 from realtime.conf import conf
@@ -130,7 +131,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             await self.close()
             return None
         except (DatabaseError, TimeoutError) as error:
-            logger.warning("handshake refused: database unavailable; the client reconnects: %r", error)
+            logger.warning(
+                "handshake refused: %s; the client reconnects: %r", tables.what_failed(error), error
+            )
             await self._refuse_for_now("unavailable")
             return None
         if login is not None and not await self._is_its_turn(login.user_id, receive):

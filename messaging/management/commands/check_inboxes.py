@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from messaging import repair
 from messaging.dialects import triggers
 from messaging.management.arguments import seconds
+from messaging.management.base import DatabaseCommand
 from messaging.models import Inbox, Notification
 from messaging.orm.user_keys import query_name
 from messaging.sequencing import assign_revisions
@@ -18,7 +19,7 @@ SHOWN = 20
 UNREAD = Q(is_read=False, removed_at=None)
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Recount every inbox from its rows and report inconsistencies. Safe while servers run, and read-only without "
         "--repair. Exits with 1 if anything is inconsistent."

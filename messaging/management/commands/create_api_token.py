@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging import logins, tokens, users
 from messaging.exceptions import UnknownUser
 from messaging.management.arguments import text
+from messaging.management.base import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Create an API token and print its secret, shown only this once. Without --user it may publish to any user."
 
     def add_arguments(self, parser: CommandParser) -> None:

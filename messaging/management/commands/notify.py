@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging import logins, notification_types, notifications
 from messaging.exceptions import MessagingError
 from messaging.management.arguments import text
+from messaging.management.base import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Send a user a notification, on every device. Returns when it has been handed to the channel layer."
     )

@@ -3,15 +3,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging import pruning
+from messaging.management.base import DatabaseCommand
 
 MAX_DAYS = 36_500
 PROGRESS_SECONDS = 2.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Remove notifications older than --days from every device (ephemeral ones, such as presence, after a day), and "
         "permanently delete what was removed more than 30 days ago: until then, clients that were away can catch up. "

@@ -1,11 +1,10 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from messaging import pruning
+from messaging.management.base import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Give every inbox a new epoch: the last step of restoring a backup, before the servers are started. Revisions "
         "that clients remember are no longer valid after a restore; with the new epoch they reload their lists when "

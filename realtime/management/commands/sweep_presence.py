@@ -1,11 +1,10 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from messaging.management.base import DatabaseCommand
 from realtime.presence import leases
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Expire server processes whose lease has run out, and mark users offline whose grace period is over. Every "
         "server process does this every two seconds; run it by hand only while no server process runs."

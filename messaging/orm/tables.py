@@ -1,0 +1,36 @@
+"""Tables that the database lacks: migrations that haven't been applied, and errors that come of it."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db.migrations.executor import MigrationExecutor
+
+from .retry import sqlstate
+
+# PostgreSQL: undefined table, undefined column.
+MISSING = {"42P01", "42703"}
+SQLITE_MISSING = ("no such table", "no such column", "has no column named")
+WHAT_TO_DO = "The database lacks tables or columns that Doorbell needs: run `manage.py migrate`."
+
+
+def unapplied(connection: Any, apps: Collection[str]) -> list[str]:
+    """Return the migrations that these apps, and what they depend on, still need: `messaging.0001_initial`."""
+    executor = MigrationExecutor(connection)
+    targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in apps]
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in executor.migration_plan(targets)]
+
+
+def is_missing_table(error: BaseException | None) -> bool:
+    """Return whether an error says that a table or a column doesn't exist."""
+    return sqlstate(error) in MISSING or any(text in str(error) for text in SQLITE_MISSING)
+
+
+def what_failed(error: BaseException | None) -> str:
+    """Return the beginning of a log line about an error of the database."""
+    return "database not migrated (manage.py migrate)" if is_missing_table(error) else "database unavailable"
+
+
+def explain(error: BaseException) -> None:
+    """Add to an error of a missing table what is to be done, below the last line of its traceback."""
+    if is_missing_table(error) and WHAT_TO_DO not in getattr(error, "__notes__", ()):
+        error.add_note(WHAT_TO_DO)
