@@ -2,19 +2,20 @@
 
 import asyncio
 import secrets
-import threading
-from concurrent.futures import Future
+from typing import Any
 
 from channels.layers import BaseChannelLayer
 from django.contrib.auth.decorators import login_not_required
-from django.db import connections, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from realtime.channel_layer import guarded
+from realtime.database import database
 from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain
 
 PROBE_SECONDS = 1.0
+NOT_READY = {"draining", "down", "unmigrated"}
 # One channel per process, not one per probe: a layer keeps every channel that it has received from.
 PROBE_CHANNEL = f"readyz.{secrets.token_hex(8)}"
 
@@ -29,50 +30,31 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @transaction.non_atomic_requests
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """Readiness: 503 while draining or without a database. Without the layer pushes are only late, so that is 200."""
-    database, layer = await asyncio.gather(database_answers(), layer_answers())
+    """Readiness: 503 while draining, without a database or without its tables.
+
+    200 where calls are only late: without the layer, or while all connections to the database are in use. Were a busy
+    process taken out, the others would have its load, too.
+    """
+    answers, layer = await asyncio.gather(database.answers(), layer_answers())
+    answer = await _database_state(answers)
+    status = answer.pop("status")
     if drain.draining:
         status = "draining"
-    elif not database:
-        status = "down"
-    else:
-        status = "ok" if layer else "degraded"
-    answer = {
-        "status": status,
-        "database": "ok" if database else "down",
-        "layer": "ok" if layer else "down",
-    }
-    return JsonResponse(answer, status=200 if status in ("ok", "degraded") else 503)
+    elif status == "ok" and not layer:
+        status = "degraded"
+    answer = {"status": status, **answer, "layer": "ok" if layer else "down"}
+    return JsonResponse(answer, status=503 if status in NOT_READY else 200)
 
 
-_running_probe: Future[bool] | None = None
-
-
-async def database_answers() -> bool:
-    """Query the database in a thread that may hang: later probes share it, and the exit doesn't wait for it."""
-    global _running_probe  # noqa: PLW0603
-    if _running_probe is None or _running_probe.done():
-        _running_probe = Future()
-        probe = threading.Thread(target=_probe_database, args=(_running_probe,), name="readyz", daemon=True)
-        try:
-            probe.start()
-        except RuntimeError:  # too many threads: the next probe tries again
-            _running_probe.set_result(False)
-    try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(_running_probe)), PROBE_SECONDS)
-    except TimeoutError:
-        return False
-
-
-def _probe_database(result: Future[bool]) -> None:
-    try:
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT 1")
-        result.set_result(True)
-    except Exception:  # of any kind: the database didn't answer
-        result.set_result(False)
-    finally:
-        connections.close_all()
+async def _database_state(answers: bool) -> dict[str, Any]:
+    missing = await database.missing_migrations() if answers else None
+    if missing is None:
+        return {"status": "down", "database": "down"}
+    if missing:
+        return {"status": "unmigrated", "database": "unmigrated", "missing": missing}
+    pool = database.pool
+    state = "busy" if pool is not None and pool.is_full else "ok"
+    return {"status": state, "database": state}
 
 
 async def layer_answers() -> bool:

@@ -20,14 +20,13 @@ from messaging import inboxes
 from messaging.api import errors
 from realtime import counters
 from realtime.channel_layer import guarded
+from realtime.database import PROBE_SECONDS, database
 from realtime.db_threads import in_thread
 from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
-
-from .health import PROBE_SECONDS, database_answers
 
 LAG_EVERY_SECONDS = 0.25
 LAG_WINDOW_SECONDS = 60.0
@@ -57,7 +56,7 @@ def _may_read(authorization: str) -> bool:
 
 async def _oldest_pending_seconds() -> float | None:
     """None: the database doesn't answer."""
-    if not await database_answers():
+    if not await database.answers():
         return None
     try:
         async with asyncio.timeout(PROBE_SECONDS):

@@ -14,6 +14,8 @@ from types import FrameType
 
 import uvicorn
 
+from realtime.background import run_periodically, spawn
+from realtime.database import database
 from realtime.delivery import drain
 from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
@@ -21,6 +23,8 @@ from realtime.presence.writer import presence_writer
 
 from .websocket_protocol import SocketProtocol
 
+# How often the database is asked whether it answers.
+WATCH_SECONDS = 1.0
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
@@ -70,6 +74,7 @@ class Server(uvicorn.Server):
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLD)
             sys.setswitchinterval(SWITCH_SECONDS)
+            spawn(run_periodically(lambda: WATCH_SECONDS, database.watch, at_once=True))
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             sys.stdout.write(f"Doorbell listens at http://{host}:{port}/  (Ctrl-C ends it)\n")

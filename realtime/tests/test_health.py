@@ -6,7 +6,10 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import connections
 
+from messaging.orm.pools import Pool
+from realtime import database
 from realtime.asgi import with_sockets
+from realtime.database import Database
 from realtime.delivery import drain
 from realtime.http import health
 from realtime.http.probes import AsgiProbes
@@ -14,8 +17,11 @@ from realtime.tests.client import TIMEOUT
 
 
 @pytest.fixture(autouse=True)
-def no_probe_running(monkeypatch):
-    monkeypatch.setattr(health, "_running_probe", None)
+def unasked(monkeypatch):
+    """What this process knows of its database: nothing yet, and no question is under way."""
+    known = Database()
+    monkeypatch.setattr(health, "database", known)
+    return known
 
 
 def ask(client):
@@ -29,8 +35,9 @@ def ask(client):
 @pytest.fixture
 def patient(monkeypatch):
     """A longer limit, for tests in which everything answers, but slowly on a busy machine."""
-    assert health.PROBE_SECONDS == 1
+    assert (health.PROBE_SECONDS, database.PROBE_SECONDS) == (1, 1)
     monkeypatch.setattr(health, "PROBE_SECONDS", TIMEOUT)
+    monkeypatch.setattr(database, "PROBE_SECONDS", TIMEOUT)
 
 
 @pytest.fixture
@@ -38,12 +45,11 @@ def hanging_database(monkeypatch):
     """A database that answers no query until the test is over."""
     over, asked = threading.Event(), []
 
-    def hang(answer):
-        asked.append(answer)
+    def hang(self):
+        asked.append(self)
         over.wait(60)
-        answer.set_result(True)
 
-    monkeypatch.setattr(health, "_probe_database", hang)
+    monkeypatch.setattr(Database, "_query", hang)
     yield asked
     over.set()
 
@@ -77,6 +83,29 @@ def test_readyz_is_503_when_the_database_hangs_and_sends_no_second_query(client,
     for _ in range(2):
         assert ask(client) == (503, {"status": "down", "database": "down", "layer": "ok"})
     assert len(hanging_database) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_503_until_the_migrations_are_applied_and_then_asks_no_more(client, patient, monkeypatch):
+    def unmigrated(answer):
+        return 503, {"status": "unmigrated", "database": "unmigrated", "missing": answer, "layer": "ok"}
+
+    answers = [["messaging.0006_pruning_indexes"], ["realtime.0001_initial"], []]
+    monkeypatch.setattr("messaging.orm.tables.unapplied", lambda *args: answers.pop(0))
+    assert ask(client) == unmigrated(["messaging.0006_pruning_indexes"])
+    assert ask(client) == unmigrated(["realtime.0001_initial"])
+    for _ in range(3):
+        assert ask(client) == (200, {"status": "ok", "database": "ok", "layer": "ok"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_200_while_all_connections_are_in_use_and_says_so(client, patient, monkeypatch):
+    pool = Pool(size=20, largest=20, idle=0, waiting=40)
+    monkeypatch.setattr(Database, "pool", property(lambda self: pool))
+    assert ask(client) == (200, {"status": "busy", "database": "busy", "layer": "ok"})
+    for free in (pool._replace(waiting=0), pool._replace(idle=1), pool._replace(size=19)):
+        pool = free
+        assert ask(client) == (200, {"status": "ok", "database": "ok", "layer": "ok"})
 
 
 async def hang(*args):

@@ -11,8 +11,9 @@ from django.test import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from messaging import notifications
+from realtime.database import Database
 from realtime.db_threads import in_thread
-from realtime.http import health, metrics
+from realtime.http import metrics
 from realtime.tests.client import TIMEOUT
 
 LABELS = {
@@ -23,8 +24,9 @@ LABELS = {
 
 
 @pytest.fixture(autouse=True)
-def no_probe_running(monkeypatch):
-    monkeypatch.setattr(health, "_running_probe", None)
+def unasked(monkeypatch):
+    """No question to the database is under way."""
+    monkeypatch.setattr(metrics, "database", Database())
 
 
 async def read(**headers):
@@ -164,7 +166,7 @@ class TestTheToken:
 
 async def test_a_database_that_hangs_holds_nothing_up(monkeypatch):
     over = threading.Event()
-    monkeypatch.setattr(health, "_probe_database", lambda result: over.wait(60) and result.set_result(True))
+    monkeypatch.setattr(Database, "_query", lambda self: over.wait(60))
     try:
         values = await numbers()
     finally:
