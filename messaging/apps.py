@@ -48,7 +48,7 @@ class MessagingConfig(AppConfig):
         ):
             signal.connect(receiver, dispatch_uid=f"messaging.{receiver.__name__}")
         pre_migrate.connect(drop_triggers, sender=self)
-        post_migrate.connect(create_triggers_and_function, sender=self)
+        post_migrate.connect(create_triggers_and_functions, sender=self)
 
 
 def drop_triggers(*, using: str, plan: Any = (), **kwargs: Any) -> None:
@@ -59,11 +59,11 @@ def drop_triggers(*, using: str, plan: Any = (), **kwargs: Any) -> None:
         triggers.drop(connections[using])
 
 
-def create_triggers_and_function(*, using: str, **kwargs: Any) -> None:
-    from . import numbered_insertion
+def create_triggers_and_functions(*, using: str, **kwargs: Any) -> None:
+    from . import stored_functions
     from .dialects import triggers
     from .models import Notification
 
     if router.allow_migrate_model(using, Notification):
         triggers.create(connections[using])
-        numbered_insertion.create_function(connections[using])
+        stored_functions.create(connections[using])

@@ -9,12 +9,11 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, router
 
-from . import sessions, users
+from . import sessions, stored_functions, users
 from .auth_backends import PATH
 from .dialects import triggers
 from .hints import listed, paste
 from .models import Message, Notification
-from .numbered_insertion import function_exists
 
 
 @register(Tags.database)
@@ -42,7 +41,7 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
     """A warning, since `migrate`, which creates them, runs no further than an error."""
     return [
         checks.Warning(
-            f"The triggers of notifications, or the function that inserts them, are missing in the database {alias!r}, "
+            f"The triggers of notifications, or the functions that insert them, are missing in the database {alias!r}, "
             "disabled or out of date.",
             hint="Run `manage.py migrate`. Until then an UPDATE in SQL of a notification's owner or read mark isn't "
             "delivered, the counts are wrong until they are repaired, and new notifications take longer.",
@@ -50,7 +49,7 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
         )
         for alias in databases or ()
         if router.allow_migrate_model(alias, Notification)
-        and not (triggers.exist(connections[alias]) and function_exists(connections[alias]))
+        and not (triggers.exist(connections[alias]) and stored_functions.exist(connections[alias]))
     ]
 
 

@@ -1,21 +1,18 @@
 """Inserts notifications together with their revisions: for calls outside of transactions, so that no lock outlives it.
 
-One statement on PostgreSQL. For a single row it is in a function, which is created after `migrate` as the triggers are:
-PL/pgSQL keeps its plan, which takes longer to make than to execute, behind any pooler, as prepared statements don't.
+One statement on PostgreSQL, and for a single row the function in stored_functions.py.
 
 It waits for no inbox. Rows of a user whose inbox is missing, locked, or has pending rows are inserted pending, as
 within a transaction (storing.py), and numbered after commit. Revisions stay contiguous because the inbox is
 locked from the moment its revision is read until the statement commits.
 """
 
-import re
+import functools
 from collections import Counter
 from collections.abc import Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.orm import sql
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, sqlstate
@@ -24,14 +21,7 @@ from . import insertion, names, schemas, sequencing, users
 from .insertion import Source
 from .models import Inbox, Notification
 from .sequencing import Revision
-
-# For what else the statement may wait: the same dedupe_key in an open transaction, a user who is being deleted.
-LOCK_SECONDS = 0.05
-FUNCTION = f"{Notification._meta.db_table}_insert"
-# Those that a call would find: another schema of the database may have an installation of its own.
-FUNCTIONS = "FROM pg_proc WHERE proname = %s AND pg_function_is_visible(oid)"
-# PostgreSQL: there is no such function, or one of another version.
-UNDEFINED_FUNCTION = "42883"
+from .stored_functions import INSERT, LOCK_SECONDS, UNDEFINED_FUNCTION
 
 
 class Outcome(NamedTuple):
@@ -108,8 +98,7 @@ def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Insert
         (row,) = rows
         plain = [getattr(row, column) for column in insertion.PLAIN_COLUMNS]
         user_id, actor_id = users.to_db([row.user_id, row.actor_id])
-        values = [[user_id], row.message_id, actor_id, *plain, user_id, actor_id if unless_blocked else None]
-        statement = f"SELECT * FROM {FUNCTION}({', '.join(['%s'] * len(values))})"  # noqa: S608
+        statement, values = _call(), [user_id, row.message_id, actor_id, *plain, unless_blocked]
     else:
         source, arrays = insertion.source_of(rows)
         counts = Counter(row.user_id for row in rows)
@@ -124,48 +113,12 @@ def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Insert
         ]
 
 
-def create_function(connection: BaseDatabaseWrapper) -> None:
-    """Create the function of a single row, if it is missing or of another version."""
-    if connection.vendor == "postgresql" and not function_exists(connection):
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(f"SELECT oid::regprocedure {FUNCTIONS}", [FUNCTION])
-            for (other,) in cursor.fetchall():
-                cursor.execute(f"DROP FUNCTION {other}")
-            cursor.execute(_function(connection))
-
-
-def function_exists(connection: BaseDatabaseWrapper) -> bool:
-    if (
-        connection.vendor != "postgresql"
-        or Notification._meta.db_table not in connection.introspection.table_names()
-    ):
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT prosrc {FUNCTIONS}", [FUNCTION])
-        return [body for (body,) in cursor.fetchall()] == [_body()]
-
-
-def _function(connection: BaseDatabaseWrapper) -> str:
-    key = users.key_type()
-    types = [insertion.type_of_column(column) for column in insertion.COLUMNS[1:]]
-    parameters = [f"{key}[]", *types, key, key]
-    returned = (
-        f"id bigint, user_id {key}, dedupe_key varchar, created_at timestamptz, message_id bigint, actor_id {key},"
-        " actor_username text, revision bigint, unread_count integer"
-    )
-    # The search path of the session that calls may be empty.
-    return (
-        f"CREATE FUNCTION {FUNCTION}({', '.join(parameters)}) RETURNS TABLE ({returned})"
-        f" LANGUAGE plpgsql SET search_path FROM CURRENT AS $body${_body()}$body$"
-    )
-
-
-def _body() -> str:
-    source = insertion.source_of_one("postgresql", has_message=True, has_actor=True, unless_blocked=True)
-    is_read = f"${1 + insertion.COLUMNS.index('is_read')}"
-    numbers = count(1)
-    statement = re.sub("%s", lambda _: f"${next(numbers)}", _statement(source._replace(is_read=is_read)))
-    return f"#variable_conflict use_column\nBEGIN\n    RETURN QUERY {statement};\nEND"
+@functools.cache
+def _call() -> str:
+    # (Of a key, as of any number, PostgreSQL wouldn't convert the type downwards.)
+    key = f"CAST(%s AS {users.key_type()})"
+    places = [key if column in {"user_id", "actor_id"} else "%s" for column in insertion.COLUMNS]
+    return f"SELECT * FROM {INSERT}({', '.join(places)}, %s)"  # noqa: S608
 
 
 def _statement(source: Source) -> str:

@@ -11,7 +11,7 @@ def actor_name() -> str:
     """Return what a query with `join_actor` selects as an actor's name, for `names.put` to complete."""
     if not names.is_column():
         return "''"
-    return f"a{len(_parents())}.{_quoted(_name_field().column)}"
+    return f"a{len(_parents())}.{quoted(_name_field().column)}"
 
 
 def join_actor(rows: str) -> str:
@@ -20,13 +20,13 @@ def join_actor(rows: str) -> str:
         return ""
     child: Any = users.concrete_model()
     joins = [
-        f"LEFT JOIN {_quoted(child._meta.db_table)} a0 ON a0.{_quoted(child._meta.pk.column)} = {rows}.actor_id"
+        f"LEFT JOIN {quoted(child._meta.db_table)} a0 ON a0.{quoted(child._meta.pk.column)} = {rows}.actor_id"
     ]
     for number, parent in enumerate(_parents(), start=1):
         link = child._meta.parents[parent]
-        own, key = _quoted(link.column), _quoted(link.target_field.column)
+        own, key = quoted(link.column), quoted(link.target_field.column)
         joins.append(
-            f"LEFT JOIN {_quoted(parent._meta.db_table)} a{number} ON a{number}.{key} = a{number - 1}.{own}"
+            f"LEFT JOIN {quoted(parent._meta.db_table)} a{number} ON a{number}.{key} = a{number - 1}.{own}"
         )
         child = parent
     return " ".join(joins)
@@ -41,5 +41,5 @@ def _parents() -> list[Any]:
     return users.concrete_model()._meta.get_base_chain(_name_field().model)
 
 
-def _quoted(name: str | None) -> str:
+def quoted(name: object) -> str:
     return connection.ops.quote_name(str(name))

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 
-from messaging import numbered_insertion, sequencing, storing
+from messaging import numbered_insertion, sequencing, stored_functions, storing
 from messaging.events import notifications_pending, revisions_assigned
 from messaging.exceptions import UnknownUser
 from messaging.models import Block, Inbox, Notification
@@ -171,18 +171,16 @@ def test_in_a_transaction_rows_are_pending(ada, heard):
 
 def test_a_missing_function_is_made_again_and_meanwhile_rows_are_pending(ada, heard):
     if connection.vendor != "postgresql":
-        assert numbered_insertion.function_exists(connection)
+        assert stored_functions.exist(connection)
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT oid::regprocedure FROM pg_proc WHERE proname = %s", [numbered_insertion.FUNCTION]
-        )
+        cursor.execute("SELECT oid::regprocedure FROM pg_proc WHERE proname = %s", [stored_functions.INSERT])
         cursor.execute(f"DROP FUNCTION {cursor.fetchone()[0]}")
-    assert not numbered_insertion.function_exists(connection)
+    assert not stored_functions.exist(connection)
     notify(ada, "announcement", "Hello")
     assert heard == ([], [ada.pk])
     call_command("migrate", "messaging", verbosity=0)
-    assert numbered_insertion.function_exists(connection)
+    assert stored_functions.exist(connection)
     assign_revisions([ada.pk])
     notify(ada, "announcement", "Hello")
     assert state(ada) == (2, 2)
@@ -225,11 +223,11 @@ def test_an_installation_in_another_schema_keeps_its_function(ada):
         cursor.execute("CREATE SCHEMA other")
         try:
             cursor.execute(
-                f"CREATE FUNCTION other.{numbered_insertion.FUNCTION}() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+                f"CREATE FUNCTION other.{stored_functions.INSERT}() RETURNS int LANGUAGE sql AS 'SELECT 1'"
             )
-            assert numbered_insertion.function_exists(connection)
-            numbered_insertion.create_function(connection)
-            cursor.execute(f"SELECT other.{numbered_insertion.FUNCTION}()")
+            assert stored_functions.exist(connection)
+            stored_functions.create(connection)
+            cursor.execute(f"SELECT other.{stored_functions.INSERT}()")
             assert cursor.fetchone() == (1,)
         finally:
             cursor.execute("DROP SCHEMA other CASCADE")

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 
-from messaging import numbered_insertion
+from messaging import numbered_insertion, stored_functions
 from messaging.events import revisions_assigned
 from messaging.models import Inbox, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
@@ -125,22 +125,21 @@ def race(people, threads, seconds=RACE_SECONDS):
 
 
 @contextmanager
-def statement_without(part, instead=""):
-    """Negative control: the statement, and so the function, without a part of it."""
-    right = numbered_insertion._statement
+def statements_without(part, instead=""):
+    """Negative control: the statement for many rows, and the function for one, without a part of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((numbered_insertion, "_statement"), (stored_functions, "insert_body")):
+            right = getattr(module, name)
 
-    def wrong(source):
-        text = right(source)
-        assert part in text
-        return text.replace(part, instead)
+            def wrong(*args, right=right):
+                text = right(*args)
+                assert part in text
+                return text.replace(part, instead)
 
-    numbered_insertion._statement = wrong
-    numbered_insertion.create_function(connection)
-    try:
+            patch.setattr(module, name, wrong)
+        stored_functions.create(connection)
         yield
-    finally:
-        numbered_insertion._statement = right
-        numbered_insertion.create_function(connection)
+    stored_functions.create(connection)
 
 
 def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
@@ -164,14 +163,17 @@ def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
 )
 def test_without_a_rule_there_are_faults(people, threads, part, instead, faults):
     """Negative control."""
-    with statement_without(part, instead):
+    with statements_without(part, instead):
         done = race(people, threads)
     assert done.faults().keys() & faults
 
 
-def test_an_inner_join_would_lose_rows(people):
+def test_an_inner_join_would_lose_rows(people, monkeypatch):
     """Negative control: of those who have no inbox yet."""
-    with statement_without("LEFT JOIN locked", "JOIN locked"):
+    right = numbered_insertion._statement
+    with monkeypatch.context() as patch:
+        inner = lambda source: right(source).replace("LEFT JOIN locked", "JOIN locked")  # noqa: E731
+        patch.setattr(numbered_insertion, "_statement", inner)
         assert len(notify_many(people, "announcement", "1:1")) < PEOPLE
     assert len(notify_many(people, "announcement", "1:2")) == PEOPLE
 
@@ -196,7 +198,7 @@ def test_what_else_is_locked_is_waited_for_as_in_a_transaction_but_no_inbox_mean
     with held(lambda: notify(user, "announcement", "1:1", dedupe_key="k")):
         waiting = threads.start(lambda: notify(user, "announcement", "2:1", dedupe_key="k"))
         until(waits_for_a_lock)
-        time.sleep(2 * numbered_insertion.LOCK_SECONDS)
+        time.sleep(2 * stored_functions.LOCK_SECONDS)
         until(waits_for_a_lock)
         with transaction.atomic():
             Inbox.objects.select_for_update(nowait=True).get(user=user)

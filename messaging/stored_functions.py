@@ -1,0 +1,139 @@
+"""The functions that `migrate` creates in PostgreSQL for what is called for every notification: one round trip each.
+
+PL/pgSQL keeps the plan of each statement, which takes longer to make than to execute, behind any pooler, as prepared
+statements don't. Several simple statements take a quarter of the time of one with many parts, which is planned again
+for each call. Callers do without a function that is missing, or of another version.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.orm import sql
+
+from . import insertion, users
+from .models import Block, Inbox, Message, Notification
+
+# For how long a function waits for what is locked.
+LOCK_SECONDS = 0.05
+INSERT = f"{Notification._meta.db_table}_insert"
+# PostgreSQL: there is no such function, or one of another version.
+UNDEFINED_FUNCTION = "42883"
+# Those that a call would find: another schema of the database may have an installation of its own.
+FOUND = "FROM pg_proc WHERE proname = %s AND pg_function_is_visible(oid)"
+
+# The inbox is locked last, from the moment its revision is read until the commit, and not waited for.
+INSERT_BODY = """#variable_conflict use_column
+DECLARE
+    the_message bigint;
+    the_actor {key_type};
+    actor_name text;
+    next bigint;
+    is_counted boolean;
+    made record;
+    unread integer;
+BEGIN
+    PERFORM FROM {users} u WHERE u.{key} = given_user_id FOR KEY SHARE;
+    IF NOT FOUND OR unless_blocked AND EXISTS (
+        SELECT FROM {blocks} b WHERE b.blocker_id = given_user_id AND b.blocked_id = given_actor_id
+    ) THEN
+        RETURN;
+    END IF;
+    IF given_message_id IS NOT NULL THEN
+        SELECT m.id INTO the_message FROM {messages} m WHERE m.id = given_message_id FOR KEY SHARE;
+    END IF;
+    IF given_actor_id IS NOT NULL THEN
+        SELECT u.{key} INTO the_actor FROM {users} u WHERE u.{key} = given_actor_id FOR KEY SHARE;
+        SELECT {actor_name} INTO actor_name FROM (SELECT the_actor AS actor_id) n {join_actor};
+    END IF;
+    SELECT i.revision + 1 INTO next FROM {inboxes} i
+    WHERE i.user_id = given_user_id AND NOT EXISTS (
+        SELECT FROM {notifications} p WHERE p.user_id = i.user_id AND p.pending_since IS NOT NULL
+    )
+    FOR UPDATE OF i SKIP LOCKED;
+    is_counted := next IS NOT NULL AND NOT given_is_read;
+    INSERT INTO {notifications} ({columns}, revision, counted, pending_since)
+    VALUES (
+        given_user_id, the_message, the_actor, {plain}, next, is_counted, CASE WHEN next IS NULL THEN now() END
+    )
+    ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING id, created_at INTO made;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF next IS NOT NULL THEN
+        UPDATE {inboxes} i SET revision = next, unread_count = i.unread_count + is_counted::integer
+        WHERE i.user_id = given_user_id RETURNING i.unread_count INTO unread;
+    END IF;
+    RETURN QUERY SELECT made.id, given_user_id, given_dedupe_key, made.created_at, the_message, the_actor,
+        actor_name, next, unread;
+END"""
+
+
+class _Function(NamedTuple):
+    name: str
+    parameters: str
+    returned: str
+    body: str
+
+
+def insert_body() -> str:
+    owners = users.model()._meta
+    return INSERT_BODY.format(
+        users=sql.quoted(owners.db_table),
+        key=sql.quoted(owners.pk.column),
+        key_type=users.key_type(),
+        messages=sql.quoted(Message._meta.db_table),
+        blocks=sql.quoted(Block._meta.db_table),
+        inboxes=Inbox._meta.db_table,
+        notifications=Notification._meta.db_table,
+        columns=", ".join(insertion.COLUMNS),
+        plain=", ".join(f"given_{column}" for column in insertion.PLAIN_COLUMNS),
+        actor_name=sql.actor_name(),
+        join_actor=sql.join_actor("n"),
+    )
+
+
+def _functions() -> Iterator[_Function]:
+    key = users.key_type()
+    given = [f"given_{column} {insertion.type_of_column(column)}" for column in insertion.COLUMNS]
+    yield _Function(
+        INSERT,
+        ", ".join([*given, "unless_blocked boolean"]),
+        f"id bigint, user_id {key}, dedupe_key varchar, created_at timestamptz, message_id bigint, actor_id {key},"
+        " actor_username text, revision bigint, unread_count integer",
+        insert_body(),
+    )
+
+
+def create(connection: BaseDatabaseWrapper) -> None:
+    """Create the functions, if any is missing or of another version."""
+    if connection.vendor != "postgresql" or exist(connection):
+        return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for function in _functions():
+            cursor.execute(f"SELECT oid::regprocedure {FOUND}", [function.name])
+            for (other,) in cursor.fetchall():
+                cursor.execute(f"DROP FUNCTION {other}")
+            # The search path of the session that calls may be empty.
+            cursor.execute(
+                f"CREATE FUNCTION {function.name}({function.parameters}) RETURNS TABLE ({function.returned})"
+                f" LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '{LOCK_SECONDS}s'"
+                f" AS $body${function.body}$body$"
+            )
+
+
+def exist(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the functions exist, in this version; also where there is no table."""
+    if (
+        connection.vendor != "postgresql"
+        or Notification._meta.db_table not in connection.introspection.table_names()
+    ):
+        return True
+    with connection.cursor() as cursor:
+        for function in _functions():
+            cursor.execute(f"SELECT prosrc {FOUND}", [function.name])
+            if [body for (body,) in cursor.fetchall()] != [function.body]:
+                return False
+    return True
