@@ -27,7 +27,7 @@ from messaging.tests.domain_replica import check_counts, fresh_read
 from messaging.tests.rows import sql
 from messaging.tests.writers import AT_ONCE, GIVING, PAST, TABLE, Writers
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(4 * 3600)]
 
 NAMES = ("ada", "grace", "linus")
 
