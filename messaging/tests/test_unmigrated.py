@@ -11,7 +11,12 @@ from messaging.orm import tables
 from messaging.tests.api_client import ApiClient, refusal
 
 pytestmark = pytest.mark.django_db
-BEFORE_MIGRATE = ["notify ada Hello", "create_api_token program", "check_inboxes", "prune_notifications --days 3"]
+BEFORE_MIGRATE = [
+    "notify ada Hello",
+    "create_api_token program",
+    "check_inboxes",
+    "prune_notifications --days 3",
+]
 
 
 def drop(table):
@@ -45,7 +50,7 @@ def test_the_error_of_notify_ends_with_what_is_to_be_done(ada):
 def test_a_command_says_so_in_a_sentence(ada, line):
     for table in ("messaging_notification", "messaging_apitoken", "messaging_inbox"):
         drop(table)
-    with pytest.raises(CommandError, match="run `manage.py migrate`"):
+    with pytest.raises(CommandError, match=r"run `manage\.py migrate`"):
         call_command(*line.split(), stdout=io.StringIO(), stderr=io.StringIO())
 
 
@@ -54,7 +59,7 @@ def test_a_command_without_a_database_ends_with_a_sentence(ada, monkeypatch):
         raise OperationalError("connection refused")
 
     monkeypatch.setattr("messaging.notifications.notify", fail)
-    with pytest.raises(CommandError, match="^The database doesn't answer: connection refused$"):
+    with pytest.raises(CommandError, match="The database doesn't answer: connection refused"):
         call_command("notify", "ada", "Hello")
 
 
