@@ -26,6 +26,8 @@ messages_marked = Signal()
 notifications_pending = Signal()
 # revisions: list[notifications.Revision]. Just assigned, in rising order for each user.
 revisions_assigned = Signal()
+# A batch of a broadcast has been committed. A receiver may wait until it is on its way: the next one comes after it.
+batch_committed = Signal()
 # users: list of keys. Users whose presence has changed, for all of their contacts.
 presence_changed = Signal()
 # views: list[View]. What these viewers see of a contact has changed, for them alone.

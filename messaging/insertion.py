@@ -6,7 +6,7 @@ those that do are locked against deletion until the transaction ends.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -36,6 +36,15 @@ def insert(rows: Sequence[Notification], *, held: bool = False, unless_blocked: 
         )
         inserted += _execute(_statement(source), values)
     return note_inserted(rows, inserted)
+
+
+def insert_same(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> set[Any]:
+    """Insert one row of the same columns for each of these users, at most ROWS_PER_INSERT. Returns whose it did.
+
+    Order, references and what is left out are those of `insert`; `columns` are COLUMNS without the user's.
+    """
+    source, values = source_of_same(user_ids, columns)
+    return {user_id for _, user_id, _ in _execute(_statement(source), values)}
 
 
 def note_inserted(rows: Sequence[Notification], inserted: Sequence[tuple[int, Any, str | None]]) -> set[Any]:
@@ -152,6 +161,25 @@ def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:
     given = f"given({', '.join(COLUMNS)}, place) AS (VALUES {', '.join([place_of_row] * len(rows))})"
     values = [value for place, row in enumerate(zip(*columns, strict=True)) for value in (*row, place)]
     return _source_of_given(given, has_messages, has_actors), values
+
+
+def source_of_same(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> tuple[Source, list[Any]]:
+    """Return what is to be inserted for these users, and its values: `columns` are passed once."""
+    names, keys = COLUMNS[1:], users.to_db(user_ids)
+    (actor_id,) = users.to_db([columns["actor_id"]])
+    values = [({**columns, "actor_id": actor_id})[name] for name in names]
+    if connection.vendor == "postgresql":
+        selected = [f"CAST(%s AS {type_of_column(name)})" for name in names]
+        table = f"unnest(CAST(%s AS {users.key_type()}[])) WITH ORDINALITY AS w(user_id, place)"
+        user_id, place, given_users = "w.user_id", "w.place", [keys]
+    else:
+        selected = ["%s"] * len(names)
+        table = f"(VALUES {', '.join(f'(%s, {place})' for place in range(len(keys)))})"
+        user_id, place, given_users = "column1", "column2", keys
+    columns_given, chosen = ", ".join((*COLUMNS, "place")), ", ".join((user_id, *selected, place))
+    given = f"given({columns_given}) AS (SELECT {chosen} FROM {table})"  # noqa: S608
+    has_message, has_actor = columns["message_id"] is not None, actor_id is not None
+    return _source_of_given(given, has_message, has_actor), [*values, *given_users]
 
 
 def _source_of_given(given: str, has_messages: bool, has_actors: bool) -> Source:

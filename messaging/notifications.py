@@ -115,11 +115,11 @@ def notify_many(
 
         notify_many(User.objects.filter(is_active=True), "announcement", "Tonight we update", dedupe_key="update-7")
 
-    All are stored in one transaction, or none. Returns the created notifications: none for users who have one with that
-    dedupe_key, or have blocked the actor.
+    All are stored in one transaction, or none: for very many users there is `broadcasting.broadcast`. Returns the
+    created notifications: none for users who have one with that dedupe_key, or have blocked the actor.
     """
-    columns = _columns(notification_type, title, description, level, url, actor, message, dedupe_key)
-    return create(Notification(user_id=user_id(user), **columns) for user in several(users))
+    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    return create(Notification(user_id=user_id(user), **same) for user in several(users))
 
 
 # The same from async code, an async view or consumer: `await anotify(ada, "announcement", "Doorbell is here")`.
@@ -140,11 +140,11 @@ def build(
     dedupe_key: Text | None = None,
 ) -> Notification:
     """Build a validated notification without storing it. See `notify` for arguments and errors."""
-    columns = _columns(notification_type, title, description, level, url, actor, message, dedupe_key)
-    return Notification(user_id=user_id(user), **columns)
+    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    return Notification(user_id=user_id(user), **same)
 
 
-def _columns(
+def columns(
     notification_type: str,
     title: Text,
     description: Text,
@@ -154,7 +154,7 @@ def _columns(
     message: Message | int | None,
     dedupe_key: Text | None,
 ) -> dict[str, Any]:
-    """Validate what is the same for all users."""
+    """Validate what is the same for all users, and return it as columns of the table."""
     declared = type_of(notification_type)
     return {
         "notification_type": declared.name,

@@ -9,7 +9,7 @@ locked from the moment its revision is read until the statement commits.
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, transaction
@@ -55,15 +55,34 @@ def insert_numbered(rows: Sequence[Notification], *, unless_blocked: bool = Fals
         return Outcome(set(), [], set())
     if connection.vendor != "postgresql":
         return _insert_and_number(rows, unless_blocked)
-    try:
-        found = _execute(rows, unless_blocked)
-    except DatabaseError as error:
-        if sqlstate(error) not in {LOCK_NOT_AVAILABLE, UNDEFINED_FUNCTION}:
-            raise
+    found = _unless_locked(lambda: _execute(rows, unless_blocked))
+    if found is None:
         return None
     unknown = insertion.note_inserted(rows, [(one.pk, one.user_id, one.dedupe_key) for one in found])
-    pending = {one.user_id for one in found if one.revision is None}
-    return Outcome(unknown, _revisions(rows, found), pending)
+    numbered = {one.pk: one for one in found if one.revision is not None}
+    assigned = []
+    for row in rows:
+        if (one := numbered.get(row.pk)) is not None:
+            row.revision, row.created_at, row.pending_since = one.revision, one.created_at, None
+            assigned.append({**vars(row), **one._asdict(), "id": one.pk})
+    return Outcome(unknown, _revisions(assigned), _pending(found))
+
+
+def insert_same_numbered(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> Outcome | None:
+    """Do the same as `insertion.insert_same`, and number what can be numbered at once.
+
+    Makes no instances, and doesn't look for unknown users. Returns None as `insert_numbered` does.
+    """
+    if connection.vendor != "postgresql":
+        with transaction.atomic(durable=True):
+            inserted = insertion.insert_same(user_ids, columns)
+            return _outcome(set(), sequencing.number_pending(sorted(inserted)))
+    source, values = insertion.source_of_same(user_ids, columns)
+    found = _unless_locked(lambda: _fetch(_statement(source), [users.to_db(user_ids), *values]))
+    if found is None:
+        return None
+    assigned = [{**columns, **one._asdict(), "id": one.pk} for one in found if one.revision is not None]
+    return Outcome(set(), _revisions(assigned), _pending(found))
 
 
 def _insert_and_number(rows: Sequence[Notification], unless_blocked: bool) -> Outcome:
@@ -74,17 +93,28 @@ def _insert_and_number(rows: Sequence[Notification], unless_blocked: bool) -> Ou
         step = sequencing.number_pending(user_ids)
     for row in rows:
         row.__dict__.pop("revision", None)
+    return _outcome(unknown, step)
+
+
+def _outcome(unknown: set[Any], step: sequencing.Step) -> Outcome:
     return Outcome(unknown, step.revisions, {*step.unserved, *step.unfinished, *step.locked})
 
 
-def _revisions(rows: Sequence[Notification], found: list[_Inserted]) -> list[Revision]:
-    """Build the revisions, and give the instances what was assigned to their rows."""
-    numbered = {one.pk: one for one in found if one.revision is not None}
-    assigned = []
-    for row in rows:
-        if (one := numbered.get(row.pk)) is not None:
-            row.revision, row.created_at, row.pending_since = one.revision, one.created_at, None
-            assigned.append({**vars(row), **one._asdict(), "id": one.pk})
+def _unless_locked(execute: Callable[[], list[_Inserted]]) -> list[_Inserted] | None:
+    try:
+        return execute()
+    except DatabaseError as error:
+        if sqlstate(error) not in {LOCK_NOT_AVAILABLE, UNDEFINED_FUNCTION}:
+            raise
+        return None
+
+
+def _pending(found: Iterable[_Inserted]) -> set[Any]:
+    return {one.user_id for one in found if one.revision is None}
+
+
+def _revisions(assigned: list[dict[str, Any]]) -> list[Revision]:
+    """Build the revisions of rows that have been numbered, given as columns and what was assigned to them."""
     names.put(assigned, actor_id="actor_username")
     revisions: dict[Any, Revision] = {}
     for values in assigned:
@@ -105,6 +135,10 @@ def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Insert
         # One revision of a user, of so many rows at most.
         user_ids = [user_id for user_id, count in counts.items() if count <= sequencing.ROWS_PER_REVISION]
         statement, values = _statement(source), [users.to_db(user_ids), *arrays]
+    return _fetch(statement, values)
+
+
+def _fetch(statement: str, values: list[Any]) -> list[_Inserted]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         key = users.from_db()

@@ -29,13 +29,18 @@ def user_id(user: Any, name: str = "user") -> Any:
 
 def several(users: Any) -> list[Any]:
     """Return users given as a queryset or any other iterable, unchecked. Raises InvalidNotification."""
+    return list(iterable(users))
+
+
+def iterable(users: Any) -> Iterable[Any]:
+    """Return the same, not read yet."""
     if isinstance(users, Manager):
         raise InvalidNotification("The users are a manager: give its .all().")
     if isinstance(users, (Model, str, bytes)) or not isinstance(users, Iterable):
         raise InvalidNotification(
             f"The users must be an iterable of users or their ids, not {_named(users)}.{_meant(users)}"
         )
-    return list(users)
+    return users
 
 
 def message_id(message: Any) -> Any:

@@ -4,7 +4,7 @@ notifications.py builds and validates them; insertion.py and numbered_insertion.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, transaction
@@ -14,9 +14,9 @@ from messaging.orm.retry import retry_on_transient
 
 from . import notification_types
 from .events import announce_pending, revisions_assigned
-from .insertion import ROWS_PER_INSERT, insert, is_stored
+from .insertion import ROWS_PER_INSERT, insert, insert_same, is_stored
 from .models import Block, Inbox, Notification
-from .numbered_insertion import insert_numbered
+from .numbered_insertion import insert_numbered, insert_same_numbered
 
 
 def create(rows: Iterable[Notification], *, held: bool = False) -> list[Notification]:
@@ -54,8 +54,8 @@ def _store(rows: list[Notification], held: bool) -> Stored:
     unless_blocked = is_one and _is_blockable(rows[0])
     is_one_statement = len(ordered) <= ROWS_PER_INSERT
     unknown = None
-    # (Rows whose references are held are in a transaction.) Without autocommit the caller's commit is still to come.
-    if is_one_statement and not connection.in_atomic_block and connection.get_autocommit():
+    # (Rows whose references are held are in a transaction.)
+    if is_one_statement and _commits_at_once():
         unknown = _store_numbered(ordered, unless_blocked)
     if unknown is None:
         work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
@@ -63,6 +63,33 @@ def _store(rows: list[Notification], held: bool) -> Stored:
         unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _in_transaction(work)
         announce_pending({row.user_id for row in rows if is_stored(row)})
     return Stored([row for row in rows if is_stored(row)], unknown)
+
+
+def store_same(user_ids: Collection[Any], columns: Mapping[str, Any]) -> set[Any]:
+    """Insert one notification of the same columns for each of these users, at most ROWS_PER_INSERT, without instances.
+
+    Left out are those whom `store` leaves out. Returns the users whose rows are pending: the caller has them numbered.
+    """
+    actor_id, example = columns["actor_id"], Notification(**columns)
+    if actor_id is not None and _is_blockable(example):
+        blocks = Block.objects.filter(blocked_id=actor_id, blocker_id__in=user_ids)
+        user_ids = set(user_ids).difference(blocks.values_list("blocker_id", flat=True))
+    # In the order of users, as in `store`.
+    ordered = sorted(user_ids)
+    if not ordered:
+        return set()
+    if _commits_at_once():
+        outcome = retry_on_transient(lambda: insert_same_numbered(ordered, columns), timeouts=True)
+        if outcome is not None:
+            if outcome.revisions:
+                revisions_assigned.send_robust(sender=Inbox, revisions=outcome.revisions)
+            return outcome.pending
+    return retry_on_transient(lambda: insert_same(ordered, columns), timeouts=True)
+
+
+def _commits_at_once() -> bool:
+    # Without autocommit the caller's commit is still to come.
+    return not connection.in_atomic_block and connection.get_autocommit()
 
 
 def _store_numbered(rows: list[Notification], unless_blocked: bool) -> set[Any] | None:

@@ -190,6 +190,22 @@ def active(among: QuerySet[Any] | None = None) -> QuerySet[Any]:
     return (people() if among is None else among).filter(_active_column(""))
 
 
+def has_groups() -> bool:
+    """Return whether users have Django's groups: a model without PermissionsMixin has none."""
+    groups = {field.name: field for field in model()._meta.many_to_many}.get("groups")
+    return groups is not None and groups.related_model._meta.label == "auth.Group"
+
+
+def active_of(group_id: int | None) -> QuerySet[Any]:
+    """Return the active users of this group, or all of them if None, as far as SQL can express it."""
+    return active() if group_id is None else active().filter(groups=group_id)
+
+
+def only_active(rows: QuerySet[Any]) -> Iterable[Any]:
+    """Return these users, and where only Python knows who is active an iterable of those who are."""
+    return (user for user in rows.iterator() if is_active(user)) if is_computed() else rows
+
+
 def usable(through: str = "") -> Q:
     """Return the condition that a user is active and not hidden, as far as SQL can express it.
 

@@ -1,5 +1,9 @@
-"""Completes the OpenAPI document that ninja derives from the calls: error responses, security schemes, closed calls."""
+"""Completes the OpenAPI document that ninja derives from the calls: summaries, error responses, security schemes.
 
+It leaves out the calls that are closed.
+"""
+
+import re
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
@@ -61,6 +65,12 @@ def _referred_to(part: Any) -> set[str]:
 
 
 def _complete_call(method: str, call: dict[str, Any]) -> None:
+    # Instead of the function's name: the docstring's first sentence.
+    for parameter in call.get("parameters", ()):
+        if parameter["in"] == "path":
+            # ninja drops what is said of them in the annotation.
+            parameter["description"] = f"The {parameter['name'].removesuffix('_id')}'s id."
+    call["summary"] = re.split(r"(?<=\.)\s", call["description"], maxsplit=1)[0].replace("\n", " ")
     authenticated = "security" in call
     if authenticated:
         call["security"] = _security(method, publishing="publishing" in call["tags"])

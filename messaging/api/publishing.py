@@ -21,11 +21,13 @@ class Outcome:
     errors: list[schemas.ItemProblem] = field(default_factory=list)
 
 
-def publish(token: ApiToken, items: Sequence[requests.NewNotification], *, atomic: bool) -> Outcome:
+def publish(
+    token: ApiToken, items: Sequence[requests.NewNotification], *, atomic: bool, strict: bool = False
+) -> Outcome:
     """Notify the items' users. An invalid item is reported, and the others are published.
 
-    With `atomic` all are published, or none: NothingPublished. An item whose idempotency key this token has used for
-    this user before is a duplicate, and is ignored.
+    With `atomic` all are published, or none: NothingPublished. So it is with `strict` if every item is invalid.
+    An item whose idempotency key this token has used for this user before is a duplicate, and is ignored.
     """
     outcome, rows = Outcome(), dict[int, Notification]()
     ids, keys = logins.ids_by_name({item.name for item in items if item.name is not None}), _known_keys(items)
@@ -40,6 +42,8 @@ def publish(token: ApiToken, items: Sequence[requests.NewNotification], *, atomi
     created, gone = retry_on_transient(lambda: _store(items, rows, atomic=atomic), timeouts=True)
     outcome.errors = sorted([*outcome.errors, *gone], key=lambda error: error.index)
     outcome.created, outcome.duplicates = created, len(rows) - created - len(gone)
+    if strict and len(outcome.errors) == len(items):
+        raise NothingPublished(outcome.errors)
     return outcome
 
 

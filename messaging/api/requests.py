@@ -69,13 +69,23 @@ class Body(Shape):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def about(text: str) -> Any:
+    """Say what a field or a parameter means: in the OpenAPI document, and on the API's page."""
+    return Field(description=text)
+
+
+USER_NAME = about("The user's name, as others see it.")
+USER_ID = about("The user's id.")
+IDS = about("Ids of notifications.")
+
+
 class Credentials(Body):
-    username: Text
-    password: Secret
+    username: Annotated[Text, about("The name with which the user signs in.")]
+    password: Annotated[Secret, about("The user's password.")]
 
 
 class ProfileChange(Body):
-    is_hidden: bool
+    is_hidden: Annotated[bool, about("Whether contacts are to see the user as offline and never seen.")]
 
 
 class OneUser(Body):
@@ -114,8 +124,8 @@ class NewBlock(OneUser):
     FIELDS = ("username", "user_id")
     model_config = one_of(*FIELDS)
 
-    username: Text = ""
-    user_id: UserId = None
+    username: Annotated[Text, USER_NAME] = ""
+    user_id: Annotated[UserId, USER_ID] = None
 
 
 class NewMessage(OneUser):
@@ -124,13 +134,13 @@ class NewMessage(OneUser):
     FIELDS = ("receiver", "receiver_id")
     model_config = one_of(*FIELDS)
 
-    receiver: Text = ""
-    receiver_id: UserId = None
-    content: Annotated[Text, Field(min_length=1, max_length=1000)]
+    receiver: Annotated[Text, USER_NAME] = ""
+    receiver_id: Annotated[UserId, USER_ID] = None
+    content: Annotated[Text, Field(min_length=1, max_length=1000), about("The message's text.")]
 
 
 class Chosen(Body):
-    ids: Annotated[list[AnyId], Field(max_length=1000)]
+    ids: Annotated[list[AnyId], Field(max_length=1000), IDS]
 
 
 class ChosenOrAll(Body):
@@ -138,8 +148,8 @@ class ChosenOrAll(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    ids: Annotated[list[AnyId], Field(max_length=1000)] = []
-    all: Annotated[bool, Field(json_schema_extra={"const": True})] = True
+    ids: Annotated[list[AnyId], Field(max_length=1000), IDS] = []
+    all: Annotated[bool, Field(json_schema_extra={"const": True}), about("All of the user's.")] = True
 
     @model_validator(mode="after")
     def exactly_one(self) -> "ChosenOrAll":
@@ -153,29 +163,40 @@ class ChosenOrAll(Body):
         return None if "all" in self.model_fields_set else self.ids
 
 
+BEFORE = about("Where the page begins: the `next` of the page before it. Without it, at the newest.")
+
+
 class Page(Shape):
     """A list is read newest first. `before` is the last answer's `next`."""
 
     # A query parameter can be absent, but not null.
-    before: RowId | SkipJsonSchema[None] = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: Annotated[RowId | SkipJsonSchema[None], BEFORE] = None
+    limit: Annotated[int, Field(ge=1, le=200), about("How many items the page has at most.")] = 50
 
 
 class UserPage(Page):
-    before: UserRowId | SkipJsonSchema[None] = None
-    search: Text = ""
+    before: Annotated[UserRowId | SkipJsonSchema[None], BEFORE] = None
+    search: Annotated[Text, about("Only users whose name contains this, without regard to case.")] = ""
 
 
 class MessagePage(Page):
     """`with` is a username, `with_id` an id; with both, the name has to be that of the id."""
 
-    partner: Annotated[Text | SkipJsonSchema[None], Field(alias="with")] = None
-    partner_id: Annotated[Text | SkipJsonSchema[None], Field(alias="with_id")] = None
+    partner: Annotated[
+        Text | SkipJsonSchema[None],
+        Field(alias="with", description="Only the conversation with the user of this name."),
+    ] = None
+    partner_id: Annotated[
+        Text | SkipJsonSchema[None],
+        Field(alias="with_id", description="Only the conversation with the user of this id."),
+    ] = None
 
 
 class NotificationPage(Page):
-    unread: bool = False
-    notification_type: Text | SkipJsonSchema[None] = None
+    unread: Annotated[bool, about("Only those that are unread.")] = False
+    notification_type: Annotated[
+        Text | SkipJsonSchema[None], about("Only those of this type: `announcement`, say.")
+    ] = None
 
 
 class NewNotification(OneUser):
@@ -187,22 +208,39 @@ class NewNotification(OneUser):
     FIELDS = ("user", "user_id")
     model_config = one_of(*FIELDS)
 
-    user: Text = ""
-    user_id: UserId = None
-    notification_type: Text
-    title: Annotated[Text, Field(min_length=1, max_length=200)]
-    description: Annotated[Text, Field(max_length=500)] = ""
-    level: Level | None = None
-    url: Annotated[Text, Field(max_length=500)] | None = None
-    idempotency_key: Annotated[Text, Field(min_length=1, max_length=150)] | None = None
+    user: Annotated[Text, about("The name with which the user signs in.")] = ""
+    user_id: Annotated[UserId, USER_ID] = None
+    notification_type: Annotated[Text, about("The name of a declared type: `announcement`, say.")]
+    title: Annotated[Text, Field(min_length=1, max_length=200), about("It has to show something.")]
+    description: Annotated[Text, Field(max_length=500), about("What the title doesn't say.")] = ""
+    level: Annotated[Level | None, about("Without it, the type's own.")] = None
+    url: Annotated[
+        Annotated[Text, Field(max_length=500)] | None,
+        about("Where a click leads: relative to the site, http or https."),
+    ] = None
+    idempotency_key: Annotated[
+        Annotated[Text, Field(min_length=1, max_length=150)] | None,
+        about("With it, this token notifies this user once, however often the call is repeated."),
+    ] = None
 
 
 Several = Annotated[list[NewNotification], Field(min_length=1, max_length=500)]
 
 
 class NewNotifications(Body):
-    items: Several
-    atomic: bool = False
+    items: Annotated[Several, about("What to publish.")]
+    atomic: Annotated[bool, about("Publish all of them, or none: 422 if something is wrong with one.")] = (
+        False
+    )
+
+
+class PublishOptions(Shape):
+    strict: Annotated[
+        bool,
+        about(
+            "Answer 422 instead of 202 where nothing was published, since something is wrong with every item."
+        ),
+    ] = False
 
 
 def _form(body: Any) -> str:

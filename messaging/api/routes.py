@@ -158,16 +158,19 @@ def remove(request: SignedIn, notification_id: Path[requests.AnyId]) -> Status[N
     "/publish",
     response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
-def publish(request: HttpRequest, data: Body[requests.OneOrMany]) -> Status[schemas.Published]:
+def publish(
+    request: HttpRequest, data: Body[requests.OneOrMany], query: Query[requests.PublishOptions]
+) -> Status[schemas.Published]:
     """Notify users from another program: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
 
     An item for an unknown user, of an unknown type, or with an invalid text or url is reported with its index, and the
-    others are published; with `atomic` none is then: 422. An item whose `idempotency_key` this token has used for this
-    user before is a duplicate, and is ignored. Needs an API token with the publish right.
+    others are published; with `atomic` none is then: 422. With `?strict=true` it is 422, too, if there were no others:
+    for programs that look at the status alone, as `curl -f` does. An item whose `idempotency_key` this token has used
+    for this user before is a duplicate, and is ignored. Needs an API token with the publish right.
     """
     several = [data] if isinstance(data, requests.NewNotification) else data
     items, atomic = (several, False) if isinstance(several, list) else (several.items, several.atomic)
-    outcome = publish_items(request.api_token, items, atomic=atomic)  # type: ignore[attr-defined]
+    outcome = publish_items(request.api_token, items, atomic=atomic, strict=query.strict)  # type: ignore[attr-defined]
     published = schemas.Published(
         created=outcome.created, duplicates=outcome.duplicates, errors=outcome.errors
     )

@@ -9,6 +9,7 @@ from conftest import PASSWORD
 from messaging import events, notifications, storing
 from messaging.api.throttles import api_calls
 from messaging.events import (
+    batch_committed,
     notifications_pending,
     presence_changed,
     revisions_assigned,
@@ -24,6 +25,7 @@ from messaging.tests.transactions import held_open
 @pytest.fixture(autouse=True)
 def the_domain_alone(monkeypatch):
     for signal in (
+        batch_committed,
         notifications_pending,
         revisions_assigned,
         presence_changed,
@@ -38,7 +40,8 @@ def the_domain_alone(monkeypatch):
 def unnumbered(request, monkeypatch):
     """`notify` leaves its rows pending, as in a transaction, except in tests with the fixture `numbered`."""
     if "numbered" not in request.fixturenames:
-        monkeypatch.setattr(storing, "insert_numbered", lambda *args, **kwargs: None)
+        for insertion in ("insert_numbered", "insert_same_numbered"):
+            monkeypatch.setattr(storing, insertion, lambda *args, **kwargs: None)
 
 
 @pytest.fixture

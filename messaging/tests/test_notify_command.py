@@ -3,10 +3,10 @@
 import io
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
-from messaging import notifications, pruning
+from messaging import broadcasting, notifications, pruning, storing
 from messaging.models import Inbox, Notification
 
 
@@ -51,7 +51,12 @@ def test_the_level_is_the_types_own_unless_given(ada):
         (["ada", "Hello", "--type", "zzz"], "no notification type 'zzz'; declared are: announcement"),
         (["ada", "Hello", "--level", "loud"], "level must be info, success, warning or error"),
         (["ada", "Hello", "--url", "javascript:alert(1)"], "url must be relative"),
-        (["ada"], "title"),
+        (["ada"], "Expected USER TITLE"),
+        (["ada", "Maintenance", "at", "noon"], "put quotation marks around a text with spaces"),
+        (["ada", "Hello", "--key", "noon"], "--key goes with --all or --group"),
+        (["ada", "Hello", "?", "--all"], "Expected TITLE"),
+        (["Hello", "--group", "editors"], "no group 'editors'; there are: none"),
+        (["Hello", "--all", "--key", "x" * 201], "dedupe_key must be a text of 1 to 200"),
         (["\udcff", "Hello"], r"'\\udcff' has control characters, or isn't UTF-8"),
     ],
 )
@@ -106,3 +111,51 @@ def test_each_command_explains_itself(command, capsys):
         call_command(command, "--help")
     assert ended.value.code == 0
     assert len(capsys.readouterr().out) > 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_notifies_all_active_users_and_says_with_which_key_it_goes_on(ada, grace, linus):
+    User.objects.filter(pk=linus.pk).update(is_active=False)
+    printed = run("notify", "--all", "Noon", "See you", "--key", "noon-7", "--level=warning")
+    assert printed == (
+        "Sending. If it is interrupted, the same command goes on with --key noon-7\nNotified 2 users.\n"
+    )
+    run("notify", "--all", "Noon", "--key", "noon-7")
+    rows = Notification.objects.order_by("user")
+    assert [(row.user, row.description, row.level) for row in rows] == [
+        (ada, "See you", "warning"),
+        (grace, "See you", "warning"),
+    ]
+    assert "--key notify:" in run("notify", "--all", "Later")
+    assert run("notify", "--all", "Silent", verbosity=0) == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_notifies_a_group(ada, grace, linus):
+    group = Group.objects.create(name="editors")
+    group.user_set.add(ada, grace)
+    assert run("notify", "--group", "editors", "Noon").endswith("Notified 2 users.\n")
+    assert set(Notification.objects.values_list("user", flat=True)) == {ada.pk, grace.pk}
+    with pytest.raises(CommandError, match="no group 'authors'; there are: 'editors'"):
+        run("notify", "--group", "authors", "Noon")
+    with pytest.raises(CommandError, match="not allowed with"):
+        run("notify", "--group", "editors", "--all", "Noon")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broadcast_that_is_interrupted_says_how_it_goes_on(ada, grace, monkeypatch):
+    monkeypatch.setattr(broadcasting, "USERS_PER_BATCH", 1)
+    batches = iter([storing.store_same])
+
+    def store_one(*arguments):
+        if (store := next(batches, None)) is None:
+            raise KeyboardInterrupt
+        return store(*arguments)
+
+    with monkeypatch.context() as interrupting:
+        interrupting.setattr(broadcasting, "store_same", store_one)
+        with pytest.raises(CommandError, match=r"Stopped: 1 of 2 users\. The rest: .*--key noon") as stopped:
+            run("notify", "--all", "Noon", "--key", "noon")
+    assert stopped.value.returncode == 130
+    run("notify", "--all", "Noon", "--key", "noon")
+    assert Notification.objects.count() == 2

@@ -14,8 +14,8 @@ def program(db):
     """A program with the right to publish: program(body) answers what the server does."""
     token, secret = tokens.make("shop", can_publish=True)
 
-    def publish(body=None, **options):
-        return ApiClient()("POST", "publish", body, Authorization=f"Bearer {secret}", **options)
+    def publish(body=None, query="", **options):
+        return ApiClient()("POST", f"publish{query}", body, Authorization=f"Bearer {secret}", **options)
 
     publish.token = token  # type: ignore[attr-defined]
     return publish
@@ -143,3 +143,24 @@ def test_publishing_needs_a_token_with_the_right(ada, as_user):
 def test_a_revoked_token_is_worth_nothing(program):
     tokens.revoke(program.token)
     assert refusal(program(ITEM)) == (401, "not_signed_in")
+
+
+def test_strict_a_call_that_publishes_nothing_is_an_error(program, ada):
+    wrong = {**ITEM, "user": "nobody"}
+    assert program(wrong).status_code == 202
+    for nothing in (wrong, [wrong, {**ITEM, "notification_type": "zzz"}]):
+        answer = program(nothing, "?strict=true")
+        assert answer.status_code == 422
+        body = answer.json()
+        assert body["code"] == "nothing_published"
+        assert [error["code"] for error in body["errors"]] == ["unknown_user", "unknown_type"][
+            : len(body["errors"])
+        ]
+    assert not Notification.objects.exists()
+    # What is published, or was before, is no error; nor is it where some are.
+    keyed = {**ITEM, "idempotency_key": "1"}
+    assert program(keyed, "?strict=true").json()["created"] == 1
+    assert program(keyed, "?strict=true").json()["duplicates"] == 1
+    assert program([ITEM, wrong], "?strict=true").status_code == 202
+    assert program(ITEM, "?strict=maybe").status_code == 422
+    assert program(ITEM, "?stric=true").status_code == 422

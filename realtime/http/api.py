@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, get_script_prefix, path
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
@@ -31,6 +31,8 @@ DESCRIPTION = """\
 Durable notifications over HTTP. Live they come over the socket, `{socket}`, which
 [asyncapi.json](asyncapi.json) describes. Every error is a Problem: `detail` is for people, `code` for
 programs. Lists are newest first; a page's `next` is the `before` of the page that follows it, or null.
+
+[Back to the site]({home})
 """
 
 
@@ -57,7 +59,9 @@ class Api(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
         closed = doors.closed_calls(ROUTERS)
-        document["info"]["description"] = DESCRIPTION.format(socket=mount.socket_path())
+        document["info"]["description"] = DESCRIPTION.format(
+            socket=mount.socket_path(), home=get_script_prefix()
+        )
         openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header(), closed)
         return document
 

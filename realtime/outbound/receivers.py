@@ -25,6 +25,11 @@ from .envelopes import (
 )
 from .relay import relay
 
+# Of a broadcast: what may be queued when its next batch begins, and how long that is waited for. So another user's push
+# waits behind a batch at most, and the queue never drops any of it.
+QUEUED_MESSAGES = 100
+ROOM_SECONDS = 1.0
+
 
 def flush(seconds: float = 2.0) -> bool:
     """Wait until all work given to the relay so far is on the channel layer. Returns whether that was so in time."""
@@ -35,6 +40,12 @@ def relay_pending(sender: Any, *, user_ids: set[Any], **kwargs: Any) -> None:
     """Notifications were committed without a revision: the relay's thread assigns it."""
     if conf.relay:
         relay.assign(user_ids)
+
+
+def pace_broadcast(sender: Any, **kwargs: Any) -> None:
+    """A broadcast goes no faster than its messages leave."""
+    if conf.relay:
+        relay.wait_for_room(QUEUED_MESSAGES, ROOM_SECONDS)
 
 
 def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) -> None:
@@ -137,6 +148,7 @@ def connect() -> None:
     receivers: list[tuple[Any, Callable[..., None], Any]] = [
         (signals.notifications_pending, relay_pending, None),
         (signals.revisions_assigned, relay_revisions, None),
+        (events.batch_committed, pace_broadcast, None),
         (signals.presence_changed, relay_presence, None),
         (signals.views_changed, relay_views, None),
         (events.logins_ended, recheck_ended, None),

@@ -99,6 +99,11 @@ class Relay:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._busy or self._has_work()), seconds)
 
+    def wait_for_room(self, messages: int, seconds: float) -> bool:
+        """Wait until at most so many messages are queued. Returns whether that was so in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._messages) <= messages, seconds)
+
     def end(self, seconds: float) -> bool:
         """Flush, and have the thread give its database connection back: the process ends. Returns whether it did."""
         with self._changed:

@@ -14,6 +14,7 @@ from django.http import JsonResponse
 from django.test import AsyncClient
 from django.urls import path
 
+from messaging.broadcasting import Progress, abroadcast
 from messaging.exceptions import InvalidNotification, UnknownUser
 from messaging.models import Notification
 from messaging.notifications import anotify, anotify_many, notify, notify_many
@@ -102,3 +103,16 @@ def test_they_take_what_the_synchronous_ones_take(one, other):
     assert inspect.signature(one) == inspect.signature(other)
     assert inspect.iscoroutinefunction(other)
     assert other.__name__ == f"a{one.__name__}"
+
+
+def test_a_broadcast_from_async_code(ada, grace):
+    async def send():
+        return [
+            progress
+            async for progress in abroadcast(
+                User.objects.filter(username__in=["ada", "grace"]), "announcement", "Noon", key="7"
+            )
+        ]
+
+    assert async_to_sync(send)() == [Progress(2, 2)]
+    assert Notification.objects.filter(title="Noon").count() == 2

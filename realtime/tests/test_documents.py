@@ -63,3 +63,51 @@ def test_what_is_kept_is_bounded_and_the_expensive_part_is_made_once(made, setti
         assert Client().get("/api/v1/asyncapi.json", headers={"host": f"h{number}"}).status_code == 200
     assert tickets._asyncapi._made.cache_info().currsize == documents.VARIANTS
     assert asyncapi._components.cache_info().misses == 1
+
+
+def undescribed(document):
+    """What openapi.json leaves without a word: calls, parameters, and fields of bodies."""
+    calls = {
+        f"{method} {path}": call
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+    }
+    for name, call in calls.items():
+        if not call.get("summary", "").endswith("."):
+            yield f"{name}: no sentence"
+        for parameter in call.get("parameters", ()):
+            if not parameter.get("description"):
+                yield f"{name}: {parameter['name']}"
+    bodies = [
+        part
+        for call in calls.values()
+        for content in call.get("requestBody", {}).get("content", {}).values()
+        for schema in [content["schema"]]
+        for part in [schema, *schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    ]
+    for body in bodies:
+        name = body.get("$ref", "").rpartition("/")[2]
+        for field, schema in document["components"]["schemas"].get(name, {}).get("properties", {}).items():
+            if not schema.get("description"):
+                yield f"{name}.{field}"
+
+
+def test_every_call_parameter_and_field_is_described():
+    document = api.api.get_openapi_schema()
+    assert list(undescribed(document)) == []
+    summaries = {call["summary"] for calls in document["paths"].values() for call in calls.values()}
+    assert {"Send a message.", "Remove a notification from every device."} <= summaries
+    # It finds what it looks for.
+    del document["paths"]["/api/v1/notifications"]["get"]["parameters"][0]["description"]
+    del document["components"]["schemas"]["NewMessage"]["properties"]["content"]["description"]
+    document["paths"]["/api/v1/ticket"]["post"]["summary"] = "Ticket"
+    assert sorted(undescribed(document)) == [
+        "NewMessage.content",
+        "get /api/v1/notifications: before",
+        "post /api/v1/ticket: no sentence",
+    ]
+
+
+def test_the_page_leads_back_to_the_site():
+    description = Client().get("/api/v1/openapi.json").json()["info"]["description"]
+    assert "[Back to the site](/)" in description

@@ -272,6 +272,10 @@ declare namespace Doorbell {
     is_hidden: boolean;
   }
 
+  interface PublishOptions {
+    strict?: boolean;
+  }
+
   /** How many were made, how many had been made before, and what is wrong with the others. */
   interface Published {
     created: number;
