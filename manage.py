@@ -13,7 +13,15 @@ def main() -> None:
         raise SystemExit(
             f"{error}\nDjango isn't installed in this Python: run `make setup` and use .venv/bin/python."
         ) from error
-    execute_from_command_line(sys.argv)
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # A wrong value in the environment, mostly: the sentence is enough.
+        if "--traceback" in sys.argv:
+            raise
+        raise SystemExit(f"{error}") from error
 
 
 if __name__ == "__main__":

@@ -138,6 +138,13 @@ class Environment(SettingsTable):
     database_pool_size = Integer(
         20, "Connections to PostgreSQL, at most, per server process.", minimum=2, section=STORES
     )
+    database_pool_timeout = Number(
+        3.0,
+        "How long a call waits for a connection to PostgreSQL while all are in use, before it is answered with 503.",
+        minimum=0.1,
+        unit="seconds",
+        section=STORES,
+    )
     realtime_prefix = Text(
         "doorbell",
         "The beginning of every channel name in Redis. Two installations that share a Redis need two.",

@@ -92,7 +92,7 @@ def database(url: str) -> dict[str, Any]:
         settings.setdefault("OPTIONS", {})["pool"] = {
             "min_size": 2,
             "max_size": env.database_pool_size,
-            "timeout": 10,
+            "timeout": env.database_pool_timeout,
             # The pool reconnects at growing intervals, and callers don't meanwhile: with the default of 300 s a server
             # stayed without a database for 49 s after PostgreSQL had been away for 70 s. After this timeout the next
             # caller starts a new attempt.
@@ -179,9 +179,12 @@ LOGGING = {
             "style": "{",
         }
     },
-    "filters": {"clients": {"()": "realtime.log_records.ClientErrorFilter"}},
+    "filters": {
+        "clients": {"()": "realtime.log_records.ClientErrorFilter"},
+        "outages": {"()": "realtime.log_records.OutageFilter"},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["clients"]},
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["clients", "outages"]},
     },
     "root": {"handlers": ["console"], "level": env.log_level},
     "loggers": {

@@ -4,6 +4,7 @@ They are in no registry. In prometheus_client's default one they would also appe
 be counted twice where Prometheus scrapes both. (With PROMETHEUS_MULTIPROC_DIR they do: it collects every counter.)
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from prometheus_client import Counter
@@ -34,4 +35,21 @@ repaired_inboxes = _counter(
 )
 presence_batches = _counter("presence_batches", "Transactions that wrote connects and disconnects.")
 presence_events = _counter("presence_events", "Connects and disconnects written.")
+http_requests = _counter("http_requests", "HTTP requests answered.", ["status"])
+publish_failures = _counter("layer_publish_failures", "Attempts to publish to the channel layer that failed.")
 restarts = _counter("restarts", "Endless threads and tasks that failed and were started again.", ["name"])
+
+
+# Upper bounds, in seconds. In the last bucket is what took longer.
+DELIVERY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# From commit to frame. Plain numbers, as for `frames_sent`: a Histogram's lock is on the path of each push.
+delivery_buckets = [0] * (len(DELIVERY_BOUNDS) + 1)
+delivery_sum = 0.0
+
+
+def observe_delivery(seconds: float) -> None:
+    """Count a pushed revision. Clocks of two hosts may differ: less than 0 counts as 0."""
+    global delivery_sum  # noqa: PLW0603
+    seconds = max(0.0, seconds)
+    delivery_buckets[bisect_left(DELIVERY_BOUNDS, seconds)] += 1
+    delivery_sum += seconds

@@ -4,6 +4,7 @@ Asked over a connection of its own, so that a full pool isn't taken for a databa
 """
 
 import logging
+import os
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -36,6 +37,9 @@ class Database:
     """One for the process: `database`."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         name = connections["default"].display_name
         self.outage = Outage(
             logger,
@@ -156,3 +160,5 @@ def described(pool: pools.Pool) -> str:
 
 
 database = Database()
+# The connection is the parent's.
+os.register_at_fork(after_in_child=database._begin)

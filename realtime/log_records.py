@@ -4,8 +4,12 @@ For LOGGING in a project's settings. Knows the records of Django and uvicorn; th
 """
 
 import logging
+import sys
+import time
 from types import TracebackType
 from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 # uvicorn's, of requests that no client of ours makes, but scanners do.
 MALFORMED_REQUESTS = ("Invalid HTTP request received.", "Unsupported upgrade request.")
@@ -70,3 +74,45 @@ class ClientErrorFilter(logging.Filter):
         if record.name == "uvicorn.error" and record.msg in MALFORMED_REQUESTS:
             return logging.INFO
         return record.levelno
+
+
+class OutageFilter(logging.Filter):
+    """While the database is unavailable, which one line has said, what follows from it is DEBUG.
+
+    That is a record with the database's error: each call, each sweep and each renewal of a lease writes one. Of the
+    lines of psycopg's pool there is one a minute, and none in an outage that is known.
+    """
+
+    POOL_SECONDS = 60.0
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._pool_at = -self.POOL_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "psycopg.pool" and record.levelno >= logging.WARNING:
+            return self._is_first_of_a_minute()
+        if _is_consequence(record):
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+            return logging.getLogger().isEnabledFor(logging.DEBUG)
+        return True
+
+    def _is_first_of_a_minute(self) -> bool:
+        now = time.monotonic()
+        if _outage() or now - self._pool_at < self.POOL_SECONDS:
+            return False
+        self._pool_at = now
+        return True
+
+
+def _is_consequence(record: logging.LogRecord) -> bool:
+    if record.levelno < logging.WARNING or not isinstance(record.args, tuple):
+        return False
+    return _outage() and any(isinstance(one, (OperationalError, InterfaceError)) for one in record.args)
+
+
+def _outage() -> bool:
+    # Only where it has been imported does anything ask the database. Logging begins before the apps are ready.
+    module: Any = sys.modules.get("realtime.database")
+    known: Any = getattr(module, "database", None)
+    return known is not None and not known.is_available

@@ -6,8 +6,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("realtime/counters.py", "realtime/http/metrics.py")
-SUFFIXES = {"gauge": "", "counter": "_total", "_counter": "_total"}
-CODE = re.compile(r"`([a-z_]+)(?:\{[a-z]+\})?`")
+SUFFIXES = {
+    "gauge": "",
+    "gauges": "",
+    "histogram": "",
+    "counter": "_total",
+    "labelled_counter": "_total",
+    "_counter": "_total",
+}
+CODE = re.compile(r"`([a-z_]+)(?:\{[a-z,]+\})?`")
 
 
 def documented() -> list[str]:

@@ -1,5 +1,6 @@
 """Publishing by other programs: many items for many users, each with an outcome of its own, in the API's shapes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ from messaging.models import ApiToken, Notification
 from messaging.orm.retry import retry_on_transient
 
 from . import requests
+
+# Items that weren't published, by the code of their error, since the process began: for the metrics.
+errors_by_code: Counter[str] = Counter()
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ def _store(
 
 
 def _problem(index: int, error: MessagingError) -> schemas.ItemProblem:
+    errors_by_code[error.code] += 1
     return schemas.ItemProblem(index=index, code=error.code, detail=str(error))
 
 

@@ -10,6 +10,9 @@ class Pool(NamedTuple):
     largest: int
     idle: int
     waiting: int
+    # Since the process began: for how long calls have waited, and how many in vain.
+    waited_seconds: float = 0.0
+    refused: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -27,6 +30,8 @@ def pool_of(wrapper: Any) -> Pool | None:
         largest=stats["pool_max"],
         idle=stats["pool_available"],
         waiting=stats.get("requests_waiting", 0),
+        waited_seconds=stats.get("requests_wait_ms", 0) / 1000,
+        refused=stats.get("requests_errors", 0),
     )
 
 

@@ -199,8 +199,7 @@ class Hub:
         envelope = envelopes.decode(message)
         match envelope:
             case RevisionEnvelope():
-                if (user := self.users.get(envelope.user)) is not None:
-                    user.push(envelope)
+                self._push(envelope, message.get("committed"))
             case PresenceEnvelope():
                 spawn(self.presence_fanout.announce(envelope.users))
             case ViewsEnvelope():
@@ -215,6 +214,13 @@ class Hub:
                         socket.close(envelope.code)
             case _:
                 self.ignored += 1
+
+    def _push(self, envelope: RevisionEnvelope, committed: Any) -> None:
+        if (user := self.users.get(envelope.user)) is not None:
+            user.push(envelope)
+            # Another version of this server sends no time.
+            if type(committed) is float:
+                counters.observe_delivery(time.time() - committed)
 
     async def _close_gaps(self) -> None:
         """After a gap in the layer, compare with the database at once."""

@@ -5,28 +5,33 @@ Events are counted where they happen (realtime/counters.py); everything else is 
 
 import asyncio
 import hmac
-from collections.abc import Iterable
+import math
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from messaging import inboxes
-from messaging.api import errors
+from messaging.api import errors, publishing
 from realtime import counters
 from realtime.channel_layer import guarded
 from realtime.database import PROBE_SECONDS, database
-from realtime.db_threads import in_thread
 from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain, hub
 from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
+from realtime.questions import Question
+from realtime.version import version
 
 LAG_EVERY_SECONDS = 0.25
 LAG_WINDOW_SECONDS = 60.0
@@ -41,7 +46,9 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         refused["WWW-Authenticate"] = "Bearer"
         return refused
     collectors = CollectorRegistry(auto_describe=False)
-    awaited = _Awaited(await _oldest_pending_seconds(), lag_of_running_loop().worst())
+    up = await database.answers()
+    oldest = await _oldest_pending.answer(PROBE_SECONDS) if up else None
+    awaited = _Awaited(up, oldest, lag_of_running_loop().worst())
     for collector in (awaited, *COLLECTORS):
         collectors.register(collector)
     headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"}
@@ -54,15 +61,15 @@ def _may_read(authorization: str) -> bool:
     return not token or hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
-async def _oldest_pending_seconds() -> float | None:
-    """None: the database doesn't answer."""
-    if not await database.answers():
-        return None
+def _read_oldest_pending() -> float | None:
     try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            return await in_thread(inboxes.oldest_pending_seconds)
-    except Exception:  # of any kind: the database didn't answer
-        return None
+        return inboxes.oldest_pending_seconds()
+    finally:
+        connections.close_all()
+
+
+# A thread of its own: while a table is locked, scrape after scrape would hold all database threads.
+_oldest_pending: Question[float | None] = Question(_read_oldest_pending, None)
 
 
 class Lag:
@@ -102,14 +109,35 @@ def gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"doorbell_{name}", text, value=value)
 
 
+def gauges(name: str, text: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(f"doorbell_{name}", text, labels=list(labels))
+    for of, value in values.items():
+        family.add_metric(of, value)
+    return family
+
+
 def counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"doorbell_{name}", text, value=value)
 
 
-class _Awaited(Collector):
-    """What had to be awaited."""
+def labelled_counter(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(f"doorbell_{name}", text, labels=[label])
+    for of, value in values.items():
+        family.add_metric([of], value)
+    return family
 
-    def __init__(self, oldest_pending_seconds: float | None, lag_seconds: float) -> None:
+
+def histogram(name: str, text: str, bounds: Iterable[float], buckets: Iterable[int], total: float) -> Metric:
+    uppers = [*map(str, bounds), "+Inf"]
+    counts = list(zip(uppers, accumulate(buckets), strict=True))
+    return HistogramMetricFamily(f"doorbell_{name}", text, buckets=counts, sum_value=total)
+
+
+class _Awaited(Collector):
+    """What had to be awaited. `oldest_pending_seconds` is unknown, and left out, while the database doesn't say."""
+
+    def __init__(self, up: bool, oldest_pending_seconds: float | None, lag_seconds: float) -> None:
+        self.up = up
         self.oldest_pending_seconds = oldest_pending_seconds
         self.lag_seconds = lag_seconds
 
@@ -118,7 +146,7 @@ class _Awaited(Collector):
             "loop_lag_seconds", "The worst delay of the event loop in the last minute.", self.lag_seconds
         )
         oldest = self.oldest_pending_seconds
-        yield gauge("database_up", "1 if the database answered within a second.", oldest is not None)
+        yield gauge("database_up", "1 if the database answered within a second.", self.up)
         if oldest is not None:
             yield gauge(
                 "oldest_pending_seconds", "Age of the oldest notification without a revision.", oldest
@@ -160,8 +188,12 @@ def _layer() -> Iterable[Metric]:
     )
     yield counter("layer_malformed", "Channel-layer messages that could not be decoded.", layer.malformed)
     if layer.probe_seconds is not None:
+        # The last good one says nothing about an outage.
+        seconds = layer.probe_seconds if layer.healthy else math.nan
         yield gauge(
-            "layer_probe_seconds", "Round-trip time of the last probe through Redis.", layer.probe_seconds
+            "layer_probe_seconds",
+            "Round-trip time of the last probe through Redis; NaN in an outage.",
+            seconds,
         )
 
 
@@ -169,6 +201,41 @@ class _Presence(Collector):
     def collect(self) -> Iterable[Metric]:
         yield gauge("presence_waiting", "Connects and disconnects not written yet.", presence_writer.queued)
         yield gauge("presence_lease", "1 while this process holds a lease.", presence_writer.has_lease)
+
+
+class _Process(Collector):
+    def collect(self) -> Iterable[Metric]:
+        name = f"{socket.gethostname()} {os.getpid()}"
+        yield gauges("info", "1, with version and name.", ("version", "process"), {(version(), name): 1})
+        yield histogram(
+            "delivery_seconds",
+            "From the commit of a notification to the frames of its push, by the hosts' clocks.",
+            counters.DELIVERY_BOUNDS,
+            counters.delivery_buckets,
+            counters.delivery_sum,
+        )
+        yield labelled_counter(
+            "publish_errors",
+            "Items of publish calls that weren't published.",
+            "code",
+            dict(publishing.errors_by_code),
+        )
+
+
+class _Pool(Collector):
+    def collect(self) -> Iterable[Metric]:
+        pool = database.pool
+        if pool is None:
+            return
+        states = {"size": pool.size, "max": pool.largest, "idle": pool.idle, "waiting": pool.waiting}
+        yield gauges(
+            "database_pool",
+            "Connections to the database: open, at most, open and idle; and calls that wait for one.",
+            ("state",),
+            {(state,): value for state, value in states.items()},
+        )
+        yield counter("database_pool_wait_seconds", "Time that calls waited for one.", pool.waited_seconds)
+        yield counter("database_pool_refused", "Calls that waited in vain.", pool.refused)
 
 
 class _Counters(Collector):
@@ -186,6 +253,8 @@ COLLECTORS = (
     _Sockets(),
     _Relay(),
     _Presence(),
+    _Process(),
+    _Pool(),
     _Counters(),
     ProcessCollector(registry=_UNREAD),
     PlatformCollector(registry=_UNREAD),

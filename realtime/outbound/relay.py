@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import sequencing
 from messaging.sequencing import Step
-from realtime import db_threads
+from realtime import counters, db_threads
 from realtime.background import keep_thread
 from realtime.default_layer import get_channel_layer
 
@@ -205,6 +205,7 @@ class Relay:
         try:
             publisher.publish(messages)
         except Exception as error:
+            counters.publish_failures.inc()
             if not self._failing:
                 self._failing = True
                 logger.warning(

@@ -233,16 +233,19 @@ def expire_processes(process_ids: Collection[uuid.UUID], *, grace: float, only_l
             orphans.update(process=orphanage)
         ServerProcess.objects.filter(id__in=expired).delete()
         leaving = dict.fromkeys(locked, grace)
-        profiles.apply_presence(locked.values(), live=_live_users(locked), leaving=leaving)
-    count = sum(name != ORPHANAGE for name in expired.values())
-    if only_lapsed and count:
+        live = _live_users(locked)
+        profiles.apply_presence(locked.values(), live=live, leaving=leaving)
+    names = [name for name in expired.values() if name != ORPHANAGE]
+    if only_lapsed and names:
         logger.warning(
-            "expired %d server processes whose lease had run out; their users go offline in %.0f seconds "
-            "unless they reconnect",
-            count,
+            "expired %d server processes whose lease had run out: %s; %d of their users have no other socket, and go "
+            "offline in %.0f seconds unless they reconnect",
+            len(names),
+            ", ".join(names),
+            len(user_ids - live),
             grace,
         )
-    return count
+    return len(names)
 
 
 def _mark_overdue_offline() -> tuple[int, bool]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import logging
 import os
 import signal
 import socket
@@ -21,7 +22,10 @@ from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
 from realtime.presence.writer import presence_writer
 
+from . import findings
 from .websocket_protocol import SocketProtocol
+
+logger = logging.getLogger(__name__)
 
 # How often the database is asked whether it answers.
 WATCH_SECONDS = 1.0
@@ -67,6 +71,7 @@ class Server(uvicorn.Server):
         self._signalled_at = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await findings.report()
         await super().startup(sockets=sockets)
         if self.started:
             # What has been allocated by here is permanent: collections needn't look at it again.
@@ -89,10 +94,17 @@ class Server(uvicorn.Server):
             os.kill(os.getpid(), sig)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logger.info(
+            "draining: %d sockets, closed over up to %g s after %g s; /readyz answers 503",
+            len(self._sockets()),
+            self.drain_seconds,
+            self.predrain_seconds,
+        )
         await self._drain()
         await super().shutdown(sockets=sockets)
         await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
+        logger.info("ended after %.1f s", time.monotonic() - self._signalled_at)
 
     async def _drain(self) -> None:
         # `drain.draining` is set: readyz answers 503 and handshakes are refused. A load balancer gets time to notice.

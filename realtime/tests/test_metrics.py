@@ -1,23 +1,33 @@
 """GET /metrics: it shows what happened, to those who may see it, and it never hangs."""
 
 import asyncio
+import contextlib
 import re
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from messaging import notifications
+from messaging.orm.pools import Pool
 from realtime.database import Database
 from realtime.db_threads import in_thread
 from realtime.http import metrics
+from realtime.http.counting import AsgiCounting
+from realtime.questions import Question
 from realtime.tests.client import TIMEOUT
 
 LABELS = {
     "doorbell_restarts_total": {"name"},
+    "doorbell_info": {"version", "process"},
+    "doorbell_database_pool": {"state"},
+    "doorbell_delivery_seconds_bucket": {"le"},
+    "doorbell_http_requests_total": {"status"},
+    "doorbell_publish_errors_total": {"code"},
     "doorbell_sockets_closed_total": {"code"},
     "doorbell_resets_total": {"reason"},
 }
@@ -87,6 +97,9 @@ async def test_sockets_frames_and_revisions_are_counted(server, ada, settings):
     assert rise("doorbell_frames_sent_total") == 4  # hello, presence_state, synced, inbox
     assert (rise("doorbell_revisions_total"), rise("doorbell_stamped_rows_total")) == (1, 1)
     assert rise("doorbell_replays_total") == 0
+    assert rise("doorbell_delivery_seconds_count") == 1
+    assert rise("doorbell_delivery_seconds_bucket{+Inf}") == 1
+    assert 0 < rise("doorbell_delivery_seconds_sum") < TIMEOUT
     assert values["doorbell_oldest_pending_seconds"] == 0
     assert values["doorbell_draining"] == 0
     assert values["process_open_fds"] > 0
@@ -144,6 +157,64 @@ async def test_no_user_can_be_recognised(server, ada, grace):
                 assert sample.labels.keys() == LABELS.get(sample.name, set())
             assert family.documentation
     assert "ada" not in re.findall(r"\w+", await read())
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_answers_are_counted_by_status():
+    async def answer(status):
+        async def application(scope, receive, send):
+            if status is None:
+                raise RuntimeError
+            await send({"type": "http.response.start", "status": status})
+            await send({"type": "http.response.body"})
+
+        async def send(message):
+            pass
+
+        with contextlib.suppress(RuntimeError):
+            await AsgiCounting(application)({}, None, send)
+
+    before = await numbers()
+    for status in (200, 200, 429, 500, None):
+        await answer(status)
+    after = await numbers()
+    names = {status: f"doorbell_http_requests_total{{{status}}}" for status in (200, 429, 500)}
+    counted = {status: after[name] - before.get(name, 0) for status, name in names.items()}
+    assert counted == {200: 2, 429: 1, 500: 2}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_pool_and_the_version_are_shown(monkeypatch):
+    assert "doorbell_database_pool{idle}" not in await numbers() or connection.vendor == "postgresql"
+    pool = Pool(size=20, largest=20, idle=0, waiting=40, waited_seconds=1.5, refused=3)
+    monkeypatch.setattr(Database, "pool", pool)
+    values = await numbers()
+    shown = {
+        state: values[f"doorbell_database_pool{{{state}}}"] for state in ("size", "max", "idle", "waiting")
+    }
+    assert shown == {"size": 20, "max": 20, "idle": 0, "waiting": 40}
+    assert values["doorbell_database_pool_refused_total"] == 3
+    text = await read()
+    assert re.search(r'doorbell_info\{process="[^"]+ \d+",version="\d+\.\d+\.\d+"\} 1\.0', text)
+
+
+async def test_a_locked_table_is_not_a_database_that_is_away(db_answers, monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(metrics, "_oldest_pending", Question(lambda: over.wait(60) and 0.0, None))
+    try:
+        values = await numbers()
+    finally:
+        over.set()
+    assert values["doorbell_database_up"] == 1
+    assert "doorbell_oldest_pending_seconds" not in values
+
+
+@pytest.fixture
+def db_answers(monkeypatch):
+    async def answers(self):
+        return True
+
+    monkeypatch.setattr(Database, "answers", answers)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -30,6 +30,7 @@ def test_what_is_committed_gets_a_revision_and_is_published(published, ada):
     [(group, message)] = published.messages
     assert group == f"user.{ada.pk}"
     frame = message.pop("frame")
+    assert abs(time.time() - message.pop("committed")) < 60
     assert message == {"type": "doorbell.inbox", "v": 1, "user": ada.pk, "revision": 1, "unread_count": 1}
     assert frame.startswith('{"type":"inbox","revision":1,"unread_count":1,"replayed":false,"added":[{"id":')
 

@@ -1,6 +1,7 @@
 """`serve` after SIGTERM: what it answers while it drains, and that it doesn't wait without need."""
 
 import asyncio
+import re
 import signal
 
 from .conftest import Deployment
@@ -51,6 +52,12 @@ async def test_few_sockets_take_less_than_the_whole_time(deployment: Deployment)
     tabs = [await deployment.person(server).tab() for _ in range(5)]
     assert await asyncio.to_thread(server.stop, 20) == 0
     assert [await tab.until_closed() for tab in tabs] == [1012] * 5
+    logged = server.log.read_text()
+    assert re.search(
+        r" INFO realtime\.server\.findings: Doorbell \d\S+, process \d+: \w+.* migrated; ", logged
+    ), logged
+    assert " INFO realtime.server.server: draining: 5 sockets, " in logged
+    assert re.search(r" INFO realtime\.server\.server: ended after \d+\.\d s$", logged, re.MULTILINE)
 
 
 async def test_a_client_that_does_not_answer_the_close_frame_delays_nothing(deployment: Deployment) -> None:

@@ -156,4 +156,7 @@ async def test_no_socket_closes_and_nothing_is_missing_when_postgresql_is_restar
         assert set(tab.inbox.times_added.values()) == {1}
     assert watcher.is_open
     assert watcher.sees_online(grace)
+    logged = server.log.read_text().splitlines()
+    for said in ("PostgreSQL unavailable; ", "PostgreSQL available again after "):
+        assert len([line for line in logged if said in line]) == 1, said
     await deployment.check_inboxes()
