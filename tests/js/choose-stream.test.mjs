@@ -9,6 +9,7 @@ import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
 import { FakeLocks } from "../../static/client/testing/fake-locks.js";
 import { FakeServer } from "../../static/client/testing/fake-server.js";
 import { Loop } from "./fake-tabs.mjs";
+import "./seeded-jitter.mjs";
 
 /**
  * @param {Doorbell.ClientOptions} [options]

@@ -6,6 +6,7 @@ import { ApiError, Http } from "../../static/client/http.js";
 import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
 import { FakeServer } from "../../static/client/testing/fake-server.js";
 import { random } from "./random.mjs";
+import "./seeded-jitter.mjs";
 
 /** @param {{token?: string}} [options] */
 function setUp(options = {}) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import "./seeded-jitter.mjs";
 
 test("the example test in docs/client.md runs, and ends connected and complete", async () => {
   const page = await readFile(new URL("../../docs/client.md", import.meta.url), "utf8");

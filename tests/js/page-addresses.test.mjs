@@ -5,6 +5,7 @@ import { connect } from "../../static/client/connect.js";
 import { Http } from "../../static/client/http.js";
 import { pageAddresses } from "../../static/client/page-addresses.js";
 import { socketUrl } from "../../static/client/protocol.js";
+import "./seeded-jitter.mjs";
 
 /** A page with this text where {% doorbell %} writes the addresses. @param {string | null} textContent */
 const page = (textContent) => /** @type {any} */ ({ querySelector: () => (textContent === null ? null : { textContent }) });

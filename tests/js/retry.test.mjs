@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { ApiError } from "../../static/client/http.js";
 import { retryUntilAnswered } from "../../static/client/retry.js";
 import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
+import "./seeded-jitter.mjs";
 
 /** A request that fails with these errors, one after another, and is then answered. @param {unknown[]} errors */
 function requesting(...errors) {

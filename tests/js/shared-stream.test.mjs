@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { ApiError } from "../../static/client/http.js";
 import { settle } from "../../static/client/testing/fake-clock.js";
 import { FakeTabs, NAME, live, page, snapshot, synced } from "./fake-tabs.mjs";
+import "./seeded-jitter.mjs";
 
 /** A tab that leads, and a peer. */
 async function leading() {

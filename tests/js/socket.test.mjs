@@ -6,6 +6,7 @@ import { socketUrl } from "../../static/client/protocol.js";
 import { DoorbellSocket } from "../../static/client/socket.js";
 import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
 import { FakeServer } from "../../static/client/testing/fake-server.js";
+import "./seeded-jitter.mjs";
 
 /** A socket that feeds an inbox, as the client does, with its states and frames recorded. @param {{ticket?: () => Promise<string>}} [options] */
 async function connected(options = {}) {

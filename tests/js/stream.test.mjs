@@ -7,6 +7,7 @@ import { InboxStream } from "../../static/client/stream.js";
 import { socketUrl } from "../../static/client/protocol.js";
 import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
 import { FakeServer } from "../../static/client/testing/fake-server.js";
+import "./seeded-jitter.mjs";
 
 /** A stream that feeds an inbox, as the client does. */
 function setUp() {

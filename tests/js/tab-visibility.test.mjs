@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { TabVisibility } from "../../static/client/tabs/tab-visibility.js";
 import { FakeClock } from "../../static/client/testing/fake-clock.js";
+import "./seeded-jitter.mjs";
 
 function setUp() {
   const clock = new FakeClock();

@@ -5,6 +5,7 @@ import { FakeBrowser } from "../../static/client/testing/fake-browser.js";
 import { FakeClock, settle } from "../../static/client/testing/fake-clock.js";
 import { FakeServer } from "../../static/client/testing/fake-server.js";
 import { random } from "./random.mjs";
+import "./seeded-jitter.mjs";
 
 /** A browser with this many tabs; the first one leads. */
 async function setUp(count = 2) {
