@@ -19,17 +19,23 @@ MAX_NAME_LENGTH = 50
 class NotificationType:
     """A kind of notification: `name` is stored and sent, `label` is shown.
 
-    `presence_like` types are ephemeral: created as read, they toast but never count as unread, and are removed after
-    a day. A type that isn't `blockable` reaches also a user who has blocked its actor: it comes from the installation,
-    not from that person.
+    A type with `counts=False` informs, like a receipt: created as read, it toasts and stays in the list, but doesn't
+    count as unread. `presence_like` types are ephemeral as well: removed after a day. A type that isn't `blockable`
+    reaches also a user who has blocked its actor: it comes from the installation, not from that person.
     """
 
     name: str
     label: str
     level: Level = "info"
     icon: str = "bell"
+    counts: bool = True
     presence_like: bool = False
     blockable: bool = True
+
+    @property
+    def is_created_read(self) -> bool:
+        """Whether its notifications are stored as read: an inbox counts its unread rows, whatever their type."""
+        return self.presence_like or not self.counts
 
 
 _types: dict[str, NotificationType] = {}
@@ -63,7 +69,7 @@ def all_types() -> list[NotificationType]:
 
 NEW_MESSAGE = register(NotificationType(name="new_message", label="New message", icon="envelope"))
 MESSAGE_READ = register(
-    NotificationType(name="message_read", label="Message read", level="success", icon="check")
+    NotificationType(name="message_read", label="Message read", level="success", icon="check", counts=False)
 )
 USER_ONLINE = register(
     NotificationType(

@@ -164,7 +164,7 @@ def columns(
         "url": safe_url(url),
         "actor_id": None if actor is None else user_id(actor, "actor"),
         "message_id": None if message is None else message_id(message),
-        "is_read": declared.presence_like,
+        "is_read": declared.is_created_read,
         "dedupe_key": None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
     }
 

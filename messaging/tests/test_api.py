@@ -86,7 +86,7 @@ class TestSendingAMessage:
             "id": item["id"],
             "notification_type": "new_message",
             "title": "New message from ada",
-            "description": "You have received a new message: Hello",
+            "description": "Hello",
             "level": "info",
             "is_read": False,
             "actor": shape(ada),

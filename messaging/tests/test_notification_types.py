@@ -25,7 +25,15 @@ def test_a_type_is_declared_once_and_found_by_its_name():
     mine = register(NotificationType(name="mine", label="Mine"))
     assert get("mine") is mine
     assert all_types()[-1] is mine
-    assert (mine.level, mine.icon, mine.presence_like) == ("info", "bell", False)
+    assert (mine.level, mine.icon, mine.presence_like, mine.counts) == ("info", "bell", False, True)
+
+
+@pytest.mark.parametrize(
+    ("properties", "is_created_read"),
+    [({}, False), ({"counts": False}, True), ({"presence_like": True}, True)],
+)
+def test_what_does_not_count_is_created_as_read(properties, is_created_read):
+    assert NotificationType(name="mine", label="Mine", **properties).is_created_read is is_created_read
 
 
 def test_declaring_the_same_again_is_no_error():

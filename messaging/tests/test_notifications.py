@@ -68,8 +68,9 @@ def test_the_level_is_the_types_own_if_none_is_given(ada):
     assert notify(ada, "message_read", "Read", level="error").level == "error"
 
 
-def test_presence_like_types_are_created_as_read(ada):
+def test_types_that_do_not_count_are_created_as_read(ada):
     assert notify(ada, "user_online", "grace is online").is_read is True
+    assert notify(ada, "message_read", "Read").is_read is True
     assert notify(ada, "announcement", "Hello").is_read is False
 
 

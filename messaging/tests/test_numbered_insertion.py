@@ -10,7 +10,7 @@ from messaging import numbered_insertion, sequencing, stored_functions, storing
 from messaging.events import notifications_pending, revisions_assigned
 from messaging.exceptions import UnknownUser
 from messaging.models import Block, Inbox, Notification
-from messaging.notifications import assign_revisions, notify, notify_many
+from messaging.notifications import assign_revisions, mark_unread, notify, notify_many
 from messaging.tests.domain_replica import DomainReplica, fresh_read
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("numbered", "inboxes")]
@@ -46,6 +46,35 @@ def bookkeeping(row):
 
 def state(user):
     return tuple(Inbox.objects.values_list("revision", "unread_count").get(user=user))
+
+
+def in_transaction(user):
+    with transaction.atomic():
+        notify(user, "message_read", "Read")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda user: notify(user, "message_read", "Read"),
+        lambda user: notify_many([user], "message_read", "Read"),
+        lambda user: notify_many([user, user], "message_read", "Read"),
+        in_transaction,
+    ],
+    ids=["one", "many of one", "many", "in a transaction"],
+)
+def test_a_type_that_does_not_count_is_not_counted_by_any_road(ada, write):
+    notify(ada, "announcement", "Counts")
+    write(ada)
+    assign_revisions([ada.pk])
+    receipts = Notification.objects.filter(notification_type="message_read")
+    assert set(receipts.values_list("is_read", "counted", "pending_since")) == {(True, False, None)}
+    assert state(ada) == (2, 1)
+    # Marked unread by its user it counts, as any other does.
+    mark_unread(ada, receipts)
+    assign_revisions([ada.pk])
+    assert state(ada) == (3, 1 + receipts.count())
+    assert fresh_read(ada.pk).unread_count == 1 + receipts.count()
 
 
 def test_a_lone_notification_is_numbered_and_counted_at_once(ada, grace, heard):

@@ -33,7 +33,7 @@ def test_a_revision_carries_the_whole_notification(ada, grace, assigned):
         "id": row.pk,
         "notification_type": "new_message",
         "title": "New message from grace",
-        "description": "You have received a new message: Hello!",
+        "description": "Hello!",
         "level": "info",
         "is_read": False,
         "created_at": row.created_at,

@@ -26,12 +26,12 @@ def test_online_contacts_are_notified_of_a_status_and_others_are_not(ada, grace,
         contacts.meet(ada.pk, other.pk)
     set_online([grace.pk, margaret.pk])
     set_online([ada.pk])
-    assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
+    assert texts(grace) == [("user_online", "ada is online", "")]
     row = Notification.objects.get(user=grace)
     assert (row.actor, row.is_read, row.level) == (ada, True, "success")
     assert Notification.objects.count() == 1
     set_offline([ada.pk])
-    assert texts(grace)[1:] == [("user_offline", "ada is offline", "ada is now offline.")]
+    assert texts(grace)[1:] == [("user_offline", "ada is offline", "")]
     assert Notification.objects.count() == 2
 
 
@@ -107,7 +107,7 @@ def test_is_online_set_by_hand_has_the_same_effects(ada, grace, announced):
     profile.save()
     assert ("presence_changed", {"users": [ada.pk]}) in announced
     assert ("status_changed", {"online": [ada.pk], "offline": []}) in announced
-    assert texts(grace) == [("user_online", "ada is online", "ada is now online.")]
+    assert texts(grace) == [("user_online", "ada is online", "")]
     announced.clear()
     profile.save()
     assert announced == []

@@ -49,6 +49,10 @@ class Writers:
     def notify_ephemeral(self):
         notifications.notify(self.user, "user_online", "x")
 
+    def notify_without_counting(self):
+        notifications.notify(self.user, "message_read", "x")
+        notifications.notify_many([self.user, self.other], "message_read", "x")
+
     def mark_read(self):
         notifications.mark_read(self.user, self.ids)
 

@@ -91,13 +91,12 @@ class Tabs:
 
     async def shown_once(self, *texts: str) -> None:
         """Every tab has all of them in its list, and each was toasted in exactly one tab."""
-        rows = [f"You have received a new message: {text}" for text in texts]
         has_all = "(rows) => rows.every((row) => client.inbox.items.some((item) => item.description === row))"
         for page in self.pages:
-            await until(lambda page=page: page.evaluate(has_all, rows), f"{texts} in the list")  # type: ignore[misc]
+            await until(lambda page=page: page.evaluate(has_all, texts), f"{texts} in the list")  # type: ignore[misc]
         # The toast event is emitted in the same turn in which the list changes, so it has been emitted by now.
         shown = [text for page in self.pages for text in await page.evaluate("window.toasts")]
-        assert sorted(row for row in shown if row in rows) == sorted(rows)
+        assert sorted(row for row in shown if row in texts) == sorted(texts)
 
     async def leader(self) -> Page:
         """The single leader, once the election has ended. On a starved machine it may be another tab than expected."""

@@ -7,6 +7,7 @@ import pytest
 
 from .client import CSRF, Person
 from .conftest import Deployment
+from .tab import Tab
 
 
 async def test_what_a_command_sends_has_been_pushed_when_it_returns(for_external_writes: Deployment) -> None:
@@ -51,9 +52,13 @@ async def test_messages_marked_read_in_the_admin_are_receipts_in_the_senders_ope
     await receiver.until_shows(messages=3, unread=3)
     await mark(root, "mark_read", messages)
     await receiver.until_shows(unread=0)
-    await sender.until_shows(unread=3)
-    kinds = [item["notification_type"] for item in sender.inbox.items.values()]
-    assert kinds.count("message_read") == 3
+
+    def receipts(tab: Tab) -> list[bool]:
+        items = tab.inbox.items.values()
+        read = [item["is_read"] for item in items if item["notification_type"] == "message_read"]
+        return read if len(read) == 3 else []
+
+    assert await sender.until(receipts, what="three receipts") == [True] * 3
     assert not any(frame["replayed"] for frame in sender.of_type("inbox"))
     await mark(root, "mark_unread", messages[:1])
     await receiver.until_shows(unread=1)
