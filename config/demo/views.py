@@ -1,12 +1,8 @@
 """The demo page and its one-click sign-in. Both are disabled unless DEMO is set."""
 
-from datetime import timedelta
-
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.models import User
-from django.db.models import Q
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -19,9 +15,8 @@ from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
 from .faults import answer_error, demo_only, json_body
-from .people import PEOPLE, people
+from .people import LABEL, PEOPLE, delete_old_tokens, people
 
-LABEL = "demo page"  # the name of the API tokens made here
 MAX_TOKENS_PER_PERSON = 10
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
 
@@ -66,7 +61,8 @@ def demo_token(user: User) -> str:
     Not all earlier ones: another window may be using one, and its socket would be closed.
     """
     _, secret = tokens.make(LABEL, user=user)
+    delete_old_tokens(user=user)
     earlier = ApiToken.objects.filter(name=LABEL, user=user).order_by("-pk")
     newest = list(earlier.values_list("pk", flat=True)[:MAX_TOKENS_PER_PERSON])
-    earlier.filter(Q(created_at__lt=Now() - timedelta(days=1)) | ~Q(pk__in=newest)).delete()
+    earlier.exclude(pk__in=newest).delete()
     return secret

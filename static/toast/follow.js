@@ -5,8 +5,8 @@
  * @param {HTMLElement & {show(toast: DoorbellToast.Toast): void, dismiss(id: number): void}} toasts
  * @param {DoorbellToast.Client} client
  * @param {object} [options]
- * @param {(toast: any) => DoorbellToast.Toast} [options.decorate] returns what is shown for a notification: with another
- *   link or label, for instance. It must keep the `id`.
+ * @param {(toast: any) => DoorbellToast.Toast | null} [options.decorate] returns what is shown for a notification: with another
+ *   link or label, for instance. It must keep the `id`. Null: no toast, for what the page shows already.
  * @returns {() => void} disconnects them
  */
 export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
@@ -15,7 +15,10 @@ export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
   const on = (target, type, listener) => {
     target.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail), { signal: following.signal });
   };
-  on(client, "toast", (toast) => toasts.show(decorate(toast)));
+  on(client, "toast", (row) => {
+    const toast = decorate(row);
+    if (toast) toasts.show(toast);
+  });
   on(client, "change", ({ read, removed }) => [...read, ...removed].forEach((id) => toasts.dismiss(id)));
   on(toasts, "toast-open", async ({ id }) => {
     const row = client.inbox.items.find((item) => item.id === id);

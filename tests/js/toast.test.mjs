@@ -127,3 +127,13 @@ test("follow shows what `decorate` returns for a notification", () => {
   client.dispatchEvent(new CustomEvent("toast", { detail: { id: 1, title: "x" } }));
   assert.deepEqual(shown, [{ id: 1, title: "x", url: "/orders/7", action: "Show" }]);
 });
+
+test("what `decorate` answers with null isn't shown", () => {
+  /** @type {number[]} */
+  const shown = [];
+  const toasts = /** @type {any} */ (Object.assign(new EventTarget(), { show: (/** @type {any} */ { id }) => shown.push(id), dismiss() {} }));
+  const client = Object.assign(new EventTarget(), { inbox: { items: [] }, markRead: async () => {} });
+  follow(toasts, client, { decorate: (toast) => (toast.id === 1 ? null : toast) });
+  for (const id of [1, 2]) client.dispatchEvent(new CustomEvent("toast", { detail: { id, title: "x" } }));
+  assert.deepEqual(shown, [2]);
+});

@@ -1,12 +1,15 @@
 import io
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 
-from config.demo.people import PEOPLE, people
-from messaging.models import Message, Notification
+from config.demo.people import LABEL, PEOPLE, people
+from messaging import tokens
+from messaging.models import ApiToken, Message, Notification
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +53,14 @@ def test_a_second_run_changes_nothing():
     before = list(User.objects.values()), list(Message.objects.values())
     seed()
     assert (list(User.objects.values()), list(Message.objects.values())) == before
+
+
+def test_deletes_the_pages_tokens_older_than_a_day(ada):
+    tokens.make(LABEL, user=ada)
+    kept = [tokens.make(name, user=ada)[0] for name in (LABEL, "my phone")]
+    ApiToken.objects.exclude(pk=kept[0].pk).update(created_at=Now() - timedelta(days=2))
+    seed()
+    assert list(ApiToken.objects.order_by("pk")) == kept
 
 
 def test_without_demo_it_creates_no_known_passwords_unless_forced(settings):

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from config.demo.people import PEOPLE
+from config.demo.people import PEOPLE, delete_old_tokens
 from messaging.models import Message
 
 PASSWORD = "doorbell"  # noqa: S105  it is printed, and only for the demo
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "DEMO is off, and this would create accounts with known passwords. Set DEMO=1, or use --force."
             )
+        delete_old_tokens()
         with transaction.atomic():
             created = self.create_people()
             if created:
