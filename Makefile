@@ -76,7 +76,7 @@ LIVE := tests/live tests/chaos tests/hosts
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
 # Tests that depend on no database run once, on SQLite.
 ONCE := $(addprefix --ignore=,tests/test_benchmarks.py config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
-	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py \
+	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py tests/test_alerts.py \
 	tests/test_django_settings.py tests/test_services.py tests/test_architecture.py tests/test_checks_table.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py) \

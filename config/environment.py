@@ -164,7 +164,8 @@ class ComposeVariables(SettingsTable):
     site_address = Text(
         "localhost",
         "A domain name: HTTPS, with a certificate that the proxy obtains. `localhost`: HTTPS, with one of the proxy's "
-        "own. `:80`: plain HTTP, which needs `SECURE_COOKIES=False`.",
+        "own. `:80`: plain HTTP, which needs `SECURE_COOKIES=False`, and `ALLOWED_HOSTS`, which is this otherwise.",
     )
+    prune_days = Integer(90, "After how many days notifications are removed.", minimum=1)
     http_port = Integer(80, "The port on which the proxy is published.", minimum=1, maximum=65535)
     https_port = Integer(443, "The same, for HTTPS.", minimum=1, maximum=65535)

@@ -1,4 +1,4 @@
-"""The tables of presence, which only presence/leases.py writes, and the tickets of auth.py."""
+"""The tables of presence, which only presence/leases.py writes, the tickets of auth.py, and the row of timeline.py."""
 
 import uuid
 from typing import ClassVar
@@ -15,6 +15,7 @@ class ServerProcess(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=200)
+    version = models.CharField(max_length=50, db_default="")
     started_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField(db_index=True)
 
@@ -52,3 +53,14 @@ class Ticket(models.Model):
 
     def __str__(self) -> str:
         return f"Ticket of {self.user}"
+
+
+class Timeline(models.Model):
+    """One row: the database's history since it was made or restored, and when a server process last dated it."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    name = models.UUIDField(default=uuid.uuid4)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.name}, seen at {self.seen_at:%Y-%m-%d %H:%M:%S}"

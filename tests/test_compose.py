@@ -3,12 +3,14 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import environ
 import pytest
 import yaml
+from django.core.management import get_commands
 
 from config.environment import ComposeVariables, Environment
 from realtime.conf import Conf
@@ -65,13 +67,13 @@ def tracked_files() -> list[Path]:
 # -- docker-compose.yml --
 
 
-def test_compose_has_the_stores_the_migration_two_servers_and_a_proxy(services):
-    assert set(services) == {"postgres", "redis", "migrate", "web1", "web2", "proxy"}
+def test_compose_has_the_stores_the_migration_two_servers_a_daily_job_and_a_proxy(services):
+    assert set(services) == {"postgres", "redis", "migrate", "web1", "web2", "prune", "proxy"}
 
 
 def test_everything_that_stays_up_has_a_healthcheck(services):
     for name, service in services.items():
-        if name == "migrate":
+        if name in ("migrate", "prune"):
             assert service["healthcheck"] == {"disable": True}
         else:
             assert service["healthcheck"]["test"], name
@@ -95,7 +97,7 @@ def test_the_healthcheck_program_is_python(services):
 
 def test_servers_start_after_the_migration_and_the_migration_after_the_database(services):
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
-    assert services["migrate"]["command"][:3] == ["python", "manage.py", "migrate"]
+    assert services["migrate"]["command"][:3] == ["python", "manage.py", "migrate_online"]
     for name in ("web1", "web2"):
         needs = services[name]["depends_on"]
         assert needs["migrate"]["condition"] == "service_completed_successfully"
@@ -115,6 +117,28 @@ def test_both_servers_are_the_same_and_leave_time_to_drain(services):
     assert services["web1"] == services["web2"]
     assert services["web1"]["stop_grace_period"] == "30s"
     assert services["web1"]["env_file"] == ".env"
+
+
+def test_old_notifications_are_removed_daily(services):
+    assert services["prune"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    shell, option, program = services["prune"]["command"]
+    assert (shell, option) == ("sh", "-c")
+    subprocess.run(["sh", "-n", "-c", program], check=True)
+    assert "manage.py prune_notifications --days ${PRUNE_DAYS:-90}; do sleep 86400;" in program
+    # As PID 1 a shell would ignore SIGTERM.
+    assert services["prune"]["init"] is True
+
+
+def test_logs_are_rotated(services):
+    for name, service in services.items():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+
+
+def test_a_domain_is_set_in_one_place(services):
+    assert services["proxy"]["environment"]["SITE_ADDRESS"] == "${SITE_ADDRESS:-localhost}"
+    assert "${ALLOWED_HOSTS:-${SITE_ADDRESS:-localhost}}," in services["web1"]["environment"]["ALLOWED_HOSTS"]
+    # A line in `.env` would win.
+    assert "\n# ALLOWED_HOSTS=" in text(".env.example")
 
 
 def test_only_the_proxy_is_published(services):
@@ -140,6 +164,82 @@ def test_the_default_addresses_are_those_of_the_stores(services):
 def test_debug_is_off_in_production(services):
     assert services["web1"]["environment"]["DEBUG"] == "False"
     assert example_variables()["DEBUG"] == "False"
+
+
+# -- The commands of the pages --
+
+# The options that they may have, and whether each takes a value.
+OPTIONS = {
+    "build": {},
+    "up": {"-d": False, "--build": False, "--no-deps": False, "--wait": False},
+    "run": {"--rm": False},
+    "exec": {"-T": False},
+    "stop": {},
+    "logs": {"-f": False, "--tail": True, "--since": True},
+}
+
+
+def compose_commands() -> list[str]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    block = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    fenced = [found for page in pages for found in block.findall(page.read_text())]
+    inline = [code for page in pages for code in re.findall(r"`(docker compose [^`]+)`", page.read_text())]
+    lines = [line for commands in fenced for line in commands.splitlines()]
+    return [line for line in [*lines, *inline] if line.startswith("docker compose ")]
+
+
+def refused(command: str, services: Collection[str]) -> str | None:
+    """Return what docker or Django would refuse of a command, if anything."""
+    words = shlex.split(re.split(r" [<>] ", command)[0])[2:]
+    verb, *rest = words
+    if verb not in OPTIONS:
+        return verb
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option not in OPTIONS[verb]:
+            return option
+        if OPTIONS[verb][option]:
+            rest.pop(0)
+    named = rest[:1] if verb in ("exec", "run") else rest
+    if unknown := set(named) - set(services):
+        return str(unknown)
+    program = rest[1:] if verb in ("exec", "run") else []
+    if program[:2] == ["python", "manage.py"] and program[2] not in get_commands():
+        return program[2]
+    return None
+
+
+def test_the_pages_commands_are_ones_that_docker_and_django_know(services):
+    commands = compose_commands()
+    assert len(commands) > 10
+    assert not [command for command in commands if refused(command, services)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "docker compose roll web1",
+        "docker compose up -d --no-dep web1",
+        "docker compose up -d web3",
+        "docker compose exec -T database pg_dump",
+        "docker compose run --rm migrate python manage.py rotate_epochs",
+    ],
+)
+def test_another_command_is_found(services, command):
+    """Negative control."""
+    assert refused(command, services)
+
+
+def test_an_upgrade_restarts_one_server_after_the_other_after_the_migration():
+    section = text("docs/operations.md").split("\nAn upgrade restarts one server")[1].split("\n## ")[0]
+    lines = section.split("```sh\n")[1].split("```")[0].splitlines()
+    assert [line.removeprefix("docker compose ") for line in lines] == [
+        "build",
+        "run --rm migrate",
+        "up -d --no-deps --wait web1",
+        "up -d --no-deps --wait web2",
+        "up -d",
+    ]
 
 
 # -- .env.example, settings.py and docker-compose.yml agree on the names --

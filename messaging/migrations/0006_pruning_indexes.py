@@ -3,8 +3,12 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from messaging.orm.online_index import AddIndexOnline
+
 
 class Migration(migrations.Migration):
+
+    atomic = False
 
     dependencies = [
         ('messaging', '0005_presence'),
@@ -12,16 +16,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveIndex(
-            model_name='notification',
-            name='messaging_passing',
-        ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name='notification',
             index=models.Index(condition=models.Q(('removed_at', None)), fields=['notification_type', 'created_at', 'id'], name='messaging_age'),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name='notification',
             index=models.Index(condition=models.Q(('removed_at__isnull', False)), fields=['removed_at', 'id'], name='messaging_tombstone'),
+        ),
+        migrations.RemoveIndex(
+            model_name='notification',
+            name='messaging_passing',
         ),
     ]

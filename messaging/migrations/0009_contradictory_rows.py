@@ -3,8 +3,12 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from messaging.orm.online_index import AddIndexOnline
+
 
 class Migration(migrations.Migration):
+
+    atomic = False
 
     dependencies = [
         ('messaging', '0008_user_sessions'),
@@ -12,7 +16,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name='notification',
             index=models.Index(condition=models.Q(('pending_since', None), models.Q(('revision', None), models.Q(('counted', True), ('is_read', True)), models.Q(('counted', True), ('removed_at__isnull', False)), models.Q(('counted', False), ('is_read', False), ('removed_at', None)), _connector='OR')), fields=['user', 'id'], name='messaging_contradictory'),
         ),

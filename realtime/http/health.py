@@ -13,6 +13,7 @@ from realtime.channel_layer import guarded
 from realtime.database import database
 from realtime.default_layer import get_channel_layer
 from realtime.delivery import drain
+from realtime.timeline import timeline_watch
 
 PROBE_SECONDS = 1.0
 NOT_READY = {"draining", "down", "unmigrated"}
@@ -43,6 +44,8 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     elif status == "ok" and not layer:
         status = "degraded"
     answer = {"status": status, **answer, "layer": "ok" if layer else "down"}
+    if timeline_watch.missing_since is not None:
+        answer["timeline"] = "older"
     return JsonResponse(answer, status=503 if status in NOT_READY else 200)
 
 

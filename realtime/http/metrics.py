@@ -31,6 +31,7 @@ from realtime.delivery.client_socket import ClientSocket
 from realtime.outbound.relay import relay
 from realtime.presence.writer import presence_writer
 from realtime.questions import Question
+from realtime.timeline import timeline_watch
 from realtime.version import version
 
 LAG_EVERY_SECONDS = 0.25
@@ -145,6 +146,8 @@ class _Awaited(Collector):
         yield gauge(
             "loop_lag_seconds", "The worst delay of the event loop in the last minute.", self.lag_seconds
         )
+        older = timeline_watch.missing_since is not None
+        yield gauge("database_older", "1 while the database is older than what servers have seen.", older)
         oldest = self.oldest_pending_seconds
         yield gauge("database_up", "1 if the database answered within a second.", self.up)
         if oldest is not None:

@@ -1,15 +1,13 @@
 """Publishing to Redis pub/sub from a plain thread, with a circuit breaker for each host. Needs the extra `redis`."""
 
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from channels_redis.utils import _consistent_hash, decode_hosts
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from realtime.redis_client import redis_client
 
 from .envelopes import GroupMessage
 from .publishers import Unsent
@@ -66,7 +64,7 @@ class _RedisHost:
             raise redis.ConnectionError("the last attempt failed a moment ago")
         try:
             # A new client after each failure: the host name may resolve to another address.
-            self.client = self.client or _client(self.options)
+            self.client = self.client or redis_client(self.options)
             pipeline = self.client.pipeline(transaction=False)
             for channel, data in published:
                 pipeline.publish(channel, data)
@@ -82,22 +80,3 @@ class _RedisHost:
         if self.client is not None:
             self.client.close()
             self.client = None
-
-
-def _client(host: Mapping[str, Any]) -> "redis.Redis":
-    options = {"socket_timeout": 1, "socket_connect_timeout": 1, **host, "retry": Retry(NoBackoff(), 0)}
-    if (master := options.pop("master_name", None)) is not None:
-        sentinel: Any = redis.Sentinel
-        sentinels = sentinel(options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs", None))
-        of_master: redis.Redis = sentinels.master_for(master, **options)
-        return of_master
-    if "address" not in options:
-        return redis.Redis(**options)
-    url = urlsplit(options.pop("address"))
-    if url.hostname and url.scheme == "redis":
-        # Resolved here: at interpreter exit, when a one-line command still has to push, nothing resolves any more.
-        address = socket.getaddrinfo(url.hostname, url.port or 6379, type=socket.SOCK_STREAM)[0][4][0]
-        literal = f"[{address}]" if ":" in str(address) else str(address)
-        credentials, at, _ = url.netloc.rpartition("@")
-        url = url._replace(netloc=f"{credentials}{at}{literal}:{url.port or 6379}")
-    return redis.Redis.from_url(urlunsplit(url), **options)

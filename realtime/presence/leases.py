@@ -24,6 +24,7 @@ from messaging.models import UserProfile
 from messaging.orm.retry import retry_on_transient
 from realtime.conf import conf
 from realtime.models import Connection, ServerProcess
+from realtime.version import version
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Fenced(Exception):
 def register() -> uuid.UUID:
     """Begin this process's lease."""
     return ServerProcess.objects.create(
-        name=f"{socket.gethostname()} {os.getpid()}", lease_until=Now() + _lease()
+        name=f"{socket.gethostname()} {os.getpid()}", version=version(), lease_until=Now() + _lease()
     ).id
 
 

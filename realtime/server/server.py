@@ -21,6 +21,7 @@ from realtime.delivery import drain
 from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
 from realtime.presence.writer import presence_writer
+from realtime.timeline import CHECK_SECONDS, timeline_watch
 
 from . import findings
 from .websocket_protocol import SocketProtocol
@@ -32,7 +33,7 @@ WATCH_SECONDS = 1.0
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
-REQUEST_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 4.0, 2.0
+REQUEST_SECONDS, TIMELINE_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 4.0, 2.0
 # `make` passes a SIGTERM on that its whole process group has received already: two within this time count as one.
 SAME_SIGNAL_SECONDS = 0.3
 # What is allocated after start-up is mostly sockets, which stay, and frames; neither leaves reference cycles. Requests
@@ -80,6 +81,7 @@ class Server(uvicorn.Server):
             gc.set_threshold(*GC_THRESHOLD)
             sys.setswitchinterval(SWITCH_SECONDS)
             spawn(run_periodically(lambda: WATCH_SECONDS, database.watch, at_once=True))
+            spawn(run_periodically(lambda: CHECK_SECONDS, timeline_watch.watch, at_once=True))
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             sys.stdout.write(f"Doorbell listens at http://{host}:{port}/  (Ctrl-C ends it)\n")
@@ -102,6 +104,8 @@ class Server(uvicorn.Server):
         )
         await self._drain()
         await super().shutdown(sockets=sockets)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(timeline_watch.watch(), TIMELINE_SECONDS)
         await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
         logger.info("ended after %.1f s", time.monotonic() - self._signalled_at)

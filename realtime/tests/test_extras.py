@@ -103,7 +103,12 @@ for package in (messaging, realtime):
 print(len([name for name in sys.modules if name.startswith(("messaging.", "realtime."))]))
 """
 # What these extras are for: they are imported when they are used.
-OPTIONAL = ("realtime.server.", "realtime.channel_layer.", "realtime.outbound.redis_publisher")
+OPTIONAL = (
+    "realtime.server.",
+    "realtime.channel_layer.",
+    "realtime.outbound.redis_publisher",
+    "realtime.redis_client",
+)
 NEVER = ("pytest", "environ", "csp", "servestatic", "httpx", "hypothesis", "config", "tests")
 
 

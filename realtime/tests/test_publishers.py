@@ -19,6 +19,7 @@ from realtime.outbound.publishers import (
     publisher_for,
 )
 from realtime.outbound.redis_publisher import RedisPublisher
+from realtime.redis_client import redis_client
 
 HOSTS = [{"address": "redis://127.0.0.1:1/0"}]
 
@@ -71,7 +72,7 @@ def to_redis(client, monkeypatch):
         client.closed = False
         return client
 
-    monkeypatch.setattr(redis_publisher, "_client", make)
+    monkeypatch.setattr(redis_publisher, "redis_client", make)
     return RedisPublisher(RedisPubSubChannelLayer(hosts=HOSTS, prefix="doorbell"))
 
 
@@ -100,7 +101,7 @@ def test_a_batch_leaves_in_one_pipeline_as_the_layer_would_send_it(to_redis, cli
 @pytest.mark.parametrize("kind", [RedisPubSubChannelLayer, GuardedRedisLayer])
 def test_with_several_hosts_a_group_goes_where_the_layer_listens(monkeypatch, kind):
     clients = [Client(), Client(), Client()]
-    monkeypatch.setattr(redis_publisher, "_client", lambda options: clients[options["number"]])
+    monkeypatch.setattr(redis_publisher, "redis_client", lambda options: clients[options["number"]])
     layer = kind(hosts=[{**HOSTS[0], "number": number} for number in range(3)], prefix="doorbell")
     to_redis = RedisPublisher(layer)
     groups = [f"user.{number}" for number in range(60)]
@@ -162,7 +163,7 @@ def test_a_host_that_is_away_keeps_nothing_from_the_others(monkeypatch):
     away, well = Client(), Client()
     away.error = redis.ConnectionError("away")
     clients = [away, well]
-    monkeypatch.setattr(redis_publisher, "_client", lambda options: clients[options["number"]])
+    monkeypatch.setattr(redis_publisher, "redis_client", lambda options: clients[options["number"]])
     hosts = [{**HOSTS[0], "number": number} for number in range(2)]
     to_redis = RedisPublisher(RedisPubSubChannelLayer(hosts=hosts, prefix="doorbell"))
     messages = [GroupMessage(f"user.{number}", {"number": number}) for number in range(40)]
@@ -186,7 +187,7 @@ def test_a_name_that_leads_nowhere_opens_the_breaker_like_any_failure(monkeypatc
 
 
 def test_a_client_has_its_address_resolved_and_short_timeouts():
-    client = redis_publisher._client({"address": "redis://:secret@localhost:6399/2"})
+    client = redis_client({"address": "redis://:secret@localhost:6399/2"})
     options = client.connection_pool.connection_kwargs
     assert options["host"] in ("127.0.0.1", "::1")
     assert (options["port"], options["db"], options["password"]) == (6399, 2, "secret")
@@ -197,11 +198,11 @@ def test_a_client_has_its_address_resolved_and_short_timeouts():
 
 
 def test_a_client_takes_every_form_of_host_that_the_layer_takes():
-    by_port = redis_publisher._client({"host": "127.0.0.1", "port": 6399})
+    by_port = redis_client({"host": "127.0.0.1", "port": 6399})
     assert by_port.connection_pool.connection_kwargs["port"] == 6399
-    by_options = redis_publisher._client({"address": "redis://127.0.0.1:6399", "password": "secret"})
+    by_options = redis_client({"address": "redis://127.0.0.1:6399", "password": "secret"})
     assert by_options.connection_pool.connection_kwargs["password"] == "secret"
-    by_sentinel = redis_publisher._client({"sentinels": [("127.0.0.1", 26399)], "master_name": "main"})
+    by_sentinel = redis_client({"sentinels": [("127.0.0.1", 26399)], "master_name": "main"})
     assert isinstance(by_sentinel.connection_pool, redis.sentinel.SentinelConnectionPool)
     assert by_sentinel.connection_pool.service_name == "main"
     for client in (by_port, by_options, by_sentinel):
@@ -209,7 +210,7 @@ def test_a_client_takes_every_form_of_host_that_the_layer_takes():
 
 
 def test_a_host_that_is_encrypted_keeps_its_name():
-    client = redis_publisher._client({"address": "rediss://localhost:6399"})
+    client = redis_client({"address": "rediss://localhost:6399"})
     assert client.connection_pool.connection_kwargs["host"] == "localhost"
     client.close()
 

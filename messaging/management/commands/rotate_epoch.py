@@ -6,9 +6,9 @@ from messaging.management.base import DatabaseCommand
 
 class Command(DatabaseCommand):
     help = (
-        "Give every inbox a new epoch: the last step of restoring a backup, before the servers are started. Revisions "
-        "that clients remember are no longer valid after a restore; with the new epoch they reload their lists when "
-        "they next catch up."
+        "Give every inbox a new epoch: revisions that clients remember are no longer valid, and they reload their "
+        "lists when they next catch up. After restoring a backup run `manage.py after_restore` instead, which does "
+        "this and the rest."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
