@@ -13,6 +13,7 @@ from .app_labels import refuse_others
 
 class MessagingConfig(AppConfig):
     name = "messaging"
+    verbose_name = "Doorbell"
     default_auto_field = "django.db.models.BigAutoField"
 
     def __init__(self, *args: Any) -> None:

@@ -45,7 +45,7 @@ class Message(AtomicSaveModel):
     receiver = UserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="received_messages")
     content = models.TextField(max_length=1000)
     timestamp = models.DateTimeField(default=timezone.now)
-    is_read = models.BooleanField(default=False)
+    is_read = models.BooleanField("read", default=False)
     # The receiver had blocked the sender: only the sender sees it, and it is never read.
     is_withheld = models.BooleanField("withheld", default=False, db_default=False, editable=False)
 
@@ -110,7 +110,7 @@ class Notification(AtomicSaveModel):
     description = BoundedTextField(max_length=500, blank=True)
     level = LevelField(max_length=10, default="info")
     url = SafeUrlField(max_length=500, null=True, blank=True)  # null on the wire too
-    is_read = models.BooleanField(default=False)
+    is_read = models.BooleanField("read", default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = BoundedTextField(max_length=200, null=True, blank=True, editable=False)
 
@@ -287,7 +287,7 @@ class ApiToken(models.Model):
     )
     can_publish = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField("revoked", null=True, blank=True)
 
     class Meta:
         verbose_name = "API token"

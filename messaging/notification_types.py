@@ -22,6 +22,7 @@ class NotificationType:
     A type with `counts=False` informs, like a receipt: created as read, it toasts and stays in the list, but doesn't
     count as unread. `presence_like` types are ephemeral as well: removed after a day. A type that isn't `blockable`
     reaches also a user who has blocked its actor: it comes from the installation, not from that person.
+    One that isn't `sendable` belongs to a receiver, and the admin doesn't offer it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class NotificationType:
     counts: bool = True
     presence_like: bool = False
     blockable: bool = True
+    sendable: bool = True
 
     @property
     def is_created_read(self) -> bool:
@@ -67,9 +69,13 @@ def all_types() -> list[NotificationType]:
     return list(_types.values())
 
 
-NEW_MESSAGE = register(NotificationType(name="new_message", label="New message", icon="envelope"))
+NEW_MESSAGE = register(
+    NotificationType(name="new_message", label="New message", icon="envelope", sendable=False)
+)
 MESSAGE_READ = register(
-    NotificationType(name="message_read", label="Message read", level="success", icon="check", counts=False)
+    NotificationType(
+        name="message_read", label="Message read", level="success", icon="check", counts=False, sendable=False
+    )
 )
 USER_ONLINE = register(
     NotificationType(

@@ -73,7 +73,7 @@ class UserProfile(AtomicSaveModel):
     """A user's presence as contacts see it. `version` rises with each change."""
 
     user = OneToOneUserKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, default_name="profile")
-    is_online = models.BooleanField(default=False)
+    is_online = models.BooleanField("online", default=False)
     # Contacts then see the user as offline and never seen, and are not notified of status changes.
     is_hidden = models.BooleanField("hidden", default=False, db_default=False)
     last_seen = models.DateTimeField(null=True, blank=True)

@@ -38,6 +38,9 @@ class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("user", "process", "alive", "opened_at")
     list_select_related = ("user", "process")
     search_fields = (f"user__{NAME}",)
+    search_help_text = (
+        "Who is connected at this moment. Rows of a process that has died go when its lease ends."
+    )
     fields = ("id", "user", "process", "alive", "opened_at")
     readonly_fields = ("alive",)
 

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
+    verbose_name = "Doorbell: servers"
     default_auto_field = "django.db.models.BigAutoField"
 
     def __init__(self, app_name: str, app_module: Any) -> None:

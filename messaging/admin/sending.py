@@ -24,8 +24,9 @@ from messaging.models import Notification
 from .common import NAME, can_search_users, counted
 from .concurrency import explained
 
-# To notify all users, call notify_many from code.
+# To many more there is `manage.py notify --all` or `--group`: an answer to a request can't wait for them.
 MAX_RECEIVERS = 10_000
+MORE = "To a group, or to all users: manage.py notify --group NAME, or --all."
 LISTED = 50
 PERMISSION = "messaging.send_notification"
 
@@ -82,7 +83,7 @@ class SendForm(forms.Form):
         }
         self.sender_id: Any = request.user.pk
         super().__init__(data, initial=initial | options.pop("initial", {}), **options)
-        types = [declared for declared in notification_types.all_types() if not declared.presence_like]
+        types = [each for each in notification_types.all_types() if each.sendable and not each.presence_like]
         self.fields["notification_type"].choices = [(each.name, each.label) for each in types]  # type: ignore[attr-defined]
         self.fields["users"].queryset = users.active().order_by(NAME)  # type: ignore[attr-defined]
         # The autocomplete offers usernames, so it requires the right to view or change users.
@@ -101,7 +102,7 @@ class SendForm(forms.Form):
         if not chosen and not self.errors:
             self.add_error(None, "Choose at least one user.")
         if len(chosen) > MAX_RECEIVERS:
-            self.add_error(None, f"{len(chosen)} users are too many: at most {MAX_RECEIVERS} at once.")
+            self.add_error(None, f"{len(chosen)} users are too many: at most {MAX_RECEIVERS} at once. {MORE}")
         cleaned["receivers"] = dict(sorted(chosen.items(), key=lambda item: str(item[1])))
         # A missing or overlong text already has an error of its own.
         if {"title", "description", "level", "notification_type", "url"} <= cleaned.keys():
@@ -158,7 +159,7 @@ class SendActionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         names = [name for pk, name in found if name and pk not in left_out]
         if not names or len(names) > MAX_RECEIVERS:
             text = (
-                f"More than {MAX_RECEIVERS} users are selected: that is too many at once."
+                f"More than {MAX_RECEIVERS} users are selected: that is too many at once. {MORE}"
                 if names
                 else "None of the selected users is active."
             )

@@ -14,6 +14,12 @@ from messaging.models import ApiToken
 from .common import NAME, ActingAdmin, ActingForm, counted
 from .sending import PERMISSION
 
+HELP_TEXTS = {
+    "name": "What the token is for.",
+    "user": "The user in whose name the token acts. Empty: it acts in nobody's, and can only publish.",
+    "can_publish": "It may send notifications to any user. A token without a user needs this right.",
+}
+
 
 class ApiTokenForm(ActingForm):
     def clean_user(self) -> Any:
@@ -57,6 +63,9 @@ class ApiTokenAdmin(ActingAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         # A token's rights are fixed when it is created.
         return () if obj is None else ("user", "can_publish", "created_at", "revoked_at")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, help_texts=HELP_TEXTS, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         if change:

@@ -143,7 +143,7 @@ def test_a_type_declared_elsewhere_can_be_chosen_and_those_about_presence_cannot
     page = admin.client.get(URL).content.decode()
     offered = set(re.findall(r'<option value="([a-z_]+)"', page))
     declared = {known.name for known in notification_types.all_types()}
-    assert declared - {"user_online", "user_offline"} <= offered
+    assert declared - {"user_online", "user_offline", "new_message", "message_read"} <= offered
     assert not {"user_online", "user_offline"} & offered
 
 
@@ -200,3 +200,9 @@ def test_with_the_right_to_see_them_people_are_chosen_from_a_list(staff, ada):
 def test_who_is_not_signed_in_is_sent_to_the_sign_in(client, ada):
     for visitor in (client, AdminClient(ada).client):
         assert visitor.get(URL).status_code == 302
+
+
+def test_types_that_belong_to_a_receiver_are_not_offered(admin):
+    page = admin.client.get(reverse("admin:messaging_notification_send")).content.decode()
+    assert 'value="announcement"' in page
+    assert not any(f'value="{name}"' in page for name in ("new_message", "message_read", "user_online"))
