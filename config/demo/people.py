@@ -26,5 +26,5 @@ def people() -> QuerySet[User]:
 
 
 def delete_old_tokens(**of: Any) -> None:
-    """Delete the page's tokens older than a day: a page revokes its own when it is left, unless it crashes."""
+    """Delete the page's tokens older than a day: "Leave" revokes one, closing the window does not."""
     ApiToken.objects.filter(name=LABEL, created_at__lt=Now() - timedelta(days=1), **of).delete()
