@@ -1,7 +1,7 @@
 """Broadcasts: the same notification for very many users, in batches that are committed one after the other.
 
 The first are notified while the last are still to be stored; memory doesn't grow with their number. What is stored in
-one batch, and numbered, is for storing.py; who goes on with a broadcast after a restart is for broadcast_jobs.py.
+one batch, and numbered, is for storing.py. One that was interrupted is started again by its caller, with the same key.
 """
 
 import time
