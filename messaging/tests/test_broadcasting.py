@@ -52,6 +52,14 @@ def test_each_batch_is_numbered_and_counted_when_it_is_reported(crowd):
         assert Inbox.objects.filter(revision=1, unread_count=1).count() == done
 
 
+@pytest.mark.usefixtures("numbered")
+def test_one_of_a_type_that_only_informs_leaves_the_badge_as_it_is(crowd):
+    broadcast(crowd, "message_read", "Noon", key="7").run()
+    broadcast(crowd, "message_read", "Again", key="8").run()
+    assert Notification.objects.filter(is_read=True, counted=False).count() == 10
+    assert set(Inbox.objects.filter(user__in=crowd).values_list("revision", "unread_count")) == {(2, 0)}
+
+
 def test_it_can_be_started_again_after_it_was_interrupted(crowd):
     interrupted = broadcast(crowd, "announcement", "Noon", key="7")
     assert next(interrupted) == Progress(2, 5)
