@@ -57,6 +57,8 @@ def test_only_one_module_knows_the_user_model():
     }
     known = {line for line in found if line.startswith("messaging/users.py:")}
     # Examples of a caller's code.
-    examples = {line for line in found if re.search(r"(notify_many|broadcast)\(User\.objects\.filter\(", line)}
+    examples = {
+        line for line in found if re.search(r"(notify_many|broadcast)\(User\.objects\.filter\(", line)
+    }
     assert found - known - examples == set()
     assert known

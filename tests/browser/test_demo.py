@@ -72,7 +72,7 @@ async def test_the_number_beside_a_person_counts_their_unread_messages_and_no_re
     await margaret.get_by_test_id("person-linus").click()
     await expect(number).to_have_count(0)
     receipt = linus.get_by_test_id("notification-item").filter(has_text="One for the count")
-    await expect(receipt).to_have_attribute("data-read", "false")
+    await expect(receipt).to_have_attribute("data-read", "true")
     await expect(linus.get_by_test_id("person-margaret").locator(".count")).to_have_count(0)
 
 

@@ -21,7 +21,11 @@ async def test_daphne_serves_the_whole_path(deployment: Deployment) -> None:
     for tab in (one, other):
         await tab.until_shows(unread=0)
         await tab.until_consistent()
-    await sender.until_shows(unread=1)
+    await sender.until(
+        lambda tab: [row for row in tab.inbox.items.values() if row["notification_type"] == "message_read"],
+        what="the receipt",
+    )
+    await sender.until_shows(unread=0)
     await sender.until(lambda tab: tab.sees_online(grace), what="Grace online")
 
     await one.drop()

@@ -13,7 +13,7 @@ from .servers import ROOT
 PAGE = (ROOT / "docs/extending.md").read_text()
 FILE = re.compile(r"^\*\*`([^`]+)`(?:, continued)?\*\*\n\n```python\n(.*?)```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^python manage\.py (.+)$", re.MULTILINE)
-CURL = re.compile(r"^curl .*/api/v1/publish .*\n +-d '(.*)'$", re.MULTILINE)
+CURL = re.compile(r"^curl .*/api/v1/publish\?strict=true.*\n +-d '(.*)'$", re.MULTILINE)
 
 
 @pytest.fixture
