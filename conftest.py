@@ -156,3 +156,15 @@ def threads(transactional_db: None) -> Iterator[Threads]:
     started = Threads()
     yield started
     started.join()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End sessions that a thread of a test has left in the pool: PostgreSQL drops no database that is in use."""
+    yield
+    if ON_POSTGRESQL:
+        with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )

@@ -17,7 +17,6 @@ ROWS = {row.name: row for row in Environment.rows() + Conf.rows() + ComposeVaria
 SET = {
     "SECRET_KEY",
     "DEBUG",
-    "ALLOWED_HOSTS",
     "HSTS_SECONDS",
     "REALTIME_PREFIX",
     "POSTGRES_PASSWORD",
