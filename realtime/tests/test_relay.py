@@ -346,18 +346,40 @@ def database_url():
     return urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
-def test_after_a_fork_parent_and_child_have_a_relay_and_connections_each(ada):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORK],
+# The control: a child that keeps what it inherited. An alarm ends it where it waits for what its parent holds.
+NOTHING_AFTER_A_FORK = """
+import os, signal
+register = os.register_at_fork
+register(after_in_child=lambda: signal.alarm(5))
+def without_ours(**calls):
+    if not str(getattr(calls.get("after_in_child"), "__module__", "")).startswith("realtime"):
+        register(**calls)
+os.register_at_fork = without_ours
+"""
+
+
+def run_fork(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
         cwd=Path(__file__).resolve().parents[2],
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": database_url()},
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def test_after_a_fork_parent_and_child_have_a_relay_and_connections_each(ada):
+    done = run_fork(FORK)
     assert done.stdout.splitlines() == ["the child's relay works", "the parent's relay works"], done.stderr
     assert (done.returncode, done.stderr) == (0, "")
     assert Notification.objects.filter(user=ada).count() == 3
+
+
+def test_a_fork_that_keeps_its_parents_relay_publishes_nothing(ada):
+    done = run_fork(NOTHING_AFTER_A_FORK + FORK)
+    assert "the child's relay works" not in done.stdout
+    assert done.returncode == 1, done.stderr
 
 
 def test_the_layer_of_the_tests_is_the_configured_one():
