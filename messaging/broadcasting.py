@@ -51,6 +51,7 @@ def broadcast(
     url: Text | None = None,
     actor: User | None = None,
     message: Message | int | None = None,
+    data: dict[str, Any] | None = None,
 ) -> "Broadcast":
     """Send very many users the same notification: `notify_many` in batches, each committed before the next.
 
@@ -65,7 +66,7 @@ def broadcast(
     Or, without the progress, `broadcast(…).run()`. Nothing is sent before it is iterated over. Raises
     TransactionManagementError inside a transaction, which would hold back every batch until its end.
     """
-    same = columns(notification_type, title, description, level, url, actor, message, key)
+    same = columns(notification_type, title, description, level, url, actor, message, key, data)
     if same["dedupe_key"] is None:
         raise InvalidNotification(
             "A broadcast needs a key: with it, one that was interrupted can be started again."

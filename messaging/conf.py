@@ -5,7 +5,7 @@ generated from it; setting_checks.py finds wrong values and unknown names.
 """
 
 from .project_setting_types import DottedPath, Renames
-from .setting_types import DjangoSettings, Switch
+from .setting_types import DjangoSettings, Integer, Switch
 
 
 class Conf(DjangoSettings):
@@ -30,6 +30,13 @@ class Conf(DjangoSettings):
     name = DottedPath(
         "What people see and search as a user's name: a class as in install.md, or `(user) -> str`.",
         default_text="the username; where that is an e-mail address, the full name or `user <id>`",
+    )
+    data_bytes = Integer(
+        4096,
+        "How large a notification's `data` may be, as JSON in UTF-8.",
+        minimum=2,
+        maximum=65_536,
+        unit="bytes",
     )
     reverse_names = Renames(
         "Other names for the attributes that Doorbell's models give to users, by the default name; None: no name; "

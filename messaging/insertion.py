@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import Model
 
-from . import users
+from . import data, users
 from .models import Block, Message, Notification
 
-PLAIN_COLUMNS = ("notification_type", "title", "description", "level", "url", "is_read", "dedupe_key")
+TEXT_COLUMNS = ("notification_type", "title", "description", "level", "url", "is_read", "dedupe_key")
+PLAIN_COLUMNS = (*TEXT_COLUMNS, "data", "language", "group_key")
 COLUMNS = ("user_id", "message_id", "actor_id", *PLAIN_COLUMNS)
 # SQLite takes 32,766 values in a statement.
 ROWS_PER_INSERT = 2_000
@@ -69,6 +70,25 @@ def note_inserted(rows: Sequence[Notification], inserted: Sequence[tuple[int, An
     return missing - set(_existing(missing)) if missing else missing
 
 
+def plain_values(row: Notification) -> list[Any]:
+    """Return a row's PLAIN_COLUMNS, as the database takes them."""
+    return _plain_values([row])[0]
+
+
+def _plain_values(rows: Sequence[Notification]) -> list[list[Any]]:
+    # The rows of one call share their data.
+    encoded = {id(given): data.encoded(given) for given in {id(row.data): row.data for row in rows}.values()}
+    return [
+        [
+            *(getattr(row, column) for column in TEXT_COLUMNS),
+            encoded[id(row.data)],
+            row.language,
+            row.group_key,
+        ]
+        for row in rows
+    ]
+
+
 def is_stored(row: Notification) -> bool:
     pk: int | None = row.pk
     return pk is not None
@@ -94,7 +114,7 @@ def source_of(
     if len(rows) > 1:
         return _source_of_many(rows)
     (row,) = rows
-    plain = [getattr(row, column) for column in PLAIN_COLUMNS]
+    plain = plain_values(row)
     user_id, actor_id = users.to_db([row.user_id, row.actor_id])
     if held:
         return _source_of_held(), [user_id, row.message_id, actor_id, *plain]
@@ -152,7 +172,7 @@ def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:
         users.to_db(row.user_id for row in rows),
         [row.message_id for row in rows],
         users.to_db(row.actor_id for row in rows),
-        *([getattr(row, column) for row in rows] for column in PLAIN_COLUMNS),
+        *map(list, zip(*_plain_values(rows), strict=True)),
     ]
     if connection.vendor == "postgresql":
         # A text of ten thousand placeholders would take the driver as long as the insert itself.
@@ -167,7 +187,8 @@ def source_of_same(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> tuple
     """Return what is to be inserted for these users, and its values: `columns` are passed once."""
     names, keys = COLUMNS[1:], users.to_db(user_ids)
     (actor_id,) = users.to_db([columns["actor_id"]])
-    values = [({**columns, "actor_id": actor_id})[name] for name in names]
+    given_values = {**columns, "actor_id": actor_id, "data": data.encoded(columns["data"])}
+    values = [given_values[name] for name in names]
     if connection.vendor == "postgresql":
         selected = [f"CAST(%s AS {type_of_column(name)})" for name in names]
         table = f"unnest(CAST(%s AS {users.key_type()}[])) WITH ORDINALITY AS w(user_id, place)"

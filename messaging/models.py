@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
-from messaging.orm.fields import BoundedTextField, LevelField, SafeUrlField
+from messaging.orm.fields import BoundedTextField, DataField, LevelField, SafeUrlField
 from messaging.orm.querysets import (
     NUMBERING,
     AllNotifications,
@@ -113,6 +113,15 @@ class Notification(AtomicSaveModel):
     is_read = models.BooleanField("read", default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     dedupe_key = BoundedTextField(max_length=200, null=True, blank=True, editable=False)
+    data = DataField(null=True, blank=True)  # a JSON object, null on the wire too
+    # Of title and description; empty where they were given as they are.
+    language = BoundedTextField(max_length=16, blank=True, default="", db_default="", editable=False)
+
+    # Of a type with groups: which one it belongs to; how many the row stands for; the row that stands for this one,
+    # which is a tombstone then. (Without a constraint: pruning deletes either first.)
+    group_key = BoundedTextField(max_length=200, null=True, blank=True, editable=False)
+    group_count = models.IntegerField(default=1, db_default=1, editable=False)
+    collapsed_into_id = models.BigIntegerField(null=True, editable=False)
 
     # Bookkeeping: a writer marks a row pending, `assign_revisions` numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
@@ -120,7 +129,9 @@ class Notification(AtomicSaveModel):
     counted = models.BooleanField(db_default=False, editable=False)
     removed_at = models.DateTimeField(null=True, editable=False)
 
-    BOOKKEEPING = frozenset({"revision", "counted", "created_at", "removed_at"})
+    BOOKKEEPING = frozenset(
+        {"revision", "counted", "created_at", "removed_at", "group_count", "collapsed_into_id"}
+    )
 
     objects = LivingNotifications()
     # Tombstones included.
@@ -179,6 +190,17 @@ class Notification(AtomicSaveModel):
                 fields=["removed_at", "id"],
                 condition=models.Q(removed_at__isnull=False),
                 name="messaging_tombstone",
+            ),
+            # What a new row of a group joins, and the members that a row stands for.
+            models.Index(
+                fields=["user", "group_key"],
+                condition=models.Q(group_key__isnull=False, removed_at=None, is_read=False),
+                name="messaging_group",
+            ),
+            models.Index(
+                fields=["collapsed_into_id", "id"],
+                condition=models.Q(collapsed_into_id__isnull=False),
+                name="messaging_members",
             ),
         ]
 

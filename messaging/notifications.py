@@ -18,6 +18,7 @@ from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
 from . import notification_types
+from .data import checked
 from .events import announce_pending
 from .exceptions import UnknownUser
 from .models import Message, Notification
@@ -60,6 +61,7 @@ def notify(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
+    data: dict[str, Any] | None = None,
 ) -> Notification | None:
     """Notify one user, on every device, once the current transaction has committed.
 
@@ -87,6 +89,7 @@ def notify(
             actor=actor,
             message=message,
             dedupe_key=dedupe_key,
+            data=data,
         )
     ]
     created, unknown = store(rows)
@@ -106,6 +109,7 @@ def notify_many(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
+    data: dict[str, Any] | None = None,
 ) -> list[Notification]:
     """Send many users the same notification: `notify` for one or for many thousands, in one insert per 2,000.
 
@@ -118,7 +122,7 @@ def notify_many(
     All are stored in one transaction, or none: for very many users there is `broadcasting.broadcast`. Returns the
     created notifications: none for users who have one with that dedupe_key, or have blocked the actor.
     """
-    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key, data)
     return create(Notification(user_id=user_id(user), **same) for user in several(users))
 
 
@@ -138,9 +142,10 @@ def build(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
+    data: dict[str, Any] | None = None,
 ) -> Notification:
     """Build a validated notification without storing it. See `notify` for arguments and errors."""
-    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key)
+    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key, data)
     return Notification(user_id=user_id(user), **same)
 
 
@@ -153,6 +158,7 @@ def columns(
     actor: User | None,
     message: Message | int | None,
     dedupe_key: Text | None,
+    data: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Validate what is the same for all users, and return it as columns of the table."""
     declared = type_of(notification_type)
@@ -166,6 +172,9 @@ def columns(
         "message_id": None if message is None else message_id(message),
         "is_read": declared.is_created_read,
         "dedupe_key": None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
+        "data": checked(data),
+        "language": "",
+        "group_key": None,
     }
 
 

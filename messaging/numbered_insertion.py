@@ -118,6 +118,8 @@ def _revisions(assigned: list[dict[str, Any]]) -> list[Revision]:
     names.put(assigned, actor_id="actor_username")
     revisions: dict[Any, Revision] = {}
     for values in assigned:
+        # (Each stands for itself.)
+        values.setdefault("group_count", 1)
         new = Revision(values["user_id"], values["revision"], values["unread_count"])
         revisions.setdefault(new.user_id, new).added.append(schemas.notification(values))
     return list(revisions.values())
@@ -126,7 +128,7 @@ def _revisions(assigned: list[dict[str, Any]]) -> list[Revision]:
 def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Inserted]:
     if len(rows) == 1:
         (row,) = rows
-        plain = [getattr(row, column) for column in insertion.PLAIN_COLUMNS]
+        plain = insertion.plain_values(row)
         user_id, actor_id = users.to_db([row.user_id, row.actor_id])
         statement, values = _call(), [user_id, row.message_id, actor_id, *plain, unless_blocked]
     else:

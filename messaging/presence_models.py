@@ -77,6 +77,9 @@ class UserProfile(AtomicSaveModel):
     # Contacts then see the user as offline and never seen, and are not notified of status changes.
     is_hidden = models.BooleanField("hidden", default=False, db_default=False)
     last_seen = models.DateTimeField(null=True, blank=True)
+    # Of notifications' texts; empty: the project's.
+    language = models.CharField(max_length=16, blank=True, default="", db_default="")
+    timezone = models.CharField("time zone", max_length=64, blank=True, default="", db_default="")
     version = models.BigIntegerField(default=0, editable=False)
     changed_at = models.DateTimeField(db_default=Now(), editable=False)
     # Goes offline then: the grace period, so that a page reload changes no status.

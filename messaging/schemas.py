@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from . import users
+from . import data, users
 from .notification_types import Level
 
 # A user's key is given, and the wire's id is kept.
@@ -41,6 +41,9 @@ class Notification(Shape):
     actor: User | None
     message_id: int | None
     url: str | None
+    data: dict[str, Any] | None
+    group: str | None
+    count: Annotated[int, Field(ge=1)]
 
 
 # The columns that make a Notification, as both the ORM's values() and raw SQL name them.
@@ -55,6 +58,9 @@ NOTIFICATION_COLUMNS = (
     "actor_id",
     "message_id",
     "url",
+    "data",
+    "group_key",
+    "group_count",
 )
 
 
@@ -74,6 +80,9 @@ def notification(row: Mapping[str, Any]) -> Notification:
         else User.model_construct(id=users.wire_id(actor_id), username=row["actor_username"] or ""),
         message_id=row["message_id"],
         url=row["url"],
+        data=None if row["data"] is None else data.decoded(row["data"]),
+        group=row["group_key"],
+        count=row["group_count"],
     )
 
 

@@ -19,6 +19,8 @@ INVISIBLE = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# What PostgreSQL or UTF-8 has no place for.
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def fault_of(text: str) -> str | None:

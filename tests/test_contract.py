@@ -27,6 +27,9 @@ ROW = schemas.Notification(
     created_at=protocol.now(),
     actor=None,
     message_id=None,
+    data=None,
+    group=None,
+    count=1,
     url=None,
 )
 FRAMES: list[protocol.Frame] = [
@@ -150,6 +153,7 @@ def test_outdated_types_are_found_and_written_again(monkeypatch, tmp_path, capsy
         ({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}, "(number | null)[]"),
         ({"type": "array", "items": {"$ref": "#/components/schemas/User"}}, "User[]"),
         ({"const": True}, "true"),
+        ({"additionalProperties": True, "type": "object"}, "Record<string, unknown>"),
         ({"enum": ["a", "b"], "type": "string"}, '"a" | "b"'),
     ],
 )

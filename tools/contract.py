@@ -84,6 +84,8 @@ def expression(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         inner = expression(schema["items"])
         return f"({inner})[]" if " " in inner else f"{inner}[]"
+    if schema.get("additionalProperties") is True:
+        return "Record<string, unknown>"
     return SCALARS[schema["type"]]
 
 

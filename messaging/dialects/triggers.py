@@ -19,7 +19,16 @@ from messaging.models import Notification
 TABLE = Notification._meta.db_table
 NAME = f"{TABLE}_updated"
 # Set by the INSERT itself.
-NOT_COPIED = {"id", "user_id", "dedupe_key", "revision", "pending_since", "counted", "removed_at"}
+NOT_COPIED = {
+    "id",
+    "user_id",
+    "dedupe_key",
+    "revision",
+    "pending_since",
+    "counted",
+    "removed_at",
+    "collapsed_into_id",
+}
 COPIED = [str(field.column) for field in Notification._meta.concrete_fields if field.column not in NOT_COPIED]
 COPY = f"INSERT INTO {TABLE} (id, user_id, dedupe_key, {', '.join(COPIED)})"
 COPIED_VALUES = ", ".join(f"NEW.{column}" for column in COPIED)
@@ -133,7 +142,8 @@ def _sqlite(connection: BaseDatabaseWrapper) -> dict[str, str]:
     users = _users(connection)
     moved = f"({MOVED}) AND EXISTS (SELECT 1 FROM {users['users']} WHERE {users['user_pk']} = OLD.user_id)"  # noqa: S608
     restored = ", ".join(
-        f"{column} = OLD.{column}" for column in ["id", "user_id", *COPIED, "revision", "counted"]
+        f"{column} = OLD.{column}"
+        for column in ["id", "user_id", *COPIED, "revision", "counted", "collapsed_into_id"]
     )
     return {
         # The UPDATE would fail, if the new owner has a row with this key: the one that came last keeps it.

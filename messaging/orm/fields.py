@@ -6,14 +6,13 @@ from typing import Any
 from django.db import models
 from django.utils.functional import Promise
 
-from messaging import texts
+from messaging import data, texts
 from messaging.exceptions import InvalidNotification
 from messaging.notification_types import LEVELS
+from messaging.texts import UNSTORABLE
 
 # No backslash: browsers read it as a slash, and "/\host" would be another site.
 SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)
-# What PostgreSQL or UTF-8 has no place for.
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def plain(text: Any) -> Any:
@@ -101,3 +100,16 @@ class SafeUrlField(CheckedField):
 class LevelField(CheckedField):
     def check_value(self, value: Any) -> Any:
         return known_level(value)
+
+
+class DataField(models.JSONField):
+    """A JSON object that any client can read; see messaging/data.py."""
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        if not hasattr(value, "as_sql"):
+            value = data.checked(value)
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs

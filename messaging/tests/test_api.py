@@ -92,6 +92,9 @@ class TestSendingAMessage:
             "actor": shape(ada),
             "message_id": sent["id"],
             "url": None,
+            "data": None,
+            "group": None,
+            "count": 1,
         }
         assert ada_calls.get("notifications")["items"] == []
 

@@ -40,6 +40,9 @@ def test_a_revision_carries_the_whole_notification(ada, grace, assigned):
         "actor": {"id": grace.pk, "username": "grace"},
         "message_id": message.pk,
         "url": None,
+        "data": None,
+        "group": None,
+        "count": 1,
     }
     assert shape.created_at.utcoffset().total_seconds() == 0
 

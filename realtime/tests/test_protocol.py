@@ -27,6 +27,9 @@ ROW = schemas.Notification(
     actor=ADA,
     message_id=5,
     url=None,
+    data={"order": {"items": [1, "Grüße"]}},
+    group="order:1",
+    count=3,
 )
 WIRE_ROW = {
     "id": 7,
@@ -39,6 +42,9 @@ WIRE_ROW = {
     "actor": WIRE_ADA,
     "message_id": 5,
     "url": None,
+    "data": {"order": {"items": [1, "Grüße"]}},
+    "group": "order:1",
+    "count": 3,
 }
 FRAMES = [
     (

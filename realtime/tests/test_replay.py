@@ -20,6 +20,9 @@ def shape(pk):
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         actor=None,
         message_id=None,
+        data=None,
+        group=None,
+        count=1,
         url=None,
     )
 

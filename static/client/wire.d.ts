@@ -15,6 +15,9 @@ declare namespace Doorbell {
     actor: User | null;
     message_id: number | null;
     url: string | null;
+    data: Record<string, unknown> | null;
+    group: string | null;
+    count: number;
   }
 
   interface Presence {

@@ -22,7 +22,7 @@ FRAME_FIELDS = {
 }
 NOTIFICATION_FIELDS = {
     *("id", "notification_type", "title", "description", "level", "is_read", "created_at", "actor"),
-    *("message_id", "url"),
+    *("message_id", "url", "data", "group", "count"),
 }
 LEVELS = {"info", "success", "warning", "error"}
 RESET_REASONS = {"new_epoch", "unknown_revision", "history_removed", "too_far_behind"}
@@ -55,4 +55,7 @@ def check_notification(item: dict[str, Any]) -> None:
     assert item["level"] in LEVELS
     assert isinstance(item["is_read"], bool)
     assert TIMESTAMP.fullmatch(item["created_at"]), item["created_at"]
+    assert item["data"] is None or isinstance(item["data"], dict)
+    assert item["group"] is None or isinstance(item["group"], str)
+    assert item["count"] >= 1
     assert item["actor"] is None or item["actor"].keys() >= {"id", "username"}
