@@ -9,5 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 http = get_wsgi_application()
 
 from realtime.http.body_limit import WsgiBodyLimit  # noqa: E402
+from realtime.http.request_ids import WsgiRequestId  # noqa: E402
 
-application = WsgiBodyLimit(http)
+application = WsgiRequestId(WsgiBodyLimit(http))

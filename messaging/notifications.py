@@ -24,7 +24,7 @@ from .exceptions import UnknownUser
 from .models import Message, Notification
 from .references import User, message_id, notification_ids, several, user_id
 from .sequencing import Revision, assign_revisions
-from .storing import create, store
+from .storing import create, log_rows, store
 
 __all__ = [
     "Revision",
@@ -249,4 +249,5 @@ def _change_chosen(chosen: NotificationQuerySet, changes: dict[str, Any]) -> lis
     if owners:
         Notification.everything.filter(id__in=owners).mark_pending(**changes)
         announce_pending(set(owners.values()))
+        log_rows("changed", list(owners))
     return list(owners)

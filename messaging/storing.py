@@ -4,7 +4,8 @@ notifications.py builds and validates them; insertion.py and numbered_insertion.
 """
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, transaction
@@ -17,6 +18,10 @@ from .events import announce_pending, revisions_assigned
 from .insertion import ROWS_PER_INSERT, insert, insert_same, is_stored
 from .models import Block, Inbox, Notification
 from .numbered_insertion import insert_numbered, insert_same_numbered
+
+logger = logging.getLogger(__name__)
+# Of a line of the log.
+IDS_PER_LINE = 100
 
 
 def create(rows: Iterable[Notification], *, held: bool = False) -> list[Notification]:
@@ -62,7 +67,17 @@ def _store(rows: list[Notification], held: bool) -> Stored:
         # One statement is a transaction of its own, and spares the round trips of BEGIN and COMMIT.
         unknown = retry_on_transient(work, timeouts=True) if is_one_statement else _in_transaction(work)
         announce_pending({row.user_id for row in rows if is_stored(row)})
-    return Stored([row for row in rows if is_stored(row)], unknown)
+    stored = [row for row in rows if is_stored(row)]
+    log_rows("stored", [row.pk for row in stored])
+    return Stored(stored, unknown)
+
+
+def log_rows(text: str, ids: Sequence[int]) -> None:
+    """Log what a call has done with these notifications: from here on their revisions can be followed."""
+    if logger.isEnabledFor(logging.DEBUG):
+        for start in range(0, len(ids), IDS_PER_LINE):
+            named = {"notifications": ids[start : start + IDS_PER_LINE]}
+            logger.debug(f"{text}: notifications=%(notifications)s", named)  # noqa: G004
 
 
 def store_same(user_ids: Collection[Any], columns: Mapping[str, Any]) -> set[Any]:

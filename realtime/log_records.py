@@ -6,10 +6,13 @@ For LOGGING in a project's settings. Knows the records of Django and uvicorn; th
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
+
+from realtime import request_id
 
 # uvicorn's, of requests that no client of ours makes, but scanners do.
 MALFORMED_REQUESTS = ("Invalid HTTP request received.", "Unsupported upgrade request.")
@@ -25,7 +28,10 @@ def escaped(text: str) -> str:
 
 
 class OneLineFormatter(logging.Formatter):
-    """A record is one line, and its traceback is indented: no text of a client's looks like a record."""
+    """A record is one line, and its traceback is indented: no text of a client's looks like a record.
+
+    The line of a request, and of what it published, ends with `request=` and its id.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         # The formatter of another handler may have left its own text here.
@@ -33,7 +39,8 @@ class OneLineFormatter(logging.Formatter):
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's names
-        return escaped(super().formatMessage(record))
+        current = request_id.current()
+        return escaped(super().formatMessage(record)) + (f" request={current}" if current else "")
 
     def formatException(  # noqa: N802
         self,
@@ -106,9 +113,10 @@ class OutageFilter(logging.Filter):
 
 
 def _is_consequence(record: logging.LogRecord) -> bool:
-    if record.levelno < logging.WARNING or not isinstance(record.args, tuple):
+    if record.levelno < logging.WARNING or not record.args:
         return False
-    return _outage() and any(isinstance(one, (OperationalError, InterfaceError)) for one in record.args)
+    given = record.args.values() if isinstance(record.args, Mapping) else record.args
+    return _outage() and any(isinstance(one, (OperationalError, InterfaceError)) for one in given)
 
 
 def _outage() -> bool:

@@ -204,5 +204,12 @@ def parse_since(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else text
 
 
+def notification_ids(frame: str) -> list[int]:
+    """Return the ids of the notifications in an encoded inbox frame."""
+    data = json.loads(frame)
+    changed = [*data.get("read", ()), *data.get("unread", ()), *data.get("removed", ())]
+    return [*(added["id"] for added in data.get("added", ())), *changed]
+
+
 def now() -> datetime:
     return datetime.now(UTC)

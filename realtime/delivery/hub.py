@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from messaging.events import View
-from realtime import background, counters
+from realtime import background, counters, protocol, request_id
 from realtime.background import cancel_all, run_again, run_periodically, spawn
 from realtime.channel_layer import guarded
 from realtime.default_layer import get_channel_layer
@@ -199,7 +199,7 @@ class Hub:
         envelope = envelopes.decode(message)
         match envelope:
             case RevisionEnvelope():
-                self._push(envelope, message.get("committed"))
+                self._push(envelope, message)
             case PresenceEnvelope():
                 spawn(self.presence_fanout.announce(envelope.users))
             case ViewsEnvelope():
@@ -215,10 +215,13 @@ class Hub:
             case _:
                 self.ignored += 1
 
-    def _push(self, envelope: RevisionEnvelope, committed: Any) -> None:
+    def _push(self, envelope: RevisionEnvelope, message: dict[str, Any]) -> None:
         if (user := self.users.get(envelope.user)) is not None:
             user.push(envelope)
+            if logger.isEnabledFor(logging.DEBUG):
+                _log_pushed(user, envelope, message.get("request"))
             # Another version of this server sends no time.
+            committed = message.get("committed")
             if type(committed) is float:
                 counters.observe_delivery(time.time() - committed)
 
@@ -237,6 +240,21 @@ class Hub:
                 )
                 self._gap.set()
                 await asyncio.sleep(1)
+
+
+def _log_pushed(user: UserSockets, envelope: RevisionEnvelope, request: Any) -> None:
+    """A socket that isn't named waits for an earlier revision: its catch-up has a line of its own."""
+    sent = [socket.id for socket in user.sockets if socket.is_live and socket.cursor >= envelope.revision]
+    with request_id.bound(request):
+        logger.debug(
+            "pushed: user=%(user)s revision=%(revision)s notifications=%(notifications)s connections=%(connections)s",
+            {
+                "user": envelope.user,
+                "revision": envelope.revision,
+                "notifications": protocol.notification_ids(envelope.frame),
+                "connections": sent,
+            },
+        )
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}

@@ -173,6 +173,16 @@ class Recovery:
         user = self._users.get(socket.user_id)
         if _restart_if_outdated(socket) and user is not None:
             socket.finish_catch_up(end)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug(
+                    "caught up: user=%(user)s connection=%(connection)s revision=%(revision)s by=%(by)s",
+                    {
+                        "user": socket.user_id,
+                        "connection": socket.id,
+                        "revision": end.revision,
+                        "by": end.type,
+                    },
+                )
             user.flush()
 
 

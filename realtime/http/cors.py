@@ -17,7 +17,7 @@ from messaging import origins
 
 METHODS = "GET, POST, PATCH, DELETE"
 # What a page may read beside the body.
-EXPOSED = "Retry-After, Allow, WWW-Authenticate, ETag"
+EXPOSED = "Retry-After, Allow, WWW-Authenticate, ETag, X-Request-ID"
 MAX_AGE_SECONDS = 600
 # The names of headers: those of the project's own login, for example. Whose origin is listed may send any.
 HEADERS = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+( *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")

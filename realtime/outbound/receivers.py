@@ -1,5 +1,6 @@
 """Domain signals to the relay: which envelope goes to which group. The only module that gives the relay work."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +13,7 @@ from messaging import events, schemas, sessions, signals, user_signals, users
 from messaging.events import View
 from messaging.models import ApiToken
 from messaging.notifications import Revision
-from realtime import counters, protocol
+from realtime import counters, protocol, request_id
 from realtime.conf import conf
 
 from .envelopes import (
@@ -27,13 +28,16 @@ from .envelopes import (
 )
 from .relay import relay
 
+logger = logging.getLogger(__name__)
+
 # Of a broadcast: what may be queued when its next batch begins, and how long that is waited for. So another user's push
 # waits behind a batch at most, and the queue never drops any of it.
 QUEUED_MESSAGES = 100
 ROOM_SECONDS = 1.0
 
-# When notifications of these users were committed that wait for a revision: for the metric of the delivery's time.
-_committed: dict[Any, float] = {}
+# When notifications of these users were committed that wait for a revision, and by which request: for the metric of the
+# delivery's time, and for the log.
+_committed: dict[Any, tuple[float, str | None]] = {}
 MAX_COMMITTED = 10_000
 
 
@@ -45,12 +49,12 @@ def flush(seconds: float = 2.0) -> bool:
 def relay_pending(sender: Any, *, user_ids: set[Any], **kwargs: Any) -> None:
     """Notifications were committed without a revision: the relay's thread assigns it."""
     if conf.relay:
-        now = time.time()
+        committed = time.time(), request_id.current()
         if len(_committed) > MAX_COMMITTED:
             # Of users whose rows another process has numbered.
             _committed.clear()
         for user_id in user_ids:
-            _committed.setdefault(user_id, now)
+            _committed.setdefault(user_id, committed)
         relay.assign(user_ids)
 
 
@@ -70,14 +74,35 @@ def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) ->
         )
     )
     if conf.relay:
-        relay.publish([timed(revision_envelope(assigned)) for assigned in revisions])
+        messages = [timed(revision_envelope(assigned)) for assigned in revisions]
+        if logger.isEnabledFor(logging.DEBUG):
+            for assigned, message in zip(revisions, messages, strict=True):
+                _log_assigned(assigned, message)
+        relay.publish(messages)
 
 
 def timed(envelope: RevisionEnvelope) -> GroupMessage:
-    """Encode it with the time of the commit. (Beside its fields, so that a hub of another version takes it, too.)"""
+    """Encode it with time and request of the commit, beside its fields: a hub of another version takes it, too."""
     encoded = envelope.encode()
-    encoded.message["committed"] = _committed.pop(envelope.user, None) or time.time()
+    committed, request = _committed.pop(envelope.user, (time.time(), request_id.current()))
+    encoded.message["committed"] = committed
+    if request is not None:
+        encoded.message["request"] = request
     return encoded
+
+
+def _log_assigned(assigned: Revision, encoded: GroupMessage) -> None:
+    added = [notification.id for notification in assigned.added]
+    changed = [*assigned.read, *assigned.unread, *assigned.removed]
+    with request_id.bound(encoded.message.get("request")):
+        logger.debug(
+            "revision assigned: user=%(user)s revision=%(revision)s notifications=%(notifications)s",
+            {
+                "user": assigned.user_id,
+                "revision": assigned.revision,
+                "notifications": [*added, *changed],
+            },
+        )
 
 
 def _push(envelopes: Iterable[Envelope]) -> None:

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from messaging import sequencing
 from messaging.sequencing import Step
-from realtime import counters, db_threads
+from realtime import counters, db_threads, request_id
 from realtime.background import keep_thread
 from realtime.default_layer import get_channel_layer
 
@@ -215,6 +215,8 @@ class Relay:
                 return error.messages
             self.dropped += len(messages)
             return ()
+        if logger.isEnabledFor(logging.DEBUG):
+            _log_published(messages)
         if self._failing and not self._late:
             self._failing = False
             logger.warning("channel layer available again; %d messages were dropped so far", self.dropped)
@@ -234,6 +236,15 @@ class Relay:
             self._late_tried_at = time.monotonic()
             late, self._late, self._late_bytes = self._late, {}, 0
             self._keep(self._try(publisher, late.values()))
+
+
+def _log_published(messages: Iterable[GroupMessage]) -> None:
+    for _, message in messages:
+        if "revision" in message:
+            # Not the message itself: it has the frame, and a formatter may write all that it is given.
+            named = {"user": message["user"], "revision": message["revision"]}
+            with request_id.bound(message.get("request")):
+                logger.debug("published: user=%(user)s revision=%(revision)s", named)
 
 
 class _ConfiguredPublisher:

@@ -83,6 +83,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         self.max_age_timer = loop.call_later(age, socket.close, CloseCode.MAX_AGE, "too old")
         presence_writer.start()
         presence_writer.opened(socket.id, socket.user_id, login.hash)
+        named = {"user": socket.user_id, "connection": socket.id}
+        logger.debug("opened: user=%(user)s connection=%(connection)s", named)
         await hub.attach(socket)
         await self._listen(socket, receive)
 
@@ -178,6 +180,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         # Nothing is awaited here: when the task is being cancelled, an await would raise and skip the rest.
         if self.socket is not None:
             counters.sockets_closed.labels(str(self.socket.close_code or "client")).inc()
+            named = {
+                "user": self.socket.user_id,
+                "connection": self.socket.id,
+                "code": self.socket.close_code,
+            }
+            logger.debug("closed: user=%(user)s connection=%(connection)s code=%(code)s", named)
             presence_writer.closed(self.socket.id, self.socket.user_id, self.socket.close_code)
             self.socket.abandon()
             running_hub().detach(self.socket)

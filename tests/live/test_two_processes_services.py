@@ -1,8 +1,11 @@
 """Two server processes on one PostgreSQL and one Redis."""
 
+import asyncio
+import re
 import time
 
 from .conftest import NO_SWEEP, Deployment
+from .servers import Server
 
 LEASE_SECONDS = 3
 # The lease, the reaper's interval, the grace after the expiry, and a busy machine.
@@ -38,6 +41,44 @@ async def test_a_message_posted_to_one_process_reaches_a_socket_on_the_other(dep
     assert await one.until_closed() == 4503
     assert await other.until_closed() == 4503
     await deployment.check_inboxes()
+
+
+async def test_one_notification_can_be_followed_through_both_logs_by_the_id_of_its_request(
+    deployment: Deployment,
+) -> None:
+    here, there = await deployment.start_two(**NO_SWEEP, LOG_LEVEL="DEBUG")
+    ada, grace = deployment.people(here, 2)
+    tab = await deployment.at_server(grace, there).tab()
+    body = {"receiver": grace.username, "content": "Hello!"}
+    answer = await ada.http.post("messages", json=body, headers={"X-Request-ID": "proxy-4711"})
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (201, "proxy-4711")
+    await tab.until_shows(unread=1)
+    (notification,) = tab.inbox.items
+    await ada.write_to(grace, "Another one, of a request of its own")
+    await tab.until_shows(unread=2)
+
+    way = [f"stored: notifications=[{notification}]", f"revision assigned: user={grace.id} revision=1 "]
+    way += [f"notifications=[{notification}]", f"published: user={grace.id} revision=1 "]
+    way += ["answered: method=POST status=201"]
+    published = await asyncio.to_thread(lines_of, here, "request=proxy-4711", way)
+    assert all(any(text in line for line in published) for text in way), published
+    (pushed,) = await asyncio.to_thread(lines_of, there, "request=proxy-4711", ["pushed: "])
+    assert f"user={grace.id} revision=1 notifications=[{notification}] connections=[" in pushed
+    # Whom it reached, by the connection's own lines.
+    connection = re.findall(r"connections=\['([0-9a-f-]+)'\]", pushed)[0]
+    assert any(f"opened: user={grace.id} " in line for line in lines_of(there, f"connection={connection}"))
+    # And no other notification's.
+    assert not any("revision=2" in line for line in lines_of(here, "proxy-4711"))
+
+
+def lines_of(server: Server, text: str, until: list[str] | None = None) -> list[str]:
+    """The lines of its log with this text, when these are among them. (The answer may come before its line.)"""
+    deadline = time.monotonic() + 20
+    while True:
+        lines = [line for line in server.log.read_text().splitlines() if text in line]
+        if time.monotonic() > deadline or all(any(one in line for line in lines) for one in until or ()):
+            return lines
+        time.sleep(0.05)
 
 
 async def test_presence_counts_tabs_on_all_processes_and_outlives_a_killed_one(
