@@ -80,7 +80,7 @@ ONCE := $(addprefix --ignore=,tests/test_benchmarks.py config/tests/test_deploym
 	tests/test_django_settings.py tests/test_services.py tests/test_architecture.py tests/test_checks_table.py \
 	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
 	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py) \
-	$(addprefix tests/hosts/test_,checks.py logins.py names.py optional_parts.py sessions.py settings.py shown_names.py testing.py unusual_settings.py wheel.py))
+	$(addprefix tests/hosts/test_,checks.py logins.py mistakes.py names.py optional_parts.py sessions.py settings.py shown_names.py testing.py unusual_settings.py wheel.py))
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
 	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"

@@ -1,5 +1,7 @@
-"""Says what to do where a project's own app has a label of ours. Called while Django is being set up: imports nothing
-that needs it."""
+"""Says what to do where a project's own app has a label of ours, or an app of ours isn't installed.
+
+Called while Django is being set up: imports nothing that needs it.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +29,17 @@ def refuse_others(config: AppConfig) -> None:
             raise ImproperlyConfigured(
                 f"Two apps have the label {config.label!r}: Doorbell's and {entry!r}. {WAY_OUT}"
             )
+
+
+def require(*packages: str) -> None:
+    """Raise ImproperlyConfigured if one of our apps is used, and not in INSTALLED_APPS."""
+    installed = {str(entry).partition(".")[0] for entry in settings.INSTALLED_APPS}
+    if missing := [package for package in packages if package not in installed]:
+        names = " and ".join(f'"{package}"' for package in missing)
+        lines = "".join(f'\n    INSTALLED_APPS = [*INSTALLED_APPS, "{package}"]' for package in missing)
+        raise ImproperlyConfigured(
+            f"Doorbell needs {names} in INSTALLED_APPS. At the end of the settings:\n{lines}\n"
+        )
 
 
 def _label(entry: str) -> str | None:

@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, router
 
-from . import sessions, stored_functions, users
+from . import notification_types, sessions, stored_functions, users
 from .auth_backends import PATH
 from .dialects import triggers
 from .hints import listed, paste
@@ -113,6 +113,22 @@ def sessions_in_cookies(**kwargs: Any) -> list[CheckMessage]:
             hint=paste("Any other will do.", 'SESSION_ENGINE = "django.contrib.sessions.backends.db"'),
             id="messaging.W003",
         )
+    ]
+
+
+@register()
+def type_names(**kwargs: Any) -> list[CheckMessage]:
+    """A warning: notifications of such a type are stored and delivered like any others."""
+    names = [declared.name for declared in notification_types.all_types()]
+    return [
+        checks.Warning(
+            f"The name of the notification type {name!r} has blanks or control characters.",
+            hint="Clients and rows have it as it is, and it is easily mistaken. Letters, digits and underscores are "
+            "usual; rows that are stored keep the old name.",
+            id="messaging.W010",
+        )
+        for name in names
+        if any(character.isspace() or not character.isprintable() for character in name)
     ]
 
 

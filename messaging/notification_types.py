@@ -5,7 +5,9 @@ Another app declares its types in its AppConfig.ready(), by `register(Notificati
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from django.utils.functional import Promise
 
 from .exceptions import DuplicateNotificationType, UnknownNotificationType
 
@@ -44,13 +46,36 @@ _types: dict[str, NotificationType] = {}
 
 
 def register(notification_type: NotificationType) -> NotificationType:
-    """Declare a type and return it. Raises DuplicateNotificationType if a different one has its name."""
-    if not 1 <= len(notification_type.name) <= MAX_NAME_LENGTH:
-        raise ValueError(f"A notification type's name has 1 to {MAX_NAME_LENGTH} characters.")
+    """Declare a type and return it. Raises DuplicateNotificationType if a different one has its name.
+
+    One that no notification could be made of raises TypeError or ValueError, here and not at each `notify`.
+    """
+    _check(notification_type)
     known = _types.setdefault(notification_type.name, notification_type)
     if known != notification_type:
         raise DuplicateNotificationType(f"The notification type {known.name!r} is declared already.")
     return notification_type
+
+
+def _check(declared: Any) -> None:
+    if not isinstance(declared, NotificationType):
+        example = 'register(NotificationType(name="invoice_paid", label="Invoice paid"))'
+        raise TypeError(f"register() takes a NotificationType, not {declared!r:.60}: {example}.")
+    name: Any = declared.name
+    label: Any = declared.label
+    icon: Any = declared.icon
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise ValueError(
+            f"A notification type's name has 1 to {MAX_NAME_LENGTH} characters, not {name!r:.80}."
+        )
+    if "\0" in name:
+        raise ValueError(f"A notification type's name has no NUL, which PostgreSQL doesn't store: {name!r}.")
+    if declared.level not in LEVELS:
+        raise ValueError(
+            f"The notification type {name!r} has the level {declared.level!r}; levels are: {', '.join(LEVELS)}."
+        )
+    if not (isinstance(label, (str, Promise)) and isinstance(icon, str)):
+        raise TypeError(f"The notification type {name!r} needs texts for its label and icon.")
 
 
 def get(name: str) -> NotificationType:
@@ -58,6 +83,10 @@ def get(name: str) -> NotificationType:
     try:
         return _types[name]
     except (KeyError, TypeError):
+        if isinstance(name, NotificationType):
+            raise UnknownNotificationType(
+                f"Give the type's name, {name.name!r}, not the type itself."
+            ) from None
         known = ", ".join(sorted(_types))
         raise UnknownNotificationType(
             f"There is no notification type {name!r}; declared are: {known}."

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, connection, transaction
 
 from messaging.orm import tables
@@ -46,6 +47,11 @@ def store(rows: Iterable[Notification], *, held: bool = False) -> Stored:
         return _store(list(rows), held)
     except DatabaseError as error:
         tables.explain(error)
+        raise
+    except SynchronousOnlyOperation as error:
+        error.add_note(
+            "In async code: `await anotify(…)` or `await anotify_many(…)`, with the same arguments."
+        )
         raise
 
 

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
 
 try:
-    from messaging.app_labels import refuse_others
+    from messaging.app_labels import refuse_others, require
 except ModuleNotFoundError as error:
     # A project's own package of this name comes first on Python's path.
     raise ImproperlyConfigured(
@@ -22,6 +22,7 @@ class RealtimeConfig(AppConfig):
     def __init__(self, app_name: str, app_module: Any) -> None:
         super().__init__(app_name, app_module)
         refuse_others(self)
+        require("messaging")
 
     def ready(self) -> None:
         from . import channel_layer, checks, wiring_checks  # noqa: F401  the checks register themselves

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from typing import Any
 
+from messaging.app_labels import require
+
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -23,6 +25,7 @@ def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) ->
     from django.core.asgi import get_asgi_application
 
     http = http or get_asgi_application()
+    require("messaging", "realtime")
 
     # After Django has been set up.
     from channels.routing import ProtocolTypeRouter

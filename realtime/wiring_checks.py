@@ -131,6 +131,21 @@ def runserver(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def api_documents(**kwargs: Any) -> list[CheckMessage]:
+    """The page of the API's documents has its scripts from this server."""
+    if apps.is_installed("ninja"):
+        return []
+    return [
+        Warning(
+            "\"ninja\" isn't in INSTALLED_APPS: the page of the API's documents, api/v1/docs, loads its script and "
+            "styles from cdn.jsdelivr.net.",
+            hint=paste("Serve them yourself.", 'INSTALLED_APPS = [*INSTALLED_APPS, "ninja"]'),
+            id="realtime.W024",
+        )
+    ]
+
+
+@register()
 def middleware(**kwargs: Any) -> list[CheckMessage]:
     """What the API takes a login and its CSRF token from is there, and in the right order."""
     places = _places(list(settings.MIDDLEWARE))

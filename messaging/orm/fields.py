@@ -38,14 +38,19 @@ def known_level(level: Any) -> Any:
     level = plain(level)
     if level in LEVELS:
         return level
-    raise InvalidNotification(f"The level must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
+    raise InvalidNotification(
+        f"The level must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, not {level!r:.40}."
+    )
 
 
 def checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
     """Return a text of this length without what could forge a line or reverse one. Else InvalidNotification."""
     text = plain(text)
     if not isinstance(text, str) or not min_length <= len(text) <= max_length:
-        raise InvalidNotification(f"The {name} must be a text of {min_length} to {max_length} characters.")
+        given = f"{len(text)} characters" if isinstance(text, str) else f"of type {type(text).__name__}"
+        raise InvalidNotification(
+            f"The {name} must be a text of {min_length} to {max_length} characters, not {given}."
+        )
     if fault := texts.fault_of(text):
         raise InvalidNotification(f"The {name} {fault}.")
     return text

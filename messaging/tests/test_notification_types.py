@@ -3,8 +3,10 @@ import dataclasses
 import pytest
 
 from messaging import notification_types
+from messaging.checks import type_names
 from messaging.exceptions import DuplicateNotificationType, UnknownNotificationType
 from messaging.notification_types import NotificationType, all_types, get, register
+from messaging.notifications import notify
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +58,49 @@ def test_an_unknown_type_names_those_there_are():
 def test_a_type_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         get("new_message").label = "Else"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"name": ""}, "has 1 to 50 characters, not ''"),
+        ({"name": "n" * 51}, "has 1 to 50 characters"),
+        ({"name": None}, "has 1 to 50 characters, not None"),
+        ({"name": "invoice\x00"}, r"has no NUL, .*: 'invoice\\x00'"),
+        ({"level": "critical"}, "'mine' has the level 'critical'; levels are: info, success, warning, error"),
+        ({"level": None}, "has the level None"),
+        ({"label": None}, "'mine' needs texts for its label and icon"),
+    ],
+)
+def test_a_type_of_which_no_notification_could_be_made_is_refused(wrong, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        register(NotificationType(**{"name": "mine", "label": "Mine", **wrong}))
+    with pytest.raises(UnknownNotificationType):
+        get("mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_warned_of"),
+    [
+        *((name, False) for name in ("invoice_paid", "shop.invoice-paid", "shop:paid", "Facturé", "n" * 50)),
+        *(
+            (name, True)
+            for name in ("invoice paid", " paid", "paid\t", "in\N{ZERO WIDTH SPACE}voice", "\x01")
+        ),
+    ],
+)
+def test_names_are_free_otherwise_and_one_that_is_easily_mistaken_is_warned_of(name, is_warned_of, ada):
+    assert register(NotificationType(name=name, label="Mine")).name == name
+    assert notify(ada, name, "Hello").notification_type == name
+    assert [warning.id for warning in type_names()] == ["messaging.W010"] * is_warned_of
+
+
+def test_what_is_no_type_is_refused_with_an_example():
+    with pytest.raises(
+        TypeError, match=r"takes a NotificationType, not 'mine': register\(NotificationType\(name="
+    ):
+        register("mine")  # type: ignore[arg-type]
+    with pytest.raises(
+        UnknownNotificationType, match="Give the type's name, 'announcement', not the type itself"
+    ):
+        get(notification_types.ANNOUNCEMENT)  # type: ignore[arg-type]

@@ -70,3 +70,19 @@ def test_the_command_says_what_is_wrong(db, arguments):
     with pytest.raises(CommandError):
         call_command("create_api_token", *arguments)
     assert not ApiToken.objects.exists()
+
+
+def test_a_second_valid_token_of_a_name_is_made_and_pointed_out(db):
+    def made():
+        printed, said = io.StringIO(), io.StringIO()
+        call_command("create_api_token", "shop", stdout=printed, stderr=said)
+        return tokens.find(printed.getvalue().strip()), said.getvalue()
+
+    first, said = made()
+    assert said == ""
+    second, said = made()
+    assert said.startswith("Valid tokens named 'shop' before this one: 1. They stay valid;")
+    assert None not in (first, second)
+    tokens.revoke(first)
+    tokens.revoke(second)
+    assert made()[1] == ""

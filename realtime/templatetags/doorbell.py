@@ -55,7 +55,15 @@ SHARED = (
     "elements/upgrade-property.js",
 )
 MODULES = {
-    "bell": (*SHARED, "bell/bell.js", "bell/define.js", "bell/desktop.js", "bell/format.js", "bell/list.js"),
+    "bell": (
+        *SHARED,
+        "bell/bell.js",
+        "bell/define.js",
+        "bell/desktop.js",
+        "bell/format.js",
+        "bell/list.js",
+        "elements/status.js",
+    ),
     "toasts": (
         *SHARED,
         "toast/announcer.js",

@@ -19,7 +19,7 @@ S, C, A, L, M = (
     checks.LOGIN_REQUIRED,
     checks.MESSAGES,
 )
-ALL = [checks.urls, checks.asgi_application, checks.runserver, checks.middleware]
+ALL = [checks.urls, checks.asgi_application, checks.runserver, checks.middleware, checks.api_documents]
 
 
 def test_nothing_is_wrong_with_this_repositorys_project(settings):
@@ -192,3 +192,13 @@ def test_runserver_needs_daphne(settings, monkeypatch):
     assert checks.runserver() == []
     settings.INSTALLED_APPS = []
     assert checks.runserver() == []
+
+
+# --- The API's documents -----------------------------------------------------------------------------------------
+
+
+def test_without_ninja_the_documents_come_from_elsewhere(monkeypatch, settings):
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != "ninja")
+    [warning] = checks.api_documents()
+    assert (warning.id, "cdn.jsdelivr.net" in warning.msg) == ("realtime.W024", True)
+    assert lines_of(warning.hint).strip() == 'INSTALLED_APPS = [*INSTALLED_APPS, "ninja"]'

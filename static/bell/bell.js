@@ -7,7 +7,8 @@
 // Attributes  no-title: don't put the count into the window's title
 //             unread: the count until the client has read the list; a page rendered by the server has it
 // Methods     open(), close()
-// State       data-state and data-reason: the client's state, and why it isn't connected
+// State       data-status: what it knows (statusOf in elements/status.js), said in the list and in the button's name;
+//             data-state and data-reason: the client's state, and why it isn't connected
 // Events      those of <doorbell-list>, which bubble
 // Style       bell.css, by link; themable by the --bell-* custom properties
 // Keys        Escape closes the list and returns the focus to the button
@@ -17,6 +18,7 @@
 
 import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
+import { hasInbox, spoken, statusOf } from "../elements/status.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { DesktopNotifications } from "./desktop.js";
 import { badgeText, countLabel, withCount } from "./format.js";
@@ -45,6 +47,7 @@ export class DoorbellBell extends HTMLElement {
   #onState = (/** @type {Event} */ event) => {
     const { state, reason } = /** @type {CustomEvent} */ (event).detail;
     Object.assign(this.dataset, { state, reason });
+    this.#renderCount();
   };
   #onToast = (/** @type {Event} */ event) => this.#ring(/** @type {CustomEvent} */ (event).detail);
   #onOutsideEvent = (/** @type {Event} */ event) => {
@@ -150,14 +153,28 @@ export class DoorbellBell extends HTMLElement {
   }
 
   #renderCount() {
+    const status = statusOf(this.#client);
+    if (this.dataset.status !== status) this.#renderStatus(status);
     const inbox = this.#client?.inbox;
-    const isKnown = inbox && inbox.position !== null;
-    const count = isKnown ? inbox.unreadCount : Number(this.getAttribute("unread")) || 0;
+    const isRead = inbox && inbox.position !== null;
+    const known = isRead ? inbox.unreadCount : this.hasAttribute("unread") ? Number(this.getAttribute("unread")) || 0 : null;
+    const shown = status === "signed-out" ? null : known;
+    const count = shown ?? 0;
     this.#badge.textContent = badgeText(count);
     this.#badge.dataset.count = String(count);
-    this.#button.setAttribute("aria-label", countLabel(count));
+    this.#button.setAttribute("aria-label", countLabel(shown, spoken(status)));
     this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`, which would lose the focus
     if (!this.hasAttribute("no-title")) document.title = withCount(document.title, count);
+  }
+
+  /** @param {import("../elements/status.js").Status} status */
+  #renderStatus(status) {
+    this.dataset.status = status;
+    for (const offered of [this.#readAll, this.#desktopButton]) {
+      if (!hasInbox(status) && document.activeElement === offered) this.#button.focus();
+    }
+    this.#readAll.hidden = !hasInbox(status);
+    this.#renderDesktop();
   }
 
   /** The panel is aligned with the button's right edge; if it then exceeds the window's left edge, it is moved back. */
@@ -191,7 +208,7 @@ export class DoorbellBell extends HTMLElement {
 
   #renderDesktop() {
     const { state } = this.#desktop;
-    this.#desktopButton.hidden = state === "unsupported";
+    this.#desktopButton.hidden = state === "unsupported" || !hasInbox(statusOf(this.#client));
     this.#desktopButton.textContent = DESKTOP_LABELS[state];
     this.#desktopButton.setAttribute("aria-pressed", String(state === "on"));
     this.#desktopButton.toggleAttribute("disabled", state === "blocked");

@@ -16,9 +16,14 @@ export function badgeText(count) {
   return count > MAX_BADGE ? `${MAX_BADGE}+` : String(count);
 }
 
-/** The accessible name. @param {number} count */
-export function countLabel(count) {
-  return count === 0 ? "Notifications, none unread" : `Notifications, ${count} unread`;
+/**
+ * The accessible name.
+ * @param {number | null} count null: not known
+ * @param {string} [state] said after it
+ */
+export function countLabel(count, state = "") {
+  const counted = count === null ? "" : count === 0 ? "none unread" : `${count} unread`;
+  return ["Notifications", counted, state].filter(Boolean).join(", ");
 }
 
 /**

@@ -4,6 +4,7 @@
 // Attributes  order="unread-first" (else newest first); empty: the text shown when there are no notifications
 // Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or on "Open" of a
 //             notification about a message; `notification-error` (detail: the error) when the server refused an action
+// State       data-status: what it knows (statusOf in elements/status.js), which is said in place of rows, or above them
 // Style       bell.css, by link; themable by the --bell-* custom properties
 //
 // Text is only ever set as text.
@@ -13,6 +14,7 @@ import { button, element } from "../elements/element.js";
 import { initials } from "../elements/initials.js";
 import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
+import { hasInbox, sentences, statusOf } from "../elements/status.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { unreadFirst } from "./format.js";
 
@@ -29,6 +31,7 @@ export class DoorbellList extends HTMLElement {
   #maxRows = ROWS_PER_STEP;
   #list = element("ol", { class: "bell-items", role: "list", testid: "notification-list" });
   #empty = element("p", { class: "bell-empty", tabindex: -1 });
+  #line = element("p", { class: "bell-line", role: "status" });
   #more = button("Load more", { class: "bell-more", testid: "load-more", onclick: () => this.#loadMore() });
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
@@ -39,34 +42,39 @@ export class DoorbellList extends HTMLElement {
   }
 
   set client(client) {
-    this.#client?.removeEventListener("change", this.#onChange);
+    this.#unfollow();
     this.#client = client;
     this.#maxRows = ROWS_PER_STEP;
     if (this.isConnected) this.#follow();
   }
 
   connectedCallback() {
-    if (!this.#list.isConnected) this.append(this.#list, this.#empty, this.#more);
+    if (!this.#list.isConnected) this.append(this.#line, this.#list, this.#empty, this.#more);
     upgradeProperty(this, "client");
-    attach(this);
+    attach(this, () => this.closest("doorbell-bell") !== null);
     this.#follow();
   }
 
   disconnectedCallback() {
-    this.#client?.removeEventListener("change", this.#onChange);
+    this.#unfollow();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
   #follow() {
-    this.#client?.addEventListener("change", this.#onChange);
+    for (const type of ["change", "state"]) this.#client?.addEventListener(type, this.#onChange);
     this.render();
+  }
+
+  #unfollow() {
+    for (const type of ["change", "state"]) this.#client?.removeEventListener(type, this.#onChange);
   }
 
   render() {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const inbox = this.#client?.inbox;
+    const status = statusOf(this.#client);
+    const inbox = hasInbox(status) ? this.#client?.inbox : null;
     const all = inbox?.items ?? [];
     const rows = (this.getAttribute("order") === "unread-first" ? unreadFirst(all) : all).slice(0, this.#maxRows);
     const focus = this.#saveFocus();
@@ -78,7 +86,7 @@ export class DoorbellList extends HTMLElement {
     this.#rendered = rendered;
     reconcileChildren(this.#list, [...rendered.values()].map(({ item }) => item));
     this.#list.hidden = rows.length === 0;
-    this.#empty.textContent = this.getAttribute("empty") ?? "No notifications yet.";
+    this.#renderStatus(status, rows.length > 0);
     this.#empty.hidden = rows.length > 0;
     const wasAtMore = document.activeElement === this.#more;
     this.#more.hidden = all.length <= this.#maxRows && (inbox?.next ?? null) === null;
@@ -87,6 +95,18 @@ export class DoorbellList extends HTMLElement {
     else if (wasAtMore && this.#more.hidden) {
       /** @type {HTMLElement | null} */ (this.#list.querySelector("li:last-child button"))?.focus();
     }
+  }
+
+  /**
+   * @param {import("../elements/status.js").Status} status
+   * @param {boolean} hasRows
+   */
+  #renderStatus(status, hasRows) {
+    const { above, instead } = sentences(status, hasRows);
+    this.dataset.status = status;
+    // The region stays while it is empty: only what changes in one that is there is read out.
+    if (this.#line.textContent !== above) this.#line.textContent = above;
+    this.#empty.textContent = instead || (this.getAttribute("empty") ?? "No notifications yet.");
   }
 
   #loadMore() {

@@ -13,8 +13,10 @@ declare namespace DoorbellBell {
     url?: string | null;
   }
 
-  /** Events: `change` (no detail needed) and `toast` (detail: a Notification). */
+  /** Events: `change` (no detail needed), `toast` (detail: a Notification), `state` (detail: what `connection` is by then). */
   interface Client extends EventTarget {
+    /** Left out: taken for connected. `code` and `reason`: of the last failure. */
+    readonly connection?: { state: string; code: number | null; reason: string };
     inbox: {
       /** Newest first. */
       readonly items: Notification[];

@@ -34,10 +34,10 @@ export function chooseStream(options, { position, snapshot, verifyUser }) {
   if (!share || !locks || !BroadcastChannel || !canIdentifyUser) return createStream(position);
   return new SharedStream({
     createStream,
-    name: async (signal, isResuming) => {
+    name: async (signal, isResuming, onFailure) => {
       // The `user` option is right when the page is loaded. Back from the back/forward cache, the cookie may be another user's.
       const knownId = isResuming && !token ? undefined : user?.id;
-      const id = knownId ?? (await retryUntilAnswered(() => readUserId(http), clock, signal));
+      const id = knownId ?? (await retryUntilAnswered(() => readUserId(http), clock, signal, onFailure));
       return id === null || !verifyUser(id) ? null : `doorbell/${MESSAGES_VERSION} ${server} ${id}`;
     },
     position,

@@ -46,6 +46,11 @@ export class DoorbellClient extends EventTarget {
     return this.#state.state;
   }
 
+  /** The last `state` event's detail. @returns {Doorbell.StateChange} */
+  get connection() {
+    return this.#state;
+  }
+
   /** Whether this tab has a connection of its own, holds the one that tabs share, or follows the tab that does. @returns {Doorbell.Role} */
   get role() {
     return this.#stream.role;

@@ -35,6 +35,11 @@ export function closeDetails(error) {
   return { code: isUnauthenticated ? CloseCode.UNAUTHENTICATED : CloseCode.NORMAL, reason: String(error?.message ?? error) };
 }
 
+/** An error after which a request is tried again, in the words of the `state` event. @param {unknown} error */
+export function failureReason(error) {
+  return error instanceof ApiError ? error.message : String(error);
+}
+
 export class Http {
   #base;
   #api;
@@ -43,6 +48,7 @@ export class Http {
   /** @type {string | null} */
   #csrfToken = null;
   #csrfHeader = "X-CSRFToken"; // the server says if the project has another
+  #hasReportedMissing = false;
 
   /**
    * `base` is the server's origin, empty for the page's own; `api` the API's path there; `token` an API token or the
@@ -143,6 +149,7 @@ export class Http {
         signal: limit.signal,
       });
       const answer = await readJson(response, limit);
+      if (response.status === 404 && !answer?.code) this.#reportMissing(response.url || path);
       if (!response.ok) throw errorFrom(response, answer);
       if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in rotates it
       if (typeof answer?.csrf_header === "string") this.#csrfHeader = answer.csrf_header;
@@ -150,6 +157,17 @@ export class Http {
     } finally {
       limit.end();
     }
+  }
+
+  /** A 404 without a code isn't the API's. For the developer of the page, once. @param {string} url */
+  #reportMissing(url) {
+    if (this.#hasReportedMissing) return;
+    this.#hasReportedMissing = true;
+    console.error(
+      `Doorbell: there is no API at ${url}. Include it in the project's urls.py: ` +
+        'urlpatterns += [path("", include("realtime.urls"))]. If it is there under a prefix, {% doorbell %} or ' +
+        '{% doorbell "addresses" %} in the template names it to the page, or connect({ api, socket }).',
+    );
   }
 
   /**

@@ -22,10 +22,10 @@ function reportFault(error) {
  * @param {() => Promise<T>} send
  * @param {Doorbell.Clock} clock
  * @param {AbortSignal} signal
- * @param {(error: unknown) => void} [onFault] called with an error that isn't an answer
+ * @param {(error: unknown) => void} [onFailure] called with each error after which it is tried again
  * @returns {Promise<T | null>}
  */
-export async function retryUntilAnswered(send, clock, signal, onFault) {
+export async function retryUntilAnswered(send, clock, signal, onFailure) {
   const backoff = new Backoff({ clock });
   while (!signal.aborted) {
     try {
@@ -35,10 +35,8 @@ export async function retryUntilAnswered(send, clock, signal, onFault) {
       if (signal.aborted) break;
       const isAnswer = error instanceof ApiError;
       if (isAnswer && !error.isTemporary) throw error;
-      if (!isAnswer) {
-        reportFault(error);
-        onFault?.(error);
-      }
+      if (!isAnswer) reportFault(error);
+      onFailure?.(error);
       const retryAfter = isAnswer ? (error.retryAfter ?? 0) : 0;
       await sleep(Math.max(backoff.next(CloseCode.ABNORMAL), retryAfter * 1000), clock, signal);
     }

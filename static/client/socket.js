@@ -24,6 +24,7 @@ const HELLO_TIMEOUT_MS = 15_000;
 const PONG_TIMEOUT_MS = 5_000;
 const RESUME_TIMEOUT_MS = 10_000;
 const MINUTE_MS = 60_000;
+const FAILURES_UNTIL_HINT = 2;
 const MAX_RESUMES_PER_MINUTE = RESUMES_PER_MINUTE - 1; // the server's minute may start at another moment than this one
 
 export class DoorbellSocket extends EventTarget {
@@ -42,6 +43,10 @@ export class DoorbellSocket extends EventTarget {
   #resumeTimes = [];
   /** When it last reconnected because resumes didn't close the gaps. */
   #lastGapReconnect = -Infinity;
+  /** Why the last attempt failed, until one succeeds. */
+  #failure = { code: /** @type {number | undefined} */ (undefined), reason: "" };
+  /** Attempts that failed before the first one that succeeded; null after that. @type {number | null} */
+  #firstFailures = 0;
   /** @type {unknown} */
   #retryTimer = null;
   /** @type {unknown} */
@@ -77,6 +82,7 @@ export class DoorbellSocket extends EventTarget {
   connect() {
     if (this.state !== "disconnected") return;
     this.#removeWakeListener = onWake(() => this.#handleWake());
+    this.#failure = { code: undefined, reason: "" };
     this.#open();
   }
 
@@ -107,7 +113,7 @@ export class DoorbellSocket extends EventTarget {
   async #open() {
     this.#clock.clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
-    this.#setState("connecting");
+    this.#setState("connecting", this.#failure);
     if (!this.#ticket) return this.#openSocket([SUBPROTOCOL]);
 
     const attempt = (this.#attempt = Symbol("attempt"));
@@ -144,11 +150,23 @@ export class DoorbellSocket extends EventTarget {
    * @param {string} reason
    */
   #handleClose(code, reason) {
+    const wasOpening = this.#ws !== null;
     this.#resetConnection();
     if (closePolicy(code) === "stop") return this.#stop(code, reason);
+    this.#failure = { code, reason };
+    if (wasOpening && this.#firstFailures !== null && ++this.#firstFailures === FAILURES_UNTIL_HINT) this.#hint();
     const retryIn = this.#backoff.next(code);
     this.#retryTimer = this.#clock.setTimeout(() => this.#open(), retryIn);
     this.#setState("connecting", { code, reason, retryIn });
+  }
+
+  /** For the developer of the page: a browser shows a script no reason. */
+  #hint() {
+    const [address] = this.#url(null).split("?");
+    console.warn(
+      `Doorbell: the WebSocket ${address} has never opened; it is tried again. The server must serve WebSockets, and a proxy ` +
+        "must pass them on: `manage.py check` names what the project lacks, and opening this address with http what the server lacks.",
+    );
   }
 
   /**
@@ -204,6 +222,8 @@ export class DoorbellSocket extends EventTarget {
 
   #handleHello() {
     this.#backoff.connected();
+    this.#failure = { code: undefined, reason: "" };
+    this.#firstFailures = null;
     this.#setState("connected");
   }
 

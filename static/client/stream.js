@@ -4,7 +4,7 @@
 // Events: `page` (a Doorbell.InboxPage that replaces the inbox), `message` (Doorbell.Delivery), `state`
 // (Doorbell.StateChange), `frame` (Doorbell.TracedFrame: all traffic), `error` (the list was refused; `state` follows).
 
-import { Http, closeDetails } from "./http.js";
+import { Http, closeDetails, failureReason } from "./http.js";
 import { readFirstPage } from "./pages.js";
 import { CloseCode, FrameType } from "./protocol.js";
 import { retryUntilAnswered } from "./retry.js";
@@ -84,8 +84,8 @@ export class InboxStream extends EventTarget {
     this.#reading.abort();
     const { signal } = (this.#reading = new AbortController());
     try {
-      const onFault = (/** @type {unknown} */ error) => this.#handleFault(error);
-      const page = await retryUntilAnswered(() => readFirstPage(this.#http, signal), this.#clock, signal, onFault);
+      const onFailure = (/** @type {unknown} */ error) => this.#handleFailure(error);
+      const page = await retryUntilAnswered(() => readFirstPage(this.#http, signal), this.#clock, signal, onFailure);
       if (page) this.#emit("page", page);
       return page;
     } catch (error) {
@@ -94,9 +94,9 @@ export class InboxStream extends EventTarget {
     }
   }
 
-  /** Not an answer of the server's: said in the state, and tried again. @param {unknown} error */
-  #handleFault(error) {
-    if (this.#isReadingFirstPage) this.#emit("state", { state: "connecting", code: null, reason: String(error), retryIn: null });
+  /** It is tried again. @param {unknown} error */
+  #handleFailure(error) {
+    if (this.#isReadingFirstPage) this.#emit("state", { state: "connecting", code: null, reason: failureReason(error), retryIn: null });
   }
 
   /** @param {unknown} error */

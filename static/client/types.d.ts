@@ -19,8 +19,9 @@ declare namespace Doorbell {
 
   interface StateChange {
     state: State;
-    /** The close code that led to this state, if there was one. */
+    /** The close code that led to this state, if there was one: while it connects again, that of the last failure. */
     code: number | null;
+    /** Also why a request failed that is tried again. */
     reason: string;
     /** Milliseconds until the next attempt; null when there will be none, or none is needed. */
     retryIn: number | null;

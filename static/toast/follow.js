@@ -1,6 +1,14 @@
 // Connects toasts to a client: shows what the client reports as new, closes what was read or removed anywhere, and marks as
 // read what is opened, as the bell does.
 
+/** What is connected by `follow`, which has no client of its own. @type {WeakSet<HTMLElement>} */
+const followed = new WeakSet();
+
+/** @param {HTMLElement} toasts */
+export function isFollowed(toasts) {
+  return followed.has(toasts);
+}
+
 /**
  * @param {HTMLElement & {show(toast: DoorbellToast.Toast): void, dismiss(id: number): void}} toasts
  * @param {DoorbellToast.Client} client
@@ -10,6 +18,7 @@
  * @returns {() => void} disconnects them
  */
 export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
+  followed.add(toasts);
   const following = new AbortController();
   /** @type {(target: EventTarget, type: string, listener: (detail: any) => void) => void} */
   const on = (target, type, listener) => {

@@ -18,7 +18,7 @@ import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { Announcer } from "./announcer.js";
-import { follow } from "./follow.js";
+import { follow, isFollowed } from "./follow.js";
 import { DURATION_MS, ToastStack } from "./stack.js";
 
 const DEFAULT_MAX_VISIBLE = 5; // without toast.css, which sets the number by the window's size
@@ -39,6 +39,7 @@ export class DoorbellToasts extends HTMLElement {
   /** The element that had the focus before this region. @type {HTMLElement | null} */
   #previousFocus = null;
   #onKey = (/** @type {KeyboardEvent} */ event) => this.#handleKey(event);
+  #hasShown = false;
   #onVisibility = () => (document.hidden ? this.#stack.pause() : this.#resumeUnlessReading());
 
   get client() {
@@ -53,7 +54,7 @@ export class DoorbellToasts extends HTMLElement {
   connectedCallback() {
     if (!this.#list.isConnected) this.#build();
     upgradeProperty(this, "client");
-    attach(this);
+    attach(this, () => this.#hasShown || isFollowed(this));
     this.#follow();
     document.addEventListener("keydown", this.#onKey);
     document.addEventListener("visibilitychange", this.#onVisibility);
@@ -68,6 +69,7 @@ export class DoorbellToasts extends HTMLElement {
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
+    this.#hasShown = true;
     this.#stack.maxVisible = Number(getComputedStyle(this).getPropertyValue("--_visible")) || DEFAULT_MAX_VISIBLE;
     this.#stack.duration = Number(this.getAttribute("duration")) || DURATION_MS;
     this.#stack.show(toast);

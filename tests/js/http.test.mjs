@@ -158,3 +158,13 @@ test("as a close code, a missing login is 4500 and any other refusal 1000", () =
   assert.equal(codes[0]?.reason, "The reason.");
   assert.equal(closeDetails("text").reason, "text");
 });
+
+test("a 404 that isn't the API's names what is to be included, once; the API's own doesn't", async (t) => {
+  const said = t.mock.method(console, "error", () => {});
+  const { http } = setUp((call) => (call.endsWith("none") ? json({ code: "not_found", detail: "No." }, { status: 404 }) : new Response("<h1>Not Found</h1>", { status: 404 })));
+  assert.equal((await failure(http.get("none"))).code, "not_found");
+  assert.equal(said.mock.callCount(), 0);
+  for (let i = 0; i < 2; i++) assert.equal((await failure(http.session())).status, 404);
+  assert.equal(said.mock.callCount(), 1);
+  assert.match(String(said.mock.calls[0]?.arguments[0]), /there is no API at .*session\. Include it .*include\("realtime\.urls"\)/);
+});

@@ -64,3 +64,15 @@ test("aborted, it resolves with null, during a wait as well", async () => {
   await settle();
   assert.equal(late.outcome(), null, "answered after the abort");
 });
+
+test("each failure after which it is tried again is reported, a refusal isn't", async () => {
+  const clock = new FakeClock();
+  /** @type {unknown[]} */
+  const failures = [];
+  const errors = [unreachable(), new ApiError(503, "x", "busy"), new ApiError(401, "x", "Sign in.")];
+  const ended = retryUntilAnswered(async () => Promise.reject(errors.shift()), clock, new AbortController().signal, (error) => failures.push(error));
+  ended.catch(() => {});
+  await clock.advance(60_000);
+  await assert.rejects(ended, /Sign in/);
+  assert.deepEqual(failures.map(String), ["ApiError: unreachable", "ApiError: busy"]);
+});

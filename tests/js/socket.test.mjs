@@ -276,3 +276,32 @@ test("frames of unknown types are passed on and ignored", async () => {
   assert.equal(socket.state, "connected");
   same();
 });
+
+test("while it connects again the state keeps the code of the last failure, until hello", async () => {
+  const { server, clock, states } = await connected();
+  server.refuse = 1006;
+  server.close(1012);
+  await clock.advance(30_000);
+  const since = states.slice(states.findIndex(({ code }) => code === 1012));
+  assert.ok(since.length > 3);
+  assert.ok(since.every(({ state, code }) => state === "connecting" && (code === 1012 || code === 1006)));
+  server.refuse = null;
+  await clock.advance(30_000);
+  assert.deepEqual(states.at(-1), { state: "connected", code: null, reason: "", retryIn: null });
+});
+
+test("a socket that has never opened is explained on the console, once; one that has is not", async (t) => {
+  const said = t.mock.method(console, "warn", () => {});
+  const { server, clock } = await connected();
+  server.refuse = 1006;
+  server.close(1006);
+  await clock.advance(60_000);
+  assert.equal(said.mock.callCount(), 0);
+
+  const socket = new DoorbellSocket({ url: (position) => socketUrl(server.base, position), WebSocket: server.WebSocket, clock });
+  socket.connect();
+  await clock.advance(60_000);
+  assert.equal(said.mock.callCount(), 1);
+  assert.match(String(said.mock.calls[0]?.arguments[0]), /^Doorbell: the WebSocket ws.*\/ws\/notifications\/ has never opened; .*manage\.py check/);
+  socket.disconnect();
+});

@@ -6,6 +6,7 @@ from messaging import logins, tokens, users
 from messaging.exceptions import UnknownUser
 from messaging.management.arguments import text
 from messaging.management.base import DatabaseCommand
+from messaging.models import ApiToken
 
 
 class Command(DatabaseCommand):
@@ -33,6 +34,11 @@ class Command(DatabaseCommand):
             owner = logins.given(user, users.people())
             if owner is None:
                 raise CommandError(f"There is no user {user!r}.")
+        if namesakes := ApiToken.objects.filter(name=name, revoked_at=None).count():
+            self.stderr.write(
+                f"Valid tokens named {name!r} before this one: {namesakes}. They stay valid; the admin revokes "
+                "what isn't used any more."
+            )
         try:
             _, secret = tokens.make(name, user=owner, can_publish=publish or owner is None)
         except UnknownUser as error:

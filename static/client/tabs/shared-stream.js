@@ -4,7 +4,7 @@
 //
 // Events: those of an InboxStream, and `snapshot` (a Doorbell.Snapshot of the leader's state) and `role` (a Doorbell.Role).
 
-import { closeDetails } from "../http.js";
+import { closeDetails, failureReason } from "../http.js";
 import { CloseCode, FrameType } from "../protocol.js";
 import { LeaderElection } from "./leader-election.js";
 import { LeaderOutbox } from "./leader-outbox.js";
@@ -54,8 +54,8 @@ export class SharedStream extends EventTarget {
   /**
    * @param {object} options
    * @param {(position: () => Doorbell.Position | null) => Doorbell.Stream} options.createStream
-   * @param {(signal: AbortSignal, isResuming: boolean) => Promise<string | null>} options.name of lock and channel; null:
-   *   aborted or not allowed. `isResuming`: the page was suspended
+   * @param {(signal: AbortSignal, isResuming: boolean, onFailure: (error: unknown) => void) => Promise<string | null>} options.name
+   *   of lock and channel; null: aborted or not allowed. `isResuming`: the page was suspended
    * @param {() => Doorbell.Position | null} options.position
    * @param {() => Doorbell.Snapshot | null} options.snapshot of what this tab has applied; null: nothing yet
    * @param {Doorbell.PageLifecycle} options.lifecycle
@@ -96,13 +96,18 @@ export class SharedStream extends EventTarget {
     this.#isSuspended = false;
     if (this.#startPosition() === null) this.#emit("state", { state: "connecting", code: null, reason: "", retryIn: null });
     try {
-      const name = await this.#name(signal, this.#needsList);
+      const name = await this.#name(signal, this.#needsList, (error) => this.#handleFailure(error));
       if (name !== null && !signal.aborted) this.#join(name);
     } catch (error) {
       this.#emit("error", error);
       const { code, reason } = closeDetails(error);
       this.stop(code, reason);
     }
+  }
+
+  /** The name isn't known yet; it is asked for again. @param {unknown} error */
+  #handleFailure(error) {
+    if (this.#startPosition() === null) this.#emit("state", { state: "connecting", code: null, reason: failureReason(error), retryIn: null });
   }
 
   /** Stops this tab only; the other tabs continue. */
