@@ -222,3 +222,7 @@ else:
 for _row in Conf.rows():
     if _row.name in os.environ:
         globals()[_row.name] = _row.from_environment(os.environ[_row.name])
+# What no row reads is here for the system check that names it, as a misspelt setting.
+for _name in os.environ.keys() - {_row.name for _row in (*Conf.rows(), *Environment.rows())}:
+    if _name.startswith(Conf.PREFIX):
+        globals()[_name] = os.environ[_name]

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from messaging import extras
 from messaging.hints import paste, project
-from messaging.setting_checks import wrong_values
+from messaging.setting_checks import unknown_names, wrong_values
 
 from .conf import Conf, conf
 
@@ -214,6 +214,12 @@ def secret_key(**kwargs: Any) -> list[CheckMessage]:
 def values(**kwargs: Any) -> list[CheckMessage]:
     """The settings REALTIME_* have the right types and are within their bounds."""
     return wrong_values(Conf, "realtime.E004")
+
+
+@register()
+def names(**kwargs: Any) -> list[CheckMessage]:
+    """No setting REALTIME_* is misspelt. (config/settings.py brings those of the environment here.)"""
+    return unknown_names(Conf, "realtime.W013")
 
 
 @register()

@@ -82,6 +82,11 @@ class Database:
         return pools.pool_of(connections["default"])
 
     @property
+    def is_overloaded(self) -> bool:
+        """True: a full pool is known, and has been logged."""
+        return self.overload.since is not None
+
+    @property
     def is_available(self) -> bool:
         """False: an outage is known, and has been logged."""
         return self.outage.since is None

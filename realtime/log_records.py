@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
+from messaging.orm.pools import is_pool_error
 from realtime import request_id
 
 # uvicorn's, of requests that no client of ours makes, but scanners do.
@@ -84,7 +85,7 @@ class ClientErrorFilter(logging.Filter):
 
 
 class OutageFilter(logging.Filter):
-    """While the database is unavailable, which one line has said, what follows from it is DEBUG.
+    """While the database is unavailable or its pool full, which one line has said, what follows from it is DEBUG.
 
     That is a record with the database's error: each call, each sweep and each renewal of a lease writes one. Of the
     lines of psycopg's pool there is one a minute, and none in an outage that is known.
@@ -116,11 +117,22 @@ def _is_consequence(record: logging.LogRecord) -> bool:
     if record.levelno < logging.WARNING or not record.args:
         return False
     given = record.args.values() if isinstance(record.args, Mapping) else record.args
-    return _outage() and any(isinstance(one, (OperationalError, InterfaceError)) for one in given)
+    errors = [one for one in given if isinstance(one, (OperationalError, InterfaceError))]
+    if not errors:
+        return False
+    return _outage() or (_overload() and any(map(is_pool_error, errors)))
 
 
 def _outage() -> bool:
-    # Only where it has been imported does anything ask the database. Logging begins before the apps are ready.
-    module: Any = sys.modules.get("realtime.database")
-    known: Any = getattr(module, "database", None)
+    known = _known_database()
     return known is not None and not known.is_available
+
+
+def _overload() -> bool:
+    known = _known_database()
+    return known is not None and known.is_overloaded
+
+
+def _known_database() -> Any:
+    # Only where it has been imported does anything ask the database. Logging begins before the apps are ready.
+    return getattr(sys.modules.get("realtime.database"), "database", None)

@@ -24,9 +24,9 @@ RULES: list[dict[str, Any]] = [
 ]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana.json").read_text())
 # What the expressions use of PromQL.
-FUNCTIONS = {"histogram_quantile", "increase", "max", "min", "min_over_time", "rate", "sum"}
+FUNCTIONS = {"absent", "histogram_quantile", "increase", "max", "min", "min_over_time", "rate", "sum"}
 WORDS = {"and", "by", "or", "unless", "without"}
-LABELS = {"code", "instance", "job", "le", "name", "reason", "status", "version"}
+LABELS = {"code", "instance", "job", "le", "name", "reason", "state", "status", "version"}
 CODE = re.compile(r"`([^`]*)`")
 
 
@@ -103,7 +103,7 @@ def test_the_rules_have_what_prometheus_wants_of_them() -> None:
         assert rule["labels"]["severity"] in ("page", "ticket"), rule
         assert rule["annotations"]["summary"], rule
         templates = re.findall(r"\{\{(.*?)\}\}", rule["annotations"]["summary"])
-        assert set(templates) <= {" $labels.instance ", " $labels.name ", " $value "}, rule
+        assert set(templates) <= {" $labels.instance ", " $labels.name ", " $labels.code ", " $value "}, rule
 
 
 def test_the_panels_have_titles_places_and_a_source_of_their_own() -> None:
@@ -121,6 +121,23 @@ def test_the_panels_have_titles_places_and_a_source_of_their_own() -> None:
         assert place["x"] + place["w"] <= 24
         taken |= cells
         assert panel["datasource"] == {"type": "prometheus", "uid": "${source}"}
+
+
+def test_every_metric_is_in_a_panel_or_a_rule() -> None:
+    used = " ".join(expressions())
+    assert [
+        name for name in documented() if not re.search(rf"\bdoorbell_{name}(_bucket|_count)?\b", used)
+    ] == []
+
+
+def test_every_metric_that_calls_for_somebody_has_a_rule() -> None:
+    """What docs/operations.md says to look at when it rises, or is gone."""
+    rules = " ".join(rule["expr"] for rule in RULES)
+    watched = {"database_pool_refused_total", "database_pool_wait_seconds_total", "http_requests_total"}
+    watched |= {"publish_errors_total", "layer_publish_failures_total", "delivery_seconds_bucket"}
+    watched |= {"database_up", "layer_healthy", "presence_lease", "database_older", "relay_waiting"}
+    assert [name for name in watched if f"doorbell_{name}" not in rules] == []
+    assert any("unless doorbell_oldest_pending_seconds" in rule["expr"] for rule in RULES)
 
 
 # -- The page --

@@ -49,6 +49,7 @@ def test_the_deployment_checks_find_nothing_wrong_with_production():
             {"SECURE_COOKIES": "False", "ALLOWED_HOSTS": "*"},
             ["security.W012", "security.W008", "realtime.W005"],
         ),
+        ({"REALTIME_SWEEP": "3"}, ["realtime.W013", "Is REALTIME_SWEEP_SECONDS meant?"]),
     ],
 )
 def test_the_deployment_checks_find_mistakes(changes, found):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -24,7 +24,7 @@ from messaging.exceptions import (
     TooOften,
     UnknownUser,
 )
-from messaging.orm import tables
+from messaging.orm import pools, tables
 from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
 
 logger = logging.getLogger(__name__)
@@ -139,6 +139,8 @@ def _undone(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database has ended the transaction: in conflict with others, or because it is unavailable."""
     if tables.is_missing_table(error):
         return _unmigrated(request, error)
+    if pools.is_exhausted(connection, error):
+        return _exhausted(request, error)
     if not is_conflict(error):
         return _unavailable(request, error)
     logger.warning(
@@ -154,6 +156,20 @@ def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database is unavailable. If it failed during a COMMIT, it is unknown whether the call took effect."""
     logger.warning("database unavailable; %s %.200r answered 503: %r", request.method, request.path, error)
     return _retry_later("unavailable", "The database doesn't answer. Try again in a moment.")
+
+
+def _exhausted(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database answers; other calls hold all connections that this process may have."""
+    logger.warning(
+        "database pool full; %s %.200r answered 503: %r. Slow queries or locks hold the connections: see "
+        "pg_stat_activity, and only then DATABASE_POOL_SIZE.",
+        request.method,
+        request.path,
+        error,
+    )
+    return _retry_later(
+        "busy", "All connections of the server to its database are in use. Try again in a moment."
+    )
 
 
 def _unmigrated(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -35,11 +35,34 @@ def pool_of(wrapper: Any) -> Pool | None:
     )
 
 
+def is_exhausted(wrapper: Any, error: BaseException | None) -> bool:
+    """Return whether a call got no connection because others held all of them: the database itself answers.
+
+    (While it is known to refuse connections calls wait less, and one that stays away soon costs the pool its size.)
+    """
+    pool = getattr(wrapper, "pool", None)
+    if pool is None or not is_pool_error(error):
+        return False
+    stats = pool.get_stats()
+    return bool(stats["pool_size"] >= stats["pool_max"]) and pool.timeout == _configured_wait(wrapper)
+
+
+def is_pool_error(error: BaseException | None) -> bool:
+    """Return whether the pool, and not the database, raised an error: a call got no connection."""
+    # By name: psycopg_pool is imported only where a project has a pool.
+    raised = (error, getattr(error, "__cause__", None))
+    return any(type(one).__name__ in {"PoolTimeout", "TooManyRequests"} for one in raised)
+
+
 def set_wait(wrapper: Any, seconds: float | None) -> None:
     """Have calls wait so long for a connection. None: as long as the settings say."""
     pool = getattr(wrapper, "pool", None)
     if pool is not None:
-        configured = wrapper.settings_dict["OPTIONS"]["pool"]
-        # 30 s is psycopg_pool's default. Django allows `True` for a pool with the defaults.
-        options = configured if isinstance(configured, dict) else {}
-        pool.timeout = options.get("timeout", 30.0) if seconds is None else seconds
+        pool.timeout = _configured_wait(wrapper) if seconds is None else seconds
+
+
+def _configured_wait(wrapper: Any) -> float:
+    configured = wrapper.settings_dict["OPTIONS"]["pool"]
+    # 30 s is psycopg_pool's default. Django allows `True` for a pool with the defaults.
+    options = configured if isinstance(configured, dict) else {}
+    return float(options.get("timeout", 30.0))

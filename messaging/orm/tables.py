@@ -1,10 +1,12 @@
-"""Tables that the database lacks: migrations that haven't been applied, and errors that come of it."""
+"""What an error of the database says: that it lacks tables, that its pool is full, or that it is away."""
 
 from collections.abc import Collection
 from typing import Any
 
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from . import pools
 from .retry import sqlstate
 
 # PostgreSQL: undefined table, undefined column.
@@ -13,9 +15,9 @@ SQLITE_MISSING = ("no such table", "no such column", "has no column named")
 WHAT_TO_DO = "The database lacks tables or columns that Doorbell needs: run `manage.py migrate`."
 
 
-def unapplied(connection: Any, apps: Collection[str]) -> list[str]:
+def unapplied(database: Any, apps: Collection[str]) -> list[str]:
     """Return the migrations that these apps, and what they depend on, still need: `messaging.0001_initial`."""
-    executor = MigrationExecutor(connection)
+    executor = MigrationExecutor(database)
     targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in apps]
     return [f"{migration.app_label}.{migration.name}" for migration, _ in executor.migration_plan(targets)]
 
@@ -27,7 +29,9 @@ def is_missing_table(error: BaseException | None) -> bool:
 
 def what_failed(error: BaseException | None) -> str:
     """Return the beginning of a log line about an error of the database."""
-    return "database not migrated (manage.py migrate)" if is_missing_table(error) else "database unavailable"
+    if is_missing_table(error):
+        return "database not migrated (manage.py migrate)"
+    return "database pool full" if pools.is_exhausted(connection, error) else "database unavailable"
 
 
 def explain(error: BaseException) -> None:

@@ -19,6 +19,7 @@ from channels_redis.utils import _close_redis, create_pool
 from redis import asyncio as aioredis
 
 from realtime.background import cancel_all, run_again
+from realtime.outages import STILL_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Subscriber:
         self._unanswered = 0
         self._probed_at = 0.0
         self._disconnected_since: float | None = None
+        self._said_at = 0.0
 
     @property
     def started(self) -> bool:
@@ -175,9 +177,14 @@ class Subscriber:
         self._all_confirmed = False
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
+        now = time.monotonic()
         if self._disconnected_since is None:
-            self._disconnected_since = time.monotonic()
+            self._disconnected_since = self._said_at = now
             logger.warning("Redis connection lost; deliveries are delayed until it recovers: %r", error)
+        elif now - self._said_at >= STILL_SECONDS:
+            self._said_at = now
+            minutes = (now - self._disconnected_since) / 60
+            logger.warning("Redis connection still lost after %.0f min: %r", minutes, error)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         parser = hiredis.Reader()

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from messaging import inboxes, schemas
 from messaging.contacts import online_presence_seen_by
+from messaging.orm import tables
 from messaging.sequencing import assign_pending
 from realtime import counters, pacing, protocol
 from realtime.background import spawn
@@ -69,9 +70,8 @@ class Recovery:
                 try:
                     await self._catch_up(batch)
                 except (OperationalError, InterfaceError) as error:
-                    logger.warning(
-                        "database unavailable; %d sockets wait for their catch-up: %r", len(batch), error
-                    )
+                    what = tables.what_failed(error)
+                    logger.warning("%s; %d sockets wait for their catch-up: %r", what, len(batch), error)
                     for socket in batch:
                         socket.restart_catch_up()
                     await asyncio.sleep(RETRY_SECONDS)

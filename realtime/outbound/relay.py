@@ -17,6 +17,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from messaging import sequencing
+from messaging.orm import tables
 from messaging.sequencing import Step
 from realtime import counters, db_threads, request_id
 from realtime.background import keep_thread
@@ -184,7 +185,8 @@ class Relay:
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             logger.warning(
-                "database unavailable; pending notifications of %d users wait for the sweep: %r",
+                "%s; pending notifications of %d users wait for the sweep: %r",
+                tables.what_failed(error),
                 len(user_ids),
                 error,
             )

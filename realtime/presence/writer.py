@@ -18,6 +18,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from messaging.orm import tables
 from realtime import counters, protocol
 from realtime.background import keep_thread
 from realtime.conf import conf
@@ -276,7 +277,8 @@ class PresenceWriter:
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            logger.warning("database unavailable, %d presence events stay queued: %r", len(batch), error)
+            what = tables.what_failed(error)
+            logger.warning("%s; %d presence events stay queued: %r", what, len(batch), error)
             return batch
         counters.presence_batches.inc()
         counters.presence_events.inc(len(batch) - len(deferred))

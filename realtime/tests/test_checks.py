@@ -176,3 +176,11 @@ def test_proxies_are_named(production, monkeypatch, named, found):
     assert [message.id for message in checks.trusted_proxies()] == found
     assert checks.trusted_proxies in registry.get_checks(include_deployment_checks=True)
     assert checks.trusted_proxies not in registry.get_checks()
+
+
+def test_a_misspelt_setting_is_named_with_the_similar_one(production):
+    production.REALTIME_SWEEP = 3
+    (warning,) = found()
+    assert warning.id == "realtime.W013"
+    assert warning.msg == "There is no setting REALTIME_SWEEP; it has no effect."
+    assert warning.hint == "Is REALTIME_SWEEP_SECONDS meant?"

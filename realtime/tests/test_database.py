@@ -129,3 +129,15 @@ def test_what_follows_from_a_known_outage_is_not_logged_again(known):
     assert outage_filter.filter(record("realtime.outbound.relay"))
     known._note(Answer())
     assert outage_filter.filter(record("messaging.api.errors", error))
+
+
+def test_what_follows_from_a_known_full_pool_is_not_logged_again_and_anything_else_is(known):
+    outage_filter = OutageFilter()
+    refused = OperationalError("couldn't get a connection after 3.00 sec")
+    refused.__cause__ = type("PoolTimeout", (Exception,), {})()
+    assert outage_filter.filter(record("messaging.api.errors", refused))
+    known.overload.note("the pool of 20 is full, 40 wait")
+    assert not outage_filter.filter(record("messaging.api.errors", refused))
+    assert outage_filter.filter(record("messaging.api.errors", OperationalError("deadlock detected")))
+    known.overload.note(None)
+    assert outage_filter.filter(record("messaging.api.errors", refused))

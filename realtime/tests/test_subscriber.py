@@ -175,6 +175,15 @@ async def test_one_outage_makes_one_line_in_the_log_however_long_it_is(subscribe
     assert "NOPERM" in line
 
 
+async def test_a_long_outage_is_said_again(subscribed, made, caplog, monkeypatch):
+    monkeypatch.setattr(subscriber_module, "STILL_SECONDS", 0.0)
+    subscribed(refuse)
+    await eventually(lambda: len(made) >= 3)
+    first, second, *_ = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert first.startswith("Redis connection lost; ")
+    assert second.startswith("Redis connection still lost after 0 min: ")
+
+
 async def test_only_the_last_reply_about_a_name_counts(subscribed, made, monkeypatch):
     monkeypatch.setattr(subscriber_module, "PROBE_SECONDS", 60)
     monkeypatch.setattr(subscriber_module, "CONFIRM_SECONDS", 60)
