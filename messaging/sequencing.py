@@ -13,13 +13,13 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
-from . import names, schemas, users
+from . import names, schemas, stored_functions, users
 from .dialects import InboxState, NumberedRow, dialect
 from .events import revisions_assigned
 from .models import Inbox, Notification
@@ -133,6 +133,11 @@ def assign_step(
     ids = sorted(user_ids)
 
     def assign_batch() -> Step:
+        if (
+            lock_seconds is None
+            and (step := _number_in_one_call(ids, rows or ROWS_PER_TRANSACTION)) is not None
+        ):
+            return step
         with transaction.atomic(durable=True):
             return number_pending(ids, lock_seconds=lock_seconds, limit=rows or ROWS_PER_TRANSACTION)
 
@@ -145,6 +150,24 @@ def assign_step(
     if step.revisions:
         revisions_assigned.send_robust(sender=Inbox, revisions=step.revisions)
     return step if not step.locked else _with_missing_created(step, lock_seconds)
+
+
+def _number_in_one_call(user_ids: list[Any], limit: int) -> Step | None:
+    """Do the same as `number_pending` in a fifth of the round trips, for few rows. None if that can't be done here."""
+    if limit > ROWS_PER_REVISION or connection.in_atomic_block or not connection.get_autocommit():
+        return None
+    found = stored_functions.number(user_ids, limit)
+    if found is None:
+        return None
+    rows = [row for row in found if row["id"] is not None]
+    names.put(rows, actor_id="actor_username")
+    revisions = []
+    for _, group in groupby(rows, key=lambda row: row["user_id"]):
+        of_one = list(group)
+        revision = Revision(of_one[0]["user_id"], of_one[0]["revision"], of_one[0]["unread_count"])
+        _put_rows(revision, of_one)
+        revisions.append(revision)
+    return _step(revisions, user_ids, list(dict.fromkeys(row["user_id"] for row in found)), rows, limit)
 
 
 def number_pending(
@@ -164,12 +187,20 @@ def number_pending(
         revisions.append(revision)
     if changed:
         database.store_inboxes(changed)
-    locked = [user_id for user_id in user_ids if user_id not in inboxes]
+    return _step(revisions, user_ids, list(inboxes), rows, limit)
+
+
+def _step(
+    revisions: list[Revision], user_ids: list[Any], held: list[Any], rows: list[NumberedRow], limit: int
+) -> Step:
+    """`held`: whose inbox was locked here, in this order."""
+    free = set(held)
+    locked = [user_id for user_id in user_ids if user_id not in free]
     if len(rows) < limit:
         return Step(revisions, [], [], locked)
     # Rows come in the order of inboxes: the last one's may have been cut off, and those after got none.
-    last, ordered = rows[-1]["user_id"], list(inboxes)
-    return Step(revisions, ordered[ordered.index(last) + 1 :], [last], locked)
+    last = rows[-1]["user_id"]
+    return Step(revisions, held[held.index(last) + 1 :], [last], locked)
 
 
 def _with_missing_created(step: Step, lock_seconds: float | None) -> Step:
@@ -220,6 +251,11 @@ def _revision(user_id: Any, number: int, unread_before: int, rows: list[Numbered
     difference = sum(row["counted"] - row["was_counted"] for row in rows)
     # Below zero only if a count was wrong already: messaging/repair.py recounts it.
     revision = Revision(user_id, number, max(0, unread_before + difference))
+    _put_rows(revision, rows)
+    return revision
+
+
+def _put_rows(revision: Revision, rows: list[NumberedRow]) -> None:
     for row in rows:
         if row["removed_at"] is not None:
             revision.removed.append(row["id"])
@@ -229,4 +265,3 @@ def _revision(user_id: Any, number: int, unread_before: int, rows: list[Numbered
             revision.read.append(row["id"])
         else:
             revision.unread.append(row["id"])
-    return revision

@@ -6,19 +6,21 @@ for each call. Callers do without a function that is missing, or of another vers
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import ProgrammingError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.orm import sql
+from messaging.orm.retry import sqlstate
 
-from . import insertion, users
+from . import insertion, schemas, users
 from .models import Block, Inbox, Message, Notification
 
 # For how long a function waits for what is locked.
 LOCK_SECONDS = 0.05
 INSERT = f"{Notification._meta.db_table}_insert"
+NUMBER = f"{Notification._meta.db_table}_number"
 # PostgreSQL: there is no such function, or one of another version.
 UNDEFINED_FUNCTION = "42883"
 # Those that a call would find: another schema of the database may have an installation of its own.
@@ -71,11 +73,46 @@ BEGIN
 END"""
 
 
+# The same three steps as of the dialects, each of which sees what was committed before it. One revision for each user,
+# and so ROWS_PER_REVISION rows at most.
+NUMBER_BODY = """#variable_conflict use_column
+DECLARE
+    held {key_type}[];
+BEGIN
+    SELECT array_agg(i.user_id) INTO held FROM (
+        SELECT user_id FROM {inboxes} WHERE user_id = ANY(given_user_ids) ORDER BY user_id FOR UPDATE SKIP LOCKED
+    ) i;
+    RETURN QUERY
+    WITH picked AS MATERIALIZED (
+        SELECT id, counted AS was_counted, revision AS was_revision FROM {notifications}
+        WHERE user_id = ANY(held) AND pending_since IS NOT NULL
+        ORDER BY user_id, id LIMIT most_rows
+        FOR UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE {notifications} n
+        SET revision = i.revision + 1, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
+        FROM picked p, {inboxes} i WHERE n.id = p.id AND i.user_id = n.user_id
+        RETURNING n.*, p.was_revision, n.counted::integer - p.was_counted::integer AS difference
+    ), stepped AS (
+        UPDATE {inboxes} i SET revision = i.revision + 1, unread_count = GREATEST(0, i.unread_count + c.difference)
+        FROM (SELECT user_id, sum(difference) AS difference FROM changed GROUP BY user_id) c
+        WHERE i.user_id = c.user_id RETURNING i.user_id, i.unread_count
+    )
+    SELECT h.user_id, s.unread_count, n.was_revision, {actor_name}::text, {columns}
+    FROM unnest(held) WITH ORDINALITY AS h(user_id, place)
+    LEFT JOIN changed n ON n.user_id = h.user_id LEFT JOIN stepped s ON s.user_id = h.user_id {join_actor}
+    ORDER BY h.place, n.id;
+END"""
+# After the owner, the count afterwards, the revision before, and the actor's name.
+NUMBERED_COLUMNS = ("revision", "removed_at", *schemas.NOTIFICATION_COLUMNS)
+
+
 class _Function(NamedTuple):
     name: str
     parameters: str
     returned: str
     body: str
+    settings: str = ""
 
 
 def insert_body() -> str:
@@ -95,6 +132,43 @@ def insert_body() -> str:
     )
 
 
+def number_body() -> str:
+    return NUMBER_BODY.format(
+        key_type=users.key_type(),
+        inboxes=Inbox._meta.db_table,
+        notifications=Notification._meta.db_table,
+        columns=", ".join(f"n.{column}" for column in NUMBERED_COLUMNS),
+        actor_name=sql.actor_name(),
+        join_actor=sql.join_actor("n"),
+    )
+
+
+def number(user_ids: list[Any], most_rows: int) -> list[dict[str, Any]] | None:
+    """Number these users' pending rows, in one round trip that is a transaction of its own.
+
+    Returns the rows in the order of inboxes and ids, and one with the id None for an inbox without any: no row for one
+    that is missing or locked. None if there is no such function.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        call = f"SELECT * FROM {NUMBER}(CAST(%s AS {users.key_type()}[]), %s)"  # noqa: S608
+        try:
+            cursor.execute(call, [users.to_db(user_ids), most_rows])
+        except ProgrammingError as error:
+            if sqlstate(error) != UNDEFINED_FUNCTION:
+                raise
+            return None
+        key, names = (
+            users.from_db(),
+            ("user_id", "unread_count", "was_revision", "actor_username", *NUMBERED_COLUMNS),
+        )
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in rows:
+        row["user_id"], row["actor_id"] = key(row["user_id"]), key(row["actor_id"])
+    return rows
+
+
 def _functions() -> Iterator[_Function]:
     key = users.key_type()
     given = [f"given_{column} {insertion.type_of_column(column)}" for column in insertion.COLUMNS]
@@ -104,6 +178,15 @@ def _functions() -> Iterator[_Function]:
         f"id bigint, user_id {key}, dedupe_key varchar, created_at timestamptz, message_id bigint, actor_id {key},"
         " actor_username text, revision bigint, unread_count integer",
         insert_body(),
+    )
+    columns = ", ".join(f"{column} {insertion.type_of_column(column)}" for column in NUMBERED_COLUMNS)
+    yield _Function(
+        NUMBER,
+        f"given_user_ids {key}[], most_rows integer",
+        f"user_id {key}, unread_count integer, was_revision bigint, actor_username text, {columns}",
+        number_body(),
+        # For so many ids, PostgreSQL would make a plan each time.
+        "SET plan_cache_mode = force_generic_plan",
     )
 
 
@@ -120,6 +203,7 @@ def create(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(
                 f"CREATE FUNCTION {function.name}({function.parameters}) RETURNS TABLE ({function.returned})"
                 f" LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '{LOCK_SECONDS}s'"
+                f" {function.settings}"
                 f" AS $body${function.body}$body$"
             )
 

@@ -18,12 +18,15 @@ from messaging import numbered_insertion, stored_functions
 from messaging.events import revisions_assigned
 from messaging.models import Inbox, Notification
 from messaging.notifications import assign_revisions, mark_read, mark_unread, notify, notify_many, remove
+from messaging.sequencing import ROWS_PER_REVISION, assign_step
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 from messaging.tests.transactions import until, waits_for_a_lock
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("numbered")]
 
 WRITERS, PEOPLE = 6, 12
+INSERTS = ((numbered_insertion, "_statement"), (stored_functions, "insert_body"))
+NUMBERING = ((stored_functions, "number_body"),)
 RACE_SECONDS = float(os.environ.get("RACE_SECONDS", "3"))
 
 
@@ -63,13 +66,16 @@ class Race:
                     with transaction.atomic():
                         self.notify(number, some, place, chance)
                         time.sleep(chance.random() * 0.01)
-                elif what < 0.93:
+                elif what < 0.9:
                     # (A row that is marked before its first revision may be overtaken, while that holds it.)
                     old = Notification.objects.filter(user=some[0], revision__isnull=False)
                     ids = list(old.values_list("pk", flat=True)[:40])
                     chance.choice([mark_read, mark_unread, remove])(
                         some[0], chance.sample(ids, len(ids) // 8)
                     )
+                elif what < 0.96:
+                    # As the relay, for few rows: in one call.
+                    assign_step(sorted(user.pk for user in some), rows=ROWS_PER_REVISION)
                 else:
                     assign_revisions([user.pk for user in some])
             except OperationalError as error:
@@ -125,10 +131,10 @@ def race(people, threads, seconds=RACE_SECONDS):
 
 
 @contextmanager
-def statements_without(part, instead=""):
+def statements_without(part, instead="", texts=INSERTS):
     """Negative control: the statement for many rows, and the function for one, without a part of them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((numbered_insertion, "_statement"), (stored_functions, "insert_body")):
+        for module, name in texts:
             right = getattr(module, name)
 
             def wrong(*args, right=right):
@@ -154,16 +160,17 @@ def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
 
 
 @pytest.mark.parametrize(
-    ("part", "instead", "faults"),
+    ("texts", "part", "instead", "faults"),
     [
-        ("FOR UPDATE OF i SKIP LOCKED", "", {"gaps"}),
-        ("p.pending_since IS NOT NULL", "FALSE", {"out of order"}),
+        (INSERTS, "FOR UPDATE OF i SKIP LOCKED", "", {"gaps"}),
+        (INSERTS, "p.pending_since IS NOT NULL", "FALSE", {"out of order"}),
+        (NUMBERING, "ORDER BY user_id FOR UPDATE SKIP LOCKED", "ORDER BY user_id", {"gaps"}),
     ],
-    ids=["without a lock", "before what is pending"],
+    ids=["without a lock", "before what is pending", "numbering without a lock"],
 )
-def test_without_a_rule_there_are_faults(people, threads, part, instead, faults):
+def test_without_a_rule_there_are_faults(people, threads, texts, part, instead, faults):
     """Negative control."""
-    with statements_without(part, instead):
+    with statements_without(part, instead, texts):
         done = race(people, threads)
     assert done.faults().keys() & faults
 
@@ -204,6 +211,51 @@ def test_what_else_is_locked_is_waited_for_as_in_a_transaction_but_no_inbox_mean
             Inbox.objects.select_for_update(nowait=True).get(user=user)
     waiting.join(10)
     assert user.notifications.count() == 1
+
+
+@pytest.mark.parametrize(
+    "rule", ["FOR UPDATE SKIP LOCKED\n    ), changed", "), changed"], ids=["", "without it"]
+)
+def test_numbering_in_one_call_leaves_a_row_that_an_open_transaction_holds(people, held, rule):
+    locked, free = sorted(people[-2:], key=lambda user: user.pk)
+    with transaction.atomic():
+        row, other = notify_many([locked, free], "announcement", "1:1")
+    keys = [locked.pk, free.pk]
+    with statements_without("FOR UPDATE SKIP LOCKED\n    ), changed", rule, NUMBERING):
+        with held(lambda: mark_read(locked, [row.pk])):
+            step = assign_step(keys, rows=ROWS_PER_REVISION)
+            if rule == "), changed":
+                # Negative control: it waits, until it gives up for all.
+                assert (step.revisions, step.locked) == ([], keys)
+                return
+            assert [one.added[0].id for one in step.revisions] == [other.pk]
+            assert (step.unserved, step.unfinished, step.locked) == ([], [], [])
+        (revision,) = assign_step(keys, rows=ROWS_PER_REVISION).revisions
+        assert (revision.added[0].id, revision.added[0].is_read, revision.unread_count) == (row.pk, True, 0)
+
+
+def test_numbering_in_one_call_is_that_of_several(people, monkeypatch):
+    """Also where rows are left over, an inbox is missing or locked, and nothing is pending."""
+    users = sorted(people[-4:], key=lambda user: user.pk)
+    keys, steps = [user.pk for user in users], []
+    for several in (False, True):
+        if several:
+            monkeypatch.setattr(stored_functions, "number", lambda *args: None)
+        with transaction.atomic():
+            notify_many([users[0]] * 3 + [users[1]] * 3 + [users[2]], "announcement", "x", actor=users[3])
+        taken = []
+        for limit in (4, 4, 4):
+            step = assign_step(keys, rows=limit)
+            shapes = [
+                (one.user_id, len(one.added), {shape.actor.username for shape in one.added})
+                for one in step.revisions
+            ]
+            taken.append((shapes, step.unserved, step.unfinished, step.locked))
+        steps.append(taken)
+        for user in users:
+            check_counts(user.pk)
+    assert steps[0] == steps[1]
+    assert steps[0][0][1:] == (keys[2:], [keys[1]], [])
 
 
 def test_the_limit_ends_with_the_statement(people):
