@@ -41,8 +41,8 @@ def missing_triggers(*, databases: Collection[str] | None = None, **kwargs: Any)
     """A warning, since `migrate`, which creates them, runs no further than an error."""
     return [
         checks.Warning(
-            f"The triggers of notifications, or the functions that insert them, are missing in the database {alias!r}, "
-            "disabled or out of date.",
+            "The triggers of notifications, or the functions that insert and number them, are missing in the database "
+            f"{alias!r}, disabled or out of date.",
             hint="Run `manage.py migrate`. Until then an UPDATE in SQL of a notification's owner or read mark isn't "
             "delivered, the counts are wrong until they are repaired, and new notifications take longer.",
             id="messaging.W001",

@@ -23,6 +23,7 @@ INSERT = f"{Notification._meta.db_table}_insert"
 NUMBER = f"{Notification._meta.db_table}_number"
 # PostgreSQL: there is no such function, or one of another version.
 UNDEFINED_FUNCTION = "42883"
+UNDEFINED_COLUMN = "42703"
 # Those that a call would find: another schema of the database may have an installation of its own.
 FOUND = "FROM pg_proc WHERE proname = %s AND pg_function_is_visible(oid)"
 
@@ -103,8 +104,9 @@ BEGIN
     LEFT JOIN changed n ON n.user_id = h.user_id LEFT JOIN stepped s ON s.user_id = h.user_id {join_actor}
     ORDER BY h.place, n.id;
 END"""
-# After the owner, the count afterwards, the revision before, and the actor's name.
+# The owner, the count afterwards, the revision before, and the actor's name; and the row.
 NUMBERED_COLUMNS = ("revision", "removed_at", *schemas.NOTIFICATION_COLUMNS)
+NUMBERED = ("user_id", "unread_count", "was_revision", "actor_username", *NUMBERED_COLUMNS)
 
 
 class _Function(NamedTuple):
@@ -152,18 +154,16 @@ def number(user_ids: list[Any], most_rows: int) -> list[dict[str, Any]] | None:
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:
-        call = f"SELECT * FROM {NUMBER}(CAST(%s AS {users.key_type()}[]), %s)"  # noqa: S608
+        # By name: the next version's function, which runs already when the last process of this one ends, returns more.
+        call = f"SELECT {', '.join(NUMBERED)} FROM {NUMBER}(CAST(%s AS {users.key_type()}[]), %s)"  # noqa: S608
         try:
             cursor.execute(call, [users.to_db(user_ids), most_rows])
         except ProgrammingError as error:
-            if sqlstate(error) != UNDEFINED_FUNCTION:
+            if sqlstate(error) not in {UNDEFINED_FUNCTION, UNDEFINED_COLUMN}:
                 raise
             return None
-        key, names = (
-            users.from_db(),
-            ("user_id", "unread_count", "was_revision", "actor_username", *NUMBERED_COLUMNS),
-        )
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [dict(zip(NUMBERED, row, strict=True)) for row in cursor.fetchall()]
+    key = users.from_db()
     for row in rows:
         row["user_id"], row["actor_id"] = key(row["user_id"]), key(row["actor_id"])
     return rows

@@ -258,6 +258,33 @@ def test_numbering_in_one_call_is_that_of_several(people, monkeypatch):
     assert steps[0][0][1:] == (keys[2:], [keys[1]], [])
 
 
+@pytest.mark.parametrize(
+    ("columns", "in_one_call"),
+    [
+        ((*stored_functions.NUMBERED_COLUMNS, "dedupe_key"), True),
+        (stored_functions.NUMBERED_COLUMNS[:-1], False),
+    ],
+    ids=["a later version's, of more columns", "an earlier one's, of fewer"],
+)
+def test_rows_are_numbered_while_the_function_is_another_versions(people, monkeypatch, columns, in_one_call):
+    user = people[-1]
+    with transaction.atomic():
+        row = notify(user, "announcement", "1:1")
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_functions, "NUMBERED_COLUMNS", columns)
+        stored_functions.create(connection)
+    assert not stored_functions.exist(connection)
+    try:
+        found = stored_functions.number([user.pk], ROWS_PER_REVISION)
+        assert [one["id"] for one in found or []] == [row.pk] * in_one_call
+        if not in_one_call:
+            (revision,) = assign_step([user.pk], rows=ROWS_PER_REVISION).revisions
+            assert (revision.added[0].id, revision.unread_count) == (row.pk, 1)
+        check_counts(user.pk)
+    finally:
+        stored_functions.create(connection)
+
+
 def test_the_limit_ends_with_the_statement(people):
     notify(people[-1], "announcement", "1:1")
     notify_many(people, "announcement", "1:2")
