@@ -10,6 +10,7 @@ from django.db import models, router, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from messaging.broadcast_models import BroadcastJob
 from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.fields import BoundedTextField, DataField, LevelField, SafeUrlField
@@ -26,6 +27,7 @@ from messaging.presence_models import Block, Contact, UserProfile
 __all__ = [
     "ApiToken",
     "Block",
+    "BroadcastJob",
     "Contact",
     "Inbox",
     "LoginFailure",

@@ -1,5 +1,5 @@
 """The domain in Django's admin. Changes go through the domain's writers, so that every open tab gets them."""
 
-from . import blocks, inboxes, login, messages, notifications, tokens, users
+from . import blocks, broadcasts, inboxes, login, messages, notifications, tokens, users
 
-__all__ = ["blocks", "inboxes", "login", "messages", "notifications", "tokens", "users"]
+__all__ = ["blocks", "broadcasts", "inboxes", "login", "messages", "notifications", "tokens", "users"]

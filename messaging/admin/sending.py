@@ -1,4 +1,4 @@
-"""Sending a notification to chosen users: a form, a confirmation page, and an entry in the admin's log."""
+"""Sending a notification, to chosen users or as a broadcast: a form, and a page that asks."""
 
 import secrets
 from collections.abc import Collection
@@ -17,18 +17,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging import logins, notification_types, notifications, users
+from messaging import broadcast_jobs, logins, notification_types, notifications, users
 from messaging.exceptions import MessagingError
 from messaging.models import Notification
 
+from .broadcasts import CHOSEN, PERMISSION, audiences, begin, group_of, job_url
 from .common import NAME, can_search_users, counted
 from .concurrency import explained
 
-# To many more there is `manage.py notify --all` or `--group`: an answer to a request can't wait for them.
+# An answer to a request can't wait for more: those are sent in the background.
 MAX_RECEIVERS = 10_000
-MORE = "To a group, or to all users: manage.py notify --group NAME, or --all."
+MORE = "To a group, or to all users: choose it as “To”, or manage.py notify --group NAME, or --all."
 LISTED = 50
-PERMISSION = "messaging.send_notification"
 
 
 class MultilineField(forms.CharField):
@@ -50,6 +50,7 @@ class UserChooser(AutocompleteSelectMultiple):
 
 
 class SendForm(forms.Form):
+    to = forms.ChoiceField(label="To")
     users = forms.ModelMultipleChoiceField(
         queryset=users.people().none(),
         required=False,
@@ -78,6 +79,7 @@ class SendForm(forms.Form):
 
     def __init__(self, request: HttpRequest, data: Any = None, **options: Any) -> None:
         initial = {
+            "to": CHOSEN,
             "notification_type": notification_types.ANNOUNCEMENT.name,
             "key": secrets.token_urlsafe(12),
         }
@@ -85,6 +87,9 @@ class SendForm(forms.Form):
         super().__init__(data, initial=initial | options.pop("initial", {}), **options)
         types = [each for each in notification_types.all_types() if each.sendable and not each.presence_like]
         self.fields["notification_type"].choices = [(each.name, each.label) for each in types]  # type: ignore[attr-defined]
+        self.fields["to"].choices = audiences()  # type: ignore[attr-defined]
+        # A form of an earlier version, or of a test, has none.
+        self.fields["to"].required = False
         self.fields["users"].queryset = users.active().order_by(NAME)  # type: ignore[attr-defined]
         # The autocomplete offers usernames, so it requires the right to view or change users.
         user = users.model()._meta
@@ -99,7 +104,10 @@ class SendForm(forms.Form):
             user.pk: users.name_of(user) for user in cleaned.get("users") or () if users.is_active(user)
         }
         chosen |= self._named(cleaned.get("usernames", ""))
-        if not chosen and not self.errors:
+        to = cleaned["to"] = cleaned.get("to") or CHOSEN
+        if to != CHOSEN:
+            self._clean_audience(to, chosen)
+        elif not chosen and not self.errors:
             self.add_error(None, "Choose at least one user.")
         if len(chosen) > MAX_RECEIVERS:
             self.add_error(None, f"{len(chosen)} users are too many: at most {MAX_RECEIVERS} at once. {MORE}")
@@ -111,6 +119,13 @@ class SendForm(forms.Form):
             except MessagingError as error:
                 self.add_error(None, str(error))
         return cleaned
+
+    def _clean_audience(self, to: str, chosen: Collection[Any]) -> None:
+        if chosen:
+            self.add_error("to", "Either choose users, or a group or everybody.")
+        self.cleaned_data["count"] = broadcast_jobs.count(group_of(to))
+        if not self.cleaned_data["count"]:
+            self.add_error("to", "It has no active users.")
 
     def _named(self, text: str) -> dict[Any, str]:
         """Return the users named in a text, by id: first whole lines, since a name may contain a comma."""
@@ -194,10 +209,22 @@ class SendViewAdmin(SendActionAdmin):
         return explained(request, lambda: self._send(request, form))
 
     def _send(self, request: HttpRequest, form: SendForm) -> HttpResponse:
+        if form.cleaned_data["to"] != CHOSEN:
+            return self._broadcast(request, form)
         level, text = send(request.user, form)
         self.message_user(request, text, level)
         page = "changelist" if self.has_view_or_change_permission(request) else "send"
         return HttpResponseRedirect(reverse(f"admin:messaging_notification_{page}"))
+
+    def _broadcast(self, request: HttpRequest, form: SendForm) -> HttpResponse:
+        with transaction.atomic():
+            job = begin(request.user, form.cleaned_data, form.content(form.cleaned_data))
+            transaction.on_commit(broadcast_jobs.start_due, robust=True)
+        if job is None:
+            text = "This is being sent, or was sent, already: it is not sent twice."
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(reverse("admin:messaging_broadcastjob_changelist"))
+        return HttpResponseRedirect(job_url(job))
 
 
 def send(sender: Any, form: SendForm) -> tuple[int, str]:
@@ -228,7 +255,7 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
 
 
 def form_page(request: HttpRequest, form: Any) -> HttpResponse:
-    who = tuple(name for name in ("users", "usernames") if name in form.fields)
+    who = tuple(name for name in ("to", "users", "usernames") if name in form.fields)
     what = ("notification_type", "title", "description", "level", "url")
     fieldsets: Any = [("Recipients", {"fields": who}), ("Notification", {"fields": what})]
     return _page(request, "form", form, title="Send a notification", adminform=AdminForm(form, fieldsets, {}))
@@ -236,6 +263,9 @@ def form_page(request: HttpRequest, form: Any) -> HttpResponse:
 
 def confirmation_page(request: HttpRequest, form: SendForm) -> HttpResponse:
     receivers = list(form.cleaned_data["receivers"].values())
+    number = len(receivers)
+    if (to := form.cleaned_data["to"]) != CHOSEN:
+        receivers, number = [dict(audiences())[to]], form.cleaned_data["count"]
     return _page(
         request,
         "confirmation",
@@ -243,7 +273,7 @@ def confirmation_page(request: HttpRequest, form: SendForm) -> HttpResponse:
         title="Send this notification?",
         example=form.cleaned_data["example"],
         type_label=notification_types.get(form.cleaned_data["notification_type"]).label,
-        users=counted(len(receivers), "user"),
+        users=counted(number, "user"),
         listed=receivers[:LISTED],
         more=len(receivers[LISTED:]),
     )

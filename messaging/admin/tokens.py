@@ -11,8 +11,8 @@ from django.utils.html import format_html
 from messaging import tokens, users
 from messaging.models import ApiToken
 
+from .broadcasts import PERMISSION
 from .common import NAME, ActingAdmin, ActingForm, counted
-from .sending import PERMISSION
 
 HELP_TEXTS = {
     "name": "What the token is for.",

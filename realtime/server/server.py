@@ -15,8 +15,10 @@ from types import FrameType
 
 import uvicorn
 
+from messaging import broadcast_jobs
 from realtime.background import run_periodically, spawn
 from realtime.database import database
+from realtime.db_threads import in_thread
 from realtime.delivery import drain
 from realtime.delivery.hub import running_hub
 from realtime.outbound import receivers
@@ -30,10 +32,12 @@ logger = logging.getLogger(__name__)
 
 # How often the database is asked whether it answers.
 WATCH_SECONDS = 1.0
+# How often the admin's broadcasts are looked for that a process which has ended left unfinished.
+BROADCAST_SECONDS = 5.0
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
-REQUEST_SECONDS, TIMELINE_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 4.0, 2.0
+REQUEST_SECONDS, TIMELINE_SECONDS, BATCH_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 2.0, 4.0, 2.0
 # `make` passes a SIGTERM on that its whole process group has received already: two within this time count as one.
 SAME_SIGNAL_SECONDS = 0.3
 # What is allocated after start-up is mostly sockets, which stay, and frames; neither leaves reference cycles. Requests
@@ -62,6 +66,10 @@ def give_memory_back() -> None:
         malloc_option(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
+async def take_up_broadcasts() -> None:
+    await in_thread(broadcast_jobs.start_due)
+
+
 class Server(uvicorn.Server):
     """A first SIGTERM or SIGINT drains, and the process ends with code 0. A second one ends it at once."""
 
@@ -82,6 +90,7 @@ class Server(uvicorn.Server):
             sys.setswitchinterval(SWITCH_SECONDS)
             spawn(run_periodically(lambda: WATCH_SECONDS, database.watch, at_once=True))
             spawn(run_periodically(lambda: CHECK_SECONDS, timeline_watch.watch, at_once=True))
+            spawn(run_periodically(lambda: BROADCAST_SECONDS, take_up_broadcasts, at_once=True))
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             sys.stdout.write(f"Doorbell listens at http://{host}:{port}/  (Ctrl-C ends it)\n")
@@ -106,6 +115,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(timeline_watch.watch(), TIMELINE_SECONDS)
+        await asyncio.to_thread(broadcast_jobs.stop, BATCH_SECONDS)
         await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
         logger.info("ended after %.1f s", time.monotonic() - self._signalled_at)

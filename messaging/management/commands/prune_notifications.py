@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging import pruning
+from messaging import broadcast_jobs, pruning
 from messaging.management.base import DatabaseCommand
 
 MAX_DAYS = 36_500
@@ -38,6 +38,7 @@ class Command(DatabaseCommand):
             return
         removed = self.run_batches("removed", pruning.remove_outdated(age))
         deleted = self.run_batches("permanently deleted", pruning.delete_expired_tombstones())
+        broadcast_jobs.forget(age)
         self.stdout.write(f"{removed} notifications removed, {deleted} permanently deleted.")
 
     def run_batches(self, what: str, batches: Iterator[int]) -> int:
