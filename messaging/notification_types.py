@@ -9,12 +9,15 @@ from typing import Any, Literal, get_args
 
 from django.utils.functional import Promise
 
+from . import actions as actions_module
+from .actions import Action
 from .exceptions import DuplicateNotificationType, UnknownNotificationType
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 # The width of its column.
 MAX_NAME_LENGTH = 50
+DEFAULT_ICON = "bell"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +27,19 @@ class NotificationType:
     A type with `counts=False` informs, like a receipt: created as read, it toasts and stays in the list, but doesn't
     count as unread. `presence_like` types are ephemeral as well: removed after a day. A type that isn't `blockable`
     reaches also a user who has blocked its actor: it comes from the installation, not from that person.
-    One that isn't `sendable` belongs to a receiver, and the admin doesn't offer it.
+    One that isn't `sendable` belongs to a receiver, and the admin doesn't offer it. `icon` is a name for clients, and
+    `actions` are what its notifications offer to do.
     """
 
     name: str
     label: str
     level: Level = "info"
-    icon: str = "bell"
+    icon: str = DEFAULT_ICON
     counts: bool = True
     presence_like: bool = False
     blockable: bool = True
     sendable: bool = True
+    actions: tuple[Action, ...] = ()
 
     @property
     def is_created_read(self) -> bool:
@@ -76,6 +81,15 @@ def _check(declared: Any) -> None:
         )
     if not (isinstance(label, (str, Promise)) and isinstance(icon, str)):
         raise TypeError(f"The notification type {name!r} needs texts for its label and icon.")
+    try:
+        actions_module.check(declared.actions)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"The notification type {name!r}: {error}.") from None
+
+
+def find(name: str) -> NotificationType | None:
+    """Return the type of that name; None for one that isn't declared any more."""
+    return _types.get(name)
 
 
 def get(name: str) -> NotificationType:

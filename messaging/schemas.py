@@ -1,13 +1,14 @@
 """The JSON shapes of docs/protocol.md, shared by HTTP and the socket. Nothing else is sent."""
 
+import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from . import data, users
-from .notification_types import Level
+from . import actions, data, notification_types, users
+from .notification_types import DEFAULT_ICON, Level, NotificationType
 
 # A user's key is given, and the wire's id is kept.
 UserId = Annotated[
@@ -30,7 +31,17 @@ class User(Shape):
     username: str
 
 
+class Action(Shape):
+    """What a notification offers to do: a link, or a POST to the server by the user."""
+
+    label: str
+    url: str
+    method: Literal["GET", "POST"]
+
+
 class Notification(Shape):
+    """`icon` and `actions` are its type's, and left out where it has none of its own."""
+
     id: int
     notification_type: str
     title: str
@@ -44,6 +55,8 @@ class Notification(Shape):
     data: dict[str, Any] | None
     group: str | None
     count: Annotated[int, Field(ge=1)]
+    icon: str = Field(default=DEFAULT_ICON, exclude_if=DEFAULT_ICON.__eq__)
+    actions: list[Action] = Field(default=[], max_length=actions.MAX_ACTIONS, exclude_if=operator.not_)
 
 
 # The columns that make a Notification, as both the ORM's values() and raw SQL name them.
@@ -61,12 +74,16 @@ NOTIFICATION_COLUMNS = (
     "data",
     "group_key",
     "group_count",
+    "language",
 )
 
 
 def notification(row: Mapping[str, Any]) -> Notification:
     """Build the shape from a row with NOTIFICATION_COLUMNS and `actor_username`. Accepts SQLite's raw values."""
     actor_id = row["actor_id"]
+    # None: it isn't declared any more.
+    declared = notification_types.find(row["notification_type"])
+    carried = None if row["data"] is None else data.decoded(row["data"])
     return Notification.model_construct(
         id=row["id"],
         notification_type=row["notification_type"],
@@ -80,10 +97,21 @@ def notification(row: Mapping[str, Any]) -> Notification:
         else User.model_construct(id=users.wire_id(actor_id), username=row["actor_username"] or ""),
         message_id=row["message_id"],
         url=row["url"],
-        data=None if row["data"] is None else data.decoded(row["data"]),
+        data=carried,
         group=row["group_key"],
         count=row["group_count"],
+        icon=DEFAULT_ICON if declared is None else declared.icon,
+        actions=_actions(declared, carried, row["language"]),
     )
+
+
+def _actions(
+    declared: NotificationType | None, carried: dict[str, Any] | None, language: str
+) -> list[Action]:
+    if declared is None or not declared.actions:
+        return []
+    offered = actions.of(declared.actions, carried, language)
+    return [Action.model_construct(**action._asdict()) for action in offered]
 
 
 def as_utc(moment: datetime | str) -> datetime:

@@ -1,4 +1,4 @@
-"""Which texts a notification may show: they show something, in the order in which they were written.
+"""Which texts and addresses a notification may show: texts show something, in the order in which they were written.
 
 A message's content is its sender's own, and stored as it is; `printable` is what a notification quotes of it.
 """
@@ -19,6 +19,8 @@ INVISIBLE = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# An address that a page may link to. No backslash: browsers read it as a slash, and "/\host" would be another site.
+SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)
 # What PostgreSQL or UTF-8 has no place for.
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 

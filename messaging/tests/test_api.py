@@ -95,6 +95,7 @@ class TestSendingAMessage:
             "data": None,
             "group": None,
             "count": 1,
+            "icon": "envelope",
         }
         assert ada_calls.get("notifications")["items"] == []
 

@@ -43,6 +43,7 @@ def test_a_revision_carries_the_whole_notification(ada, grace, assigned):
         "data": None,
         "group": None,
         "count": 1,
+        "icon": "envelope",
     }
     assert shape.created_at.utcoffset().total_seconds() == 0
 

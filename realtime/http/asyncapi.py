@@ -44,7 +44,10 @@ REVISION = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 
 
 class _Shapes(GenerateJsonSchema):
-    """Frames have all their fields, but empty lists may be left out; and they may grow, so they aren't closed."""
+    """Frames have all their fields, but empty lists and what has `exclude_if` may be left out.
+
+    They may grow, so they aren't closed.
+    """
 
     def field_is_required(
         self,
@@ -53,7 +56,7 @@ class _Shapes(GenerateJsonSchema):
     ) -> bool:
         if self.mode == "validation":
             return super().field_is_required(field, total)
-        return field["schema"].get("default") != []
+        return field["schema"].get("default") != [] and field.get("serialization_exclude_if") is None
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

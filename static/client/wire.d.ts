@@ -4,6 +4,14 @@
 declare namespace Doorbell {
   // Both ---------------------------------------------------------------------------------------------------------------
 
+  /** What a notification offers to do: a link, or a POST to the server by the user. */
+  interface Action {
+    label: string;
+    url: string;
+    method: "GET" | "POST";
+  }
+
+  /** `icon` and `actions` are its type's, and left out where it has none of its own. */
   interface Notification {
     id: number;
     notification_type: string;
@@ -18,6 +26,8 @@ declare namespace Doorbell {
     data: Record<string, unknown> | null;
     group: string | null;
     count: number;
+    icon?: string;
+    actions?: Action[];
   }
 
   interface Presence {
