@@ -6,16 +6,17 @@ Channels' own middleware flushes a session that was signed with a fallback key: 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 from django.http import HttpRequest, parse_cookie
 
@@ -53,20 +54,47 @@ class Login:
         return hashlib.sha256(self.key.encode()).hexdigest()
 
 
-def authenticate(scope: dict[str, Any], ticket: str | None) -> Login | None:
-    """Return the login behind a handshake, None if there is none. Raises BadOrigin.
+class Handshake(NamedTuple):
+    """What a handshake is authenticated by. With a ticket, cookie and Origin are ignored."""
 
-    With a ticket, cookie and Origin are ignored.
+    scope: dict[str, Any]
+    ticket: str | None = None
+
+
+def authenticate(handshakes: Sequence[Handshake]) -> list[Login | Exception | None]:
+    """Return the login behind each handshake: None if there is none, the error if it can't be said, or a BadOrigin.
+
+    Two queries for all sessions together, if they are stored in the database. A ticket takes its own.
     """
-    if ticket is not None:
-        return use_ticket(ticket)
-    session_key = _session_key(scope)
-    if session_key is None:
-        return None
-    check_origin(scope)
-    # Not valid_logins: a cookie may hold anything, also the login key of another user's API token.
-    user = _valid_sessions([session_key]).get(session_key)
-    return None if user is None else Login(user, session_key)
+    claims = [_claim(handshake) for handshake in handshakes]
+    logins = _session_logins({claim for claim in claims if isinstance(claim, str)})
+    return [logins.get(claim) if isinstance(claim, str) else claim for claim in claims]
+
+
+def _claim(handshake: Handshake) -> str | Login | Exception | None:
+    """Return the key of the session that is still to be read, or the answer."""
+    try:
+        if handshake.ticket is not None:
+            return use_ticket(handshake.ticket)
+        session_key = _session_key(handshake.scope)
+        if session_key is not None:
+            check_origin(handshake.scope)
+        return session_key
+    except Exception as error:
+        return error
+
+
+def _session_logins(keys: Collection[str]) -> dict[str, Login | Exception]:
+    if not keys:
+        return {}
+    try:
+        # Not valid_logins: a cookie may hold anything, also the login key of another user's API token.
+        return {key: Login(user, key) for key, user in _valid_sessions(keys).items()}
+    except Exception as error:
+        if len(keys) == 1 or isinstance(error, (OperationalError, InterfaceError)):
+            return dict.fromkeys(keys, error)
+        # One that can't be read fails no other.
+        return {key: answer for one in keys for key, answer in _session_logins([one]).items()}
 
 
 def _headers(scope: dict[str, Any], name: bytes) -> list[str]:

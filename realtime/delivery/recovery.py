@@ -15,7 +15,6 @@ from realtime import counters, pacing, protocol
 from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db_threads import in_thread
-from realtime.presence.writer import presence_writer
 
 from .client_socket import ClientSocket
 from .position import ResumeRequest
@@ -231,7 +230,5 @@ def _read(
     assign_pending(since, seconds=ASSIGN_SECONDS, lock_seconds=ASSIGN_SECONDS)
     online: dict[Any, list[schemas.Presence]] = {}
     if without_hello:
-        # A user is online for every process by the time of their hello.
-        presence_writer.wait_for_connects(without_hello)
         online = online_presence_seen_by(without_hello)
     return inboxes.missed(since), online

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -26,6 +26,7 @@ from realtime.outbound import receivers
 
 from . import leases
 from .leases import Closed, Fenced, Opened
+from .waiters import Waiters
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class PresenceWriter:
         self._stopping = False
         # The batch in the current transaction.
         self._writing: list[Opened | Closed] = []
+        # Those who wait for a connect to be written, by its id.
+        self._waiters = Waiters()
         self._ticked = time.monotonic()
         self._renewed_at: float | None = None
         self._healthy_since: float | None = None
@@ -116,14 +119,17 @@ class PresenceWriter:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._events or self._writing), seconds)
 
-    def wait_for_connects(self, user_ids: Collection[Any]) -> None:
-        """Wait, but not for long, until connects of these users are written, and so visible to every process.
+    async def written(self, connection_id: str) -> None:
+        """Wait, but not for long, until a connect is written, and so visible to every process.
 
         Doesn't wait while many connect at once: they become visible a moment later.
         """
         with self._changed:
-            if len(self._events) < BATCH_SIZE:
-                self._changed.wait_for(lambda: self._connecting().isdisjoint(user_ids), CONNECT_WAIT_SECONDS)
+            queued = (*self._writing, *self._events) if len(self._events) < BATCH_SIZE else ()
+            if not any(event.id == connection_id for event in queued):
+                return
+            waiting = self._waiters.add(connection_id)
+        await self._waiters.wait(connection_id, waiting, CONNECT_WAIT_SECONDS)
 
     def _connecting(self) -> set[Any]:
         return {event.user_id for event in (*self._writing, *self._events) if isinstance(event, Opened)}
@@ -254,6 +260,7 @@ class PresenceWriter:
             self._writing = []
             self._events.extendleft(reversed(deferred))
             self._changed.notify_all()
+            self._waiters.wake({event.id for event in batch} - {event.id for event in deferred})
         if deferred:
             time.sleep(RETRY_SECONDS)
 

@@ -17,15 +17,14 @@ from messaging.orm import tables
 from messaging.token_bucket import TokenBucket
 from realtime import auth, counters, pacing, protocol
 from realtime.conf import conf
-from realtime.db_threads import in_thread
 from realtime.delivery import drain
 from realtime.delivery.client_socket import ClientSocket, Send
 from realtime.delivery.hub import running_hub
 from realtime.delivery.position import ResumeRequest
-from realtime.fair_queue import FairQueue
 from realtime.presence.writer import presence_writer
 from realtime.protocol import CloseCode
 
+from .admissions import running_admissions
 from .daphne_backpressure import with_backpressure
 
 logger = logging.getLogger(__name__)
@@ -33,13 +32,9 @@ logger = logging.getLogger(__name__)
 FRAMES_PER_SECOND, FRAMES_PER_BURST = 5.0, 60
 # How long a client gets to answer a close frame.
 CLOSE_SECONDS = 5.0
-# How long authentication may take.
-AUTHENTICATE_SECONDS = 10.0
 # Refused Origins that are logged as warnings, each once a process.
 MAX_WARNED_ORIGINS = 20
 _warned_origins: set[str] = set()
-# Of the four database threads: the catch-ups of others always have one.
-_authentications = FairQueue(3)
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -126,8 +121,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         prefix = protocol.TICKET_PREFIX
         ticket = next((name.removeprefix(prefix) for name in offered if name.startswith(prefix)), None)
         try:
-            async with asyncio.timeout(AUTHENTICATE_SECONDS), _authentications.place(self._address()):
-                login = await in_thread(auth.authenticate, dict(self.scope), ticket)
+            login = await running_admissions().login(
+                auth.Handshake(dict(self.scope), ticket), self._address()
+            )
         except auth.BadOrigin as error:
             log_bad_origin(str(error))
             await self.close()

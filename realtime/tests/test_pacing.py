@@ -9,7 +9,6 @@ from realtime import pacing
 from realtime.db_threads import in_thread
 from realtime.fair_queue import FairQueue
 from realtime.pacing import KEPT, MAX_WAIT_SECONDS, Pace
-from realtime.sockets import consumers
 from realtime.tests.client import TIMEOUT, handshake
 
 
@@ -136,8 +135,3 @@ class TestSockets:
         # They were answered, the first at once, and none of them earlier than the rate of 100 a second allows.
         assert asyncio.get_running_loop().time() - began > 0.1
         assert second.live
-
-    async def test_authentication_leaves_a_database_thread_to_the_catch_ups(self, server, ada):
-        assert consumers._authentications._free == 3
-        await server.connect(ada)
-        assert consumers._authentications._free == 3

@@ -98,23 +98,23 @@ async def test_contacts_get_a_frame_and_a_notification(server, ada, grace, setti
 @pytest.mark.parametrize("patient", [True, False])
 async def test_a_user_who_got_hello_is_online_in_every_process(server, ada, grace, monkeypatch, patient):
     await in_thread(lambda: Message.objects.create(sender=grace, receiver=ada, content="Hello!"))
-    release, write, wait = threading.Event(), leases.record, presence_writer.wait_for_connects
+    release, write, wait = threading.Event(), leases.record, presence_writer.written
 
     def late(process_id, batch):
         assert release.wait(TIMEOUT)
         return write(process_id, batch)
 
-    def wait_for_connects(user_ids):
+    async def written(connection_id):
         # Her connect was queued, but isn't written yet.
         assert ada.pk in presence_writer._connecting()
         if patient:
             release.set()
-        wait(user_ids)
+        await wait(connection_id)
 
     monkeypatch.setattr(leases, "record", late)
     monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", TIMEOUT if patient else 0)
     with monkeypatch.context() as patched:
-        patched.setattr(presence_writer, "wait_for_connects", wait_for_connects)
+        patched.setattr(presence_writer, "written", written)
         await server.connect(ada)
     # The control doesn't wait, and finds her offline.
     assert (await in_thread(shown, ada))[0] is patient

@@ -303,7 +303,7 @@ def test_a_session_may_not_be_named_like_such_a_login(hook, ada):
     key = key_of(ticket_of())
     headers = {"cookie": f"sessionid={key}", "host": "testserver", "origin": "http://testserver"}
     scope = {"type": "websocket", "headers": [(k.encode(), v.encode()) for k, v in headers.items()]}
-    assert auth.authenticate(scope, None) is None
+    assert auth.authenticate([auth.Handshake(scope)]) == [None]
 
 
 def test_signing_out_of_a_login_of_the_projects_is_refused(hook, ada):
