@@ -11,17 +11,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from realtime.conf import conf
 from realtime.database import database, own_connection
 from realtime.default_layer import get_channel_layer
+from realtime.models import ServerProcess
 from realtime.questions import Question
 from realtime.version import version
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 5.0
+# Of a process, beside its pool: for what asks whether the database answers, and for a moment another.
+OWN_CONNECTIONS = 2
+COUNTS = f"""
+    SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+        (SELECT count(*) FROM {ServerProcess._meta.db_table} WHERE lease_until > now())
+    """  # noqa: S608
 
 
 async def report() -> None:
@@ -54,6 +61,8 @@ async def _database() -> str:
             ", ".join(missing[:3]),
             f" and {len(missing) - 3} more" if len(missing) > 3 else "",
         )
+    if missing == [] and wrapper.vendor == "postgresql":
+        await _compare_connections()
     state = "migrated" if missing == [] else "not migrated"
     return f"{wrapper.display_name} {'.'.join(map(str, found))} at {where}, {state}"
 
@@ -66,6 +75,37 @@ def _connect() -> tuple[int, ...] | str:
         found: tuple[int, ...] = own.get_database_version()
     except Exception as error:
         return " ".join(str(error).split()) or repr(error)
+    finally:
+        own.close()
+    return found
+
+
+async def _compare_connections() -> None:
+    """Warn where the pools of all processes are more than PostgreSQL allows: its refusals look like an outage."""
+    pool, silent = database.pool, (0, 0)
+    allowed, others = await Question(_count_connections, silent).answer(SECONDS)
+    needed = (others + 1) * (OWN_CONNECTIONS + (pool.largest if pool is not None else 0))
+    if pool is not None and 0 < allowed < needed:
+        logger.warning(
+            "%d server processes may need %d connections, PostgreSQL allows %d (max_connections); it refuses more, and "
+            "calls are answered with 503: lower DATABASE_POOL_SIZE, %d now, or raise max_connections",
+            others + 1,
+            needed,
+            allowed,
+            pool.largest,
+        )
+
+
+def _count_connections() -> tuple[int, int]:
+    """Return how many connections users may have, and how many server processes are alive: this one isn't yet."""
+    own = own_connection()
+    try:
+        with own.cursor() as cursor:
+            cursor.execute(COUNTS)
+            found: tuple[int, int] = cursor.fetchone()
+    except DatabaseError as error:
+        logger.debug("max_connections is unknown: %r", error)
+        return 0, 0
     finally:
         own.close()
     return found
