@@ -91,7 +91,7 @@ def _send(job: BroadcastJob, stop: threading.Event) -> bool:
         sending = broadcast(
             receivers,
             job.notification_type,
-            job.title,
+            job.title or None,
             job.description,
             key=job.key,
             level=job.level or None,

@@ -43,7 +43,7 @@ class BroadcastJob(models.Model):
         verbose_name = "broadcast"
 
     def __str__(self) -> str:
-        return self.title
+        return self.title or self.notification_type
 
     @property
     def is_under_way(self) -> bool:

@@ -6,7 +6,7 @@ one batch, and numbered, is for storing.py. One that was interrupted is started 
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,13 +19,15 @@ from messaging.orm.asynchronous import asynchronous_iteration
 from messaging.orm.querysets import batch_after
 
 from . import users as user_model
+from .drafts import Draft
 from .events import announce_pending, batch_committed
 from .exceptions import InvalidNotification
 from .models import Message
-from .notifications import Text, columns
+from .notifications import Data
 from .references import User, iterable, user_id
 from .sequencing import assign_pending
-from .storing import store_same
+from .storing import create, store_same
+from .text_templates import Text
 
 # What one holds up others for: their inboxes are locked for as long as the statement takes.
 USERS_PER_BATCH = 250
@@ -43,7 +45,7 @@ class Progress(NamedTuple):
 def broadcast(
     users: Iterable[User],
     notification_type: str,
-    title: Text,
+    title: Text | None = None,
     description: Text = "",
     *,
     key: Text,
@@ -51,7 +53,7 @@ def broadcast(
     url: Text | None = None,
     actor: User | None = None,
     message: Message | int | None = None,
-    data: dict[str, Any] | None = None,
+    data: Data = None,
 ) -> "Broadcast":
     """Send very many users the same notification: `notify_many` in batches, each committed before the next.
 
@@ -66,13 +68,23 @@ def broadcast(
     Or, without the progress, `broadcast(…).run()`. Nothing is sent before it is iterated over. Raises
     TransactionManagementError inside a transaction, which would hold back every batch until its end.
     """
-    same = columns(notification_type, title, description, level, url, actor, message, key, data)
-    if same["dedupe_key"] is None:
+    draft = Draft(
+        notification_type,
+        title,
+        description,
+        level=level,
+        url=url,
+        actor=actor,
+        message=message,
+        dedupe_key=key,
+        data=data,
+    )
+    if draft.dedupe_key is None:
         raise InvalidNotification(
             "A broadcast needs a key: with it, one that was interrupted can be started again."
         )
     refuse_transaction()
-    return Broadcast(users, same)
+    return Broadcast(users, draft)
 
 
 class Broadcast(Iterator[Progress]):
@@ -80,8 +92,8 @@ class Broadcast(Iterator[Progress]):
 
     _begun = True
 
-    def __init__(self, users: Iterable[User], same: Mapping[str, Any]) -> None:
-        self._columns = same
+    def __init__(self, users: Iterable[User], draft: Draft) -> None:
+        self._draft = draft
         self._batches, total = _batches(users)
         self._progress = Progress(0, total)
         self._pause = 0.0
@@ -92,7 +104,7 @@ class Broadcast(Iterator[Progress]):
         batch = next(self._batches)
         time.sleep(self._pause)
         began = time.monotonic()
-        send_batch(batch, self._columns)
+        send_batch(batch, self._draft)
         self._pause = PAUSE_SHARE * (time.monotonic() - began)
         self._progress = self._progress._replace(done=self._progress.done + len(batch))
         return self._progress
@@ -113,10 +125,16 @@ class Broadcast(Iterator[Progress]):
 abroadcast = asynchronous_iteration(broadcast)
 
 
-def send_batch(user_ids: list[Any], same: Mapping[str, Any]) -> None:
-    """Notify these users, USERS_PER_BATCH at most, outside of transactions."""
+def send_batch(user_ids: list[Any], draft: Draft) -> None:
+    """Notify these users, USERS_PER_BATCH at most, outside of transactions: in one statement for each language."""
     refuse_transaction()
-    pending = store_same(user_ids, same)
+    pending: set[Any] = set()
+    if draft.is_personal:
+        created = create(draft.rows(user_ids))
+        pending = {row.user_id for row in created if row.revision is None}
+    else:
+        for same, of_users in draft.by_columns(user_ids):
+            pending |= store_same(of_users, same)
     if connection.in_atomic_block:
         # A test's transaction.
         announce_pending(pending)

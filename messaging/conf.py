@@ -31,6 +31,10 @@ class Conf(DjangoSettings):
         "What people see and search as a user's name: a class as in install.md, or `(user) -> str`.",
         default_text="the username; where that is an e-mail address, the full name or `user <id>`",
     )
+    language_of = DottedPath(
+        "In which language users are notified: `(user ids) -> {user id: language}`. Called for many at once.",
+        default_text="their profile's language, else LANGUAGE_CODE",
+    )
     data_bytes = Integer(
         4096,
         "How large a notification's `data` may be, as JSON in UTF-8.",

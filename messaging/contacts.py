@@ -5,10 +5,10 @@ Of a frozen pair, in which one has blocked the other, each sees the other as a h
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
@@ -31,15 +31,28 @@ def pair_of(user_id: Any, other_id: Any) -> Pair:
 # --- Meeting, and blocking ---------------------------------------------------------------------------------------
 
 
-def relation(sender_id: Any, receiver_id: Any) -> tuple[bool, bool]:
-    """Return whether two users are contacts, and whether the receiver has blocked the sender."""
-    low, high = pair_of(sender_id, receiver_id)
-    contact = Contact.objects.filter(low_id=low, high_id=high)
-    versions = list(contact.values_list("low_version", "high_version")[:1])
+class Relation(NamedTuple):
+    """What a message depends on. `language`: the receiver's profile's, if it was read with it."""
+
+    are_contacts: bool
+    is_blocked: bool
+    language: str | None = None
+
+
+def relation(sender_id: Any, receiver_id: Any) -> Relation:
+    """Return what a message between these two depends on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT c.low_version, c.high_version, p.language FROM {Contact._meta.db_table} c"  # noqa: S608
+            f" LEFT JOIN {UserProfile._meta.db_table} p ON p.user_id = %s WHERE c.low_id = %s AND c.high_id = %s",
+            users.to_db([receiver_id, *pair_of(sender_id, receiver_id)]),
+        )
+        row = cursor.fetchone()
     # A pair that isn't frozen has no block: one query for nearly every message.
-    if versions == [(None, None)]:
-        return True, False
-    return bool(versions), Block.objects.filter(blocker_id=receiver_id, blocked_id=sender_id).exists()
+    if row is not None and row[:2] == (None, None):
+        return Relation(are_contacts=True, is_blocked=False, language=row[2] or "")
+    is_blocked = Block.objects.filter(blocker_id=receiver_id, blocked_id=sender_id).exists()
+    return Relation(row is not None, is_blocked)
 
 
 def meet(sender_id: Any, receiver_id: Any) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Manager, Model, QuerySet
 from django.utils.functional import Promise
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from .conf import conf
 from .exceptions import InvalidNotification
@@ -36,16 +36,38 @@ INSTEAD: dict[type | tuple[type, ...], str] = {
 
 def checked(data: Any) -> dict[str, Any] | None:
     """Return data as plain objects of JSON: tuples as lists, lazy texts as texts. Raises InvalidNotification."""
-    if data is None:
-        return None
+    return fitting(data, None)[0]
+
+
+def fitting(data: Any, model: type[BaseModel] | None) -> tuple[dict[str, Any] | None, bool]:
+    """Return the same, as this pydantic model has it, and whether a text in it was lazy.
+
+    So the data may hold what the model takes, a datetime for one, and have the model's defaults. Raises
+    InvalidNotification.
+    """
+    if data is None and model is None:
+        return None, False
+    limit = conf.data_bytes
+    checker = _Checker(limit, leaves_others=model is not None)
+    if model is not None:
+        data = _modelled(checker.value(data, "data", 1) if isinstance(data, dict) else data, model)
+        checker = _Checker(limit, has_lazy=checker.has_lazy)
     if not isinstance(data, dict):
         raise InvalidNotification(f"The data must be a dict, a JSON object, not {_named(data)}{_hint(data)}.")
-    limit = conf.data_bytes
-    plain: dict[str, Any] = _Checker(limit).value(data, "data", 1)
+    plain: dict[str, Any] = checker.value(data, "data", 1)
     size = len(_json(plain).encode())
     if size > limit:
         raise _too_large(limit, f"are {size:,} bytes as JSON")
-    return plain
+    return plain, checker.has_lazy
+
+
+def _modelled(data: Any, model: type[BaseModel]) -> dict[str, Any]:
+    try:
+        return model.model_validate({} if data is None else data).model_dump(mode="json", by_alias=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+        raise InvalidNotification(f"{_short(f'data{place}')}: {first['msg']}.") from None
 
 
 def encoded(data: dict[str, Any] | None) -> str | None:
@@ -71,22 +93,24 @@ def decoded(stored: Any) -> dict[str, Any] | None:
 class _Checker:
     """Copies data. It counts the values, each of which takes at least a byte: so one that contains itself ends, too."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, *, leaves_others: bool = False, has_lazy: bool = False) -> None:
+        """`leaves_others`: than objects, lists and lazy texts; a model is to look at them."""
+        self._limit, self._leaves_others = limit, leaves_others
         self._values = 0
+        self.has_lazy = has_lazy
 
     def value(self, value: Any, place: str, depth: int) -> Any:
         self._values += 1
         if self._values > self._limit:
             raise _too_large(self._limit, "have more values than that")
         if isinstance(value, Promise):
-            value = str(value)
+            self.has_lazy, value = True, str(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return _text(value, place)
         if isinstance(value, (int, float)):
-            return _number(value, place)
+            return value if self._leaves_others else _number(value, place)
         if isinstance(value, (dict, list, tuple)):
             if depth > MAX_DEPTH:
                 raise InvalidNotification(f"{_short(place)} is nested more than {MAX_DEPTH} levels deep.")
@@ -96,6 +120,8 @@ class _Checker:
                     for key, inner in value.items()
                 }
             return [self.value(inner, f"{place}[{at}]", depth + 1) for at, inner in enumerate(value)]
+        if self._leaves_others:
+            return value
         raise InvalidNotification(
             f"{_short(place)} is {_named(value)}, which JSON has no form of{_hint(value)}."
         )

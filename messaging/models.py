@@ -8,12 +8,14 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models, router, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.functional import Promise
 
+from messaging import languages
 from messaging.broadcast_models import BroadcastJob
 from messaging.events import announce_pending
 from messaging.orm.atomic_save import AtomicSaveModel
-from messaging.orm.fields import BoundedTextField, DataField, LevelField, SafeUrlField
+from messaging.orm.fields import BoundedTextField, DataField, LevelField, SafeUrlField, plain
 from messaging.orm.querysets import (
     NUMBERING,
     AllNotifications,
@@ -53,10 +55,11 @@ class Message(AtomicSaveModel):
 
     objects = MessageQuerySet.as_manager()
 
-    # Set by the receivers: whether the save in progress is the one that marks it read, and whether the two were
-    # contacts before it.
+    # Set by the receivers: whether the save in progress is the one that marks it read, whether the two were contacts
+    # before it, and the language of the receiver's profile.
     _became_read = False
     _are_contacts = False
+    _receiver_language: str | None = None
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
@@ -224,11 +227,20 @@ class Notification(AtomicSaveModel):
     def prepare(self, options: dict[str, Any]) -> None:
         """Mark pending. A new row, even a copy of another one, is unnumbered as well."""
         super().prepare(options)
+        self._translate()
         self.pending_since = Now()
         if self._state.adding:
             self.revision, self.counted = None, False
         elif options.get("update_fields") is not None:
             options["update_fields"] = {*options["update_fields"], "pending_since"}
+
+    def _translate(self) -> None:
+        """Make lazy texts texts in the owner's language: the present one is the writer's."""
+        texts = {name: self.__dict__.get(name) for name in ("title", "description")}
+        if any(isinstance(text, Promise) for text in texts.values()):
+            with translation.override(languages.of([self.user_id])[self.user_id]):
+                for name, text in texts.items():
+                    setattr(self, name, plain(text))
 
     def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
         # Every UPDATE of an instance: also one that names all columns, or of an instance made with a stored row's key.

@@ -4,20 +4,31 @@ A type that comes from a model needs a receiver as well; no migration, no JavaSc
 Another app declares its types in its AppConfig.ready(), by `register(NotificationType(...))`.
 """
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, get_args
 
+from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from pydantic import BaseModel
 
 from . import actions as actions_module
 from .actions import Action
 from .exceptions import DuplicateNotificationType, UnknownNotificationType
+from .text_templates import Text, TextTemplate
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 # The width of its column.
 MAX_NAME_LENGTH = 50
 DEFAULT_ICON = "bell"
+MAX_TITLE_LENGTH = 200
+MAX_DESCRIPTION_LENGTH = 500
+# Names of places that aren't of the data.
+ACTOR, RECIPIENT, COUNT = "actor", "recipient", "count"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +40,17 @@ class NotificationType:
     reaches also a user who has blocked its actor: it comes from the installation, not from that person.
     One that isn't `sendable` belongs to a receiver, and the admin doesn't offer it. `icon` is a name for clients, and
     `actions` are what its notifications offer to do.
+
+    `data`: a pydantic model, which the data of its notifications fit. `title`, `description`: templates for those that
+    are given none, filled from the data, the names of `actor` and `recipient`; lazy, for each in their language.
+
+    A type with `group_by`, `"page:%(page_id)s"` say, has groups: unread notifications of which it makes the same become
+    one, the newest, unless more than `group_within` lies between two of them. That one's title is `group_title`, in
+    which `count` is how many they are.
     """
 
     name: str
-    label: str
+    label: Text
     level: Level = "info"
     icon: str = DEFAULT_ICON
     counts: bool = True
@@ -40,11 +58,44 @@ class NotificationType:
     blockable: bool = True
     sendable: bool = True
     actions: tuple[Action, ...] = ()
+    data: type[BaseModel] | None = None
+    title: Text | None = None
+    description: Text | None = None
+    group_by: str | None = None
+    group_title: Text | None = None
+    group_within: timedelta | None = None
 
     @property
     def is_created_read(self) -> bool:
         """Whether its notifications are stored as read: an inbox counts its unread rows, whatever their type."""
         return self.presence_like or not self.counts
+
+    def title_of_group(
+        self, data: Mapping[str, Any] | None, *, actor: str | None, count: int, language: str
+    ) -> str | None:
+        """Return the title of a notification that stands for so many; None if groups have none of their own.
+
+        `actor`: the name. Raises InvalidNotification if the data aren't those that were checked.
+        """
+        template = self.templates.get("group_title")
+        if template is None:
+            return None
+        values = {**({} if actor is None else {ACTOR: actor}), **(data or {}), COUNT: count}
+        template.check("group's title", values)
+        with translation.override(language):
+            return template.filled(values, MAX_TITLE_LENGTH)
+
+    @functools.cached_property
+    def templates(self) -> dict[str, TextTemplate]:
+        """The texts and the key that are filled, by the field's name. Raises ValueError for one that never can be."""
+        found = {}
+        for part in ("title", "description", "group_by", "group_title"):
+            if (text := getattr(self, part)) is not None:
+                try:
+                    found[part] = TextTemplate(text)
+                except ValueError as error:
+                    raise ValueError(f"The {part} of the notification type {self.name!r}: {error}") from None
+        return found
 
 
 _types: dict[str, NotificationType] = {}
@@ -56,8 +107,9 @@ def register(notification_type: NotificationType) -> NotificationType:
     One that no notification could be made of raises TypeError or ValueError, here and not at each `notify`.
     """
     _check(notification_type)
+    _check_templates(notification_type)
     known = _types.setdefault(notification_type.name, notification_type)
-    if known != notification_type:
+    if known is not notification_type and known != notification_type:
         raise DuplicateNotificationType(f"The notification type {known.name!r} is declared already.")
     return notification_type
 
@@ -92,19 +144,69 @@ def find(name: str) -> NotificationType | None:
     return _types.get(name)
 
 
+def _check_templates(declared: NotificationType) -> None:
+    """Raise TypeError or ValueError for a text that can never be filled, and for groups that can't be made."""
+    for part in ("title", "description", "group_title"):
+        text: Any = getattr(declared, part)
+        if not isinstance(text, (str, Promise, type(None))):
+            raise TypeError(
+                f"The {part} of the notification type {declared.name!r} must be a text, not {text!r:.60}."
+            )
+    if declared.group_by is not None and not isinstance(declared.group_by, str):
+        raise TypeError(
+            f"The group_by of the notification type {declared.name!r} must be a text that depends on no language."
+        )
+    shape: Any = declared.data
+    if shape is not None and not (isinstance(shape, type) and issubclass(shape, BaseModel)):
+        raise TypeError(
+            f"The data of the notification type {declared.name!r} must be a pydantic model: a class."
+        )
+    _check_groups(declared, declared.templates)
+
+
+def _check_groups(declared: NotificationType, templates: Mapping[str, TextTemplate]) -> None:
+    if declared.group_by is None:
+        if declared.group_title is not None or declared.group_within is not None:
+            raise ValueError(
+                f"The notification type {declared.name!r} has no groups: it needs group_by, too."
+            )
+        return
+    if declared.is_created_read:
+        raise ValueError(
+            f"The notification type {declared.name!r} can't have groups, of which unread ones are made: its "
+            "notifications are created as read."
+        )
+    if reserved := templates["group_by"].names & {ACTOR, RECIPIENT, COUNT}:
+        raise ValueError(
+            f"The group_by of the notification type {declared.name!r} can only hold data, not {sorted(reserved)}."
+        )
+    if "group_title" in templates and RECIPIENT in templates["group_title"].names:
+        raise ValueError(
+            f"The group_title of the notification type {declared.name!r} can't hold the recipient."
+        )
+    if declared.group_within is not None and declared.group_within <= timedelta():
+        raise ValueError(f"The group_within of the notification type {declared.name!r} must be positive.")
+
+
 def get(name: str) -> NotificationType:
     """Return the type of that name. Raises UnknownNotificationType."""
     try:
         return _types[name]
     except (KeyError, TypeError):
-        if isinstance(name, NotificationType):
+        given: Any = name
+        if isinstance(given, NotificationType):
             raise UnknownNotificationType(
-                f"Give the type's name, {name.name!r}, not the type itself."
+                f"Give the type's name, {given.name!r}, not the type itself."
             ) from None
         known = ", ".join(sorted(_types))
         raise UnknownNotificationType(
             f"There is no notification type {name!r}; declared are: {known}."
         ) from None
+
+
+def makes_titles(name: str) -> bool:
+    """Return whether the type of that name has a title of its own."""
+    return name in _types and _types[name].title is not None
 
 
 def all_types() -> list[NotificationType]:
@@ -113,21 +215,44 @@ def all_types() -> list[NotificationType]:
 
 
 NEW_MESSAGE = register(
-    NotificationType(name="new_message", label="New message", icon="envelope", sendable=False)
+    NotificationType(
+        name="new_message",
+        label=_("New message"),
+        icon="envelope",
+        sendable=False,
+        title=_("New message from %(actor)s"),
+    )
 )
 MESSAGE_READ = register(
     NotificationType(
-        name="message_read", label="Message read", level="success", icon="check", counts=False, sendable=False
+        name="message_read",
+        label=_("Message read"),
+        level="success",
+        icon="check",
+        counts=False,
+        sendable=False,
+        title=_("Message read by %(actor)s"),
     )
 )
 USER_ONLINE = register(
     NotificationType(
-        name="user_online", label="User online", level="success", icon="user", presence_like=True
+        name="user_online",
+        label=_("User online"),
+        level="success",
+        icon="user",
+        presence_like=True,
+        title=_("%(actor)s is online"),
     )
 )
 USER_OFFLINE = register(
-    NotificationType(name="user_offline", label="User offline", icon="user", presence_like=True)
+    NotificationType(
+        name="user_offline",
+        label=_("User offline"),
+        icon="user",
+        presence_like=True,
+        title=_("%(actor)s is offline"),
+    )
 )
 ANNOUNCEMENT = register(
-    NotificationType(name="announcement", label="Announcement", icon="megaphone", blockable=False)
+    NotificationType(name="announcement", label=_("Announcement"), icon="megaphone", blockable=False)
 )

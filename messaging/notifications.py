@@ -10,21 +10,20 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.functional import Promise
+from pydantic import BaseModel
 
 from messaging.orm.asynchronous import asynchronous
-from messaging.orm.fields import checked_text, checked_title, known_level, safe_url
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import notification_types
-from .data import checked
+from .drafts import Draft, Recipients
 from .events import announce_pending
 from .exceptions import UnknownUser
 from .models import Message, Notification
-from .references import User, message_id, notification_ids, several, user_id
+from .references import User, notification_ids, several, user_id
 from .sequencing import Revision, assign_revisions
 from .storing import create, log_rows, store
+from .text_templates import Text
 
 __all__ = [
     "Revision",
@@ -43,9 +42,9 @@ __all__ = [
     "store",
 ]
 
-type_of = notification_types.get
 R = TypeVar("R")
-Text = str | Promise
+# Of JSON, or of what the type's model takes; or an instance of that.
+Data = dict[str, Any] | BaseModel | None
 
 ROWS_PER_UPDATE = 1_000
 
@@ -53,7 +52,7 @@ ROWS_PER_UPDATE = 1_000
 def notify(
     user: User,
     notification_type: str,
-    title: Text,
+    title: Text | None = None,
     description: Text = "",
     *,
     level: str | None = None,
@@ -61,15 +60,16 @@ def notify(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
-    data: dict[str, Any] | None = None,
+    data: Data = None,
 ) -> Notification | None:
     """Notify one user, on every device, once the current transaction has committed.
 
     `user`, `actor`: a user or its id. `notification_type`: a declared type's name. `title`: 1 to 200 characters
     that show something, `description`: up to 500; neither has control characters or overrides the direction of text.
-    Texts may be lazy. `level`: info, success, warning or error; the type's own if None. `url`: relative, http or
-    https. `actor` and `message` are left out if they don't exist any more. With a
-    `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
+    Those that aren't given are the type's own, filled from `data`, a JSON object that other programs get as well. Texts
+    may be lazy: they are stored in the user's language, whichever is active. `level`: info, success, warning or error;
+    the type's own if None. `url`: relative, http or https. `actor` and `message` are left out if they don't exist any
+    more. With a `dedupe_key` (up to 200 characters) the user gets the notification once, however often this is called.
 
         notify(ada, "announcement", "Doorbell is here", url="/news/1/")
 
@@ -101,7 +101,7 @@ def notify(
 def notify_many(
     users: Iterable[User],
     notification_type: str,
-    title: Text,
+    title: Text | None = None,
     description: Text = "",
     *,
     level: str | None = None,
@@ -109,7 +109,7 @@ def notify_many(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
-    data: dict[str, Any] | None = None,
+    data: Data = None,
 ) -> list[Notification]:
     """Send many users the same notification: `notify` for one or for many thousands, in one insert per 2,000.
 
@@ -122,8 +122,18 @@ def notify_many(
     All are stored in one transaction, or none: for very many users there is `broadcasting.broadcast`. Returns the
     created notifications: none for users who have one with that dedupe_key, or have blocked the actor.
     """
-    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key, data)
-    return create(Notification(user_id=user_id(user), **same) for user in several(users))
+    draft = Draft(
+        notification_type,
+        title,
+        description,
+        level=level,
+        url=url,
+        actor=actor,
+        message=message,
+        dedupe_key=dedupe_key,
+        data=data,
+    )
+    return create(draft.rows(several(users)))
 
 
 # The same from async code, an async view or consumer: `await anotify(ada, "announcement", "Doorbell is here")`.
@@ -134,7 +144,7 @@ anotify_many = asynchronous(notify_many)
 def build(
     user: User,
     notification_type: str,
-    title: Text,
+    title: Text | None = None,
     description: Text = "",
     *,
     level: str | None = None,
@@ -142,40 +152,25 @@ def build(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Text | None = None,
-    data: dict[str, Any] | None = None,
+    data: Data = None,
+    recipients: Recipients | None = None,
 ) -> Notification:
-    """Build a validated notification without storing it. See `notify` for arguments and errors."""
-    same = columns(notification_type, title, description, level, url, actor, message, dedupe_key, data)
-    return Notification(user_id=user_id(user), **same)
+    """Build a validated notification without storing it. See `notify` for arguments and errors.
 
-
-def columns(
-    notification_type: str,
-    title: Text,
-    description: Text,
-    level: str | None,
-    url: Text | None,
-    actor: User | None,
-    message: Message | int | None,
-    dedupe_key: Text | None,
-    data: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Validate what is the same for all users, and return it as columns of the table."""
-    declared = type_of(notification_type)
-    return {
-        "notification_type": declared.name,
-        "title": checked_title(title),
-        "description": checked_text("description", description, 0, 500),
-        "level": known_level(declared.level if level is None else level),
-        "url": safe_url(url),
-        "actor_id": None if actor is None else user_id(actor, "actor"),
-        "message_id": None if message is None else message_id(message),
-        "is_read": declared.is_created_read,
-        "dedupe_key": None if dedupe_key is None else checked_text("dedupe_key", dedupe_key, 1, 200),
-        "data": checked(data),
-        "language": "",
-        "group_key": None,
-    }
+    `recipients`: of one of several notifications, those of all of them.
+    """
+    draft = Draft(
+        notification_type,
+        title,
+        description,
+        level=level,
+        url=url,
+        actor=actor,
+        message=message,
+        dedupe_key=dedupe_key,
+        data=data,
+    )
+    return draft.row(user, recipients)
 
 
 def mark_read(user: User, ids: Iterable[Notification | int] | None = None) -> list[int]:

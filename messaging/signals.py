@@ -18,7 +18,8 @@ from messaging.orm.atomic_save import (
 from messaging.orm.querysets import NotificationQuerySet
 from messaging.orm.retry import retry_on_transient
 
-from . import audience, contacts, names, notification_types, notifications, profiles, user_signals, users
+from . import audience, contacts, notification_types, notifications, profiles, user_signals, users
+from .drafts import Recipients
 from .events import (
     View,
     announce_pending,
@@ -98,9 +99,9 @@ def withhold_from_blocker(sender: Any, *, instance: Message, raw: bool = False, 
     if instance._state.adding and not raw and not receivers_are_muted():
         # As the database returns them: a caller may have given a UUID as text.
         instance.sender_id, instance.receiver_id = users.as_keys([instance.sender_id, instance.receiver_id])
-        instance._are_contacts, instance.is_withheld = contacts.relation(
-            instance.sender_id, instance.receiver_id
-        )
+        found = contacts.relation(instance.sender_id, instance.receiver_id)
+        instance._are_contacts, instance.is_withheld = found.are_contacts, found.is_blocked
+        instance._receiver_language = found.language
 
 
 @guarded
@@ -115,11 +116,11 @@ def create_message_notification(sender: Any, *, instance: Message, created: bool
     notification = notifications.build(
         instance.receiver_id,
         notification_types.NEW_MESSAGE.name,
-        f"New message from {name_of(instance.sender)}",
-        preview_of(instance),
-        actor=instance.sender_id,
+        description=preview_of(instance),
+        actor=instance.sender,
         message=instance.pk,
         dedupe_key=f"new_message:{instance.pk}",
+        recipients=Recipients([instance.receiver_id], {instance.receiver_id: instance._receiver_language}),
     )
     notifications.create([notification], held=True)
 
@@ -176,23 +177,19 @@ def notifications_of(messages: list[Message]) -> NotificationQuerySet:
 
 def send_receipts(messages: list[Message]) -> None:
     """Notify the senders that these messages were read, once per message."""
+    recipients = Recipients([message.sender_id for message in messages])
     notifications.create(
         notifications.build(
             message.sender_id,
             notification_types.MESSAGE_READ.name,
-            f"Message read by {name_of(message.receiver)}",
-            preview_of(message),
-            actor=message.receiver_id,
+            description=preview_of(message),
+            actor=message.receiver,
             message=message.pk,
             dedupe_key=f"message_read:{message.pk}",
+            recipients=recipients,
         )
         for message in messages
     )
-
-
-def name_of(user: Any) -> str:
-    """Return a user's name, shortened and cleaned to fit into a title: a project's user model may allow any."""
-    return printable(names.of(user)[:150])
 
 
 def preview_of(message: Message) -> str:
@@ -227,22 +224,22 @@ def note_status(
 @guarded
 def user_status_notification(sender: Any, *, online: list[Any], offline: list[Any], **kwargs: Any) -> None:
     """Users came online or went offline: notify their online contacts, at most once in ten minutes per pair."""
-    for user_ids, declared, state in (
-        (online, notification_types.USER_ONLINE, "online"),
-        (offline, notification_types.USER_OFFLINE, "offline"),
+    for user_ids, declared in (
+        (online, notification_types.USER_ONLINE),
+        (offline, notification_types.USER_OFFLINE),
     ):
         pairs = contacts.online_contacts(user_ids, limit=MAX_STATUS_NOTIFICATIONS) if user_ids else []
-        _notify_of_status(pairs, declared, state)
+        _notify_of_status(pairs, declared)
 
 
 @guarded
 def shown_online_notification(sender: Any, *, views: list[View], **kwargs: Any) -> None:
     """Users who are online are shown to these contacts again, after a block: notify those as if they had hidden."""
-    _notify_of_status(views, notification_types.USER_ONLINE, "online")
+    _notify_of_status(views, notification_types.USER_ONLINE)
 
 
 def _notify_of_status(
-    pairs: Sequence[tuple[Any, Any]], declared: notification_types.NotificationType, state: str
+    pairs: Sequence[tuple[Any, Any]], declared: notification_types.NotificationType
 ) -> None:
     """Notify the second of each pair of the first's status."""
     if not pairs:
@@ -250,13 +247,14 @@ def _notify_of_status(
     denied = audience.denied((contact, user_id) for user_id, contact in pairs)
     window = int(time.time()) // STATUS_WINDOW
     actors = users.people().in_bulk({user_id for user_id, _ in pairs})
+    recipients = Recipients([contact for _, contact in pairs])
     notifications.create(
         notifications.build(
             contact,
             declared.name,
-            f"{name_of(actors[user_id])} is {state}",
-            actor=user_id,
+            actor=actors[user_id],
             dedupe_key=f"{declared.name}:{users.slug(user_id)}:{window}",
+            recipients=recipients,
         )
         for user_id, contact in sorted(pairs)
         if user_id in actors and (contact, user_id) not in denied

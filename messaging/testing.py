@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Max
 
 from . import notification_types, users
+from .data import checked
 from .models import Message, Notification
 from .orm.fields import known_level, plain
 from .references import User, message_id, user_id
@@ -52,6 +53,7 @@ def assert_notified(
     actor: User | None = None,
     message: Message | int | None = None,
     dedupe_key: Any = None,
+    data: dict[str, Any] | None = None,
     among: list[Notification] | None = None,
 ) -> list[Notification]:
     """Assert that a user has notifications with all that is given; return them, in the order of their making.
@@ -77,6 +79,7 @@ def assert_notified(
         "actor_id": None if actor is None else user_id(actor, "actor"),
         "message_id": None if message is None else message_id(message),
         "dedupe_key": plain(dedupe_key),
+        "data": checked(data),
     }
     expected = {name: value for name, value in expected.items() if value is not None}
     if among is None:

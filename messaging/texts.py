@@ -21,6 +21,15 @@ INVISIBLE = re.compile(
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # An address that a page may link to. No backslash: browsers read it as a slash, and "/\host" would be another site.
 SAFE_URL = re.compile(r"(?=[!-\[\]-~]{1,500}\Z)(?:https?://[^/].*|/(?!/).*|[?#].*)", re.IGNORECASE)
+ELLIPSIS = "…"
+JOINER = "\N{ZERO WIDTH JOINER}"
+MODIFIER = re.compile(r"[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
+FLAGS = re.compile(r"[\U0001f1e6-\U0001f1ff]+\Z")
+# The combining class of what joins the letters of an Indic syllable.
+VIRAMA = 9
+# Of one letter or emoji; those of a longer one are cut.
+MAX_MARKS = 40
 # What PostgreSQL or UTF-8 has no place for.
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -47,6 +56,28 @@ def printable(text: str) -> str:
     """Replace what a notification's text may not contain. A part of a text may have lost its closing marks."""
     text = OVERRIDE.sub(REPLACEMENT, CONTROL.sub(REPLACEMENT, text))
     return text if _is_balanced(text) else DIRECTION.sub("", text)
+
+
+def shortened(text: str, max_length: int) -> str:
+    """Return a text of up to so many characters: a longer one ends in "…", and not within what is seen as one."""
+    if len(text) <= max_length:
+        return text
+    end = max_length - len(ELLIPSIS)
+    for back in range(min(end, MAX_MARKS)):
+        if not _is_within(text, end - back):
+            return text[: end - back].rstrip() + ELLIPSIS
+    return text[:end] + ELLIPSIS
+
+
+def _is_within(text: str, at: int) -> bool:
+    """Whether this place is within an emoji, a flag, or a letter with its marks: nearly all of Unicode's rules."""
+    before, after = text[at - 1], text[at]
+    if JOINER in {before, after} or unicodedata.combining(before) == VIRAMA:
+        return True
+    if unicodedata.category(after).startswith("M") or MODIFIER.match(after):
+        return True
+    flags = FLAGS.search(text, 0, at) if FLAG.match(after) else None
+    return flags is not None and len(flags[0]) % 2 == 1
 
 
 def _is_balanced(text: str) -> bool:

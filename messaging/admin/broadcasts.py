@@ -41,13 +41,15 @@ def begin(sender: Any, cleaned: dict[str, Any], content: dict[str, Any]) -> Broa
     """Store the broadcast of a form, and log it. Returns None if that has been done."""
     receivers = dict(audiences())[cleaned["to"]]
     about = {"receivers": receivers[:200], "sent_by": users.name_of(sender)[:254]}
+    # Without a title it is the type's own.
+    content = content | {"title": content["title"] or ""}
     job = broadcast_jobs.create(f"admin:{cleaned['key']}", group_of(cleaned["to"]), content, **about)
     if job is not None:
         LogEntry.objects.create(
             user_id=sender.pk,
             content_type=ContentType.objects.get_for_model(BroadcastJob),
             object_id=str(job.pk),
-            object_repr=job.title,
+            object_repr=str(job),
             action_flag=ADDITION,
             change_message=f"Sent to {receivers}: {counted(job.total, 'user')}.",
         )

@@ -81,7 +81,7 @@ class TypeFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
         for declared in notification_types.all_types():
-            yield declared.name, declared.label
+            yield declared.name, str(declared.label)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(notification_type=self.value()) if self.value() else queryset

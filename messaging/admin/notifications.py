@@ -1,10 +1,12 @@
 """Notifications: viewing, marking, removing from every device, and sending."""
 
+import json
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from messaging import notification_types, notifications
 from messaging.models import Notification
@@ -20,6 +22,7 @@ NOTIFICATION_FIELDS = (
     "description",
     "level",
     "address",
+    "data_as_json",
     "is_read",
     "actor_link",
     "message_link",
@@ -76,11 +79,19 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
     def type_label(self, notification: Notification) -> str:
         labels = {declared.name: declared.label for declared in notification_types.all_types()}
         name: str = notification.notification_type
-        return labels.get(name, name)
+        return str(labels.get(name, name))
 
     @admin.display(description="URL")
     def address(self, notification: Notification) -> str:
         return notification.url or NOTHING
+
+    @admin.display(description="data")
+    def data_as_json(self, notification: Notification) -> str:
+        if notification.data is None:
+            return NOTHING
+        return format_html(
+            '<pre dir="ltr">{}</pre>', json.dumps(notification.data, ensure_ascii=False, indent=2)
+        )
 
     @admin.display(description="read", boolean=True, ordering="is_read")
     def read(self, notification: Notification) -> bool:

@@ -58,7 +58,12 @@ class SendForm(forms.Form):
     )
     usernames = MultilineField(required=False, help_text="Usernames, one per line or separated by commas.")
     notification_type = forms.ChoiceField(label="Type")
-    title = forms.CharField(max_length=200, widget=AdminTextInputWidget(attrs={"size": 80}))
+    title = forms.CharField(
+        max_length=200,
+        required=False,
+        widget=AdminTextInputWidget(attrs={"size": 80}),
+        help_text="May be left out where the type has a title of its own.",
+    )
     description = MultilineField(max_length=500, required=False)
     level = forms.ChoiceField(
         choices=[
@@ -144,8 +149,8 @@ class SendForm(forms.Form):
     def content(cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of `notify_many`, except the users."""
         return {
-            **{name: cleaned[name] for name in ("notification_type", "title", "description")},
-            **{name: cleaned[name] or None for name in ("level", "url")},
+            **{name: cleaned[name] for name in ("notification_type", "description")},
+            **{name: cleaned[name] or None for name in ("title", "level", "url")},
         }
 
 
@@ -247,11 +252,11 @@ def send(sender: Any, form: SendForm) -> tuple[int, str]:
             user_id=sender.pk,
             content_type=ContentType.objects.get_for_model(Notification),
             object_id=str(rows[0].pk) if len(rows) == 1 else None,
-            object_repr=cleaned["title"],
+            object_repr=rows[0].title,
             action_flag=ADDITION,
             change_message=f"Sent to {users}: {', '.join(names[:LISTED])}{more}.",
         )
-    return messages.SUCCESS, f"“{cleaned['title']}” was sent to {users}."
+    return messages.SUCCESS, f"“{cleaned['example'].title}” was sent to {users}."
 
 
 def form_page(request: HttpRequest, form: Any) -> HttpResponse:

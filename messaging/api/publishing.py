@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from messaging import logins, notifications, schemas, users
+from messaging.drafts import Recipients
 from messaging.exceptions import MessagingError, NothingPublished, UnknownUser
 from messaging.models import ApiToken, Notification
 from messaging.orm.retry import retry_on_transient
@@ -35,10 +36,11 @@ def publish(
     """
     outcome, rows = Outcome(), dict[int, Notification]()
     ids, keys = logins.ids_by_name({item.name for item in items if item.name is not None}), _known_keys(items)
+    recipients = Recipients([*ids.values(), *keys.values()])
     for index, item in enumerate(items):
         user_id = ids.get(item.name) if item.name is not None else keys.get(item.key)
         try:
-            rows[index] = _build(token, item, user_id)
+            rows[index] = _build(token, item, user_id, recipients)
         except MessagingError as error:
             outcome.errors.append(_problem(index, error))
     if atomic and outcome.errors:
@@ -85,16 +87,20 @@ def _unknown(item: requests.NewNotification) -> UnknownUser:
     return UnknownUser(f"There is no user {who}.")
 
 
-def _build(token: ApiToken, item: requests.NewNotification, user_id: Any) -> Notification:
+def _build(
+    token: ApiToken, item: requests.NewNotification, user_id: Any, recipients: Recipients
+) -> Notification:
     if user_id is None:
         raise _unknown(item)
     key = item.idempotency_key
     return notifications.build(
         user_id,
         item.notification_type,
-        item.title,
+        None if item.title is requests.LEFT_OUT else item.title,
         item.description,
         level=item.level,
         url=item.url,
         dedupe_key=None if key is None else f"pub:{token.pk}:{key}",
+        data=item.data,
+        recipients=recipients,
     )

@@ -9,12 +9,15 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
-from messaging import users
+from messaging import notification_types, users
 from messaging.notification_types import Level
 from messaging.schemas import Shape
 
@@ -74,6 +77,8 @@ def about(text: str) -> Any:
     return Field(description=text)
 
 
+# The default of a title: none that is given can be this text.
+LEFT_OUT = "\0left out"
 USER_NAME = about("The user's name, as others see it.")
 USER_ID = about("The user's id.")
 IDS = about("Ids of notifications.")
@@ -109,10 +114,10 @@ class OneUser(Body):
         return getattr(self, self.FIELDS[1])
 
 
-def one_of(*fields: str) -> ConfigDict:
+def one_of(*fields: str, without_default: tuple[str, ...] = ()) -> ConfigDict:
     def describe(schema: dict[str, Any]) -> None:
         schema["oneOf"] = [{"required": [field]} for field in fields]
-        for field in fields:
+        for field in (*fields, *without_default):
             schema["properties"][field].pop("default", None)
 
     return ConfigDict(json_schema_extra=describe)
@@ -206,12 +211,17 @@ class NewNotification(OneUser):
     """
 
     FIELDS = ("user", "user_id")
-    model_config = one_of(*FIELDS)
+    model_config = one_of(*FIELDS, without_default=("title",))
 
     user: Annotated[Text, about("The name with which the user signs in.")] = ""
     user_id: Annotated[UserId, USER_ID] = None
     notification_type: Annotated[Text, about("The name of a declared type: `announcement`, say.")]
-    title: Annotated[Text, Field(min_length=1, max_length=200), about("It has to show something.")]
+    title: Annotated[
+        Text,
+        Field(min_length=1, max_length=200),
+        Field(validate_default=True),
+        about("It has to show something. It may be left out where the type makes it of the data."),
+    ] = LEFT_OUT
     description: Annotated[Text, Field(max_length=500), about("What the title doesn't say.")] = ""
     level: Annotated[Level | None, about("Without it, the type's own.")] = None
     url: Annotated[
@@ -222,6 +232,18 @@ class NewNotification(OneUser):
         Annotated[Text, Field(min_length=1, max_length=150)] | None,
         about("With it, this token notifies this user once, however often the call is repeated."),
     ] = None
+    data: Annotated[
+        dict[str, Any] | None, about("What clients get beside the texts, and these are made of.")
+    ] = None
+
+    @field_validator("title", mode="wrap")
+    @classmethod
+    def is_given_or_made(cls, title: Any, check: Any, info: ValidationInfo) -> Any:
+        if title is not LEFT_OUT:
+            return check(title)
+        if not notification_types.makes_titles(info.data.get("notification_type", "")):
+            raise PydanticCustomError("missing", "Field required")
+        return title
 
 
 Several = Annotated[list[NewNotification], Field(min_length=1, max_length=500)]

@@ -78,7 +78,7 @@ def test_a_group_is_offered_by_its_name(admin, ada, grace):
         ({"to": "everybody", "usernames": "ada"}, "Either choose users, or a group or everybody."),
         ({"to": "group:999999"}, "Select a valid choice."),
         ({"to": "group:x"}, "Select a valid choice."),
-        ({"to": "everybody", "title": ""}, "This field is required."),
+        ({"to": "everybody", "title": ""}, "A title is needed"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_with_a_sentence(admin, ada, fields, refusal):

@@ -100,7 +100,10 @@ def test_change_shows_the_form_again_as_it_was(admin, ada):
         ({"users": "999999"}, "not one of the available choices"),
         ({"users": "x", "usernames": ""}, "Choose at least one user."),
         ({"users": "9" * 30, "usernames": ""}, "Choose at least one user."),
-        ({"title": ""}, "This field is required."),
+        (
+            {"title": ""},
+            "A title is needed: the notification type &#x27;announcement&#x27; has none of its own.",
+        ),
         ({"title": "x" * 201}, "at most 200 characters"),
         ({"title": "a\x07b"}, "must not contain control characters"),
         ({"description": "x" * 501}, "at most 500 characters"),

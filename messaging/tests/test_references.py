@@ -131,7 +131,7 @@ def test_what_is_no_message_is_refused(ada, message):
 # --- Texts ------------------------------------------------------------------------------------------------------------
 
 
-def test_lazy_texts_are_texts_of_the_language_at_the_call(ada):
+def test_lazy_texts_are_texts_of_the_recipients_language(ada):
     with override("de"):
         row = notify(
             ada,
@@ -142,7 +142,7 @@ def test_lazy_texts_are_texts_of_the_language_at_the_call(ada):
             dedupe_key=gettext_lazy("Friday"),
         )
     row = Notification.objects.get(pk=row.pk)
-    assert (row.title, row.description, row.dedupe_key) == ("Montag", "Dienstag", "Freitag")
+    assert (row.title, row.description, row.dedupe_key) == ("Monday", "Tuesday", "Freitag")
     assert row.url.endswith("/admin/")
 
 

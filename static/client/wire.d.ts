@@ -225,11 +225,12 @@ declare namespace Doorbell {
     user?: string;
     user_id?: number | string;
     notification_type: string;
-    title: string;
+    title?: string;
     description?: string;
     level?: "info" | "success" | "warning" | "error" | null;
     url?: string | null;
     idempotency_key?: string | null;
+    data?: Record<string, unknown> | null;
   }
 
   interface NewNotifications {

@@ -1,3 +1,4 @@
+import json
 import secrets
 import time
 from argparse import ArgumentTypeError
@@ -30,10 +31,10 @@ class Command(DatabaseCommand):
         )
         parser.add_argument(
             "words",
-            nargs="+",
+            nargs="*",
             metavar="USER TITLE DESCRIPTION",
             help="USER: the name with which the user signs in, or id:KEY; left out with --all or --group. TITLE: 1 to "
-            "200 characters. DESCRIPTION: up to 500, optional",
+            "200 characters; left out where the type makes it of the data. DESCRIPTION: up to 500, optional",
         )
         many = parser.add_mutually_exclusive_group()
         many.add_argument("--all", action="store_true", dest="everyone", help="notify all active users")
@@ -53,17 +54,25 @@ class Command(DatabaseCommand):
         )
         parser.add_argument("--level", help="info, success, warning or error (default: the type's own)")
         parser.add_argument("--url", help="where a click leads: /… on this site, or http(s)://…")
+        parser.add_argument(
+            "--data",
+            metavar="JSON",
+            type=json_object,
+            help="a JSON object for clients, and for the type's texts",
+        )
 
     def handle(self, *args: Any, words: list[str], **options: Any) -> None:
+        # A type with a title of its own needs none.
+        own = notification_types.makes_titles(options["notification_type"])
         try:
             if options["everyone"] or options["group"] is not None:
-                self.notify_many(*_texts(words, "TITLE [DESCRIPTION]", 1), **options)
+                self.notify_many(*_texts(words, "TITLE [DESCRIPTION]", 1, own), **options)
             else:
-                self.notify_one(*_texts(words, "USER TITLE [DESCRIPTION]", 2), **options)
+                self.notify_one(*_texts(words, "USER TITLE [DESCRIPTION]", 2, own), **options)
         except MessagingError as error:
             raise CommandError(str(error)) from error
 
-    def notify_one(self, user: str, title: str, description: str = "", **options: Any) -> None:
+    def notify_one(self, user: str, title: str | None = None, description: str = "", **options: Any) -> None:
         if options["key"] is not None:
             raise CommandError("--key goes with --all or --group.")
         try:
@@ -78,7 +87,7 @@ class Command(DatabaseCommand):
         if row is not None and options["verbosity"] > 0:
             self.stdout.write(f"Notified {user}: notification {row.pk}.")
 
-    def notify_many(self, title: str, description: str = "", **options: Any) -> None:
+    def notify_many(self, title: str | None = None, description: str = "", **options: Any) -> None:
         key = options["key"] or f"notify:{secrets.token_hex(6)}"
         group_id = None if options["group"] is None else _group(options["group"]).pk
         sending = broadcast(
@@ -109,15 +118,25 @@ class Command(DatabaseCommand):
             self.stdout.flush()
 
 
-def _texts(words: list[str], usage: str, least: int) -> list[str]:
-    if not least <= len(words) <= least + 1:
+def _texts(words: list[str], usage: str, least: int, title_is_made: bool) -> list[str]:
+    if not least - title_is_made <= len(words) <= least + 1:
         what = "given" if len(words) == 1 else "given: put quotation marks around a text with spaces"
         raise CommandError(f"Expected {usage}; {len(words)} arguments were {what}.")
     return words
 
 
 def _chosen(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("level", "url")}
+    return {name: options[name] for name in ("level", "url", "data")}
+
+
+def json_object(given: str) -> dict[str, Any]:
+    try:
+        data = json.loads(given)
+    except ValueError as error:
+        raise ArgumentTypeError(f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ArgumentTypeError("a JSON object is needed, such as '{\"order\": 7}'")
+    return data
 
 
 def _group(name: str) -> Group:
