@@ -6,6 +6,7 @@
 //
 // Attributes  no-title: don't put the count into the window's title
 //             unread: the count until the client has read the list; a page rendered by the server has it
+// Property    render: (row) => Node, a page's own content of an item of the list (see list.js)
 // Methods     open(), close()
 // State       data-status: what it knows (statusOf in elements/status.js), said in the list and in the button's name;
 //             data-state and data-reason: the client's state, and why it isn't connected
@@ -37,6 +38,8 @@ let instances = 0;
 export class DoorbellBell extends HTMLElement {
   /** @type {DoorbellBell.Client | null} */
   #client = null;
+  /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
+  #ownRender = null;
   #button = button("", { class: "bell-button", testid: "bell", onclick: () => (this.isOpen ? this.close() : this.open()) });
   #badge = element("span", { class: "bell-badge", testid: "badge", "aria-hidden": true });
   #panel = element("div", { class: "bell-panel", testid: "bell-panel" });
@@ -71,13 +74,23 @@ export class DoorbellBell extends HTMLElement {
     if (this.isConnected) this.#follow();
   }
 
+  get render() {
+    return this.#ownRender;
+  }
+
+  set render(render) {
+    this.#ownRender = render;
+    const list = this.querySelector("doorbell-list");
+    if (list instanceof DoorbellList) list.render = render;
+  }
+
   get isOpen() {
     return !this.#panel.hidden;
   }
 
   connectedCallback() {
     if (!this.#button.isConnected) this.#build();
-    upgradeProperty(this, "client");
+    for (const name of ["client", "render"]) upgradeProperty(this, name);
     attach(this);
     this.#follow();
   }
@@ -93,6 +106,7 @@ export class DoorbellBell extends HTMLElement {
     const list = new DoorbellList();
     list.setAttribute("order", "unread-first");
     list.setAttribute("empty", "No notifications yet. New ones appear here.");
+    list.render = this.#ownRender;
     this.#panel.insertBefore(list, this.#desktopButton);
     list.client = this.#client;
     this.#panel.hidden = false;
@@ -135,6 +149,9 @@ export class DoorbellBell extends HTMLElement {
     this.#panel.append(head, this.#desktopButton);
     this.replaceChildren(this.#button, this.#panel); // what the server has rendered shows the same without script
     this.addEventListener("notification-open", () => this.close());
+    this.addEventListener("notification-action", (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.action.method === "GET") this.close();
+    });
   }
 
   #follow() {

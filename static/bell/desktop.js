@@ -55,9 +55,10 @@ export class DesktopNotifications {
   }
 
   /** @param {DoorbellBell.Notification} notification */
-  #create({ id, title, description }) {
+  #create({ id, title, description, group, notification_type }) {
+    const tag = group ? `doorbell-${notification_type}-${group}` : `doorbell-${id}`;
     try {
-      return new this.#Notification(title, { body: description ?? "", tag: `doorbell-${id}` });
+      return new this.#Notification(title, { body: description ?? "", tag });
     } catch {
       this.#Notification = null; // Chrome for Android has the class, but allows notifications from service workers only
       return null;

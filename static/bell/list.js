@@ -2,16 +2,21 @@
 // own. It has no network code: set `client` (see types.d.ts).
 //
 // Attributes  order="unread-first" (else newest first); empty: the text shown when there are no notifications
+// Property    render: (row) => Node, a page's own content of an item, in place of sign, title and description; null: the built-in
 // Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or on "Open" of a
-//             notification about a message; `notification-error` (detail: the error) when the server refused an action
+//             notification about a message; those of elements/actions.js; `notification-error` (detail: the error) when
+//             the server refused an action
 // State       data-status: what it knows (statusOf in elements/status.js), which is said in place of rows, or above them
 // Style       bell.css, by link; themable by the --bell-* custom properties
 //
 // Text is only ever set as text.
 
+import { actionsOf } from "../elements/actions.js";
 import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
+import { sign } from "../elements/icons.js";
 import { initials } from "../elements/initials.js";
+import { ownContent } from "../elements/own-content.js";
 import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
 import { hasInbox, sentences, statusOf } from "../elements/status.js";
@@ -28,6 +33,8 @@ export class DoorbellList extends HTMLElement {
   #client = null;
   /** @type {Map<number, Rendered>} */
   #rendered = new Map();
+  /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
+  #ownRender = null;
   #maxRows = ROWS_PER_STEP;
   #list = element("ol", { class: "bell-items", role: "list", testid: "notification-list" });
   #empty = element("p", { class: "bell-empty", tabindex: -1 });
@@ -35,7 +42,7 @@ export class DoorbellList extends HTMLElement {
   #more = button("Load more", { class: "bell-more", testid: "load-more", onclick: () => this.#loadMore() });
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
-  #onChange = () => void (this.#timer ??= setTimeout(() => this.render(), RENDER_DELAY_MS));
+  #onChange = () => void (this.#timer ??= setTimeout(() => this.#render(), RENDER_DELAY_MS));
 
   get client() {
     return this.#client;
@@ -48,9 +55,19 @@ export class DoorbellList extends HTMLElement {
     if (this.isConnected) this.#follow();
   }
 
+  get render() {
+    return this.#ownRender;
+  }
+
+  set render(render) {
+    this.#ownRender = render;
+    this.#rendered.clear();
+    if (this.isConnected) this.#render();
+  }
+
   connectedCallback() {
     if (!this.#list.isConnected) this.append(this.#line, this.#list, this.#empty, this.#more);
-    upgradeProperty(this, "client");
+    for (const name of ["client", "render"]) upgradeProperty(this, name);
     attach(this, () => this.closest("doorbell-bell") !== null);
     this.#follow();
   }
@@ -63,14 +80,14 @@ export class DoorbellList extends HTMLElement {
 
   #follow() {
     for (const type of ["change", "state"]) this.#client?.addEventListener(type, this.#onChange);
-    this.render();
+    this.#render();
   }
 
   #unfollow() {
     for (const type of ["change", "state"]) this.#client?.removeEventListener(type, this.#onChange);
   }
 
-  render() {
+  #render() {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const status = statusOf(this.#client);
@@ -113,19 +130,22 @@ export class DoorbellList extends HTMLElement {
     this.#maxRows += ROWS_PER_STEP;
     const { client } = this;
     if (client && client.inbox.items.length < this.#maxRows && client.inbox.next !== null) this.#attempt(client.loadMore());
-    this.render();
+    this.#render();
   }
 
   /** @param {DoorbellBell.Notification} row */
   #item(row) {
-    const mark = element("span", { class: "bell-mark", "aria-hidden": true }, row.actor ? initials(row.actor.username) : "");
+    const own = ownContent(this, this.#ownRender, row);
+    const mark = element("span", { class: "bell-mark", "aria-hidden": true }, sign(row, initials));
     // `dir` keeps this label, which is English, out of the detection of the title's direction.
     const unread = row.is_read ? [] : [element("span", { class: "bell-spoken", dir: "ltr" }, "Unread: ")];
-    const text = element("div", { class: "bell-text" }, element("strong", { class: "bell-title", dir: "auto" }, ...unread, row.title));
-    if (row.description) text.append(element("p", { class: "bell-description", dir: "auto" }, row.description));
+    const text = element("div", { class: "bell-text" });
+    if (own) text.append(...unread, own);
+    else text.append(element("strong", { class: "bell-title", dir: "auto" }, ...unread, row.title));
+    if (!own && row.description) text.append(element("p", { class: "bell-description", dir: "auto" }, row.description));
     text.append(element("div", { class: "bell-foot" }, timeElement(row.created_at), this.#actions(row)));
-    const data = { testid: "notification-item", "data-id": row.id, "data-read": row.is_read, "data-level": row.level ?? "info" };
-    return element("li", { class: "bell-item", ...data }, mark, text);
+    const data = { testid: "notification-item", "data-id": row.id, "data-read": row.is_read, "data-level": row.level ?? "info", "data-type": row.notification_type ?? "" };
+    return element("li", { class: "bell-item", ...data }, own ? null : mark, text);
   }
 
   /** @param {DoorbellBell.Notification} row */
@@ -134,6 +154,7 @@ export class DoorbellList extends HTMLElement {
     const href = safeUrl(row.url, document.baseURI);
     if (href) actions.append(this.#link(row, href));
     else if (row.message_id) actions.append(this.#action("Open", row, "open-conversation", () => this.#open(row)));
+    actions.append(...actionsOf(this, row, () => this.#client, { link: "", button: "bell-action" }));
     if (!row.is_read) {
       actions.append(this.#action("Mark read", row, "mark-read", () => this.#attempt(this.#client?.markRead(row.id))));
     }

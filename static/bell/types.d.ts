@@ -3,6 +3,7 @@
 declare namespace DoorbellBell {
   interface Notification {
     id: number;
+    notification_type?: string;
     title: string;
     description?: string;
     level?: "info" | "success" | "warning" | "error";
@@ -11,6 +12,11 @@ declare namespace DoorbellBell {
     actor?: { username: string } | null;
     message_id?: number | null;
     url?: string | null;
+    /** The name of an icon, see elements/icons.js. */
+    icon?: string;
+    actions?: { label: string; url: string; method: "GET" | "POST" }[];
+    /** Desktop notifications of one replace each other. */
+    group?: string | null;
   }
 
   /** Events: `change` (no detail needed), `toast` (detail: a Notification), `state` (detail: what `connection` is by then). */
@@ -28,6 +34,8 @@ declare namespace DoorbellBell {
     };
     markRead(...ids: number[]): Promise<unknown>;
     markAllRead(): Promise<unknown>;
+    /** Left out: actions by POST aren't offered. */
+    perform?(action: { url: string; method: "GET" | "POST" }): Promise<unknown>;
     remove(id: number): Promise<unknown>;
     loadMore(): Promise<unknown>;
   }

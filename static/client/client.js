@@ -102,6 +102,14 @@ export class DoorbellClient extends EventTarget {
     this.#emitChange();
   }
 
+  /**
+   * Does what a notification offers by POST, at the server, with this client's login. Rejected if the server refuses.
+   * @param {{url: string}} action
+   */
+  async perform({ url }) {
+    await this.http.submit(url);
+  }
+
   /** Loads the next page of older notifications and appends it. */
   async loadMore() {
     const before = this.inbox.next;

@@ -95,6 +95,18 @@ export class Http {
   }
 
   /**
+   * Sends a POST to a path of this server that isn't the API's: an answer is read only if it is a refusal.
+   * @param {string} path
+   */
+  async submit(path) {
+    const { origin } = new URL(this.#base || globalThis.location.href);
+    const url = parsed(path, origin);
+    // Elsewhere the login would be given away.
+    if (!path.startsWith("/") || url?.origin !== origin) throw new ApiError(0, "bad_address", "This isn't an address of the server.");
+    await this.#mutate("POST", url, undefined);
+  }
+
+  /**
    * Reads the session, and with it the CSRF token for later calls.
    * @returns {Promise<Doorbell.Session>}
    */
@@ -106,7 +118,7 @@ export class Http {
    * Sends a change. With a cookie it carries a CSRF token; an outdated token (after a sign-in in another tab) is fetched
    * again, once.
    * @param {string} method
-   * @param {string} path
+   * @param {string | URL} path
    * @param {unknown} body
    */
   async #mutate(method, path, body) {
@@ -124,7 +136,7 @@ export class Http {
 
   /**
    * @param {string} method
-   * @param {string} path
+   * @param {string | URL} path a URL: not the API's
    * @param {unknown} body
    * @param {AbortSignal} [signal]
    * @returns {Promise<any>}
@@ -140,16 +152,20 @@ export class Http {
       const token = this.#token;
       if (typeof token === "function") headers.Authorization = `Bearer ${await readToken(token, limit)}`;
       else if (token) headers.Authorization = `Bearer ${token}`;
-      const response = await this.#send(this.#base + (path.startsWith("/") ? path : this.#api + path), limit, {
+      const isApi = typeof path === "string";
+      const address = !isApi ? path.href : this.#base + (path.startsWith("/") ? path : this.#api + path);
+      const response = await this.#send(address, limit, {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: this.#token ? "omit" : this.#base ? "include" : "same-origin",
         keepalive: method !== "GET", // a change made by following a link must outlive the page
         signal: limit.signal,
+        redirect: isApi ? "follow" : "manual", // the page that a form would lead to, or another host
       });
+      if (response.type === "opaqueredirect" || (!isApi && response.ok)) return null;
       const answer = await readJson(response, limit);
-      if (response.status === 404 && !answer?.code) this.#reportMissing(response.url || path);
+      if (isApi && response.status === 404 && !answer?.code) this.#reportMissing(response.url || address);
       if (!response.ok) throw errorFrom(response, answer);
       if (typeof answer?.csrf_token === "string") this.#csrfToken = answer.csrf_token; // signing in rotates it
       if (typeof answer?.csrf_header === "string") this.#csrfHeader = answer.csrf_header;
@@ -182,6 +198,18 @@ export class Http {
       if (isAbort(error) && !limit.isOver()) throw error;
       throw new ApiError(0, "network", "The server could not be reached.");
     }
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {string} base
+ */
+function parsed(path, base) {
+  try {
+    return new URL(path, base);
+  } catch {
+    return null;
   }
 }
 

@@ -1,12 +1,12 @@
 // Connects toasts to a client: shows what the client reports as new, closes what was read or removed anywhere, and marks as
 // read what is opened, as the bell does.
 
-/** What is connected by `follow`, which has no client of its own. @type {WeakSet<HTMLElement>} */
-const followed = new WeakSet();
+/** What is followed, also by toasts that have no client of their own. @type {WeakMap<HTMLElement, DoorbellToast.Client>} */
+const followed = new WeakMap();
 
 /** @param {HTMLElement} toasts */
-export function isFollowed(toasts) {
-  return followed.has(toasts);
+export function followedBy(toasts) {
+  return followed.get(toasts) ?? null;
 }
 
 /**
@@ -18,7 +18,7 @@ export function isFollowed(toasts) {
  * @returns {() => void} disconnects them
  */
 export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
-  followed.add(toasts);
+  followed.set(toasts, client);
   const following = new AbortController();
   /** @type {(target: EventTarget, type: string, listener: (detail: any) => void) => void} */
   const on = (target, type, listener) => {
@@ -28,7 +28,8 @@ export function follow(toasts, client, { decorate = (toast) => toast } = {}) {
     const toast = decorate(row);
     if (toast) toasts.show(toast);
   });
-  on(client, "change", ({ read, removed }) => [...read, ...removed].forEach((id) => toasts.dismiss(id)));
+  // After the toasts of the same frame: of a group's, the new one takes the place of the one that leaves.
+  on(client, "change", ({ read, removed }) => queueMicrotask(() => [...read, ...removed].forEach((id) => toasts.dismiss(id))));
   on(toasts, "toast-open", async ({ id }) => {
     const row = client.inbox.items.find((item) => item.id === id);
     if (!row || row.is_read) return;

@@ -45,10 +45,12 @@ export class ToastStack {
 
   /** @param {DoorbellToast.Toast} toast */
   show(toast) {
-    this.#delete(toast.id);
+    const replaced = this.visible.find((other) => isSameGroup(other, toast));
+    if (replaced?.id !== toast.id) this.#delete(toast.id);
     const remaining = this.duration * (toast.level === "error" ? ERROR_FACTOR : 1);
     const entry = { toast, remaining, startedAt: 0, timer: null };
-    this.#entries.set(toast.id, entry);
+    if (replaced) this.#replace(replaced.id, entry);
+    else this.#entries.set(toast.id, entry);
     if (!this.#isPaused) this.#run(entry);
     this.#onChange();
   }
@@ -85,9 +87,27 @@ export class ToastStack {
     entry.timer = this.#clock.setTimeout(() => this.dismiss(entry.toast.id), Math.max(0, entry.remaining));
   }
 
+  /**
+   * @param {DoorbellToast.Toast["id"]} id
+   * @param {Entry} entry
+   */
+  #replace(id, entry) {
+    this.#clock.clearTimeout(this.#entries.get(id)?.timer);
+    const entries = [...this.#entries.values()].map((other) => (other.toast.id === id ? entry : other));
+    this.#entries = new Map(entries.map((other) => [other.toast.id, other]));
+  }
+
   /** @param {DoorbellToast.Toast["id"]} id */
   #delete(id) {
     this.#clock.clearTimeout(this.#entries.get(id)?.timer);
     return this.#entries.delete(id);
   }
+}
+
+/**
+ * @param {DoorbellToast.Toast} a
+ * @param {DoorbellToast.Toast} b
+ */
+export function isSameGroup(a, b) {
+  return Boolean(a.group) && a.group === b.group && a.notification_type === b.notification_type;
 }

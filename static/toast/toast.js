@@ -2,24 +2,28 @@
 // types.d.ts; static/client's DoorbellClient implements it), or call `show(toast)`.
 //
 // Attribute duration: how long a toast stays, in milliseconds (8000; errors twice that)
+// Property  render: (toast) => Node, a page's own content of a toast, in place of sign, title and description; null: the built-in
 // Methods   show(toast), dismiss(id), clear()
 // Events    `toast-open` (detail: the toast) when its link is activated; preventDefault() keeps the page;
-//           `notification-error` (detail: the error) when the server refused to mark it as read
+//           those of elements/actions.js; `notification-error` (detail: the error) when the server refused to mark it as read
 // Style     toast.css, by link; themable by the --toast-* custom properties on the element
 // Keys      Escape closes the toast that has the focus, else the newest
 //
 // Text is only ever set as text, and the focus is never taken. The timers pause while the pointer or the focus is on the
 // region, and while the page is hidden: a user who returns to the page sees what happened.
 
+import { actionsOf } from "../elements/actions.js";
 import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
+import { sign } from "../elements/icons.js";
 import { initials } from "../elements/initials.js";
+import { ownContent } from "../elements/own-content.js";
 import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { Announcer } from "./announcer.js";
-import { follow, isFollowed } from "./follow.js";
-import { DURATION_MS, ToastStack } from "./stack.js";
+import { follow, followedBy } from "./follow.js";
+import { DURATION_MS, ToastStack, isSameGroup } from "./stack.js";
 
 const DEFAULT_MAX_VISIBLE = 5; // without toast.css, which sets the number by the window's size
 
@@ -27,6 +31,8 @@ export class DoorbellToasts extends HTMLElement {
   /** @type {DoorbellToast.Client | null} */
   #client = null;
   #unfollow = () => {};
+  /** @type {((toast: DoorbellToast.Toast) => Node | null | undefined) | null} */
+  #ownRender = null;
   #stack = new ToastStack({ onChange: () => this.#render() });
   #list = element("ol", { role: "list" }); // the role: Safari drops it from a list without bullets
   #more = element("div", { class: "toast-more", testid: "toast-more", hidden: true });
@@ -51,10 +57,19 @@ export class DoorbellToasts extends HTMLElement {
     this.#follow();
   }
 
+  get render() {
+    return this.#ownRender;
+  }
+
+  /** For toasts that are shown from then on. */
+  set render(render) {
+    this.#ownRender = render;
+  }
+
   connectedCallback() {
     if (!this.#list.isConnected) this.#build();
-    upgradeProperty(this, "client");
-    attach(this, () => this.#hasShown || isFollowed(this));
+    for (const name of ["client", "render"]) upgradeProperty(this, name);
+    attach(this, () => this.#hasShown || followedBy(this) !== null);
     this.#follow();
     document.addEventListener("keydown", this.#onKey);
     document.addEventListener("visibilitychange", this.#onVisibility);
@@ -114,7 +129,11 @@ export class DoorbellToasts extends HTMLElement {
     const visible = this.#stack.visible;
     const remaining = new Set(visible);
     for (const [id, item] of this.#items) {
-      if (!remaining.has(/** @type {DoorbellToast.Toast} */ (this.#toastOf.get(item)))) this.#remove(id, item);
+      const toast = /** @type {DoorbellToast.Toast} */ (this.#toastOf.get(item));
+      if (remaining.has(toast)) continue;
+      const heir = visible.find((other) => !this.#items.has(other.id) && isSameGroup(other, toast));
+      if (heir) this.#replace(id, item, heir);
+      else this.#remove(id, item);
     }
     // Oldest first, each inserted above the older ones: existing items aren't moved, so none is announced or animated twice.
     for (const toast of [...visible].reverse()) {
@@ -126,6 +145,22 @@ export class DoorbellToasts extends HTMLElement {
     }
     this.#moreCount.textContent = `${this.#stack.more} more`;
     this.#more.hidden = this.#stack.more === 0;
+  }
+
+  /**
+   * @param {DoorbellToast.Toast["id"]} id
+   * @param {HTMLElement} item
+   * @param {DoorbellToast.Toast} toast of the same group
+   */
+  #replace(id, item, toast) {
+    const focused = item.querySelector(":focus");
+    const replacement = this.#item(toast);
+    this.#items.delete(id);
+    this.#items.set(toast.id, replacement);
+    item.replaceWith(replacement);
+    if (!focused) return;
+    const same = focused.className && replacement.getElementsByClassName(focused.className)[0];
+    /** @type {HTMLElement | null} */ (same || replacement.querySelector("button"))?.focus();
   }
 
   /**
@@ -155,21 +190,24 @@ export class DoorbellToasts extends HTMLElement {
   /** @param {DoorbellToast.Toast} toast */
   #item(toast) {
     const level = toast.level ?? "info";
-    const mark = element("span", { class: "toast-mark", "aria-hidden": true }, toast.actor ? initials(toast.actor.username) : "");
+    const own = ownContent(this, this.#ownRender, toast);
+    const mark = element("span", { class: "toast-mark", "aria-hidden": true }, sign(toast, initials));
     // `dir`: the text may be written from left to right or from right to left.
-    const text = element("div", { class: "toast-text" }, element("strong", { class: "toast-title", dir: "auto" }, toast.title));
-    if (toast.description) text.append(element("p", { class: "toast-description", dir: "auto" }, toast.description));
-    const foot = element("p", { class: "toast-foot" });
+    const text = element("div", { class: "toast-text" }, own ?? element("strong", { class: "toast-title", dir: "auto" }, toast.title));
+    if (!own && toast.description) text.append(element("p", { class: "toast-description", dir: "auto" }, toast.description));
+    const foot = element("div", { class: "toast-foot" });
     if (toast.created_at) foot.append(timeElement(toast.created_at));
     const href = safeUrl(toast.url, document.baseURI);
     if (href) foot.append(this.#link(toast, href));
+    const classes = { link: "toast-link", button: "toast-link toast-action" };
+    foot.append(...actionsOf(this, toast, () => followedBy(this), classes, () => this.dismiss(toast.id)));
     if (foot.childElementCount > 0) text.append(foot);
     const dismiss = button("", {
       class: "toast-dismiss",
       "aria-label": `Dismiss: ${toast.title}`,
       onclick: () => this.dismiss(toast.id),
     });
-    const item = element("li", { class: "toast", testid: "toast", "data-level": level }, mark, text, dismiss);
+    const item = element("li", { class: "toast", testid: "toast", "data-level": level, "data-type": toast.notification_type ?? "" }, own ? null : mark, text, dismiss);
     this.#toastOf.set(item, toast);
     return item;
   }

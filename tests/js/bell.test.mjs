@@ -53,6 +53,15 @@ function setUp({ permission = "default", answer = "granted", isHidden = true } =
 }
 const ROW = { id: 7, title: "Hello", description: "there", is_read: false, created_at: "2026-01-01T00:00:00Z" };
 
+test("on the desktop a notification of a group replaces the other", async () => {
+  const { desktop, shown } = setUp();
+  await desktop.toggle();
+  for (const [id, group] of /** @type {const} */ ([[1, "page:7"], [2, "page:7"], [3, null]])) {
+    desktop.show({ ...ROW, id, group, notification_type: "comment" }, () => {});
+  }
+  assert.deepEqual(shown.map(({ tag }) => tag), ["doorbell-comment-page:7", "doorbell-comment-page:7", "doorbell-3"]);
+});
+
 test("the permission is requested by toggle and never before", async () => {
   const { desktop, requests, shown } = setUp();
   desktop.show(ROW, () => {});

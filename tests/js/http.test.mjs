@@ -159,6 +159,29 @@ test("as a close code, a missing login is 4500 and any other refusal 1000", () =
   assert.equal(closeDetails("text").reason, "text");
 });
 
+test("a POST of an action goes to the server's own origin, with its login, and a redirect of it isn't followed", async () => {
+  const { http, requests, calls } = setUp((call) => (call.includes("session") ? session("one") : new Response("<p>Done</p>")));
+  await http.submit("/orders/7/approve/?a=b");
+  assert.deepEqual(calls(), ["GET /api/v1/session", "POST /orders/7/approve/?a=b"]);
+  const { init, headers } = requests[1] ?? assert.fail();
+  assert.deepEqual([init.redirect, init.body, init.credentials, headers["X-CSRFToken"]], ["manual", undefined, "include", "one"]);
+  const redirected = setUp(() => /** @type {any} */ ({ type: "opaqueredirect", ok: false, status: 0 }), { token: "t" });
+  await redirected.http.submit("/orders/7/approve/");
+  assert.equal(redirected.requests[0]?.headers.Authorization, "Bearer t");
+
+  const refused = setUp((call) => (call.includes("session") ? session("one") : new Response("<h1>No</h1>", { status: 409 })));
+  assert.equal((await failure(refused.http.submit("/orders/7/approve/"))).status, 409);
+});
+
+test("an action is never sent to another origin", async () => {
+  const { http, calls } = setUp(() => json({}), { token: "t" });
+  for (const path of ["//evil.test/", "/\\evil.test/", "https://evil.test/", "http://doorbell.test/x", "javascript:x", "orders/7", "", "/\t/evil.test/"]) {
+    assert.equal((await failure(http.submit(path))).code, "bad_address", path);
+  }
+  await http.submit("/.//evil.test/");
+  assert.deepEqual(calls(), ["POST //evil.test/"], "a path of the server's, by its whole address");
+});
+
 test("a 404 that isn't the API's names what is to be included, once; the API's own doesn't", async (t) => {
   const said = t.mock.method(console, "error", () => {});
   const { http } = setUp((call) => (call.endsWith("none") ? json({ code: "not_found", detail: "No." }, { status: 404 }) : new Response("<h1>Not Found</h1>", { status: 404 })));

@@ -62,6 +62,48 @@ test("a second toast with the same id replaces the first and restarts its timer"
   assert.equal(stack.visible.length, 0);
 });
 
+test("a toast of the same group and type takes the other's place, with a new timer; one that isn't shown doesn't", async () => {
+  const { clock, stack, ids } = setUp();
+  const comment = { title: "x", group: "page:7", notification_type: "comment" };
+  stack.show({ ...comment, id: 1 });
+  stack.show({ id: 2, title: "x" });
+  await clock.advance(5_000);
+  stack.show({ ...comment, id: 3 });
+  assert.deepEqual(ids(), [2, 3]);
+  stack.dismiss(1);
+  await clock.advance(5_000);
+  assert.deepEqual(ids(), [3]);
+  stack.show({ ...comment, id: 4, group: "page:8" });
+  stack.show({ ...comment, id: 5, notification_type: "like" });
+  stack.show({ ...comment, id: 6, group: null });
+  stack.show({ ...comment, id: 7, group: null });
+  assert.deepEqual(ids(), [7, 6, 5, 4, 3]);
+  stack.show({ id: 8, title: "x" });
+  stack.show({ ...comment, id: 9 });
+  assert.deepEqual([ids(), stack.more], [[9, 8, 7, 6, 5], 2], "3 is below the fold: what is new must be seen");
+  stack.show({ ...comment, id: 9, title: "again" });
+  assert.deepEqual([ids(), stack.more], [[9, 8, 7, 6, 5], 2]);
+  await clock.advance(60_000);
+  assert.deepEqual([ids(), stack.more], [[], 0]);
+});
+
+test("of a group, the toast that comes with the removal of another takes its place", async () => {
+  const { stack, ids } = setUp();
+  const toasts = /** @type {any} */ (Object.assign(new EventTarget(), {
+    show: (/** @type {any} */ toast) => stack.show(toast),
+    dismiss: (/** @type {number} */ id) => stack.dismiss(id),
+  }));
+  const client = Object.assign(new EventTarget(), { inbox: { items: [] }, markRead: async () => {} });
+  const fire = (/** @type {string} */ type, /** @type {unknown} */ detail) => client.dispatchEvent(new CustomEvent(type, { detail }));
+  follow(toasts, client);
+  for (const [id, group] of [[1, "page:7"], [2, null]]) fire("toast", { id, group, title: "x", notification_type: "comment" });
+  // As the client fires them for one frame.
+  fire("change", { read: [], removed: [1] });
+  fire("toast", { id: 3, group: "page:7", title: "x", notification_type: "comment" });
+  await settle();
+  assert.deepEqual(ids(), [2, 3]);
+});
+
 test("dismissing an unknown id changes nothing", () => {
   const { stack, changes } = setUp();
   stack.dismiss("unknown");
