@@ -74,15 +74,22 @@ FUZZ_EXAMPLES ?= 200
 # Three lanes at a time: live tests spend most of their time waiting for processes that they have killed.
 LIVE := tests/live tests/chaos tests/hosts
 UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
-# Tests that depend on no database run once, on SQLite.
-ONCE := $(addprefix --ignore=,tests/test_benchmarks.py config/tests/test_deployment.py config/tests/test_environment.py realtime/tests/test_static_storage.py tests/test_compose.py \
-	tests/test_configuration.py tests/test_contract.py tests/test_inbox_replica.py tests/test_limits.py tests/test_metrics_table.py tests/test_alerts.py \
-	tests/test_django_settings.py tests/test_services.py tests/test_architecture.py tests/test_checks_table.py \
-	tests/chaos/test_checker.py $(addprefix tests/live/test_,\
-	bad_bytes.py client_page.py drain.py extending.py half_open.py secrets.py slow_reader.py) \
-	$(addprefix tests/hosts/test_,checks.py logins.py mistakes.py names.py optional_parts.py sessions.py settings.py shown_names.py testing.py unusual_settings.py wheel.py))
+# What depends on no database runs once, on SQLite; `make test FULL_SIZE=1` runs everything on both.
+ifndef FULL_SIZE
+ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_environment.py \
+	$(addprefix messaging/tests/test_,exceptions.py notification_types.py) \
+	$(addprefix realtime/tests/test_,body_limit.py client_socket.py documents.py drain.py envelopes.py message_queue.py mount.py \
+	protocol.py replay.py routing.py server.py static_storage.py sync_state.py user_queue.py user_sockets.py) \
+	$(addprefix tests/test_,alerts.py architecture.py benchmarks.py checks_table.py compose.py configuration.py contract.py \
+	django_settings.py inbox_replica.py limits.py metrics_table.py services.py) \
+	tests/chaos/test_checker.py \
+	$(addprefix tests/live/test_,bad_bytes.py bad_line.py body_limit.py client_page.py drain.py extending.py half_open.py log_lines.py \
+	secrets.py slow_reader.py) \
+	$(addprefix tests/hosts/test_,checks.py logins.py mistakes.py names.py optional_parts.py sessions.py settings.py shown_names.py testing.py \
+	unusual_settings.py wheel.py))
+endif
 
-test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript
+test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript (FULL_SIZE=1: at full length)
 	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"
 	@$(MAKE) --no-print-directory -j3 --output-sync=target $(LANES)
 	@echo "════ all six passed"
