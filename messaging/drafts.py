@@ -123,6 +123,7 @@ class Draft:
             or self._has_lazy_data
             or isinstance(self._title, Promise)
             or isinstance(self._description, Promise)
+            or any(isinstance(action.label, Promise) for action in self._declared.actions)
         )
 
     def row(self, user: User, recipients: Recipients | None = None) -> Notification:

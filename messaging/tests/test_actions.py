@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy
 from messaging import actions, notification_types, schemas
 from messaging.actions import Action, Filled
 from messaging.inboxes import missed
+from messaging.models import UserProfile
 from messaging.notification_types import NotificationType, register
 from messaging.notifications import assign_revisions, notify
 
@@ -151,7 +152,10 @@ def test_they_are_a_tuple_of_actions_and_two_at_most(given):
 
 def test_a_lazy_label_is_in_the_rows_language_whatever_the_readers_is(ada):
     declared(Action(label=gettext_lazy("Yes"), post="/yes/"))
-    row = notify(ada, "mine", "Well?")
+    UserProfile.objects.update_or_create(user=ada, defaults={"language": "de"})
+    with translation.override("fr"):
+        row = notify(ada, "mine", "Well?")
+    assert row.language == "de"
     for language, label in (("de", "Ja"), ("ja", "はい"), ("", "Yes")):
         row.language = language
         with translation.override("fr"):

@@ -257,7 +257,7 @@ SENTENCES = {
     "type": "UnknownNotificationType: There is no notification type 'invoice_payed'; declared are: announcement, "
     "message_read, new_message, user_offline, user_online.",
     "level": "InvalidNotification: The level must be info, success, warning or error, not 'critical'.",
-    "no title": "InvalidNotification: The title must be a text of 1 to 200 characters, not of type NoneType.",
+    "no title": "InvalidNotification: A title is needed: the notification type 'announcement' has none of its own.",
     "blank": "InvalidNotification: The title shows nothing: it has only blanks and invisible characters.",
     "url": "InvalidNotification: The url must be relative to this site (/…) or begin with http:// or https://, ASCII "
     "only, up to 500 characters.",
