@@ -18,6 +18,7 @@ from messaging.orm import sql
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, sqlstate
 
 from . import insertion, names, schemas, sequencing, users
+from .dialects.base import REVISION_BYTES, weight_of
 from .insertion import Source
 from .models import Inbox, Notification
 from .sequencing import Revision
@@ -135,7 +136,12 @@ def _execute(rows: Sequence[Notification], unless_blocked: bool) -> list[_Insert
         source, arrays = insertion.source_of(rows)
         counts = Counter(row.user_id for row in rows)
         # One revision of a user, of so many rows at most.
-        user_ids = [user_id for user_id, count in counts.items() if count <= sequencing.ROWS_PER_REVISION]
+        user_ids = [
+            user_id
+            for user_id, count in counts.items()
+            if count == 1
+            or (count <= sequencing.ROWS_PER_REVISION and _weight(rows, user_id) <= REVISION_BYTES)
+        ]
         statement, values = _statement(source), [users.to_db(user_ids), *arrays]
     return _fetch(statement, values)
 
@@ -147,6 +153,10 @@ def _fetch(statement: str, values: list[Any]) -> list[_Inserted]:
         return [
             _Inserted(*row)._replace(user_id=key(row[1]), actor_id=key(row[5])) for row in cursor.fetchall()
         ]
+
+
+def _weight(rows: Sequence[Notification], user_id: Any) -> int:
+    return sum(weight_of(vars(row), sequencing.ROWS_PER_REVISION) for row in rows if row.user_id == user_id)
 
 
 @functools.cache

@@ -176,8 +176,19 @@ def _hide(profile: UserProfile, *, is_hidden: bool) -> bool:
     return True
 
 
-def is_hidden(user: Any) -> bool:
-    return UserProfile.objects.filter(user=user, is_hidden=True).exists()
+def settings_of(user: Any) -> dict[str, Any]:
+    """Return what a user has chosen: is_hidden, language, timezone."""
+    columns = ("is_hidden", "language", "timezone")
+    found = UserProfile.objects.filter(user=user).values(*columns).first()
+    return {"is_hidden": False, "language": "", "timezone": ""} if found is None else dict(found)
+
+
+def set_preferences(user: Any, **chosen: str) -> None:
+    """Set a user's language or time zone, or both. Contacts see nothing of it."""
+    with transaction.atomic():
+        if not lock([user.pk]):
+            raise users.model().DoesNotExist(f"User {user.pk} has been deleted.")
+        UserProfile.objects.filter(user_id=user.pk).update(**chosen)
 
 
 # --- What contacts see -------------------------------------------------------------------------------------------

@@ -161,10 +161,12 @@ class Session(Shape):
 
 
 class Profile(Shape):
-    """`is_hidden`: contacts see the user as offline and never seen."""
+    """`is_hidden`: contacts see the user as offline and never seen. `language`, `timezone`: empty for the server's."""
 
     user: User
     is_hidden: bool
+    language: str
+    timezone: str
 
 
 class Users(Shape):

@@ -20,7 +20,8 @@ from django.db.models.functions import Now
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
 from . import names, schemas, stored_functions, users
-from .dialects import InboxState, NumberedRow, dialect
+from .dialects import InboxState, NumberedRow, base, dialect
+from .dialects.base import REVISION_BYTES, weight_of
 from .events import revisions_assigned
 from .models import Inbox, Notification
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 USERS_PER_TRANSACTION = 500
 # They hold the inbox for some 30 ms, and more in one transaction save nothing.
 ROWS_PER_TRANSACTION = 500
-ROWS_PER_REVISION = 100
+ROWS_PER_REVISION = base.ROWS_PER_REVISION
 LOCK_SECONDS = 1.0
 # In a step that waits for no locked inbox: how long the creation of a missing one may be held up.
 CREATE_LOCK_SECONDS = 0.02
@@ -167,7 +168,24 @@ def _number_in_one_call(user_ids: list[Any], limit: int) -> Step | None:
         revision = Revision(of_one[0]["user_id"], of_one[0]["revision"], of_one[0]["unread_count"])
         _put_rows(revision, of_one)
         revisions.append(revision)
-    return _step(revisions, user_ids, list(dict.fromkeys(row["user_id"] for row in found)), rows, limit)
+    held = list(dict.fromkeys(row["user_id"] for row in found))
+    step = _step(revisions, user_ids, held, rows, limit)
+    # Of these some rows may be left, and those after may have got none: they are asked for again, rather than weighed
+    # to the byte.
+    heavy = [revision.user_id for revision in revisions if _weight(rows, revision) > REVISION_BYTES // 4]
+    if not heavy:
+        return step
+    served = {revision.user_id for revision in revisions}
+    unserved = [user_id for user_id in held if user_id not in served]
+    return step._replace(unserved=unserved, unfinished=list(dict.fromkeys([*step.unfinished, *heavy])))
+
+
+def _weight(rows: list[NumberedRow], revision: Revision) -> int:
+    return sum(
+        weight_of(row, REVISION_BYTES)
+        for row in rows
+        if row["user_id"] == revision.user_id and row["data"] is not None
+    )
 
 
 def number_pending(

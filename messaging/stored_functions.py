@@ -15,6 +15,7 @@ from messaging.orm import sql
 from messaging.orm.retry import sqlstate
 
 from . import insertion, schemas, users
+from .dialects.base import REVISION_BYTES, ROWS_PER_REVISION, weight_sql
 from .models import Block, Inbox, Message, Notification
 
 # For how long a function waits for what is locked.
@@ -75,7 +76,7 @@ END"""
 
 
 # The same three steps as of the dialects, each of which sees what was committed before it. One revision for each user,
-# and so ROWS_PER_REVISION rows at most.
+# and so ROWS_PER_REVISION rows at most, and of REVISION_BYTES together: those that are left stay pending.
 NUMBER_BODY = """#variable_conflict use_column
 DECLARE
     held {key_type}[];
@@ -84,11 +85,15 @@ BEGIN
         SELECT user_id FROM {inboxes} WHERE user_id = ANY(given_user_ids) ORDER BY user_id FOR UPDATE SKIP LOCKED
     ) i;
     RETURN QUERY
-    WITH picked AS MATERIALIZED (
-        SELECT id, counted AS was_counted, revision AS was_revision FROM {notifications}
+    WITH locked AS MATERIALIZED (
+        SELECT id, user_id, counted AS was_counted, revision AS was_revision, {weight} AS weight
+        FROM {notifications} p
         WHERE user_id = ANY(held) AND pending_since IS NOT NULL
         ORDER BY user_id, id LIMIT most_rows
         FOR UPDATE SKIP LOCKED
+    ), picked AS (
+        SELECT * FROM (SELECT *, sum(weight) OVER (PARTITION BY user_id ORDER BY id) AS total FROM locked) weighed
+        WHERE total <= {bytes}
     ), changed AS (
         UPDATE {notifications} n
         SET revision = i.revision + 1, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
@@ -140,6 +145,8 @@ def number_body() -> str:
         inboxes=Inbox._meta.db_table,
         notifications=Notification._meta.db_table,
         columns=", ".join(f"n.{column}" for column in NUMBERED_COLUMNS),
+        weight=weight_sql("p", ROWS_PER_REVISION),
+        bytes=REVISION_BYTES,
         actor_name=sql.actor_name(),
         join_actor=sql.join_actor("n"),
     )

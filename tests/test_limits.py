@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from config.environment import Environment
+from messaging import conf as domain
 from realtime.conf import Conf
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ["limit", "unit and value", "enforced in", "answer", "setting", "test"]
 NONE = "-"
-SETTINGS = {row.name for row in (*Environment.rows(), *Conf.rows())}
+SETTINGS = {row.name for row in (*Environment.rows(), *Conf.rows(), *domain.Conf.rows())}
 
 
 def limits() -> list[list[str]]:

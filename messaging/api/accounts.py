@@ -104,8 +104,12 @@ def show_profile(request: SignedIn) -> schemas.Profile:
 
 @account.patch("/profile", response=answers({200: schemas.Profile}))
 def change_profile(request: SignedIn, data: requests.ProfileChange) -> schemas.Profile:
-    """Hide from contacts, or be shown again. Contacts see a hidden user as offline and never seen."""
-    profiles.set_hidden(request.user, is_hidden=data.is_hidden)
+    """Hide from contacts, or be shown again; set the language of notifications, and the time zone."""
+    given = data.model_dump(include=data.model_fields_set)
+    if "is_hidden" in given:
+        profiles.set_hidden(request.user, is_hidden=given.pop("is_hidden"))
+    if given:
+        profiles.set_preferences(request.user, **given)
     return profile_of(request)
 
 
@@ -117,4 +121,4 @@ def session_of(request: HttpRequest) -> schemas.Session:
 
 def profile_of(request: SignedIn) -> schemas.Profile:
     user = schemas.User(id=request.user.pk, username=names.of(request.user))
-    return schemas.Profile(user=user, is_hidden=profiles.is_hidden(request.user))
+    return schemas.Profile(user=user, **profiles.settings_of(request.user))

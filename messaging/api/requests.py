@@ -1,7 +1,10 @@
 """The JSON shapes of requests' bodies and queries, as in docs/protocol.md §3. Answers are in messaging/schemas.py."""
 
+import functools
+import zoneinfo
 from typing import Annotated, Any, ClassVar, Self
 
+from django.conf import settings
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -89,8 +92,49 @@ class Credentials(Body):
     password: Annotated[Secret, about("The user's password.")]
 
 
+def _language(code: str) -> str:
+    if code and code not in dict(settings.LANGUAGES):
+        raise ValueError("this server has no such language")
+    return code
+
+
+def _time_zone(name: str) -> str:
+    if name and name not in _time_zones():
+        raise ValueError("there is no such time zone: Europe/Berlin is one")
+    return name
+
+
+@functools.cache
+def _time_zones() -> set[str]:
+    return zoneinfo.available_timezones()
+
+
 class ProfileChange(Body):
-    is_hidden: Annotated[bool, about("Whether contacts are to see the user as offline and never seen.")]
+    """At least one of these; what isn't given stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    is_hidden: Annotated[bool, about("Whether contacts are to see the user as offline and never seen.")] = (
+        False
+    )
+    language: Annotated[
+        Text,
+        Field(max_length=16),
+        AfterValidator(_language),
+        about("In which notifications are written: `de`, say. Empty: the server's."),
+    ] = ""
+    timezone: Annotated[
+        Text,
+        Field(max_length=64),
+        AfterValidator(_time_zone),
+        about("The user's time zone: `Europe/Berlin`, say. Empty: the server's."),
+    ] = ""
+
+    @model_validator(mode="after")
+    def at_least_one(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give is_hidden, language or timezone")
+        return self
 
 
 class OneUser(Body):

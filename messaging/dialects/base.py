@@ -1,5 +1,6 @@
 """The functions that both databases have: a module is a Dialect if it defines all of them, and mypy checks that."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +10,38 @@ from django.db.models import Model
 # A notification that has just got its revision: the columns of schemas.NOTIFICATION_COLUMNS, user_id, revision,
 # counted, removed_at, actor_username, and was_counted and was_revision from before.
 NumberedRow = dict[str, Any]
+
+
+# What the rows of a revision weigh, together, less one of them: so that its frame, and any replay's, keeps within the
+# 512 KiB of docs/protocol.md. A row weighs at least its share; half of it at most, which none can reach.
+REVISION_BYTES = 400_000
+ROWS_PER_REVISION = 100
+MAX_WEIGHT = REVISION_BYTES // 2
+# Of a row beside its texts, as JSON; and of the actions that are filled from its data.
+ROW_BYTES, ACTION_BYTES = 1_000, 1_500
+
+
+def weight_sql(row: str, rows_per_revision: int) -> str:
+    """Return the weight of a row, of this name, in PostgreSQL: no less than it takes as JSON."""
+    texts = " + ".join(f"octet_length({row}.{name})" for name in ("title", "description"))
+    nullable = " + ".join(f"COALESCE(octet_length({row}.{name}), 0)" for name in ("url", "group_key"))
+    data = f"COALESCE(octet_length({row}.data::text) + {ACTION_BYTES}, 0)"
+    weight = f"{ROW_BYTES} + 2 * ({texts} + {nullable}) + {data}"
+    return f"GREATEST({min_weight(rows_per_revision)}, LEAST({MAX_WEIGHT}, {weight}))"
+
+
+def weight_of(row: Mapping[str, Any], rows_per_revision: int) -> int:
+    """Return about the same of a row with these columns."""
+    texts = sum(len(row[name].encode()) for name in ("title", "description", "url", "group_key") if row[name])
+    data = row["data"]
+    if data is not None:
+        as_json = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+        texts += (len(as_json.encode()) + ACTION_BYTES) // 2
+    return max(min_weight(rows_per_revision), min(MAX_WEIGHT, ROW_BYTES + 2 * texts))
+
+
+def min_weight(rows_per_revision: int) -> int:
+    return -(-REVISION_BYTES // rows_per_revision)
 
 
 class InboxState(NamedTuple):

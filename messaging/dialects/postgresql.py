@@ -11,7 +11,7 @@ from messaging import schemas, users
 from messaging.models import Inbox, Notification
 from messaging.orm import sql
 
-from .base import InboxState, NumberedRow
+from .base import REVISION_BYTES, InboxState, NumberedRow, weight_sql
 
 # No change of presence that commits from now on carries an earlier time than the oldest open transaction's.
 HORIZON = """
@@ -51,14 +51,15 @@ def number_rows(
         cursor.execute(
             f"""
             WITH picked AS MATERIALIZED (
-                SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision
-                FROM {Notification._meta.db_table}
+                SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision,
+                    {weight_sql("p", rows_per_revision)} AS weight
+                FROM {Notification._meta.db_table} p
                 WHERE user_id = ANY(%s) AND pending_since IS NOT NULL
                 ORDER BY user_id, id LIMIT {limit}
                 FOR UPDATE SKIP LOCKED
             ), numbered AS (
                 SELECT p.*, {sql.actor_name()} AS actor_username, i.revision + 1
-                    + (row_number() OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {rows_per_revision} AS next
+                    + (sum(p.weight) OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {REVISION_BYTES} AS next
                 FROM picked p
                 JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
                 {sql.join_actor("p")}

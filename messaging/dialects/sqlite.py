@@ -11,7 +11,7 @@ from django.db.models import F, Model
 from messaging import names, schemas, users
 from messaging.models import Inbox, Notification
 
-from .base import InboxState, NumberedRow
+from .base import REVISION_BYTES, InboxState, NumberedRow, weight_of
 
 # The database's `timeout`: no other writer can wait longer for a transaction than this, so none should last as long.
 MAX_TRANSACTION = timedelta(seconds=30)
@@ -45,8 +45,10 @@ def number_rows(
         )[:limit]
     )
     for user_id, group in groupby(rows, key=lambda row: row["user_id"]):
-        for place, row in enumerate(group):
-            row["revision"] = inboxes[user_id].revision + 1 + place // rows_per_revision
+        weight = 0
+        for row in group:
+            weight += weight_of(row, rows_per_revision)
+            row["revision"] = inboxes[user_id].revision + 1 + (weight - 1) // REVISION_BYTES
             row["counted"] = not row["is_read"] and row["removed_at"] is None
     with connection.cursor() as cursor:
         cursor.executemany(

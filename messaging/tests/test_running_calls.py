@@ -12,7 +12,7 @@ def test_few_calls_of_a_user_run_at_once_and_a_whole_burst_is_answered(threads, 
     """The rate says how often; this, how many hold a thread's connection and the processor at the same moment."""
     running: dict[int, int] = {}
     most: dict[int, int] = {}
-    lock, plain = threading.Lock(), profiles.is_hidden
+    lock, plain = threading.Lock(), profiles.settings_of
 
     def slow(user):
         with lock:
@@ -23,7 +23,7 @@ def test_few_calls_of_a_user_run_at_once_and_a_whole_burst_is_answered(threads, 
             running[user.pk] -= 1
         return plain(user)
 
-    monkeypatch.setattr(profiles, "is_hidden", slow)
+    monkeypatch.setattr(profiles, "settings_of", slow)
     answers = []
     _, secret = tokens.make("a program", user=ada)
     _, others = tokens.make("a program", user=grace)

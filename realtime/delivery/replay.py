@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from messaging.dialects.base import REVISION_BYTES, weight_of
 from messaging.inboxes import MAX_REPLAYED_ROWS, Missed, MissedRow
 from realtime import protocol
 
@@ -44,16 +45,26 @@ def plan(missed: Missed, position: ResumeRequest) -> Plan:
 
 
 def _pages(rows: Iterable[MissedRow]) -> Iterable[list[MissedRow]]:
-    """Cut rows into pages of about 100, never within a revision."""
+    """Cut rows into pages of about 100, of less if they are large, never within a revision."""
     page: list[MissedRow] = []
+    weight = 0
     for _, group in groupby(rows, key=lambda row: row.revision):
         revision = list(group)
-        if page and len(page) + len(revision) > ROWS_PER_FRAME:
+        added = sum(_weight(row) for row in revision)
+        if page and (len(page) + len(revision) > ROWS_PER_FRAME or weight + added > REVISION_BYTES):
             yield page
-            page = []
+            page, weight = [], 0
         page += revision
+        weight += added
     if page:
         yield page
+
+
+def _weight(row: MissedRow) -> int:
+    if row.notification is None:
+        return 0
+    shown = row.notification
+    return weight_of({**vars(shown), "group_key": shown.group}, ROWS_PER_FRAME)
 
 
 def _frame(rows: list[MissedRow], missed: Missed) -> protocol.InboxFrame:

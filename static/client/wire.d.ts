@@ -276,14 +276,19 @@ declare namespace Doorbell {
     code: string;
   }
 
-  /** `is_hidden`: contacts see the user as offline and never seen. */
+  /** `is_hidden`: contacts see the user as offline and never seen. `language`, `timezone`: empty for the server's. */
   interface Profile {
     user: User;
     is_hidden: boolean;
+    language: string;
+    timezone: string;
   }
 
+  /** At least one of these; what isn't given stays as it is. */
   interface ProfileChange {
-    is_hidden: boolean;
+    is_hidden?: boolean;
+    language?: string;
+    timezone?: string;
   }
 
   interface PublishOptions {
