@@ -32,6 +32,8 @@ USERS_PER_TRANSACTION = 500
 ROWS_PER_TRANSACTION = 500
 ROWS_PER_REVISION = base.ROWS_PER_REVISION
 LOCK_SECONDS = 1.0
+# SQLite's clock counts milliseconds: a row's time and that of a query are both cut.
+CLOCK_RESOLUTION = timedelta(milliseconds=1)
 # In a step that waits for no locked inbox: how long the creation of a missing one may be held up.
 CREATE_LOCK_SECONDS = 0.02
 
@@ -116,7 +118,7 @@ def _assign_all(
             yield step.revisions
         user_ids = step.unserved + step.unfinished
         if user_ids:
-            before = Now() - timedelta(seconds=time.monotonic() - began)
+            before = Now() - timedelta(seconds=time.monotonic() - began) + CLOCK_RESOLUTION
             pending = Notification.everything.filter(user_id__in=user_ids, pending_since__lte=before)
             left = set(pending.order_by().values_list("user_id", flat=True).distinct())
             user_ids = [user_id for user_id in user_ids if user_id in left]

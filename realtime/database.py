@@ -3,11 +3,13 @@
 Asked over a connection of its own, so that a full pool isn't taken for a database that is away. Nothing here hangs.
 """
 
+import functools
 import logging
 import os
 from typing import Any, NamedTuple
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.orm import pools, tables
 
@@ -157,6 +159,8 @@ def own_connection() -> Any:
         options.pop("pool", None)
         own.settings_dict["OPTIONS"] = {**CONNECTION_OPTIONS, **options}
     own.inc_thread_sharing()
+    # SQLite's own method leaves a database in memory open, for it may be the only connection. This one isn't.
+    own.close = functools.partial(BaseDatabaseWrapper.close, own)
     return own
 
 
