@@ -1,11 +1,16 @@
 """A notification's `data`: what is stored on every way in, and read on every way out."""
 
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
 import pytest
 from django.db import transaction
 
 from messaging import inboxes, schemas
 from messaging.broadcasting import broadcast
 from messaging.events import revisions_assigned
+from messaging.exceptions import InvalidNotification
 from messaging.models import Notification
 from messaging.notifications import assign_revisions, build, create, notify, notify_many
 from messaging.tests.rows import sql
@@ -95,3 +100,68 @@ def test_what_raw_sql_stored_and_is_no_object_is_null(ada, as_user):
         (item,) = as_user(ada).get("notifications")["items"]
         (missed,) = inboxes.missed({ada.pk: 0})[ada.pk].rows
         assert item["data"] is missed.notification.data is None
+
+
+def nested(depth):
+    return {"a": nested(depth - 1)} if depth > 1 else {}
+
+
+LOOP: list[object] = []
+LOOP += [LOOP, LOOP]
+BAD = [
+    ([1], "must be a dict"),
+    ("text", "must be a dict"),
+    (7, "must be a dict"),
+    ({"x": float("nan")}, "data.x is nan"),
+    ({"x": [1, float("inf")]}, r"data.x\[1\] is inf"),
+    ({"x": {"y": float("-inf")}}, "data.x.y is -inf"),
+    ({"x": 2**53}, "data.x is a number beyond"),
+    ({"x": -(2**53)}, "data.x is a number beyond"),
+    ({"x": 1e300}, "data.x is a number beyond"),
+    ({"x": "a\0b"}, "data.x must contain neither NUL"),
+    ({"x": "\ud800"}, "data.x must contain neither NUL"),
+    ({"a\0": 1}, "a key of data"),
+    ({"\udfff": 1}, "a key of data"),
+    ({1: 2}, "data has the key 1"),
+    ({None: 2}, "data has the key None"),
+    ({"x": {("a",): 2}}, "data.x has the key"),
+    ({"x": {1, 2}}, "data.x is a set.*list"),
+    ({"x": b"a"}, "data.x is a bytes.*text"),
+    ({"x": date(2026, 1, 1)}, "data.x is a date.*isoformat"),
+    ({"x": datetime(2026, 1, 1, tzinfo=UTC)}, "data.x is a datetime.*isoformat"),
+    ({"x": timedelta(1)}, "data.x is a timedelta.*total_seconds"),
+    ({"x": Decimal("1.5")}, "data.x is a Decimal.*str"),
+    ({"x": UUID(int=1)}, "data.x is a UUID.*str"),
+    ({"x": object()}, "data.x is a object"),
+    ({"x": len}, "data.x is a builtin"),
+    (
+        {"order": {"items": [1, 2, 3, Notification(pk=5)]}},
+        r"data.order.items\[3\] is the Notification.*its id",
+    ),
+    ({"x": Notification.objects.none()}, "data.x is a NotificationQuerySet.*list"),
+    ({"x": Notification.objects}, "data.x is a .*list"),
+    (nested(17), "nested more than 16"),
+    ({"x": LOOP}, "nested more than 16|more values"),
+    ({"x": "y" * 4_096}, "4,104 bytes as JSON"),
+    ({"x": "語" * 1_400}, "bytes as JSON"),
+    ({"x": [0] * 5_000}, "more values"),
+    ({"x": '"' * 2_100}, "bytes as JSON"),
+]
+
+
+@pytest.mark.parametrize(("data", "answer"), BAD)
+def test_bad_data_are_refused_with_the_place_and_nothing_is_stored(data, answer, ada):
+    for call in (notify, lambda user, *args, **options: notify_many([user], *args, **options)):
+        with pytest.raises(InvalidNotification, match=answer):
+            call(ada, "announcement", "Hello", data=data)
+    assert not Notification.everything.exists()
+
+
+@pytest.mark.parametrize(
+    "data", [{}, nested(16), {"x": 2**53 - 1}, {"x": (1, 2)}, {"": None}, {"x": "y" * 4_088}]
+)
+def test_good_data_are_stored(data, ada):
+    notify(ada, "announcement", "Hello", data=data)
+    assert Notification.objects.get().data == {
+        key: list(v) if isinstance(v, tuple) else v for key, v in data.items()
+    }
