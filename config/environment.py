@@ -113,6 +113,14 @@ class Environment(SettingsTable):
         choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         section=DJANGO,
     )
+    log_format = Choice(
+        lambda env: "text" if env.debug else "json",
+        "A line for a person, or a JSON object for a program: `timestamp`, `level`, `logger`, `event` (the text), "
+        "`process`, and where there are any `request`, `user`, `connection`, `revision`, `notifications`.",
+        choices=("text", "json"),
+        default_text="`json`, unless `DEBUG`",
+        section=DJANGO,
+    )
     metrics_token = Text(
         "",
         "If set, /metrics requires `Authorization: Bearer <token>`.",

@@ -169,16 +169,18 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+LOG_FORMATTERS: dict[str, dict[str, Any]] = {
+    "text": {
+        "()": "realtime.log_records.OneLineFormatter",
+        "format": "{asctime} {levelname} {name}: {message}",
+        "style": "{",
+    },
+    "json": {"()": "config.logs.JsonFormatter"},
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "realtime.log_records.OneLineFormatter",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
-    },
+    "formatters": {"line": LOG_FORMATTERS[env.log_format]},
     "filters": {
         "clients": {"()": "realtime.log_records.ClientErrorFilter"},
         "outages": {"()": "realtime.log_records.OutageFilter"},

@@ -203,7 +203,14 @@ class Text(Setting[str]):
 
 
 class Choice(Text):
-    def __init__(self, default: str, meaning: str, *, choices: tuple[str, ...], **options: Any) -> None:
+    def __init__(
+        self,
+        default: str | Callable[[Any], str],
+        meaning: str,
+        *,
+        choices: tuple[str, ...],
+        **options: Any,
+    ) -> None:
         super().__init__(default, meaning, **options)
         self.choices = choices
 

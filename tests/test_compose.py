@@ -175,7 +175,7 @@ OPTIONS = {
     "run": {"--rm": False},
     "exec": {"-T": False},
     "stop": {},
-    "logs": {"-f": False, "--tail": True, "--since": True},
+    "logs": {"-f": False, "--tail": True, "--since": True, "--no-log-prefix": False},
 }
 
 

@@ -269,7 +269,8 @@ class ClientSocket:
                 await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
         except Exception as error:
             # Not even the close frame went out: the consumer ends, and the server closes the transport with it.
-            logger.debug("connection %s ends without a close frame: %r", self.id, error)
+            named = {"connection": self.id, "error": error}
+            logger.debug("connection %(connection)s ends without a close frame: %(error)r", named)
         self.closed.set()
 
 

@@ -145,9 +145,8 @@ class Hub:
                     user.joined = True
                 except Exception as error:
                     self._warn(
-                        "could not join a group; deliveries fall back to the sweep: user %s: %r",
-                        user.user_id,
-                        error,
+                        "could not join a group; deliveries fall back to the sweep: user %(user)s: %(error)r",
+                        {"user": user.user_id, "error": error},
                     )
 
     async def _leave(self, user: UserSockets) -> None:
@@ -159,7 +158,8 @@ class Hub:
                 # Even if it was never confirmed: a layer may remember what it was asked for.
                 await self._layer.group_discard(user_group(user.user_id), self._channel)
             except Exception as error:
-                self._warn("could not leave a group: user %s: %r", user.user_id, error)
+                named = {"user": user.user_id, "error": error}
+                self._warn("could not leave a group: user %(user)s: %(error)r", named)
             if not user.sockets:
                 del self.users[user.user_id]
 

@@ -89,9 +89,8 @@ class Recovery:
 
     def _fail(self, socket: ClientSocket, error: Exception) -> None:
         logger.error(
-            "catch-up failed; the socket is closed with 1011: user %s, connection %s",
-            socket.user_id,
-            socket.id,
+            "catch-up failed; the socket is closed with 1011: user %(user)s, connection %(connection)s",
+            {"user": socket.user_id, "connection": socket.id},
             exc_info=error,
         )
         socket.close(protocol.CloseCode.INTERNAL_ERROR, "internal error")

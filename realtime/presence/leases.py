@@ -153,10 +153,14 @@ def record_each(
             connection.close()
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-            logger.warning("presence of user %s not written, retrying: %r", user_id, error)
+            named = {"user": user_id, "error": error}
+            logger.warning("presence of user %(user)s not written, retrying: %(error)r", named)
             deferred += events
         except Exception:
-            logger.exception("presence of user %s cannot be written; %d events dropped", user_id, len(events))
+            dropped = {"user": user_id, "events": len(events)}
+            logger.exception(
+                "presence of user %(user)s cannot be written; %(events)d events dropped", dropped
+            )
     return over_limit, deferred
 
 

@@ -149,6 +149,8 @@ def base_environment(caches: Path) -> dict[str, str]:
         "SECRET_KEY": "only-for-the-live-tests-0123456789-0123456789-0123456789",
         "DEBUG": "False",
         "SECURE_COOKIES": "False",
+        # What RECORDS and the tests read.
+        "LOG_FORMAT": "text",
         "PYTHONUNBUFFERED": "1",
         # Wherever the run itself may not write bytecode, a start without it takes four times as long.
         "PYTHONPYCACHEPREFIX": str(caches),

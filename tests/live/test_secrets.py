@@ -1,4 +1,4 @@
-"""What a server logs: never a credential, nor what people write, at any level."""
+"""What a server logs: never a credential, nor what people write, at any level and in either format."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,11 @@ from .client import Person
 from .conftest import Deployment
 
 
-@pytest.mark.parametrize("kind", ["serve", "daphne"])
-async def test_no_secret_is_in_any_log_however_much_is_logged(deployment: Deployment, kind: str) -> None:
-    server = await deployment.start(kind, LOG_LEVEL="DEBUG")
+@pytest.mark.parametrize(("kind", "log_format"), [("serve", "json"), ("daphne", "text")])
+async def test_no_secret_is_in_any_log_however_much_is_logged(
+    deployment: Deployment, kind: str, log_format: str
+) -> None:
+    server = await deployment.start(kind, LOG_LEVEL="DEBUG", LOG_FORMAT=log_format)
     ada, grace = deployment.people(server, 2)
     secrets = {"the secret key": server.environment["SECRET_KEY"]}
     secrets |= {"a session": ada.session, "another session": grace.session}
