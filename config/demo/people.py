@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from messaging.models import ApiToken
 
 LABEL = "demo page"  # the name of the API tokens that the page makes
+MAX_LEFT_OUT = 200
 PEOPLE = {
     "ada": "Ada Lovelace",
     "grace": "Grace Hopper",
@@ -25,6 +26,12 @@ def people() -> QuerySet[User]:
     return users.filter(is_staff=False, is_superuser=False).order_by("username")
 
 
+def left_out() -> list[str]:
+    """Return the names of those whom the page doesn't offer as people to write to: they are there for the admin."""
+    superusers = get_user_model().objects.filter(is_superuser=True, is_active=True).order_by("pk")
+    return [user.get_username() for user in superusers[:MAX_LEFT_OUT]]
+
+
 def delete_old_tokens(**of: Any) -> None:
-    """Delete the page's tokens older than a day: "Leave" revokes one, closing the window does not."""
+    """Delete the page's tokens older than a day: a page revokes its own when it is left, unless it crashes."""
     ApiToken.objects.filter(name=LABEL, created_at__lt=Now() - timedelta(days=1), **of).delete()

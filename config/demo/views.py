@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,7 +16,8 @@ from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
 from .faults import answer_error, demo_only, json_body
-from .people import LABEL, PEOPLE, delete_old_tokens, people
+from .modules import MODULES
+from .people import LABEL, PEOPLE, delete_old_tokens, left_out, people
 
 MAX_TOKENS_PER_PERSON = 10
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
@@ -28,7 +30,8 @@ def demo(request: HttpRequest) -> HttpResponse:
     if not settings.DEMO:
         return HttpResponse(PLAIN, content_type="text/plain; charset=utf-8")
     shown = [{"username": user.get_username(), "full_name": user.get_full_name()} for user in people()]
-    return render(request, "demo.html", {"demo": True, "people": shown})
+    context = {"demo": True, "people": shown, "left_out": left_out(), "modules": map(static, MODULES)}
+    return render(request, "demo.html", context)
 
 
 @demo_only

@@ -4,6 +4,7 @@
 //   <doorbell-bell></doorbell-bell>
 //   document.querySelector("doorbell-bell").client = client;
 //
+// Property    decorate: as for <doorbell-list>
 // Attributes  no-title: don't put the count into the window's title
 //             unread: the count until the client has read the list; a page rendered by the server has it
 // Property    render: (row) => Node, a page's own content of an item of the list (see list.js)
@@ -36,6 +37,8 @@ const VIEWPORT_MARGIN_PX = 12;
 let instances = 0;
 
 export class DoorbellBell extends HTMLElement {
+  /** @type {(row: DoorbellBell.Notification) => DoorbellBell.Notification} */
+  #decorate = (row) => row;
   /** @type {DoorbellBell.Client | null} */
   #client = null;
   /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
@@ -84,13 +87,23 @@ export class DoorbellBell extends HTMLElement {
     if (list instanceof DoorbellList) list.render = render;
   }
 
+  get decorate() {
+    return this.#decorate;
+  }
+
+  set decorate(decorate) {
+    this.#decorate = decorate;
+    const list = this.querySelector("doorbell-list");
+    if (list instanceof DoorbellList) list.decorate = decorate;
+  }
+
   get isOpen() {
     return !this.#panel.hidden;
   }
 
   connectedCallback() {
     if (!this.#button.isConnected) this.#build();
-    for (const name of ["client", "render"]) upgradeProperty(this, name);
+    for (const name of ["client", "decorate", "render"]) upgradeProperty(this, name);
     attach(this);
     this.#follow();
   }
@@ -108,6 +121,7 @@ export class DoorbellBell extends HTMLElement {
     list.setAttribute("empty", "No notifications yet. New ones appear here.");
     list.render = this.#ownRender;
     this.#panel.insertBefore(list, this.#desktopButton);
+    list.decorate = this.#decorate;
     list.client = this.#client;
     this.#panel.hidden = false;
     this.#button.setAttribute("aria-expanded", "true");
@@ -206,7 +220,7 @@ export class DoorbellBell extends HTMLElement {
     this.#button.classList.remove("bell-ringing");
     void this.#button.offsetWidth; // forces a reflow, which restarts the animation
     this.#button.classList.add("bell-ringing");
-    this.#desktop.show(notification, () => this.open());
+    this.#desktop.show(this.#decorate(notification), () => this.open());
   }
 
   async #markAllRead() {

@@ -3,6 +3,7 @@
 //
 // Attributes  order="unread-first" (else newest first); empty: the text shown when there are no notifications
 // Property    render: (row) => Node, a page's own content of an item, in place of sign, title and description; null: the built-in
+// Property    decorate: a function from the notification to what is shown for it, which must keep its `id`
 // Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or on "Open" of a
 //             notification about a message; those of elements/actions.js; `notification-error` (detail: the error) when
 //             the server refused an action
@@ -35,6 +36,8 @@ export class DoorbellList extends HTMLElement {
   #rendered = new Map();
   /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
   #ownRender = null;
+  /** @type {(row: DoorbellBell.Notification) => DoorbellBell.Notification} */
+  #decorate = (row) => row;
   #maxRows = ROWS_PER_STEP;
   #list = element("ol", { class: "bell-items", role: "list", testid: "notification-list" });
   #empty = element("p", { class: "bell-empty", tabindex: -1 });
@@ -65,9 +68,19 @@ export class DoorbellList extends HTMLElement {
     if (this.isConnected) this.#render();
   }
 
+  get decorate() {
+    return this.#decorate;
+  }
+
+  set decorate(decorate) {
+    this.#decorate = decorate;
+    this.#rendered.clear();
+    if (this.isConnected) this.#render();
+  }
+
   connectedCallback() {
     if (!this.#list.isConnected) this.append(this.#line, this.#list, this.#empty, this.#more);
-    for (const name of ["client", "render"]) upgradeProperty(this, name);
+    for (const name of ["client", "decorate", "render"]) upgradeProperty(this, name);
     attach(this, () => this.closest("doorbell-bell") !== null);
     this.#follow();
   }
@@ -98,7 +111,7 @@ export class DoorbellList extends HTMLElement {
     const rendered = new Map();
     for (const row of rows) {
       const old = this.#rendered.get(row.id);
-      rendered.set(row.id, old?.row === row ? old : { row, item: this.#item(row) });
+      rendered.set(row.id, old?.row === row ? old : { row, item: this.#item(this.#decorate(row)) });
     }
     this.#rendered = rendered;
     reconcileChildren(this.#list, [...rendered.values()].map(({ item }) => item));

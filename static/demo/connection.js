@@ -44,5 +44,5 @@ export class ConnectionView {
 function describe(state, code, retryIn) {
   if (state === "connected") return "Connected";
   if (state === "disconnected") return FINAL_STATES[code ?? 0] ?? "Disconnected";
-  return retryIn === null ? "Connecting…" : `Lost, next try in ${Math.ceil(retryIn / 1000)} s`;
+  return retryIn === null ? "Connecting…" : `Lost, retry in ${Math.ceil(retryIn / 1000)} s`;
 }

@@ -1,5 +1,5 @@
-// The conversation with one person: messages, receipts and the composer. Opening it marks its messages as read; messages that
-// arrive while it is open are marked by a button or by an answer, so that a visitor can watch the bell meanwhile.
+// The conversation with one person: messages, receipts and the composer. What one is looking at is read: messages are marked
+// while the conversation is attended and scrolled to its end, others by a button or by an answer.
 
 import { DoorbellClient } from "../client/client.js";
 import { element } from "../elements/element.js";
@@ -8,6 +8,8 @@ import { avatar, isolated, part, screenReaderText } from "./dom.js";
 
 const END_TOLERANCE_PX = 16; // a log scrolled this near to its end counts as at the end
 
+/** @typedef {{partner: Doorbell.User, content: string, after: number}} Sending `after`: the newest message's id when it was sent */
+
 export class ConversationView {
   /** @type {Doorbell.User | null} */
   #partner = null;
@@ -15,8 +17,14 @@ export class ConversationView {
   #messages = new Map();
   /** @type {number | null} */
   #next = null;
+  /** Whether the newest messages are there: until then the conversation isn't known to be empty. */
+  #isRead = false;
   /** Unsent text, by the partner's id. @type {Map<Doorbell.UserId, string>} */
   #drafts = new Map();
+  /** Messages that are on their way to the server. @type {Set<Sending>} */
+  #sending = new Set();
+  /** Messages that are being marked as read. @type {Set<number>} */
+  #marking = new Set();
   #needsRefresh = false;
   #isRefreshing = false;
 
@@ -25,11 +33,14 @@ export class ConversationView {
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
    * @param {(action: () => Promise<unknown>) => void} attempt
+   * @param {() => boolean} isAttended whether the user is looking at this part of the window
    */
-  constructor(root, client, fullName, attempt) {
+  constructor(root, client, fullName, attempt, isAttended) {
+    this.root = part(root, "conversation");
     this.client = client;
     this.fullName = fullName;
     this.attempt = attempt;
+    this.isAttended = isAttended;
     this.heading = part(root, "conversation-heading");
     this.log = part(root, "log");
     this.empty = part(root, "conversation-empty");
@@ -41,6 +52,21 @@ export class ConversationView {
     this.input.addEventListener("keydown", (event) => this.#onKey(event));
     client.addEventListener("change", (event) => this.#handleChange(/** @type {CustomEvent} */ (event).detail));
     client.addEventListener("synced", () => attempt(() => this.#refresh()));
+    this.log.addEventListener("scroll", () => this.#readIfSeen());
+  }
+
+  /** Whether the user is looking at the end of the conversation with this person. @param {Doorbell.User | null} [user] */
+  isSeen(user = this.#partner) {
+    return this.#partner !== null && user?.id === this.#partner.id && this.isAttended() && this.#isAtEnd() && this.#isInView();
+  }
+
+  /** The user has come to look. */
+  attend() {
+    this.#readIfSeen();
+  }
+
+  #readIfSeen() {
+    if (this.isSeen()) this.attempt(() => this.#readAll());
   }
 
   /**
@@ -53,14 +79,16 @@ export class ConversationView {
     this.input.value = this.#drafts.get(partner.id) ?? "";
     this.#messages.clear();
     this.#next = null;
+    this.#isRead = false;
     this.form.hidden = false;
+    this.root.dataset.open = "true";
     this.input.placeholder = "Write a message";
     this.render();
     if (focus) this.input.focus({ preventScroll: true });
     await this.#readLatest();
     if (this.#partner !== partner) return;
     this.#scrollToEnd();
-    await this.#readAll();
+    if (focus || this.isSeen()) await this.#readAll();
   }
 
   /** Refreshes if a changed notification is about this conversation. @param {Doorbell.InboxChange} change */
@@ -91,9 +119,11 @@ export class ConversationView {
     const page = await this.client.messages(partner.username, { limit: 30 });
     if (partner !== this.#partner) return;
     if (this.#messages.size === 0) this.#next = page.next;
+    this.#isRead = true;
     const wasAtEnd = this.#isAtEnd();
     this.#add(page.items);
     if (wasAtEnd) this.#scrollToEnd(); // a user who reads earlier messages keeps their position
+    this.#readIfSeen();
   }
 
   async #loadEarlier() {
@@ -113,6 +143,12 @@ export class ConversationView {
     return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < END_TOLERANCE_PX;
   }
 
+  /** Whether the log's end is in the window. */
+  #isInView() {
+    const { bottom } = this.log.getBoundingClientRect();
+    return bottom > 0 && bottom <= window.innerHeight + END_TOLERANCE_PX;
+  }
+
   #scrollToEnd() {
     this.log.scrollTop = this.log.scrollHeight;
   }
@@ -129,8 +165,14 @@ export class ConversationView {
 
   /** @param {Doorbell.Message} message */
   async #read(message) {
-    await this.client.markMessageRead(message.id);
-    if (this.#messages.has(message.id)) this.#add([{ ...message, is_read: true }]);
+    if (this.#marking.has(message.id)) return;
+    this.#marking.add(message.id);
+    try {
+      await this.client.markMessageRead(message.id);
+      if (this.#messages.has(message.id)) this.#add([{ ...message, is_read: true }]);
+    } finally {
+      this.#marking.delete(message.id);
+    }
   }
 
   /** @param {SubmitEvent} event */
@@ -140,15 +182,21 @@ export class ConversationView {
     const partner = this.#partner;
     if (!content || !partner) return;
     this.input.value = "";
+    const sending = { partner, content, after: Math.max(0, ...this.#messages.keys()) };
+    this.#sending.add(sending);
+    this.render();
+    this.#scrollToEnd();
     this.attempt(async () => {
       try {
         const message = await this.client.sendMessage(partner.username, content);
+        this.#sending.delete(sending);
         if (partner !== this.#partner) return;
         this.#add([message]);
         this.#scrollToEnd();
         await this.#readAll(); // an answer marks the conversation as read
       } catch (error) {
-        this.#restore(partner, content);
+        if (this.#sending.delete(sending)) this.#restore(partner, content);
+        this.render();
         throw error;
       }
     });
@@ -178,11 +226,18 @@ export class ConversationView {
     this.heading.replaceChildren(avatar(partner.username, name), isolated(name));
     const messages = [...this.#messages.values()].sort((a, b) => a.id - b.id);
     const focused = this.log.contains(document.activeElement) ? document.activeElement?.closest(".message") : null;
-    this.log.replaceChildren(...messages.map((message) => this.#item(message)));
+    const sending = [...this.#sending].filter((one) => one.partner.id === partner.id && !this.#isStored(one));
+    this.log.replaceChildren(...messages.map((message) => this.#item(message)), ...sending.map((one) => sendingItem(one)));
     if (focused) this.#restoreFocus(Number(focused.getAttribute("data-id")));
     this.earlier.hidden = this.#next === null;
-    this.empty.hidden = messages.length > 0;
-    this.empty.replaceChildren("No messages yet. Write the first one to ", isolated(name), ": the toast appears on their side.");
+    this.empty.hidden = messages.length + sending.length > 0;
+    if (this.#isRead) this.empty.replaceChildren("No messages yet. Write the first one to ", isolated(name), ": the toast appears on their side.");
+    else this.empty.textContent = "Reading…";
+  }
+
+  /** Whether the list has it already, before the answer to the call has come. @param {Sending} sending */
+  #isStored({ partner, content, after }) {
+    return [...this.#messages.values()].some((message) => message.id > after && message.receiver.id === partner.id && message.content === content);
   }
 
   /** Rendering replaced the button that had the focus: focuses its successor, else the next button, else the log. @param {number} id */
@@ -218,4 +273,10 @@ export class ConversationView {
   #isNew(message) {
     return message.sender.id === this.#partner?.id && !message.is_read;
   }
+}
+
+/** @param {Sending} sending */
+function sendingItem({ content }) {
+  const foot = element("span", { class: "message-foot" }, "Sending…");
+  return element("li", { class: "message", testid: "sending", "data-mine": true }, screenReaderText("You: "), element("p", { dir: "auto" }, content), foot);
 }

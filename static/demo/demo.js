@@ -11,7 +11,10 @@ import { Stage } from "./stage.js";
 /** @type {Demo.Person[]} */
 const people = JSON.parse(document.getElementById("demo-data")?.textContent ?? "[]");
 const http = new Http();
+/** @type {string[]} */
+const leftOut = JSON.parse(document.getElementById("demo-left-out")?.textContent ?? "[]");
 const welcome = part(document, "welcome");
+const opening = part(document, "opening");
 const notice = part(document, "notice");
 
 for (const card of document.querySelectorAll("[data-sign-in]")) {
@@ -23,12 +26,13 @@ for (const card of document.querySelectorAll("[data-sign-in]")) {
   }
   card.addEventListener("click", () => signIn(username, beside));
 }
+if (!welcome.hidden) enableSignIn();
 resumeSession();
 
 async function resumeSession() {
   try {
     const { user } = await http.session();
-    if (user) open(user);
+    if (user) show().open(user);
     else showWelcome("");
   } catch {
     showWelcome("The server could not be reached. Is it running? Reload the page to try again.");
@@ -42,34 +46,39 @@ async function resumeSession() {
 async function signIn(username, beside) {
   try {
     const { user } = await http.post("/demo/sign-in", { username });
-    open(user, beside ?? undefined).focus();
+    const stage = show();
+    stage.open(user, beside ?? undefined, Boolean(beside));
+    stage.focus();
   } catch (error) {
     showWelcome(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
   }
 }
 
-/**
- * @param {Doorbell.User} user
- * @param {string} [beside]
- */
-function open(user, beside) {
+/** Puts the stage in the welcome's place. */
+function show() {
   const template = /** @type {HTMLTemplateElement} */ (part(document, "stage-template"));
   const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-  welcome.hidden = true;
+  welcome.hidden = opening.hidden = true;
   welcome.after(root);
-  const stage = new Stage(root, { http, people });
+  const stage = new Stage(root, { http, people, leftOut });
   stage.addEventListener("leave", (event) => {
     stage.close();
     showWelcome(/** @type {CustomEvent} */ (event).detail);
     part(welcome, "welcome-heading").focus({ preventScroll: true });
   });
-  stage.open(user, beside);
   return stage;
 }
 
 /** @param {string} reason why the user is here again; may be empty */
 function showWelcome(reason) {
+  opening.hidden = true;
   welcome.hidden = false;
+  enableSignIn();
   notice.hidden = !reason;
   notice.textContent = reason;
+}
+
+/** The page as the server has rendered it: its buttons are disabled until this module has loaded. */
+function enableSignIn() {
+  for (const button of welcome.querySelectorAll("button")) button.disabled = false;
 }

@@ -22,8 +22,8 @@ export const FAULTS = [
     title: "Cut the connection",
     text: "Without a closing handshake; five rings meanwhile.",
     async run({ seat, log }) {
+      log("The connection is cut, without a closing handshake.");
       seat.network.cut();
-      log("The connection is gone.");
       seat.audit.markFaultEnd();
       await ring(seat, 5, log);
     },
@@ -33,33 +33,34 @@ export const FAULTS = [
     title: "Offline for 10 s",
     text: "A ring every two seconds meanwhile.",
     async run({ seat, log }) {
-      seat.network.goOffline();
       log("Offline: no frame and no request gets through.");
+      seat.network.goOffline();
+      log(`Meanwhile five rings for ${seat.name}, one every two seconds.`);
       try {
         for (let rings = 0; rings < 5; rings++) {
           await ring(seat, 1);
           await sleep(OFFLINE_MS / 5);
         }
-        log("Five rings while offline.");
       } finally {
+        log("Online again.");
+        seat.audit.markFaultEnd();
         seat.network.goOnline();
       }
-      seat.audit.markFaultEnd();
-      log("Online again.");
     },
   },
-  frameFault("drop", "Drop frames", "Two of the next five never arrive.", "Two frames were dropped."),
-  frameFault("delay", "Delay frames", "Two arrive late, after their successors.", "Two frames were delayed."),
-  frameFault("double", "Double frames", "Two of them arrive twice.", "Two frames arrived twice."),
-  frameFault("shuffle", "Shuffle frames", "Three arrive in reverse.", "Three frames arrived in reverse.", 3),
+  frameFault("drop", "Drop frames", "Two of the next five never arrive.", "is dropped"),
+  frameFault("delay", "Delay frames", "Two arrive late, after their successors.", "is delayed"),
+  frameFault("double", "Double frames", "Two of them arrive twice.", "arrives twice"),
+  frameFault("shuffle", "Shuffle frames", "Three arrive in reverse.", "is held back, to arrive in reverse", 3),
   {
     id: "lease",
-    title: "Expire the lease",
-    text: "As if the server process had crashed.",
+    title: "Lose the server process",
+    text: "As if it had crashed.",
     async run({ seat, log }) {
+      log(`The server process of ${seat.name}’s connection is lost, as after a crash.`);
       const { connections } = await seat.http.post("/demo/lose-process", {});
       seat.audit.markFaultEnd();
-      log(`${pluralize(connections, "connection")} of a crashed process; the server will expire its lease.`);
+      log(`${pluralize(connections, "connection")} of the lost process: the servers that remain clear them away.`);
       await ring(seat, 3, log);
     },
   },
@@ -69,6 +70,7 @@ export const FAULTS = [
     text: "The login is ended in another window.",
     async run({ seat, log }) {
       seat.audit.close(); // its requests would fail without the login
+      log(`${seat.name}’s login is ended, as by another window.`);
       await seat.http.post("/demo/sign-out", {});
       await until(() => seat.client.state === "disconnected");
       log("Closed with a final code: the client has stopped and shows it. Sign in again to continue.");
@@ -80,6 +82,7 @@ export const FAULTS = [
     text: "As fast as the database can write them.",
     async run({ seat, log }) {
       const startedAt = performance.now();
+      log(`500 rings for ${seat.name}, as fast as the database takes them.`);
       seat.audit.markFaultEnd();
       await seat.http.post("/demo/ring", { count: 500 });
       log(`500 notifications in ${formatDuration(performance.now() - startedAt)}.`);
@@ -92,22 +95,30 @@ export const FAULTS = [
  * @param {"drop" | "delay" | "double" | "shuffle"} id
  * @param {string} title
  * @param {string} text
- * @param {string} done
+ * @param {string} effect what then happens to each of these frames
  * @param {number} [count]
  * @returns {Fault}
  */
-function frameFault(id, title, text, done, count = 2) {
+function frameFault(id, title, text, effect, count = 2) {
   return {
     id,
     title,
     text,
     async run({ seat, log }) {
+      let disturbed = 0;
+      const onDisturbed = () => {
+        if (++disturbed === 1) seat.audit.markFaultEnd();
+        log(`Frame ${disturbed} of ${count} ${effect}.`);
+      };
       seat.network.disturb(id, count);
-      seat.network.addEventListener("disturbed", () => seat.audit.markFaultEnd(), { once: true });
-      await ring(seat, 5, log);
-      await until(() => seat.network.isClear);
-      seat.network.clear();
-      log(done);
+      seat.network.addEventListener("disturbed", onDisturbed);
+      try {
+        await ring(seat, 5, log);
+        await until(() => seat.network.isClear);
+      } finally {
+        seat.network.removeEventListener("disturbed", onDisturbed);
+        seat.network.clear();
+      }
     },
   };
 }
@@ -118,8 +129,8 @@ function frameFault(id, title, text, done, count = 2) {
  * @param {(text: string) => void} [log]
  */
 async function ring(seat, count, log) {
+  log?.(`${pluralize(count, "ring")} for ${seat.name}, on the server.`);
   await seat.http.post("/demo/ring", { count });
-  log?.(`${pluralize(count, "ring")} for ${seat.name} on the server.`);
 }
 
 /** @param {number} ms */

@@ -96,8 +96,8 @@ export class FaultyNetwork extends EventTarget {
     if (!fault || frame?.type !== FrameType.INBOX || frame.replayed) return pass();
     if (--fault.left === 0) this.#fault = null;
     this.log({ direction: "in", frame, text, at: Date.now(), latency: null, note: NOTES[fault.kind] });
+    this.dispatchEvent(new Event("disturbed")); // before what follows from it
     this.#apply(fault, pass);
-    this.dispatchEvent(new Event("disturbed"));
   }
 
   /**

@@ -119,6 +119,16 @@ function findObstacle({ name, client, isSignedOut }) {
  */
 function logRecovery(seat, log) {
   let replayed = 0;
+  let { state } = seat.client;
+  const follow = (/** @type {Event} */ event) => {
+    const change = /** @type {CustomEvent<Doorbell.StateChange>} */ (event).detail;
+    // Without a close code it is the client's own decision.
+    const isForGaps = change.code === null || change.reason === "repeated gaps";
+    if (state === "connected" && change.state === "connecting" && isForGaps) {
+      log("Gaps enough for one minute: the client reconnects instead of asking again.");
+    }
+    state = change.state;
+  };
   const listen = (/** @type {Event} */ event) => {
     const { direction, frame } = /** @type {CustomEvent<Demo.TrafficEntry>} */ (event).detail;
     if (!frame) return;
@@ -130,5 +140,9 @@ function logRecovery(seat, log) {
     if (frame.type === "synced") log(`Synced at revision ${frame.revision}, ${replayed} replayed.`);
   };
   seat.addEventListener("traffic", listen);
-  return () => seat.removeEventListener("traffic", listen);
+  seat.client.addEventListener("state", follow);
+  return () => {
+    seat.removeEventListener("traffic", listen);
+    seat.client.removeEventListener("state", follow);
+  };
 }

@@ -15,6 +15,8 @@ export class PeopleView extends EventTarget {
   #chosenUsername = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** Whether `GET presence` has been answered: before, a person without presence may be a contact all the same. */
+  #isPresenceRead = false;
 
   /**
    * Event `choose` (detail: the `user`, and `options` for ConversationView.open).
@@ -22,11 +24,13 @@ export class PeopleView extends EventTarget {
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
    * @param {(action: () => Promise<unknown>) => void} attempt
+   * @param {string[]} leftOut usernames that aren't shown
    */
-  constructor(root, client, fullName, attempt) {
+  constructor(root, client, fullName, attempt, leftOut) {
     super();
     this.client = client;
     this.fullName = fullName;
+    this.leftOut = new Set(leftOut);
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
     this.unread = new UnreadMessages(client, attempt);
@@ -36,7 +40,14 @@ export class PeopleView extends EventTarget {
 
   async load() {
     const { items } = await this.client.http.get("users", { limit: 200 });
-    this.#users = items.sort(byName(this.fullName));
+    this.#users = items.filter((/** @type {Doorbell.User} */ { username }) => !this.leftOut.has(username)).sort(byName(this.fullName));
+    this.empty.textContent = "There is no one to write to yet.";
+    this.render();
+  }
+
+  async readPresence() {
+    await this.client.readPresence();
+    this.#isPresenceRead = true;
     this.render();
   }
 
@@ -80,7 +91,7 @@ export class PeopleView extends EventTarget {
       "span",
       { class: "person-text" },
       element("strong", {}, isolated(this.fullName(username))),
-      element("span", { class: "muted" }, describe(presence)),
+      element("span", { class: "muted" }, describe(presence, this.#isPresenceRead)),
     );
     const button = element(
       "button",
@@ -88,6 +99,7 @@ export class PeopleView extends EventTarget {
         type: "button",
         class: "person",
         testid: `person-${username}`,
+        title: this.fullName(username),
         "data-online": isOnline,
         "aria-pressed": this.#chosenUsername === username,
         onclick: () => this.choose(user),
@@ -100,9 +112,12 @@ export class PeopleView extends EventTarget {
   }
 }
 
-/** @param {Doorbell.Presence | undefined} presence */
-function describe(presence) {
-  if (!presence) return "no messages yet";
+/**
+ * @param {Doorbell.Presence | undefined} presence
+ * @param {boolean} isRead whether all presence has been read
+ */
+function describe(presence, isRead) {
+  if (!presence) return isRead ? "no messages yet" : "reading…";
   if (presence.is_online) return "online";
   return presence.last_seen ? `last seen ${relativeTime(presence.last_seen)}` : "offline";
 }

@@ -2,7 +2,7 @@
 
 import { element } from "../elements/element.js";
 import { isolated, part } from "./dom.js";
-import { formatDuration, pluralize } from "./format.js";
+import { formatDuration } from "./format.js";
 import { Seat } from "./seat.js";
 
 /** @type {{id: string, title: string, format: (found: Demo.Findings) => string, isKept: (found: Demo.Findings) => boolean}[]} */
@@ -18,8 +18,8 @@ const PROMISES = [
   },
   {
     id: "state",
-    title: "State = fresh read",
-    format: (found) => (found.differing === 0 ? pluralize(found.rows, "row") : `${found.differing} differ`),
+    title: "List = server",
+    format: (found) => (found.differing === 0 ? `newest ${found.rows} equal` : `${found.differing} differ`),
     isKept: (found) => found.differing === 0,
   },
 ];
@@ -51,15 +51,16 @@ export class PromisesView {
         "tr",
         { testid: `promise-${promise.id}` },
         element("th", { scope: "row" }, promise.title),
-        ...this.#seats.map(({ audit: { findings } }) => {
+        ...this.#seats.map(({ audit: { findings, verdict } }) => {
           const kept = findings ? promise.isKept(findings) : null;
-          return element("td", { "data-kept": kept ?? "unknown" }, findings ? promise.format(findings) : "…");
+          // Without a connection it is what was found last.
+          return element("td", { "data-kept": kept ?? "unknown", "data-verdict": verdict }, findings ? promise.format(findings) : "…");
         }),
       ),
     );
     rows.push(
       this.#row("Last recovery", ({ audit }) => formatDuration(audit.recovery), "recovery"),
-      this.#row("Verdict", ({ audit }) => VERDICTS[audit.verdict], "verdict"),
+      this.#row("Verdict", ({ audit }) => (audit.checks === 0 && audit.verdict === "waiting" ? "connecting…" : VERDICTS[audit.verdict]), "verdict"),
     );
     this.table.replaceChildren(
       element("caption", { class: "spoken" }, "What the page holds, against a fresh read of the server"),
@@ -69,7 +70,7 @@ export class PromisesView {
     const checks = this.#seats.reduce((sum, { audit }) => sum + audit.checks, 0);
     const isGreen = this.#seats.every(({ audit }) => audit.verdict === "green");
     this.summary.dataset.verdict = isGreen ? "green" : this.#seats.some(({ audit }) => audit.verdict === "red") ? "red" : "checking";
-    this.summary.textContent = `${pluralize(checks, "check")} against the server so far`;
+    this.summary.textContent = checks === 0 ? "Not checked yet" : `Checked ${checks === 1 ? "once" : `${checks} times`} against the server`;
   }
 
   /**

@@ -14,14 +14,18 @@ import { ConnectionView } from "./connection.js";
 import { ConversationView } from "./conversation.js";
 import { avatar, isolated, part } from "./dom.js";
 import { FaultyNetwork } from "./faulty-network.js";
+import { withFullName } from "./full-names.js";
 import { HidingView } from "./hiding.js";
 import { PeopleView } from "./people.js";
 
 const ERROR_TOAST_ID = "demo-error";
+const LOGIN_TRIES = 4;
+const LOGIN_TRY_MS = 400;
 
 export class Seat extends EventTarget {
   network = new FaultyNetwork();
   #unfollow;
+  #closing = new AbortController();
   #sentAt = performance.now();
 
   /**
@@ -33,13 +37,17 @@ export class Seat extends EventTarget {
    * @param {string} [options.token] left out: the window's own login, by its cookie
    * @param {(username: string) => string} options.fullName
    * @param {DoorbellToasts} options.toasts
+   * @param {string[]} options.leftOut usernames that aren't offered as people to write to
+   * @param {() => boolean} options.isAlone whether no other seat is in the window
    */
-  constructor(root, { user, token, fullName, toasts }) {
+  constructor(root, { user, token, fullName, toasts, leftOut, isAlone }) {
     super();
     this.root = root;
     this.user = user;
     this.token = token;
     this.name = fullName(user.username);
+    this.fullName = fullName;
+    this.isAlone = isAlone;
     this.toasts = toasts;
     /** Bypasses the faulty network, for requests that must succeed. */
     this.http = new Http({ token });
@@ -50,6 +58,7 @@ export class Seat extends EventTarget {
     const attempt = (/** @type {() => Promise<unknown>} */ action) => void this.attempt(action);
 
     part(root, "me").replaceChildren(isolated(this.name));
+    part(root, "me").title = this.name;
     part(root, "me").id = `seat-${user.id}`;
     part(root, "me").parentElement?.before(avatar(user.username, this.name));
     root.dataset.testid = `seat-${user.username}`;
@@ -63,11 +72,12 @@ export class Seat extends EventTarget {
     const bell = /** @type {DoorbellBell} */ (part(root, "bell"));
     const list = /** @type {DoorbellList} */ (part(root, "list"));
     bell.toggleAttribute("no-title", Boolean(token));
+    bell.decorate = list.decorate = (row) => withFullName(row, fullName);
     bell.client = list.client = client;
     new ConnectionView(root, client);
     this.hiding = new HidingView(root, client, attempt);
-    this.people = new PeopleView(root, client, fullName, attempt);
-    const conversation = new ConversationView(root, client, fullName, attempt);
+    this.people = new PeopleView(root, client, fullName, attempt, leftOut);
+    const conversation = (this.conversation = new ConversationView(root, client, fullName, attempt, () => this.#isAttended()));
     this.blocking = new BlockingView(root, client, fullName, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));
 
@@ -79,11 +89,14 @@ export class Seat extends EventTarget {
     root.addEventListener("notification-open", (event) => this.#openConversation(event));
     root.addEventListener("notification-error", (event) => this.#report(detail(event)));
     part(root, "read-all").addEventListener("click", () => attempt(() => client.markAllRead()));
-    this.#unfollow = follow(toasts, client, { decorate: (row) => this.#withLink(row) });
+    this.#unfollow = follow(toasts, client, { decorate: (row) => (this.#isSeen(row) ? null : this.#withLink(withFullName(row, fullName))) });
+    for (const [target, type] of /** @type {const} */ ([[root, "focusin"], [window, "focus"], [window, "scroll"], [document, "visibilitychange"]])) {
+      target.addEventListener(type, () => conversation.attend(), { signal: this.#closing.signal });
+    }
     toasts.addEventListener("toast-open", (event) => this.#openConversation(event));
     toasts.addEventListener("notification-error", (event) => this.#handleError(detail(event)));
     client.addEventListener("change", () => this.#renderReadAll());
-    client.addEventListener("synced", () => attempt(() => client.readPresence()));
+    client.addEventListener("synced", () => attempt(() => this.people.readPresence()));
     client.addEventListener("error", (event) => this.#report(detail(event)));
     client.addEventListener("state", (event) => this.#handleStateChange(detail(event)));
     client.addEventListener("frame", (event) => this.#handleFrame(detail(event)));
@@ -115,9 +128,21 @@ export class Seat extends EventTarget {
   close() {
     this.audit.close();
     this.#unfollow();
+    this.#closing.abort();
     this.client.stop();
     this.toasts.remove();
-    this.root.remove();
+    (this.root.closest(".place") ?? this.root).remove();
+  }
+
+  /** Whether the user is looking at this seat: of two, the one that has the focus. */
+  #isAttended() {
+    const isHere = this.isAlone() || this.root.contains(document.activeElement);
+    return document.visibilityState === "visible" && document.hasFocus() && isHere && !this.isSignedOut;
+  }
+
+  /** Whether a notification is about a message that the user is looking at. @param {Doorbell.Notification} row */
+  #isSeen(row) {
+    return row.message_id !== null && row.actor !== null && this.conversation.isSeen(row.actor);
   }
 
   /** @param {() => Promise<unknown>} action */
@@ -131,13 +156,13 @@ export class Seat extends EventTarget {
 
   /** @param {unknown} error */
   #handleError(error) {
-    if (/** @type {any} */ (error)?.status === 401) this.#showEnded("The login has ended.");
+    if (/** @type {any} */ (error)?.status === 401) this.#showEnded();
     else this.#report(error);
   }
 
   /** Opens the conversation of a notification about a message. @param {Event} event */
   #openConversation(event) {
-    const { actor, message_id } = detail(event);
+    const { actor, message_id } = this.client.inbox.get(detail(event).id) ?? detail(event);
     if (!actor || !message_id) return;
     event.preventDefault();
     this.people.choose(actor);
@@ -157,21 +182,36 @@ export class Seat extends EventTarget {
   /** @param {Doorbell.StateChange} change */
   #handleStateChange({ state, code }) {
     if (state === "connecting") this.#sentAt = performance.now();
-    if (code === CloseCode.SIGNED_OUT) this.#showEnded("Signed out elsewhere. The server closed the socket with code 4503, and the client has stopped: it does not reconnect.");
-    if (code === CloseCode.UNAUTHENTICATED) this.#showEnded("The login has ended.");
+    if (code === CloseCode.SIGNED_OUT || code === CloseCode.UNAUTHENTICATED) this.#showEnded();
   }
 
-  /** @param {string} reason */
-  #showEnded(reason) {
+  #showEnded() {
     if (this.isSignedOut) return;
     const veil = part(this.root, "veil");
-    part(veil, "veil-text").textContent = reason;
+    part(veil, "veil-text").replaceChildren(isolated(this.name), " has been signed out elsewhere. The connection is closed, and stays so until the next sign-in.");
+    if (!this.token) this.#lookForAnotherLogin(part(veil, "veil-text"));
     veil.hidden = false;
     for (const covered of [...this.root.children]) /** @type {HTMLElement} */ (covered).inert = covered !== veil;
     this.client.stop();
     this.toasts.clear();
     part(veil, "again").focus({ preventScroll: true });
     this.dispatchEvent(new Event("ended"));
+  }
+
+  /**
+   * A browser holds one login: another tab may have signed in as somebody else, and its cookie is here a moment after the
+   * close.
+   * @param {HTMLElement} text
+   */
+  async #lookForAnotherLogin(text) {
+    for (let tries = 0; tries < LOGIN_TRIES && !this.#closing.signal.aborted; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, LOGIN_TRY_MS));
+      const session = await this.http.session().catch(() => null);
+      if (!session?.user || session.user.id === this.user.id) continue;
+      const other = this.fullName(session.user.username);
+      text.replaceChildren(isolated(other), " has signed in in another tab of this browser, which has one login at a time. So ", isolated(this.name), "’s has ended.");
+      return;
+    }
   }
 
   /** A frame that the client sent or received, also by the socket of another tab. @param {any} traced */

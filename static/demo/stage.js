@@ -10,10 +10,12 @@ import { PromisesView } from "./promises.js";
 import { Seat } from "./seat.js";
 
 const BESIDE_KEY = "doorbell.beside"; // username of the second person, kept over a reload; their token isn't kept
+const BRIEF_KEY = "doorbell.brief-read";
 
 export class Stage extends EventTarget {
   /** @type {Seat[]} */
   #seats = [];
+  #closing = new AbortController();
 
   /**
    * Event `leave` (detail: the reason): the person who signed in has signed out.
@@ -21,21 +23,32 @@ export class Stage extends EventTarget {
    * @param {object} options
    * @param {Http} options.http the window's own login
    * @param {Demo.Person[]} options.people
+   * @param {string[]} options.leftOut usernames that aren't offered as people to write to
    */
-  constructor(root, { http, people }) {
+  constructor(root, { http, people, leftOut }) {
     super();
     this.root = root;
     this.http = http;
     this.people = people;
+    this.leftOut = leftOut;
     this.floor = part(root, "seats");
-    this.dock = part(root, "toast-dock");
     this.lab = new LabView(root);
     this.promises = new PromisesView(root);
     this.console = new ConsoleView(root);
+    part(root, "brief").hidden = sessionStorage.getItem(BRIEF_KEY) !== null;
     part(root, "brief-close").addEventListener("click", () => {
+      sessionStorage.setItem(BRIEF_KEY, "1");
       part(root, "brief").hidden = true;
       this.focus();
     });
+    // Nothing keeps the second person's token, so nothing could use it after this page.
+    window.addEventListener("pagehide", ({ persisted }) => persisted || this.#revokeTokens(), { signal: this.#closing.signal });
+  }
+
+  #revokeTokens() {
+    for (const { token } of this.#seats) {
+      if (token) fetch("/demo/sign-out", { method: "POST", keepalive: true, headers: { Authorization: `Bearer ${token}` } }).catch(() => {});
+    }
   }
 
   /** For a button that disappears when it is pressed. */
@@ -46,35 +59,41 @@ export class Stage extends EventTarget {
   /**
    * @param {Doorbell.User} user the signed-in user
    * @param {string | null} [beside] username of the second person
+   * @param {boolean} [isWriting] whether the signed-in user gets the focus, in the field of the conversation with the second
    */
-  async open(user, beside = sessionStorage.getItem(BESIDE_KEY)) {
-    this.#addSeat(user);
-    if (beside && beside !== user.username) await this.#addSecond(beside);
+  async open(user, beside = sessionStorage.getItem(BESIDE_KEY), isWriting = false) {
+    const first = this.#addSeat(user);
+    if (beside && beside !== user.username) await this.#addSecond(beside, isWriting ? first : null);
   }
 
   close() {
+    this.#closing.abort();
     for (const seat of this.#seats.splice(0)) seat.close();
     this.root.remove();
   }
 
-  /** @param {string} username */
-  async #addSecond(username) {
+  /**
+   * @param {string} username
+   * @param {Seat | null} writer who gets the focus; null: the added person, if it would be lost
+   */
+  async #addSecond(username, writer = null) {
     try {
       const { user, token } = await this.http.post("/demo/sign-in", { username, token: true });
       sessionStorage.setItem(BESIDE_KEY, username);
-      this.#addSeat(user, token);
-      this.#openEachOther();
+      const hadFocus = part(this.root, "beside").contains(document.activeElement);
+      const added = this.#addSeat(user, token);
+      this.#openEachOther(writer ?? (hadFocus ? added : null));
     } catch (error) {
       this.#showError(`The second person could not be signed in: ${/** @type {Error} */ (error).message}`);
     }
   }
 
-  /** Two people side by side: each has the conversation with the other open. The focus stays where it is. */
-  #openEachOther() {
+  /** Two people side by side: each has the conversation with the other open. @param {Seat | null} focused whose field gets the focus */
+  #openEachOther(focused) {
     const [first, second] = this.#seats;
     if (!first || !second) return;
-    first.people.choose(second.user, { focus: false });
-    second.people.choose(first.user, { focus: false });
+    first.people.choose(second.user, { focus: first === focused });
+    second.people.choose(first.user, { focus: second === focused });
   }
 
   /**
@@ -86,16 +105,23 @@ export class Stage extends EventTarget {
     const template = /** @type {HTMLTemplateElement} */ (part(document, "seat-template"));
     const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
     const toasts = new DoorbellToasts();
-    const seat = new Seat(root, { user, token, fullName: (username) => this.#fullName(username), toasts });
+    const seat = new Seat(root, {
+      user,
+      token,
+      fullName: (username) => this.#fullName(username),
+      toasts,
+      leftOut: this.leftOut,
+      isAlone: () => this.#seats.length < 2,
+    });
+    const place = element("div", { class: "place" }, root, element("div", { class: "toast-dock" }, toasts));
+    this.#showAwayFrom(place, toasts);
     toasts.setAttribute("aria-label", `Toasts for ${seat.name}`);
     toasts.dataset.for = seat.name;
     if (token) {
-      this.floor.append(root);
-      this.dock.append(toasts);
+      this.floor.append(place);
       this.#seats.push(seat);
     } else {
-      this.floor.prepend(root);
-      this.dock.prepend(toasts);
+      this.floor.prepend(place);
       this.#seats.unshift(seat);
     }
     part(root, "again").addEventListener("click", () => this.#signInAgain(seat));
@@ -104,6 +130,17 @@ export class Stage extends EventTarget {
     this.#render();
     seat.open();
     return seat;
+  }
+
+  /**
+   * Toasts lie at the bottom of the seat that they are for, or of the window while that seat isn't in it.
+   * @param {HTMLElement} place
+   * @param {DoorbellToasts} toasts
+   */
+  #showAwayFrom(place, toasts) {
+    const observer = new IntersectionObserver(([entry]) => toasts.toggleAttribute("data-away", !entry?.isIntersecting), { rootMargin: "-25% 0px" });
+    observer.observe(place);
+    this.#closing.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   /** @param {Seat} seat */
@@ -140,8 +177,8 @@ export class Stage extends EventTarget {
       this.#remove(seat);
       const renewed = this.#addSeat(user, token);
       const other = this.#seats.find((candidate) => candidate !== renewed);
-      if (other) renewed.people.choose(other.user, { focus: false });
-      renewed.focus();
+      if (other) renewed.people.choose(other.user);
+      else renewed.focus();
     } catch (error) {
       this.#showError(`Signing in did not work: ${/** @type {Error} */ (error).message}`);
     }

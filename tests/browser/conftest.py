@@ -160,9 +160,12 @@ async def see(page: Page, *titles: str) -> None:
 
 
 async def keep_toasts(page: Page) -> None:
-    """From now on a toast stays as long as the test takes to look for it."""
+    """From now on a toast stays as long as the test takes to look for it, and isn't hidden by two others."""
     await page.locator("doorbell-toasts").evaluate_all(
-        "regions => regions.forEach(region => region.setAttribute('duration', '600000'))"
+        """regions => regions.forEach(region => {
+            region.setAttribute("duration", "600000");
+            region.style.setProperty("--toast-visible", "5");
+        })"""
     )
 
 

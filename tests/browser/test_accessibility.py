@@ -126,7 +126,7 @@ async def test_the_whole_demo_by_the_keyboard_alone(sign_in: SignIn, server: Ser
     await page.keyboard.press("Enter")
     for name in ("ada", "grace"):
         await connected(page, name)
-    await expect(page.get_by_role("heading", name="Ada Lovelace", exact=True, level=2)).to_be_focused()
+    await expect(page.get_by_test_id("seat-ada").get_by_test_id("message-input")).to_be_focused()
 
     # To the second person and back, past the first one's lists.
     await press_until(page, "Shift+Tab", "skip-seat")
@@ -140,7 +140,7 @@ async def test_the_whole_demo_by_the_keyboard_alone(sign_in: SignIn, server: Ser
     await press_until(page, "Tab", "beside-grace")
     await page.keyboard.press("Enter")
     await connected(page, "grace")
-    await expect(page.get_by_role("heading", name="Grace Hopper", exact=True, level=2)).to_be_focused()
+    await expect(page.get_by_test_id("seat-grace").get_by_test_id("message-input")).to_be_focused()
 
     await page.get_by_role("heading", name="Ada Lovelace", exact=True, level=2).focus()
     await expect(page.get_by_test_id("seat-ada").get_by_test_id("person-grace")).to_be_visible()

@@ -1,11 +1,13 @@
 """The conversation keeps one's place: what is being read, what has the focus, what has been half written."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.live.servers import manage
 
-from .conftest import SignIn, write
+from .conftest import SignIn, keep_toasts, write
 
 LOG = "[data-part=log]"
 # The topmost message in view, and where it is.
@@ -14,6 +16,9 @@ PLACE = """log => {
     const first = [...log.children].find(item => item.getBoundingClientRect().bottom > top);
     return [first.dataset.id, first.getBoundingClientRect().top - top];
 }"""
+# The test's browser gives every page the focus.
+LOOK_AWAY = "document.hasFocus = () => false"
+LOOK = "delete document.hasFocus; window.dispatchEvent(new Event('focus'))"
 IS_AT_END = "log => Math.abs(log.scrollHeight - log.scrollTop - log.clientHeight) < 2"
 
 
@@ -67,9 +72,56 @@ async def test_whoever_reads_what_was_said_before_is_left_there(
     await expect(log).to_be_focused()
 
 
+async def test_what_one_is_looking_at_is_read_and_causes_no_toast(sign_in: SignIn) -> None:
+    linus, margaret = await sign_in("linus"), await sign_in("margaret")
+    await keep_toasts(margaret)
+    await margaret.get_by_test_id("person-linus").click()
+    await write(linus, "margaret", "In plain sight")
+    receipt = linus.get_by_test_id("message").filter(has_text="In plain sight").locator(".receipt")
+    await expect(receipt).to_have_text("Read")
+    toast = margaret.get_by_test_id("toast")
+    await expect(toast.filter(has_text="In plain sight")).to_have_count(0)
+
+    # Looking elsewhere, it is as ever: until one comes back.
+    await margaret.evaluate(LOOK_AWAY)
+    await write(linus, "margaret", "Behind your back")
+    await expect(toast.filter(has_text="Behind your back")).to_be_visible()
+    message = margaret.get_by_test_id("message").filter(has_text="Behind your back")
+    await expect(message).to_have_attribute("data-read", "false")
+    await margaret.evaluate(LOOK)
+    await expect(message).to_have_attribute("data-read", "true")
+    await expect(toast.filter(has_text="Behind your back")).to_have_count(0)
+
+
+async def test_a_message_is_there_at_once_while_it_is_sent(sign_in: SignIn) -> None:
+    page = await sign_in("margaret")
+    await page.get_by_test_id("person-grace").click()
+    arrives = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            await arrives.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/messages*", hold)
+    line = page.get_by_test_id("message-input")
+    await line.fill("On its way")
+    await page.get_by_test_id("send").click()
+    sending = page.get_by_test_id("sending").filter(has_text="On its way")
+    await expect(sending).to_contain_text("Sending…")
+    # A second click sends nothing, and asks for nothing.
+    await page.get_by_test_id("send").click()
+    assert await line.evaluate("field => field.validity.valid")
+    await expect(page.get_by_test_id("sending")).to_have_count(1)
+    arrives.set()
+    await expect(page.get_by_test_id("message").filter(has_text="On its way")).to_have_count(1)
+    await expect(sending).to_have_count(0)
+
+
 async def test_marking_as_read_by_the_keyboard_keeps_the_focus(sign_in: SignIn) -> None:
     linus, margaret = await sign_in("linus"), await sign_in("margaret")
     await margaret.get_by_test_id("person-linus").click()
+    await margaret.evaluate(LOOK_AWAY)
     await write(linus, "margaret", "First")
     await write(linus, "margaret", "Second")
     buttons = margaret.get_by_test_id("read-message")

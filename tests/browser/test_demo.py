@@ -40,7 +40,7 @@ async def test_a_message_rings_is_counted_is_read_and_its_receipt_comes_back(
     # Once, in the tab that was looked at last.
     toast = second.get_by_test_id("toast").filter(has_text="Shall we compile it?")
     await expect(toast).to_be_visible()
-    await expect(toast).to_contain_text("New message from ada")
+    await expect(toast).to_contain_text("New message from Ada Lovelace")
     await badge(grace, before + 1)
     await badge(second, before + 1)
     await expect(grace.get_by_test_id("person-ada")).to_have_attribute("data-online", "true")
@@ -53,8 +53,12 @@ async def test_a_message_rings_is_counted_is_read_and_its_receipt_comes_back(
     # Seen is read.
     await grace.get_by_test_id("person-ada").click()
     await expect(grace.get_by_test_id("message").filter(has_text="Shall we compile it?")).to_be_visible()
-    receipt = ada.get_by_test_id("toast").filter(has_text="Message read by grace")
-    await expect(receipt.filter(has_text="Shall we compile it?")).to_be_visible()
+    sent = ada.get_by_test_id("message").filter(has_text="Shall we compile it?")
+    await expect(sent.locator(".receipt")).to_have_text("Read")
+    # It informs: it is in the list, isn't counted, and what ada is looking at causes no toast.
+    receipt = ada.get_by_test_id("notification-item").filter(has_text="Message read by Grace Hopper")
+    await expect(receipt.filter(has_text="Shall we compile it?")).to_have_attribute("data-read", "true")
+    await expect(ada.get_by_test_id("toast").filter(has_text="Message read by")).to_have_count(0)
 
 
 async def test_the_number_beside_a_person_counts_their_unread_messages_and_no_receipts(

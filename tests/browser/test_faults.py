@@ -15,7 +15,7 @@ FAULTS = {
     "delay": "delayed",
     "double": "twice",
     "shuffle": "reverse",
-    "lease": "1 connection of a crashed process",
+    "lease": "1 connection of the lost process",
     "flood": "500 notifications",
 }
 
@@ -71,7 +71,9 @@ async def test_signed_out_elsewhere_the_client_stops_and_one_click_brings_it_bac
     await break_it(page, "sign-out")
     seat = page.get_by_test_id(f"seat-{name}")
     await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "ended")
-    await expect(seat.get_by_test_id("veil")).to_contain_text("4503")
+    await expect(seat.get_by_test_id("veil")).to_contain_text("signed out elsewhere")
+    # The code is on the wire.
+    await expect(page.get_by_test_id("wire").filter(has_text="closed with 4503")).not_to_have_count(0)
     await page.get_by_test_id("fault-cut").click()
     await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "refused")
     await expect(page.get_by_test_id("outcome")).to_contain_text("signed out: sign in again first")

@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from tests.live.servers import Server, manage
 
-from .conftest import SignIn, kept
+from .conftest import SignIn, keep_toasts, kept
 
 ATTACKS = (
     "<img src=x onerror=alert(1)>",
@@ -46,6 +46,7 @@ async def test_every_field_is_shown_as_text(sign_in: SignIn, environment: dict[s
         await expect(grace.get_by_test_id("message").filter(has_text=attack).first).to_be_visible()
         await expect(grace.locator("[data-part=conversation-heading]")).to_contain_text(attack)
     # By every way that a page has: toasts and the bell, the console with its frames opened, and its own filter.
+    await keep_toasts(grace)
     await grace.evaluate(
         "attacks => attacks.forEach((text, id) => document.querySelector('doorbell-toasts').show("
         "{ id, title: text, description: text, url: 'javascript:alert(7)', action: text, actor: { username: text } }))",

@@ -1,5 +1,8 @@
 """Two people side by side in one window, each by a login and a connection of their own."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from playwright.async_api import expect
 
 from tests.live.servers import Server
@@ -15,9 +18,10 @@ async def test_two_people_side_by_side_have_each_others_conversation_open(pair: 
         for seat, other in [(ada, "grace"), (grace, "ada")]:
             await expect(seat.get_by_test_id(f"person-{other}")).to_have_attribute("aria-pressed", "true")
             await expect(seat.get_by_test_id("message-input")).to_be_visible()
-            await expect(seat.get_by_test_id("message-input")).not_to_be_focused()
 
     await open_to_each_other()
+    # The person who was added by a click may write at once.
+    await expect(grace.get_by_test_id("message-input")).to_be_focused()
     # Without a click on either side: a message and its answer.
     await ada.get_by_test_id("message-input").fill("Straight across")
     await ada.get_by_test_id("send").click()
@@ -31,6 +35,9 @@ async def test_two_people_side_by_side_have_each_others_conversation_open(pair: 
     await page.reload()
     await connected(page, "grace")
     await open_to_each_other()
+    # A reload takes the focus from no one.
+    for seat in (ada, grace):
+        await expect(seat.get_by_test_id("message-input")).not_to_be_focused()
 
 
 async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pair) -> None:
@@ -44,7 +51,7 @@ async def test_a_message_crosses_the_window_and_its_receipt_comes_back(pair: Pai
     await ada.get_by_test_id("send").click()
     hers = page.locator("doorbell-toasts[data-for='Grace Hopper']").get_by_test_id("toast")
     toast = hers.filter(has_text="From one side to the other")
-    await toast.get_by_role("link", name="Open: New message from ada").click()
+    await toast.get_by_role("link", name="Open: New message from Ada Lovelace").click()
     await expect(toast).to_have_count(0)
     await expect(grace.get_by_test_id("message-input")).to_be_focused()
     sent = ada.get_by_test_id("message").filter(has_text="From one side to the other")
@@ -74,10 +81,32 @@ async def test_leaving_revokes_the_token(pair: Pair, server: Server) -> None:
     assert again.status == 401
 
 
+async def test_a_page_that_is_left_revokes_the_token(pair: Pair, server: Server) -> None:
+    page = await pair()
+    async with page.expect_request("**/demo/sign-out") as asked:
+        await page.goto(f"{server.url}/healthz")
+    token = (await (await asked.value).all_headers())["authorization"]
+
+    async def status() -> int:
+        headers = {"Authorization": token}
+        return (await page.request.get(f"{server.url}/api/v1/notifications", headers=headers)).status
+
+    await until(status, 401)
+
+
+async def until(value: Callable[[], Awaitable[object]], wanted: object) -> None:
+    for _ in range(100):
+        if await value() == wanted:
+            return
+        await asyncio.sleep(0.1)
+    assert await value() == wanted
+
+
 async def test_one_click_on_the_welcome_page_opens_two_seats(sign_in: SignIn) -> None:
     page = await sign_in("margaret")
     await page.get_by_test_id("sign-out").click()
     await page.get_by_test_id("sign-in-pair").click()
+    await expect(page.get_by_test_id("seat-ada").get_by_test_id("message-input")).to_be_focused()
     await kept(page, "ada", "grace")
 
 
@@ -88,6 +117,7 @@ async def test_who_appears_offline_is_offline_to_the_other_side_and_rings_all_th
     await expect(dot).to_have_attribute("data-online", "true")
     await grace.get_by_test_id("hide").click()
     await expect(grace.get_by_test_id("hide")).to_have_attribute("aria-pressed", "true")
+    await expect(grace.get_by_test_id("hide")).to_have_text("You appear offline · show me")
     await expect(dot).to_have_attribute("data-online", "false", timeout=30_000)
     await grace.get_by_test_id("hide").click()
     await expect(dot).to_have_attribute("data-online", "true", timeout=30_000)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from .conftest import Publish, SignIn
+from .conftest import Publish, SignIn, keep_toasts
 
 
 async def show(page: Page, *toasts: dict[str, object]) -> None:
@@ -13,6 +13,7 @@ async def show(page: Page, *toasts: dict[str, object]) -> None:
     await page.locator("doorbell-toasts").evaluate(
         """(region, toasts) => {
             region.setAttribute("duration", "600000");
+            region.style.setProperty("--toast-visible", "5"); // the default: the demo shows fewer
             delete region.show;
             region.clear();
             toasts.forEach(toast => region.show(toast));
@@ -31,7 +32,7 @@ async def test_each_level_looks_and_sounds_like_itself_and_leads_somewhere(
     sign_in: SignIn, publish: Publish
 ) -> None:
     margaret = await sign_in("margaret")
-    await margaret.locator("doorbell-toasts").evaluate("toasts => toasts.setAttribute('duration', '600000')")
+    await keep_toasts(margaret)
     for level in ("info", "success", "warning", "error"):
         publish(
             "margaret", f"A toast of {level}", description="With a link.", level=level, url="/api/v1/docs"

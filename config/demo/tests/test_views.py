@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 
+from config.demo.modules import MODULES
 from messaging import tokens
 from messaging.models import ApiToken, Message
 
@@ -39,6 +40,27 @@ class TestTheDemoPage:
             {"username": "grace", "full_name": ""},
         ]
         assert "csrftoken" in response.cookies
+
+    def test_can_be_read_before_any_script_has_loaded(self, demo, browser, ada, grace):
+        html = browser.get("/").content.decode()
+        assert '<section class="welcome" data-part="welcome">' in html
+        assert 'data-part="opening" hidden>' in html
+        # Of what blocks the first rendering there is one style sheet; the rest comes after the text.
+        head, _, body = html.partition("<body>")
+        assert head.count('rel="stylesheet"') == 1
+        assert "<script" not in head
+        assert body.count('rel="modulepreload"') == len(MODULES)
+        assert body.index("What to try") < body.index('rel="modulepreload"') < body.index("demo/demo.js")
+
+    def test_shows_no_welcome_to_those_who_are_signed_in(self, demo, browser, ada):
+        browser.force_login(ada)
+        html = browser.get("/").content.decode()
+        assert '<section class="welcome" data-part="welcome" hidden>' in html
+        assert 'data-part="opening">' in html
+
+    def test_offers_no_superuser_as_somebody_to_write_to(self, demo, browser, ada):
+        User.objects.create_superuser("root")
+        assert browser.get("/").context["left_out"] == ["root"]
 
     def test_is_a_line_of_text_without_demo(self, settings, browser, ada):
         settings.DEMO = False
