@@ -21,7 +21,9 @@ async def open_pair(sign_in: SignIn, width: int, height: int) -> Page:
 
 
 async def tops(seat: Locator) -> list[float]:
-    measure = "(seat, parts) => parts.map(part => seat.querySelector(part).getBoundingClientRect().top + scrollY)"
+    measure = (
+        "(seat, parts) => parts.map(part => seat.querySelector(part).getBoundingClientRect().top + scrollY)"
+    )
     found: list[float] = await seat.evaluate(measure, list(PARTS))
     return found
 
