@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 from messaging.models import ApiToken
 
 LABEL = "demo page"  # the name of the API tokens that the page makes
-MAX_LEFT_OUT = 200
 PEOPLE = {
     "ada": "Ada Lovelace",
     "grace": "Grace Hopper",
@@ -24,12 +23,6 @@ def people() -> QuerySet[User]:
     """Return those who exist, leaving out staff and superusers."""
     users = get_user_model().objects.filter(username__in=PEOPLE, is_active=True)
     return users.filter(is_staff=False, is_superuser=False).order_by("username")
-
-
-def left_out() -> list[str]:
-    """Return the names of those whom the page doesn't offer as people to write to: they are there for the admin."""
-    superusers = get_user_model().objects.filter(is_superuser=True, is_active=True).order_by("pk")
-    return [user.get_username() for user in superusers[:MAX_LEFT_OUT]]
 
 
 def delete_old_tokens(**of: Any) -> None:

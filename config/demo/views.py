@@ -16,8 +16,8 @@ from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
 from .faults import answer_error, demo_only, json_body
-from .modules import MODULES
-from .people import LABEL, PEOPLE, delete_old_tokens, left_out, people
+from .modules import STAGE, WELCOME
+from .people import LABEL, PEOPLE, delete_old_tokens, people
 
 MAX_TOKENS_PER_PERSON = 10
 PLAIN = "Doorbell is running. Its API: /api/v1/docs\n"
@@ -30,7 +30,12 @@ def demo(request: HttpRequest) -> HttpResponse:
     if not settings.DEMO:
         return HttpResponse(PLAIN, content_type="text/plain; charset=utf-8")
     shown = [{"username": user.get_username(), "full_name": user.get_full_name()} for user in people()]
-    context = {"demo": True, "people": shown, "left_out": left_out(), "modules": map(static, MODULES)}
+    context = {
+        "demo": True,
+        "people": shown,
+        "first_modules": map(static, WELCOME),
+        "modules": map(static, STAGE),
+    }
     return render(request, "demo.html", context)
 
 

@@ -192,7 +192,7 @@ export class DoorbellList extends HTMLElement {
    */
   #open(row) {
     if (!row.is_read) this.#attempt(this.#client?.markRead(row.id));
-    const open = new CustomEvent("notification-open", { detail: row, bubbles: true, cancelable: true });
+    const open = new CustomEvent("notification-open", { detail: this.#rendered.get(row.id)?.row ?? row, bubbles: true, cancelable: true });
     return this.dispatchEvent(open);
   }
 

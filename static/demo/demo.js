@@ -1,18 +1,14 @@
-// The demo page: sign-in with one click, then the stage. This folder is the only one that uses client, toast and bell
-// together.
-
-import "../bell/define.js";
-import "../toast/define.js";
+// The demo page: sign-in with one click, then the stage, which is loaded while the welcome is read. This folder is the only one
+// that uses client, toast and bell together.
 
 import { Http } from "../client/http.js";
 import { avatar, part } from "./dom.js";
-import { Stage } from "./stage.js";
 
 /** @type {Demo.Person[]} */
 const people = JSON.parse(document.getElementById("demo-data")?.textContent ?? "[]");
 const http = new Http();
-/** @type {string[]} */
-const leftOut = JSON.parse(document.getElementById("demo-left-out")?.textContent ?? "[]");
+const loading = import("./stage.js");
+loading.catch(() => {}); // reported by those who wait for it
 const welcome = part(document, "welcome");
 const opening = part(document, "opening");
 const notice = part(document, "notice");
@@ -32,7 +28,7 @@ resumeSession();
 async function resumeSession() {
   try {
     const { user } = await http.session();
-    if (user) show().open(user);
+    if (user) (await show()).open(user);
     else showWelcome("");
   } catch {
     showWelcome("The server could not be reached. Is it running? Reload the page to try again.");
@@ -44,9 +40,11 @@ async function resumeSession() {
  * @param {string | null} beside
  */
 async function signIn(username, beside) {
+  welcome.hidden = true;
+  opening.hidden = false;
   try {
     const { user } = await http.post("/demo/sign-in", { username });
-    const stage = show();
+    const stage = await show();
     stage.open(user, beside ?? undefined, Boolean(beside));
     stage.focus();
   } catch (error) {
@@ -55,12 +53,13 @@ async function signIn(username, beside) {
 }
 
 /** Puts the stage in the welcome's place. */
-function show() {
+async function show() {
+  const { Stage } = await loading;
   const template = /** @type {HTMLTemplateElement} */ (part(document, "stage-template"));
   const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
   welcome.hidden = opening.hidden = true;
   welcome.after(root);
-  const stage = new Stage(root, { http, people, leftOut });
+  const stage = new Stage(root, { http, people });
   stage.addEventListener("leave", (event) => {
     stage.close();
     showWelcome(/** @type {CustomEvent} */ (event).detail);

@@ -27,7 +27,7 @@ export class HidingView {
   /** @param {{is_hidden: boolean}} profile */
   #show({ is_hidden }) {
     this.button.setAttribute("aria-pressed", String(is_hidden));
-    this.button.textContent = is_hidden ? "You appear offline · show me" : "Appear offline";
+    this.button.textContent = is_hidden ? "Appearing offline · undo" : "Appear offline";
     this.button.hidden = false;
   }
 }

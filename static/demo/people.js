@@ -6,6 +6,7 @@ import { relativeTime } from "../elements/relative-time.js";
 import { avatar, isolated, part, screenReaderText } from "./dom.js";
 import { UnreadMessages } from "./unread.js";
 
+const ADMIN = "admin"; // the superuser that seed_demo creates, for the admin site: no one to write to
 const RENDER_DELAY_MS = 30; // batches a flood of frames into a few renders
 
 export class PeopleView extends EventTarget {
@@ -24,13 +25,11 @@ export class PeopleView extends EventTarget {
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
    * @param {(action: () => Promise<unknown>) => void} attempt
-   * @param {string[]} leftOut usernames that aren't shown
    */
-  constructor(root, client, fullName, attempt, leftOut) {
+  constructor(root, client, fullName, attempt) {
     super();
     this.client = client;
     this.fullName = fullName;
-    this.leftOut = new Set(leftOut);
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
     this.unread = new UnreadMessages(client, attempt);
@@ -40,7 +39,7 @@ export class PeopleView extends EventTarget {
 
   async load() {
     const { items } = await this.client.http.get("users", { limit: 200 });
-    this.#users = items.filter((/** @type {Doorbell.User} */ { username }) => !this.leftOut.has(username)).sort(byName(this.fullName));
+    this.#users = items.filter((/** @type {Doorbell.User} */ { username }) => username !== ADMIN).sort(byName(this.fullName));
     this.empty.textContent = "There is no one to write to yet.";
     this.render();
   }

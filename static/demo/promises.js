@@ -18,8 +18,8 @@ const PROMISES = [
   },
   {
     id: "state",
-    title: "List = server",
-    format: (found) => (found.differing === 0 ? `newest ${found.rows} equal` : `${found.differing} differ`),
+    title: "Newest rows = server",
+    format: (found) => (found.differing === 0 ? `${found.rows} equal` : `${found.differing} differ`),
     isKept: (found) => found.differing === 0,
   },
 ];

@@ -37,10 +37,9 @@ export class Seat extends EventTarget {
    * @param {string} [options.token] left out: the window's own login, by its cookie
    * @param {(username: string) => string} options.fullName
    * @param {DoorbellToasts} options.toasts
-   * @param {string[]} options.leftOut usernames that aren't offered as people to write to
    * @param {() => boolean} options.isAlone whether no other seat is in the window
    */
-  constructor(root, { user, token, fullName, toasts, leftOut, isAlone }) {
+  constructor(root, { user, token, fullName, toasts, isAlone }) {
     super();
     this.root = root;
     this.user = user;
@@ -76,7 +75,7 @@ export class Seat extends EventTarget {
     bell.client = list.client = client;
     new ConnectionView(root, client);
     this.hiding = new HidingView(root, client, attempt);
-    this.people = new PeopleView(root, client, fullName, attempt, leftOut);
+    this.people = new PeopleView(root, client, fullName, attempt);
     const conversation = (this.conversation = new ConversationView(root, client, fullName, attempt, () => this.#isAttended()));
     this.blocking = new BlockingView(root, client, fullName, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));

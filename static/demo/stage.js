@@ -1,5 +1,8 @@
 // The window's one or two seats: the person who signed in, perhaps a second one beside them, and the panels about both.
 
+import "../bell/define.js";
+import "../toast/define.js";
+
 import { Http } from "../client/http.js";
 import { element } from "../elements/element.js";
 import { DoorbellToasts } from "../toast/toast.js";
@@ -23,14 +26,12 @@ export class Stage extends EventTarget {
    * @param {object} options
    * @param {Http} options.http the window's own login
    * @param {Demo.Person[]} options.people
-   * @param {string[]} options.leftOut usernames that aren't offered as people to write to
    */
-  constructor(root, { http, people, leftOut }) {
+  constructor(root, { http, people }) {
     super();
     this.root = root;
     this.http = http;
     this.people = people;
-    this.leftOut = leftOut;
     this.floor = part(root, "seats");
     this.lab = new LabView(root);
     this.promises = new PromisesView(root);
@@ -110,7 +111,6 @@ export class Stage extends EventTarget {
       token,
       fullName: (username) => this.#fullName(username),
       toasts,
-      leftOut: this.leftOut,
       isAlone: () => this.#seats.length < 2,
     });
     const place = element("div", { class: "place" }, root, element("div", { class: "toast-dock" }, toasts));

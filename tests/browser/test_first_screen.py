@@ -78,7 +78,7 @@ async def test_nothing_jumps_while_a_connection_is_lost_and_no_toast_covers_what
     assert await tops(ada) == pytest.approx(before, abs=1)
     await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "green", timeout=60_000)
     toasts = page.locator("doorbell-toasts[data-for='Ada Lovelace']")
-    await expect(toasts.get_by_test_id("toast")).to_have_count(2)
+    await expect(toasts.get_by_test_id("toast")).to_have_count(1)
     await expect(toasts.get_by_test_id("toast-more")).to_contain_text("more")
     assert await tops(ada) == pytest.approx(before, abs=1)
     await page.evaluate("scrollTo(0, 0)")
@@ -110,6 +110,12 @@ async def test_without_a_conversation_the_notifications_follow_at_once(sign_in: 
     assert box["height"] < 100
     await page.get_by_test_id("person-grace").click()
     await expect(page.get_by_test_id("message-input")).to_be_visible()
+
+
+async def test_the_superuser_of_the_admin_site_is_no_contact(sign_in: SignIn) -> None:
+    page = await sign_in("ada")
+    await expect(page.get_by_test_id("person-grace")).to_be_visible()
+    await expect(page.get_by_test_id("person-admin")).to_have_count(0)
 
 
 async def test_what_was_understood_stays_away(sign_in: SignIn) -> None:
@@ -170,6 +176,7 @@ async def test_nothing_is_called_empty_before_it_has_been_read(pair: Pair) -> No
 async def test_the_welcome_can_be_read_without_its_script(sign_in: SignIn) -> None:
     page = await sign_in("linus")
     await page.get_by_test_id("sign-out").click()
+    await expect(page.get_by_test_id("sign-in-pair")).to_be_enabled()
     held = asyncio.Event()
 
     async def hold(route: Route) -> None:

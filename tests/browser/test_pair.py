@@ -84,8 +84,10 @@ async def test_leaving_revokes_the_token(pair: Pair, server: Server) -> None:
 async def test_a_page_that_is_left_revokes_the_token(pair: Pair, server: Server) -> None:
     page = await pair()
     # The browser's own list of requests doesn't have those of a page that has been left.
+    grace = page.get_by_test_id("seat-grace")
     async with page.expect_request(lambda request: "authorization" in request.headers) as asked:
-        await page.get_by_test_id("seat-grace").get_by_test_id("hide").click()
+        await grace.get_by_test_id("message-input").fill("Before I go")
+        await grace.get_by_test_id("send").click()
     token = (await (await asked.value).all_headers())["authorization"]
     await page.goto("about:blank")
 
@@ -119,7 +121,7 @@ async def test_who_appears_offline_is_offline_to_the_other_side_and_rings_all_th
     await expect(dot).to_have_attribute("data-online", "true")
     await grace.get_by_test_id("hide").click()
     await expect(grace.get_by_test_id("hide")).to_have_attribute("aria-pressed", "true")
-    await expect(grace.get_by_test_id("hide")).to_have_text("You appear offline · show me")
+    await expect(grace.get_by_test_id("hide")).to_have_text("Appearing offline · undo")
     await expect(dot).to_have_attribute("data-online", "false", timeout=30_000)
     await grace.get_by_test_id("hide").click()
     await expect(dot).to_have_attribute("data-online", "true", timeout=30_000)
