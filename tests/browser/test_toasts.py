@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from .conftest import Publish, SignIn, keep_toasts
+from .conftest import Publish, SignIn, keep_toasts, kept
 
 
 async def show(page: Page, *toasts: dict[str, object]) -> None:
@@ -88,7 +88,7 @@ async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
     page = await sign_in("linus")
     await page.clock.install()
     await page.reload()
-    await page.get_by_test_id("bell").wait_for()
+    await kept(page, "linus")  # nothing moves any more, and the mouse stays where it is
     await page.locator("doorbell-toasts").evaluate(
         "region => { region.show({id: 1, title: 'Slowly read'}); region.show({id: 2, title: 'Bad', level: 'error'}); }"
     )
