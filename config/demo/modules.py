@@ -53,6 +53,7 @@ STAGE = (
     "elements/initials.js",
     "elements/relative-time.js",
     "elements/safe-url.js",
+    "elements/status.js",
     "elements/upgrade-property.js",
     "toast/announcer.js",
     "toast/define.js",

@@ -85,7 +85,7 @@ async def test_escape_closes_the_newest_or_the_one_with_the_focus(sign_in: SignI
 
 
 async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
-    page = await sign_in("linus")
+    page = await sign_in("linus", reduced_motion="reduce")
     await page.clock.install()
     await page.reload()
     await kept(page, "linus")  # nothing moves any more, and the mouse stays where it is
@@ -109,7 +109,7 @@ async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
 
 
 async def test_closing_one_by_the_mouse_doesnt_keep_the_others(sign_in: SignIn) -> None:
-    page = await sign_in("linus")
+    page = await sign_in("linus", reduced_motion="reduce")
     await page.clock.install()
     await page.reload()
     await page.get_by_test_id("bell").wait_for()
