@@ -93,7 +93,10 @@ async def test_a_toast_waits_for_whoever_reads_it(sign_in: SignIn) -> None:
         "region => { region.show({id: 1, title: 'Slowly read'}); region.show({id: 2, title: 'Bad', level: 'error'}); }"
     )
     toast = page.get_by_test_id("toast").filter(has_text="Slowly read")
-    await toast.hover()
+    # Not by `hover`, which may scroll: a toast moves with its seat.
+    box = await toast.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     await page.clock.run_for(60_000)
     await expect(toast).to_be_visible()
     await page.mouse.move(0, 0)
