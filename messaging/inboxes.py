@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Min
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from . import names, schemas, users
 from .dialects import dialect
 from .models import Inbox, Notification
 from .orm import sql
+from .orm.querysets import NotificationQuerySet
 from .sequencing import assign_pending
 
 # More changed rows than this are not replayed: the client reloads the list instead.
@@ -80,11 +82,25 @@ def unread_count(user_id: Any) -> int:
 
     In this order: with nothing pending, the inbox that is read afterwards has counted everything.
     """
-    rows = Notification.objects.filter(user_id=user_id)
+    rows = Notification.objects.presentable().filter(user_id=user_id)
     if Notification.everything.filter(user_id=user_id, pending_since__isnull=False).exists():
         return rows.filter(is_read=False).count()
     count = Inbox.objects.filter(user_id=user_id).values_list("unread_count", flat=True).first()
     return max(0, count or 0)
+
+
+def members(user_id: Any, pk: int) -> NotificationQuerySet:
+    """Return what a user's notification stands for, itself included, as far as pruning has left it.
+
+    Tombstones, some of which others had collapsed into before they collapsed themselves.
+    """
+    table = Notification._meta.db_table
+    collapsed = f"""
+        WITH RECURSIVE member(id) AS (
+            SELECT CAST(%s AS bigint) UNION SELECT n.id FROM {table} n JOIN member m ON n.collapsed_into_id = m.id
+        ) SELECT id FROM member
+    """  # noqa: S608
+    return Notification.everything.filter(user_id=user_id, pk__in=RawSQL(collapsed, [pk]))  # noqa: S611
 
 
 def _is_any_pending(ids: Collection[int]) -> bool:

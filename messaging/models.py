@@ -127,6 +127,8 @@ class Notification(AtomicSaveModel):
     group_key = BoundedTextField(max_length=200, null=True, blank=True, editable=False)
     group_count = models.IntegerField(default=1, db_default=1, editable=False)
     collapsed_into_id = models.BigIntegerField(null=True, editable=False)
+    # Of a row with its group's title: the one that it had before.
+    own_title = BoundedTextField(max_length=200, null=True, editable=False)
 
     # Bookkeeping: a writer marks a row pending, `assign_revisions` numbers and counts it.
     revision = models.BigIntegerField(null=True, editable=False)
@@ -134,9 +136,7 @@ class Notification(AtomicSaveModel):
     counted = models.BooleanField(db_default=False, editable=False)
     removed_at = models.DateTimeField(null=True, editable=False)
 
-    BOOKKEEPING = frozenset(
-        {"revision", "counted", "created_at", "removed_at", "group_count", "collapsed_into_id"}
-    )
+    BOOKKEEPING = NUMBERING | {"created_at", "removed_at"}
 
     objects = LivingNotifications()
     # Tombstones included.
@@ -230,7 +230,7 @@ class Notification(AtomicSaveModel):
         self._translate()
         self.pending_since = Now()
         if self._state.adding:
-            self.revision, self.counted = None, False
+            self.revision, self.counted, self.collapsed_into_id = None, False, None
         elif options.get("update_fields") is not None:
             options["update_fields"] = {*options["update_fields"], "pending_since"}
 

@@ -194,6 +194,13 @@ class Notifications(Shape):
     unread_count: int
 
 
+class Members(Shape):
+    """What a notification of a group stands for, itself included."""
+
+    items: list[Notification]
+    next: int | None
+
+
 class Marked(Shape):
     """`ids` were changed by this call; `revision` includes the change."""
 

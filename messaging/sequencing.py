@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from messaging.orm.retry import LOCK_NOT_AVAILABLE, retry_on_transient, sqlstate
 
-from . import names, schemas, stored_functions, users
+from . import grouping, names, schemas, stored_functions, users
 from .dialects import InboxState, NumberedRow, base, dialect
 from .dialects.base import REVISION_BYTES, weight_of
 from .events import revisions_assigned
@@ -198,9 +198,12 @@ def number_pending(
     inboxes = database.lock_inboxes(user_ids, wait_seconds=lock_seconds)
     rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)
     names.put(rows, actor_id="actor_username")
+    announced = rows
+    if any(row["group_key"] is not None for row in rows):
+        announced = grouping.collapse(rows, inboxes, ROWS_PER_REVISION)
     revisions: list[Revision] = []
     changed: dict[Any, InboxState] = {}
-    for (user_id, number), group in groupby(rows, key=lambda row: (row["user_id"], row["revision"])):
+    for (user_id, number), group in groupby(announced, key=lambda row: (row["user_id"], row["revision"])):
         before = changed.get(user_id, inboxes[user_id])
         revision = _revision(user_id, number, before.unread_count, list(group))
         changed[user_id] = InboxState(number, revision.unread_count)

@@ -75,6 +75,9 @@ BEGIN
 END"""
 
 
+# The `was_revision` that the function returns where it has numbered nothing, since a new row belongs to a group.
+GROUPED = -1
+
 # The same three steps as of the dialects, each of which sees what was committed before it. One revision for each user,
 # and so ROWS_PER_REVISION rows at most, and of REVISION_BYTES together: those that are left stay pending.
 NUMBER_BODY = """#variable_conflict use_column
@@ -86,7 +89,8 @@ BEGIN
     ) i;
     RETURN QUERY
     WITH locked AS MATERIALIZED (
-        SELECT id, user_id, counted AS was_counted, revision AS was_revision, {weight} AS weight
+        SELECT id, user_id, counted AS was_counted, revision AS was_revision, {weight} AS weight,
+            group_key IS NOT NULL AND revision IS NULL AS is_in_group
         FROM {notifications} p
         WHERE user_id = ANY(held) AND pending_since IS NOT NULL
         ORDER BY user_id, id LIMIT most_rows
@@ -98,13 +102,16 @@ BEGIN
         UPDATE {notifications} n
         SET revision = i.revision + 1, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
         FROM picked p, {inboxes} i WHERE n.id = p.id AND i.user_id = n.user_id
+            AND NOT EXISTS (SELECT FROM locked WHERE is_in_group)
         RETURNING n.*, p.was_revision, n.counted::integer - p.was_counted::integer AS difference
     ), stepped AS (
         UPDATE {inboxes} i SET revision = i.revision + 1, unread_count = GREATEST(0, i.unread_count + c.difference)
         FROM (SELECT user_id, sum(difference) AS difference FROM changed GROUP BY user_id) c
         WHERE i.user_id = c.user_id RETURNING i.user_id, i.unread_count
     )
-    SELECT h.user_id, s.unread_count, n.was_revision, {actor_name}::text, {columns}
+    SELECT h.user_id, s.unread_count,
+        CASE WHEN EXISTS (SELECT FROM locked WHERE is_in_group) THEN {grouped} ELSE n.was_revision END,
+        {actor_name}::text, {columns}
     FROM unnest(held) WITH ORDINALITY AS h(user_id, place)
     LEFT JOIN changed n ON n.user_id = h.user_id LEFT JOIN stepped s ON s.user_id = h.user_id {join_actor}
     ORDER BY h.place, n.id;
@@ -144,6 +151,7 @@ def number_body() -> str:
         key_type=users.key_type(),
         inboxes=Inbox._meta.db_table,
         notifications=Notification._meta.db_table,
+        grouped=GROUPED,
         columns=", ".join(f"n.{column}" for column in NUMBERED_COLUMNS),
         weight=weight_sql("p", ROWS_PER_REVISION),
         bytes=REVISION_BYTES,
@@ -156,7 +164,7 @@ def number(user_ids: list[Any], most_rows: int) -> list[dict[str, Any]] | None:
     """Number these users' pending rows, in one round trip that is a transaction of its own.
 
     Returns the rows in the order of inboxes and ids, and one with the id None for an inbox without any: no row for one
-    that is missing or locked. None if there is no such function.
+    that is missing or locked. None if there is no such function, or one of the rows is a new one of a group.
     """
     if connection.vendor != "postgresql":
         return None
@@ -170,6 +178,8 @@ def number(user_ids: list[Any], most_rows: int) -> list[dict[str, Any]] | None:
                 raise
             return None
         rows = [dict(zip(NUMBERED, row, strict=True)) for row in cursor.fetchall()]
+    if rows and rows[0]["was_revision"] == GROUPED:
+        return None
     key = users.from_db()
     for row in rows:
         row["user_id"], row["actor_id"] = key(row["user_id"]), key(row["actor_id"])

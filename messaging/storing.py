@@ -66,7 +66,7 @@ def _store(rows: list[Notification], held: bool) -> Stored:
     is_one_statement = len(ordered) <= ROWS_PER_INSERT
     unknown = None
     # (Rows whose references are held are in a transaction.)
-    if is_one_statement and _commits_at_once():
+    if is_one_statement and _commits_at_once() and not any(row.group_key is not None for row in ordered):
         unknown = _store_numbered(ordered, unless_blocked)
     if unknown is None:
         work = functools.partial(insert, ordered, held=held, unless_blocked=unless_blocked)
@@ -99,7 +99,7 @@ def store_same(user_ids: Collection[Any], columns: Mapping[str, Any]) -> set[Any
     ordered = sorted(user_ids)
     if not ordered:
         return set()
-    if _commits_at_once():
+    if _commits_at_once() and columns["group_key"] is None:
         outcome = retry_on_transient(lambda: insert_same_numbered(ordered, columns), timeouts=True)
         if outcome is not None:
             if outcome.revisions:

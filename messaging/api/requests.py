@@ -246,6 +246,7 @@ class NotificationPage(Page):
     notification_type: Annotated[
         Text | SkipJsonSchema[None], about("Only those of this type: `announcement`, say.")
     ] = None
+    group: Annotated[Text | SkipJsonSchema[None], about("Only those of this group.")] = None
 
 
 class NewNotification(OneUser):

@@ -113,11 +113,13 @@ def list_notifications(request: SignedIn, query: Query[requests.NotificationPage
     """List the user's notifications, with the revision from which a socket continues."""
     # The inbox first: were the rows older than the revision, a change in between would never reach the client.
     state = inboxes.state(request.user.pk)
-    rows = Notification.objects.filter(user=request.user)
+    rows = Notification.objects.presentable().filter(user=request.user)
     if query.unread:
         rows = rows.filter(is_read=False)
     if query.notification_type is not None:
         rows = rows.filter(notification_type=query.notification_type)
+    if query.group is not None:
+        rows = rows.filter(group_key=query.group)
     columns = schemas.NOTIFICATION_COLUMNS
     found, following = page(rows, query, *columns, actor_username=names.expression("actor__"))
     names.put(found, actor_id="actor_username")
@@ -128,6 +130,24 @@ def list_notifications(request: SignedIn, query: Query[requests.NotificationPage
         revision=state.revision,
         unread_count=state.unread_count,
     )
+
+
+@inbox.get("/notifications/{notification_id}/members", response=answers({200: schemas.Members}, 404))
+def list_members(
+    request: SignedIn, notification_id: Path[requests.AnyId], query: Query[requests.Page]
+) -> schemas.Members:
+    """List what a notification of a group stands for, itself included, each as it was before they were grouped."""
+    shown = Notification.objects.presentable().filter(user=request.user, pk=notification_id)
+    marks = list(shown.values_list("is_read", flat=True))
+    if not marks:
+        raise NotFound
+    rows = inboxes.members(request.user.pk, notification_id)
+    columns = (*schemas.NOTIFICATION_COLUMNS, "own_title")
+    found, following = page(rows, query, *columns, actor_username=names.expression("actor__"))
+    names.put(found, actor_id="actor_username")
+    for row in found:
+        row |= {"title": row["own_title"] or row["title"], "group_count": 1, "is_read": marks[0]}
+    return schemas.Members(items=[schemas.notification(row) for row in found], next=following)
 
 
 MARKED = answers({200: schemas.Marked})

@@ -1,7 +1,7 @@
 """The functions that both databases have: a module is a Dialect if it defines all of them, and mypy checks that."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -74,6 +74,12 @@ class Dialect(Protocol):
 
     def store_inboxes(self, inboxes: Mapping[Any, InboxState]) -> None:
         """Store the state of these locked inboxes."""
+
+    def store_collapsed(self, rows: Collection[NumberedRow]) -> None:
+        """Store the revision, the count and the group of these rows of locked inboxes, which this transaction holds.
+
+        Those with `collapsed_into_id` leave with it, those with `group_title` get it, and keep their own aside.
+        """
 
     def raise_floors(self, floors: Mapping[Any, int]) -> None:
         """Raise the `floor` of these locked inboxes (user id: floor), where it is lower.

@@ -1,6 +1,6 @@
 """PostgreSQL: row locks, and statements that change any number of rows in one round trip. See base.Dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,6 +93,25 @@ def store_inboxes(inboxes: Mapping[Any, InboxState]) -> None:
                 [inbox.revision for inbox in inboxes.values()],
                 [inbox.unread_count for inbox in inboxes.values()],
             ],
+        )
+
+
+def store_collapsed(rows: Collection[NumberedRow]) -> None:
+    columns = ("id", "revision", "counted", "group_count", "collapsed_into_id", "group_title")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {Notification._meta.db_table} n
+            SET revision = d.revision, counted = d.counted, group_count = d.group_count,
+                collapsed_into_id = d.collapsed_into_id,
+                removed_at = CASE WHEN d.collapsed_into_id IS NULL THEN n.removed_at ELSE now() END,
+                own_title = CASE WHEN d.group_title IS NULL THEN n.own_title ELSE COALESCE(n.own_title, n.title) END,
+                title = COALESCE(d.group_title, n.title)
+            FROM unnest(%s::bigint[], %s::bigint[], %s::bool[], %s::int[], %s::bigint[], %s::text[])
+                AS d({", ".join(columns)})
+            WHERE n.id = d.id
+            """,  # noqa: S608
+            [[row.get(column) for row in rows] for column in columns],
         )
 
 

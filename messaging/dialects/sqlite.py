@@ -1,6 +1,6 @@
 """SQLite: one writer at a time, so a transaction that began IMMEDIATE has the only lock there is. See base.Dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,7 @@ from messaging import names, schemas, users
 from messaging.models import Inbox, Notification
 
 from .base import REVISION_BYTES, InboxState, NumberedRow, weight_of
+from .triggers import SQLITE_NOW
 
 # The database's `timeout`: no other writer can wait longer for a transaction than this, so none should last as long.
 MAX_TRANSACTION = timedelta(seconds=30)
@@ -66,6 +67,30 @@ def store_inboxes(inboxes: Mapping[Any, InboxState]) -> None:
             [
                 (inbox.revision, inbox.unread_count, user_id)
                 for user_id, inbox in zip(users.to_db(inboxes), inboxes.values(), strict=True)
+            ],
+        )
+
+
+def store_collapsed(rows: Collection[NumberedRow]) -> None:
+    now = SQLITE_NOW.replace("%", "%%")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"""
+            UPDATE {Notification._meta.db_table}
+            SET revision = %(revision)s, counted = %(counted)s, group_count = %(group_count)s,
+                collapsed_into_id = %(into)s,
+                removed_at = CASE WHEN %(into)s IS NULL THEN removed_at ELSE {now} END,
+                own_title = CASE WHEN %(title)s IS NULL THEN own_title ELSE COALESCE(own_title, title) END,
+                title = COALESCE(%(title)s, title)
+            WHERE id = %(id)s
+            """,  # noqa: S608
+            [
+                {
+                    **{name: row[name] for name in ("id", "revision", "counted", "group_count")},
+                    "into": row.get("collapsed_into_id"),
+                    "title": row.get("group_title"),
+                }
+                for row in rows
             ],
         )
 

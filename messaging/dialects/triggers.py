@@ -37,9 +37,11 @@ COPIED_VALUES = ", ".join(f"NEW.{column}" for column in COPIED)
 MOVED = (
     "OLD.user_id <> NEW.user_id OR OLD.id <> NEW.id OR OLD.removed_at IS NOT NULL AND NEW.removed_at IS NULL"
 )
+# (A row that collapses into another one has its revision from the same statement.)
 MARKED = (
     "NEW.pending_since IS NULL AND"
-    " (OLD.is_read <> NEW.is_read OR OLD.removed_at IS NULL AND NEW.removed_at IS NOT NULL)"
+    " (OLD.is_read <> NEW.is_read OR OLD.removed_at IS NULL AND NEW.removed_at IS NOT NULL"
+    " AND NEW.collapsed_into_id IS NULL)"
 )
 BODY = """
 BEGIN

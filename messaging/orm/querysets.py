@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MESSAGES_PER_TRANSACTION = 500
 # Written by sequencing alone: an instance that was read earlier holds values from before.
-NUMBERING = frozenset({"revision", "counted"})
+NUMBERING = frozenset({"revision", "counted", "group_count", "collapsed_into_id", "own_title"})
 EXPIRED_PER_CALL = 1_000
 
 
@@ -102,6 +102,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def living(self) -> "NotificationQuerySet":
         return self.filter(removed_at=None)
+
+    def presentable(self) -> "NotificationQuerySet":
+        """All but new ones of groups, whose text isn't final before they have a revision (messaging/grouping.py)."""
+        return self.exclude(group_key__isnull=False, revision=None)
 
     def update(self, **changes: Any) -> int:
         """Change rows, mark them pending, and send `notifications_pending` after commit."""

@@ -24,8 +24,9 @@ from messaging.models import Inbox, Message, Notification
 from messaging.notifications import assign_revisions
 from messaging.orm import querysets
 from messaging.tests.domain_replica import check_counts, fresh_read
+from messaging.tests.grouped import declare
 from messaging.tests.rows import sql
-from messaging.tests.writers import AT_ONCE, GIVING, PAST, TABLE, Writers
+from messaging.tests.writers import AT_ONCE, GIVING, GROUPING, PAST, TABLE, Writers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(4 * 3600)]
 
@@ -170,7 +171,8 @@ def run(machine, examples):
 
 
 @pytest.fixture(autouse=True)
-def people(ada, grace, linus):
+def people(ada, grace, linus, monkeypatch):
+    declare(monkeypatch)
     if connection.vendor == "sqlite":
         # A file system that is busy makes each commit ten times as slow.
         sql("PRAGMA synchronous = OFF")
@@ -180,13 +182,29 @@ def test_whoever_writes_every_badge_is_right():
     run(Counts, size(10, full=1_000))
 
 
+class InGroups(Counts):
+    """Every other writer writes rows of groups."""
+
+    @rule(writer=st.sampled_from([*AT_ONCE, *GROUPING * len(AT_ONCE)]), users=Counts.pairs, seed=Counts.seeds)
+    def write_at_once(self, writer, users, seed):
+        self.write(writer, users, seed)
+
+
+def test_also_with_groups():
+    run(InGroups, size(10, full=1_000))
+
+
 class GivingAway(Counts):
     """Notifications that are created and given away, without fixtures and without SQL that writes the bookkeeping."""
 
     write_past: Any = None
     load_fixture: Any = None
 
-    @rule(writer=st.sampled_from([*GIVING, "notify_many"]), users=Counts.pairs, seed=Counts.seeds)
+    @rule(
+        writer=st.sampled_from([*GIVING, "notify_many"]),
+        users=Counts.pairs,
+        seed=Counts.seeds,
+    )
     def write_at_once(self, writer, users, seed):
         self.write(writer, users, seed)
 

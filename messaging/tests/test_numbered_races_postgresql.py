@@ -119,8 +119,8 @@ class Race:
         return +found
 
 
-def race(people, threads, seconds=RACE_SECONDS):
-    running = Race(people)
+def race(people, threads, seconds=RACE_SECONDS, kind=Race):
+    running = kind(people)
     deadline = time.monotonic() + seconds
     writers = [threads.start(running.write, number, deadline) for number in range(WRITERS)]
     for writer in writers:

@@ -10,6 +10,7 @@ from django.db.models import Subquery
 
 from messaging import notifications
 from messaging.models import Message, Notification
+from messaging.tests.grouped import comment
 from messaging.tests.rows import raw_insert, sql
 
 TABLE = "messaging_notification"
@@ -45,6 +46,11 @@ class Writers:
 
     def notify_many(self):
         notifications.notify_many([self.user, self.other, self.user], "announcement", "x")
+
+    def notify_of_a_group(self):
+        for _ in range(self.random.choice([1, 1, 3])):
+            comment(self.user, page=self.random.choice("ab"), dedupe_key=self.key)
+        comment(self.other, page="a")
 
     def notify_ephemeral(self):
         notifications.notify(self.user, "user_online", "x")
@@ -277,6 +283,9 @@ class Writers:
         sql(f"UPDATE messaging_inbox SET user_id = {self.other.pk} WHERE user_id = {self.user.pk}")
 
 
-AT_ONCE = [name for name in vars(Writers) if not name.startswith(("_", "past_", "each"))]
+GROUPING = ["notify_of_a_group"]
+AT_ONCE = [
+    name for name in vars(Writers) if not name.startswith(("_", "past_", "each")) and name not in GROUPING
+]
 GIVING = [name for name in AT_ONCE if name.startswith("give_")]
 PAST = [name for name in vars(Writers) if name.startswith("past_")]

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from messaging import events, inboxes, notifications, schemas
+from messaging import events, grouping, inboxes, notifications, schemas
+from messaging.models import Notification
 from messaging.tests.domain_replica import check_counts, fresh_read
+from messaging.tests.grouped import check_groups, declare
 from realtime import background
 from realtime.auth import Login
 from realtime.delivery import backlog, replay, sweeps
@@ -38,6 +40,7 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "40"))
 MAX_TABS = 3
 
 users = st.sampled_from(["ada", "grace"])
+pages = st.sampled_from("aab")
 which = st.integers(0, 1_000)
 some = st.lists(which, min_size=1, max_size=4)
 
@@ -101,6 +104,7 @@ class Inboxes(RuleBasedStateMachine):
         self.rows: dict[str, dict[int, bool]] = {name: {} for name in self.cast}
         self.tabs: dict[str, list[Tab]] = {name: [] for name in self.cast}
         self.network: list[dict[str, Any]] = []
+        self.late = 0
         self.loop = asyncio.new_event_loop()
         events.revisions_assigned.connect(self.send)
         self.hub = self.run(self.begin())
@@ -139,6 +143,41 @@ class Inboxes(RuleBasedStateMachine):
     def create(self, name: str, count: int) -> None:
         rows = notifications.notify_many([self.cast[name].id] * count, "announcement", "Hello")
         self.rows[name] |= {row.pk: False for row in rows}
+
+    @rule(
+        name=users,
+        page=pages,
+        count=st.sampled_from([1, 1, 2, 3, 130]),
+        late=st.booleans(),
+        push=st.booleans(),
+    )
+    def comment(self, name: str, page: str, count: int, late: bool, push: bool) -> None:
+        """New ones of a group. `late`: committed after rows with higher ids. `push`: all of the user's arrives."""
+        user = self.cast[name].id
+        rows = [notifications.build(user, "comment", "Hello", data={"page": page}) for _ in range(count)]
+        if late:
+            self.late -= 1
+            rows[0].pk = self.late
+            rows[0].save(force_insert=True)
+        else:
+            notifications.create(rows)
+        if push:
+            self.assign(name)
+            self.deliver_all()
+
+    @rule(name=users, what=st.sampled_from(["read", "unread", "removed"]), picks=some)
+    def mark_comments(self, name: str, what: str, picks: list[int]) -> None:
+        """Those that a page can show."""
+        user = self.cast[name].id
+        shown = Notification.objects.presentable().filter(user=user, notification_type="comment")
+        ids = list(shown.order_by("id").values_list("id", flat=True))
+        chosen = {ids[pick % len(ids)] for pick in picks if ids}
+        changes = {
+            "read": notifications.mark_read,
+            "unread": notifications.mark_unread,
+            "removed": notifications.remove,
+        }
+        changes[what](user, chosen)
 
     def chosen(self, name: str, picks: list[int]) -> list[int]:
         ids = sorted(self.rows[name])
@@ -292,14 +331,22 @@ class Inboxes(RuleBasedStateMachine):
             user = self.cast[name].id
             inboxes.state(user)
             truth = fresh_read(user)
-            assert truth.read_marks == self.rows[name], "the database isn't what the model is"
+            of_groups = Notification.objects.filter(user=user, notification_type="comment")
+            titles = dict(of_groups.values_list("id", "title"))
+            plain = {pk: is_read for pk, is_read in truth.read_marks.items() if pk not in titles}
+            assert plain == self.rows[name], "the database isn't what the model is"
             check_counts(user)
+            check_groups()
             for tab in tabs:
                 assert not tab.faults, tab.faults
                 shown = (tab.copy.revision, tab.copy.unread_count, tab.copy.read_marks)
                 assert shown == (truth.revision, truth.unread_count, truth.read_marks), (
                     f"{shown}, but {truth}"
                 )
+                told = {
+                    pk: row["title"] for pk, row in tab.copy.items.items() if pk in titles and "title" in row
+                }
+                assert told.items() <= titles.items(), "a text has changed"
 
     async def rest(self, *waiting: Tab) -> None:
         """Wait until these have been brought up to date."""
@@ -334,6 +381,7 @@ def play(examples: int, *, shrink: bool = True) -> None:
 @pytest.fixture(autouse=True)
 def machine(ada, grace, settings, monkeypatch):
     """No push but by the machine's network, no sweep but by its rule; and a backlog that overflows soon."""
+    declare(monkeypatch)
     settings.CHANNEL_LAYERS = layers.channel_layers_with(layers.DroppingLayer)
     settings.REALTIME_RELAY = False
     settings.REALTIME_PENDING_SECONDS = -1
@@ -382,6 +430,39 @@ def test_frames_sent_as_they_come_are_found_out(monkeypatch):
                 each.send(pushed.frame, pushed)
 
     monkeypatch.setattr(user_sockets_module.UserSockets, "push", push)
+    with pytest.raises(FOUND):
+        play(EXAMPLES, shrink=False)
+
+
+def test_groups_whose_older_rows_leave_unannounced_are_found_out(monkeypatch):
+    collapse = grouping.collapse
+
+    def unannounced(rows: Any, *args: Any) -> Any:
+        known = {row["id"] for row in rows}
+        announced = collapse(rows, *args)
+        for row in announced:
+            if row["id"] not in known:
+                # The count stays right.
+                first = next(
+                    one for one in announced if one["user_id"] == row["user_id"] and one["id"] in known
+                )
+                first["was_counted"] = first["was_counted"] + 1
+        return [row for row in announced if row["id"] in known]
+
+    monkeypatch.setattr(grouping, "collapse", unannounced)
+    with pytest.raises(FOUND):
+        play(EXAMPLES, shrink=False)
+
+
+def test_a_text_that_changes_after_it_was_sent_is_found_out(monkeypatch):
+    older = grouping._older
+
+    def renamed(*args: Any) -> Any:
+        rows = older(*args)
+        Notification._base_manager.filter(pk__in=[row["id"] for row in rows]).update(title="another")
+        return [] if rows else rows
+
+    monkeypatch.setattr(grouping, "_older", renamed)
     with pytest.raises(FOUND):
         play(EXAMPLES, shrink=False)
 

@@ -185,6 +185,12 @@ declare namespace Doorbell {
     ids: number[];
   }
 
+  /** What a notification of a group stands for, itself included. */
+  interface Members {
+    items: Notification[];
+    next: number | null;
+  }
+
   interface Message {
     id: number;
     sender: User;
@@ -249,6 +255,7 @@ declare namespace Doorbell {
     limit?: number;
     unread?: boolean;
     notification_type?: string;
+    group?: string;
   }
 
   /** `items` may be newer than `revision`, never older. */

@@ -1,0 +1,140 @@
+"""Groups that collapse while others write, mark, remove and read: nobody waits for a row, and every state is right."""
+
+import random
+import time
+from collections import defaultdict
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.db.models import QuerySet
+
+from messaging import inboxes
+from messaging.models import Inbox, Notification
+from messaging.notifications import mark_read, mark_unread, notify, notify_many, remove
+from messaging.orm import retry
+from messaging.sequencing import ROWS_PER_REVISION, assign_step
+from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
+from messaging.tests.grouped import check_groups, comment, declare, rows
+from messaging.tests.test_deadlocks_postgresql import quick_deadlocks  # noqa: F401  # a fixture
+from messaging.tests.test_numbered_races_postgresql import RACE_SECONDS, Race, people, race  # noqa: F401  # a fixture
+from messaging.tests.transactions import until, waits_for_a_lock
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("numbered")]
+
+
+@pytest.fixture(autouse=True)
+def declared(monkeypatch):
+    declare(monkeypatch)
+
+
+class GroupRace(Race):
+    """Its writers notify of groups as well, and mark, remove and read whatever they see."""
+
+    def write(self, number, deadline):
+        chance = random.Random(number)
+        while time.monotonic() < deadline:
+            some = chance.sample(self.people, chance.choice([1, 1, 3, len(self.people)]))
+            chance.choice([self.comment, self.comment, self.together, self.change, self.change, self.assign])(
+                some, chance
+            )
+
+    def comment(self, some, chance):
+        data = {"page": chance.choice("ab")}
+        notify_many(
+            [user for user in some for _ in range(chance.choice([1, 1, 5]))], "comment", "x", data=data
+        )
+
+    def together(self, some, chance):
+        with transaction.atomic():
+            self.comment(some, chance)
+            notify(some[0], "announcement", "x")
+            self.change(some, chance)
+            time.sleep(chance.random() * 0.01)
+
+    def change(self, some, chance):
+        shown = list(Notification.objects.filter(user=some[0]).values_list("pk", flat=True)[:20])
+        what = chance.choice([mark_read, mark_unread, remove])
+        what(some[0], chance.sample(shown, len(shown) // 2))
+
+    def assign(self, some, chance):
+        ids = sorted(user.pk for user in some)
+        if chance.random() < 0.5:
+            assign_step(ids, rows=ROWS_PER_REVISION)
+        else:
+            inboxes.state(ids[0])
+
+    def check(self):
+        for user in self.people:
+            revisions = sorted(self.revisions[user.pk], key=lambda one: one.revision)
+            assert [one.revision for one in revisions] == list(
+                range(1, Inbox.objects.get(user=user).revision + 1)
+            )
+            replica, titles = DomainReplica(user.pk), defaultdict(set)
+            for revision in revisions:
+                replica.apply_revision(revision)
+                for shape in revision.added:
+                    titles[shape.id].add(shape.title)
+            assert replica == fresh_read(user.pk)
+            check_counts(user.pk)
+            for pk, title in Notification.objects.filter(user=user).values_list("pk", "title"):
+                assert titles[pk] == {title}
+        check_groups()
+
+
+@pytest.fixture
+def no_retry(monkeypatch):
+    monkeypatch.setattr(retry, "MAX_ATTEMPTS", 1)
+
+
+@pytest.mark.usefixtures("no_retry", "quick_deadlocks")
+def test_every_state_is_right_and_nothing_deadlocks(people, threads, capsys):  # noqa: F811
+    done = race(people, threads, kind=GroupRace)
+    done.check()
+    call_command("check_inboxes")
+    found = Notification.everything.filter(notification_type="comment")
+    collapsed = found.filter(collapsed_into_id__isnull=False).count()
+    assert collapsed > 20 * RACE_SECONDS
+    with capsys.disabled():
+        print(f"\n  {found.count()} rows of groups in {RACE_SECONDS:g} s, {collapsed} collapsed: no fault")
+
+
+def test_one_that_an_open_transaction_holds_stays_beside_its_group(people, held, assigned):  # noqa: F811
+    user = people[-1]
+    first = comment(user, "first")
+    assigned(user)
+    comment(user, "second")
+    with held(lambda: mark_read(user, [first.pk])):
+        (revision,) = assigned(user)
+    assert (revision.removed, revision.unread_count) == ([], 2)
+    assigned(user)
+    assert rows(user) == [("second", 1, False), ("first", 1, True)]
+    check_counts(user.pk)
+
+
+def test_without_that_rule_the_inbox_is_held_up(people, held, threads, assigned, monkeypatch):  # noqa: F811
+    """Negative control."""
+    lock = QuerySet.select_for_update
+    monkeypatch.setattr(
+        QuerySet, "select_for_update", lambda self, skip_locked=False, **options: lock(self, **options)
+    )
+    user = people[-1]
+    first = comment(user, "first")
+    assigned(user)
+    comment(user, "second")
+    with held(lambda: mark_read(user, [first.pk])):
+        waiting = threads.start(assigned, user)
+        until(waits_for_a_lock)
+    waiting.join(10)
+
+
+def test_a_group_is_read_by_the_numbering_in_several_calls(people):  # noqa: F811
+    """The function for few rows leaves a new one of a group, and takes all that is marked afterwards."""
+    user = people[-1]
+    comment(user)
+    comment(user)
+    assert [one.added[0].count for one in assign_step([user.pk], rows=ROWS_PER_REVISION).revisions] == [2]
+    assert assign_step([user.pk], rows=ROWS_PER_REVISION).revisions == []
+    remove(user, Notification.objects.filter(user=user))
+    (revision,) = assign_step([user.pk], rows=ROWS_PER_REVISION).revisions
+    assert (len(revision.removed), revision.unread_count) == (1, 0)
