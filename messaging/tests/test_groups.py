@@ -80,6 +80,25 @@ def test_revisions_have_no_gaps_where_a_whole_one_leaves(ada, assigned):
     )
 
 
+def test_renumbered_revisions_keep_within_their_bytes(ada, assigned):
+    """Rows before and after a group that collapses are as heavy as data may make them."""
+    first = comment(ada)
+    assigned(ada)
+    heavy = {"text": "x" * 4_000}
+    notify_many([ada.pk] * 100, "announcement", "Hello", data=heavy)
+    comments(ada, 200)
+    notify_many([ada.pk] * 100, "announcement", "Hello", data=heavy)
+    replica = DomainReplica(ada.pk, 1, 1, {first.pk: False}, complete=True)
+    revisions = assigned(ada)
+    for revision in revisions:
+        assert sum(len(shape.model_dump_json()) for shape in revision.added) < 512 * 1024
+        replica.apply_revision(revision)
+    assert [one.revision for one in revisions] == list(range(2, 2 + len(revisions)))
+    assert (replica.unread_count, len(revisions) > 2) == (201, True)
+    assert replica == fresh_read(ada.pk)
+    check_counts(ada.pk)
+
+
 # --- What belongs together -------------------------------------------------------------------------------------------
 
 
