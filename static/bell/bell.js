@@ -8,6 +8,7 @@
 // Attributes  no-title: don't put the count into the window's title
 //             unread: the count until the client has read the list; a page rendered by the server has it
 // Property    render: (row) => Node, a page's own content of an item of the list (see list.js)
+// Property    labels: words that win over those of the page's language, static/labels/en.js names them
 // Methods     open(), close()
 // State       data-status: what it knows (statusOf in elements/status.js), said in the list and in the button's name;
 //             data-state and data-reason: the client's state, and why it isn't connected
@@ -20,6 +21,7 @@
 
 import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
+import { Labels } from "../elements/labels.js";
 import { hasInbox, spoken, statusOf } from "../elements/status.js";
 import { upgradeProperty } from "../elements/upgrade-property.js";
 import { DesktopNotifications } from "./desktop.js";
@@ -27,12 +29,7 @@ import { badgeText, countLabel, withCount } from "./format.js";
 import { DoorbellList } from "./list.js";
 
 const BELL_PATH = "M12 3a6 6 0 0 0-6 6v4.2L4.4 16a.8.8 0 0 0 .7 1.2h13.8a.8.8 0 0 0 .7-1.2L18 13.2V9a6 6 0 0 0-6-6Zm-2.4 15.6a2.5 2.5 0 0 0 4.8 0Z";
-const DESKTOP_LABELS = {
-  on: "Desktop notifications are on",
-  off: "Notify me on the desktop when this page is hidden",
-  blocked: "Desktop notifications are blocked by the browser",
-  unsupported: "",
-};
+const DESKTOP_LABELS = /** @type {const} */ ({ on: "desktopOn", off: "desktopOff", blocked: "desktopBlocked" });
 const VIEWPORT_MARGIN_PX = 12;
 let instances = 0;
 
@@ -43,10 +40,12 @@ export class DoorbellBell extends HTMLElement {
   #client = null;
   /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
   #ownRender = null;
+  #labels = new Labels(this, () => this.#translate());
   #button = button("", { class: "bell-button", testid: "bell", onclick: () => (this.isOpen ? this.close() : this.open()) });
   #badge = element("span", { class: "bell-badge", testid: "badge", "aria-hidden": true });
   #panel = element("div", { class: "bell-panel", testid: "bell-panel" });
-  #readAll = button("Mark all read", { class: "bell-action", testid: "bell-read-all", onclick: () => this.#markAllRead() });
+  #heading = element("strong", { class: "bell-heading" });
+  #readAll = button("", { class: "bell-action", testid: "bell-read-all", onclick: () => this.#markAllRead() });
   #desktopButton = button("", { class: "bell-desktop", testid: "bell-desktop", onclick: () => this.#toggleDesktop() });
   #desktop = new DesktopNotifications();
   #onChange = () => this.#renderCount();
@@ -97,19 +96,30 @@ export class DoorbellBell extends HTMLElement {
     if (list instanceof DoorbellList) list.decorate = decorate;
   }
 
+  get labels() {
+    return this.#labels.own;
+  }
+
+  set labels(labels) {
+    this.#labels.own = labels;
+  }
+
   get isOpen() {
     return !this.#panel.hidden;
   }
 
   connectedCallback() {
     if (!this.#button.isConnected) this.#build();
-    for (const name of ["client", "decorate", "render"]) upgradeProperty(this, name);
+    this.#labels.connect();
+    for (const name of ["client", "decorate", "render", "labels"]) upgradeProperty(this, name);
     attach(this);
+    this.#translate();
     this.#follow();
   }
 
   disconnectedCallback() {
     this.close();
+    this.#labels.disconnect();
     this.#unfollow();
     if (!this.hasAttribute("no-title")) document.title = withCount(document.title, 0);
   }
@@ -118,8 +128,8 @@ export class DoorbellBell extends HTMLElement {
     if (this.isOpen) return;
     const list = new DoorbellList();
     list.setAttribute("order", "unread-first");
-    list.setAttribute("empty", "No notifications yet. New ones appear here.");
     list.render = this.#ownRender;
+    this.#translateList(list);
     this.#panel.insertBefore(list, this.#desktopButton);
     list.decorate = this.#decorate;
     list.client = this.#client;
@@ -154,18 +164,33 @@ export class DoorbellBell extends HTMLElement {
     this.#button.setAttribute("aria-controls", id);
     this.#button.append(icon, this.#badge);
 
-    const heading = element("strong", { class: "bell-heading", id: `${id}-heading` }, "Notifications");
-    const head = element("div", { class: "bell-head" }, heading, this.#readAll);
+    this.#heading.id = `${id}-heading`;
+    const head = element("div", { class: "bell-head" }, this.#heading, this.#readAll);
     this.#panel.id = id;
     this.#panel.hidden = true;
     this.#panel.setAttribute("role", "region");
-    this.#panel.setAttribute("aria-labelledby", heading.id);
+    this.#panel.setAttribute("aria-labelledby", this.#heading.id);
     this.#panel.append(head, this.#desktopButton);
     this.replaceChildren(this.#button, this.#panel); // what the server has rendered shows the same without script
     this.addEventListener("notification-open", () => this.close());
     this.addEventListener("notification-action", (event) => {
       if (/** @type {CustomEvent} */ (event).detail.action.method === "GET") this.close();
     });
+  }
+
+  #translate() {
+    this.#heading.textContent = this.#labels.t("notifications");
+    this.#readAll.textContent = this.#labels.t("markAllRead");
+    const list = this.querySelector("doorbell-list");
+    if (list instanceof DoorbellList) this.#translateList(list);
+    this.#renderDesktop();
+    this.#renderCount();
+  }
+
+  /** @param {DoorbellList} list */
+  #translateList(list) {
+    list.setAttribute("empty", this.#labels.t("emptyBell"));
+    list.labels = this.#labels.own;
   }
 
   #follow() {
@@ -191,9 +216,9 @@ export class DoorbellBell extends HTMLElement {
     const known = isRead ? inbox.unreadCount : this.hasAttribute("unread") ? Number(this.getAttribute("unread")) || 0 : null;
     const shown = status === "signed-out" ? null : known;
     const count = shown ?? 0;
-    this.#badge.textContent = badgeText(count);
+    this.#badge.textContent = badgeText(count, this.#labels);
     this.#badge.dataset.count = String(count);
-    this.#button.setAttribute("aria-label", countLabel(shown, spoken(status)));
+    this.#button.setAttribute("aria-label", countLabel(shown, spoken(status, this.#labels.t), this.#labels.t));
     this.#readAll.setAttribute("aria-disabled", String(count === 0)); // not `disabled`, which would lose the focus
     if (!this.hasAttribute("no-title")) document.title = withCount(document.title, count);
   }
@@ -240,7 +265,7 @@ export class DoorbellBell extends HTMLElement {
   #renderDesktop() {
     const { state } = this.#desktop;
     this.#desktopButton.hidden = state === "unsupported" || !hasInbox(statusOf(this.#client));
-    this.#desktopButton.textContent = DESKTOP_LABELS[state];
+    this.#desktopButton.textContent = state === "unsupported" ? "" : this.#labels.t(DESKTOP_LABELS[state]);
     this.#desktopButton.setAttribute("aria-pressed", String(state === "on"));
     this.#desktopButton.toggleAttribute("disabled", state === "blocked");
   }

@@ -1,5 +1,7 @@
 // Order, labels and title of the bell, as plain values: no DOM.
 
+import { ENGLISH } from "../elements/labels.js";
+
 const MAX_BADGE = 99;
 
 /**
@@ -11,19 +13,23 @@ export function unreadFirst(items) {
   return [...items].sort((a, b) => Number(a.is_read) - Number(b.is_read) || b.id - a.id);
 }
 
-/** @param {number} count */
-export function badgeText(count) {
-  return count > MAX_BADGE ? `${MAX_BADGE}+` : String(count);
+/**
+ * @param {number} count
+ * @param {Pick<import("../elements/labels.js").Labels, "locale" | "t">} [labels]
+ */
+export function badgeText(count, { locale, t } = ENGLISH) {
+  return count > MAX_BADGE ? t("badgeFull", { count: MAX_BADGE }) : count.toLocaleString(locale);
 }
 
 /**
  * The accessible name.
  * @param {number | null} count null: not known
  * @param {string} [state] said after it
+ * @param {import("../elements/labels.js").Translate} [t]
  */
-export function countLabel(count, state = "") {
-  const counted = count === null ? "" : count === 0 ? "none unread" : `${count} unread`;
-  return ["Notifications", counted, state].filter(Boolean).join(", ");
+export function countLabel(count, state = "", t = ENGLISH.t) {
+  const counted = count === null ? "" : count === 0 ? t("noneUnread") : t("unread", { count });
+  return [t("notifications"), counted, state].filter(Boolean).join(t("separator"));
 }
 
 /**

@@ -4,6 +4,7 @@
 // Attributes  order="unread-first" (else newest first); empty: the text shown when there are no notifications
 // Property    render: (row) => Node, a page's own content of an item, in place of sign, title and description; null: the built-in
 // Property    decorate: a function from the notification to what is shown for it, which must keep its `id`
+// Property    labels: words that win over those of the page's language, static/labels/en.js names them
 // Events      `notification-open` (detail: the notification; cancelable) before a link is followed, or on "Open" of a
 //             notification about a message; those of elements/actions.js; `notification-error` (detail: the error) when
 //             the server refused an action
@@ -17,6 +18,7 @@ import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
 import { sign } from "../elements/icons.js";
 import { initials } from "../elements/initials.js";
+import { Labels } from "../elements/labels.js";
 import { ownContent } from "../elements/own-content.js";
 import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
@@ -32,6 +34,7 @@ const RENDER_DELAY_MS = 30; // batches a flood of frames into a few renders
 export class DoorbellList extends HTMLElement {
   /** @type {DoorbellBell.Client | null} */
   #client = null;
+  #labels = new Labels(this, () => this.#translate());
   /** @type {Map<number, Rendered>} */
   #rendered = new Map();
   /** @type {((row: DoorbellBell.Notification) => Node | null | undefined) | null} */
@@ -42,7 +45,7 @@ export class DoorbellList extends HTMLElement {
   #list = element("ol", { class: "bell-items", role: "list", testid: "notification-list" });
   #empty = element("p", { class: "bell-empty", tabindex: -1 });
   #line = element("p", { class: "bell-line", role: "status" });
-  #more = button("Load more", { class: "bell-more", testid: "load-more", onclick: () => this.#loadMore() });
+  #more = button("", { class: "bell-more", testid: "load-more", onclick: () => this.#loadMore() });
   /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
   #onChange = () => void (this.#timer ??= setTimeout(() => this.#render(), RENDER_DELAY_MS));
@@ -78,14 +81,24 @@ export class DoorbellList extends HTMLElement {
     if (this.isConnected) this.#render();
   }
 
+  get labels() {
+    return this.#labels.own;
+  }
+
+  set labels(labels) {
+    this.#labels.own = labels;
+  }
+
   connectedCallback() {
     if (!this.#list.isConnected) this.append(this.#line, this.#list, this.#empty, this.#more);
-    for (const name of ["client", "decorate", "render"]) upgradeProperty(this, name);
+    if (this.#labels.connect()) this.#rendered.clear();
+    for (const name of ["client", "decorate", "render", "labels"]) upgradeProperty(this, name);
     attach(this, () => this.closest("doorbell-bell") !== null);
     this.#follow();
   }
 
   disconnectedCallback() {
+    this.#labels.disconnect();
     this.#unfollow();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -98,6 +111,11 @@ export class DoorbellList extends HTMLElement {
 
   #unfollow() {
     for (const type of ["change", "state"]) this.#client?.removeEventListener(type, this.#onChange);
+  }
+
+  #translate() {
+    this.#rendered.clear();
+    this.#render();
   }
 
   #render() {
@@ -119,6 +137,7 @@ export class DoorbellList extends HTMLElement {
     this.#renderStatus(status, rows.length > 0);
     this.#empty.hidden = rows.length > 0;
     const wasAtMore = document.activeElement === this.#more;
+    this.#more.textContent = this.#labels.t("loadMore");
     this.#more.hidden = all.length <= this.#maxRows && (inbox?.next ?? null) === null;
     if (focus) this.#restoreFocus(focus);
     // The last page was loaded by the keyboard: the focus moves to the last item, and not to the top of the page.
@@ -132,11 +151,11 @@ export class DoorbellList extends HTMLElement {
    * @param {boolean} hasRows
    */
   #renderStatus(status, hasRows) {
-    const { above, instead } = sentences(status, hasRows);
+    const { above, instead } = sentences(status, hasRows, this.#labels.t);
     this.dataset.status = status;
     // The region stays while it is empty: only what changes in one that is there is read out.
     if (this.#line.textContent !== above) this.#line.textContent = above;
-    this.#empty.textContent = instead || (this.getAttribute("empty") ?? "No notifications yet.");
+    this.#empty.textContent = instead || (this.getAttribute("empty") ?? this.#labels.t("empty"));
   }
 
   #loadMore() {
@@ -150,13 +169,13 @@ export class DoorbellList extends HTMLElement {
   #item(row) {
     const own = ownContent(this, this.#ownRender, row);
     const mark = element("span", { class: "bell-mark", "aria-hidden": true }, sign(row, initials));
-    // `dir` keeps this label, which is English, out of the detection of the title's direction.
-    const unread = row.is_read ? [] : [element("span", { class: "bell-spoken", dir: "ltr" }, "Unread: ")];
+    // `dir` keeps this label out of the detection of the title's direction.
+    const unread = row.is_read ? [] : [element("span", { class: "bell-spoken", dir: "auto" }, this.#labels.t("unreadTitle"))];
     const text = element("div", { class: "bell-text" });
     if (own) text.append(...unread, own);
     else text.append(element("strong", { class: "bell-title", dir: "auto" }, ...unread, row.title));
     if (!own && row.description) text.append(element("p", { class: "bell-description", dir: "auto" }, row.description));
-    text.append(element("div", { class: "bell-foot" }, timeElement(row.created_at), this.#actions(row)));
+    text.append(element("div", { class: "bell-foot" }, timeElement(row.created_at, this.#labels), this.#actions(row)));
     const data = { testid: "notification-item", "data-id": row.id, "data-read": row.is_read, "data-level": row.level ?? "info", "data-type": row.notification_type ?? "" };
     return element("li", { class: "bell-item", ...data }, own ? null : mark, text);
   }
@@ -166,12 +185,12 @@ export class DoorbellList extends HTMLElement {
     const actions = element("span", { class: "bell-actions" });
     const href = safeUrl(row.url, document.baseURI);
     if (href) actions.append(this.#link(row, href));
-    else if (row.message_id) actions.append(this.#action("Open", row, "open-conversation", () => this.#open(row)));
-    actions.append(...actionsOf(this, row, () => this.#client, { link: "", button: "bell-action" }));
+    else if (row.message_id) actions.append(this.#action("open", row, "open-conversation", () => this.#open(row)));
+    actions.append(...actionsOf(this, row, () => this.#client, this.#labels.t, { link: "", button: "bell-action" }));
     if (!row.is_read) {
-      actions.append(this.#action("Mark read", row, "mark-read", () => this.#attempt(this.#client?.markRead(row.id))));
+      actions.append(this.#action("markRead", row, "mark-read", () => this.#attempt(this.#client?.markRead(row.id))));
     }
-    actions.append(this.#action("Remove", row, "remove", () => this.#attempt(this.#client?.remove(row.id))));
+    actions.append(this.#action("remove", row, "remove", () => this.#attempt(this.#client?.remove(row.id))));
     return actions;
   }
 
@@ -183,7 +202,9 @@ export class DoorbellList extends HTMLElement {
     const onclick = (/** @type {Event} */ event) => {
       if (!this.#open(row)) event.preventDefault();
     };
-    return element("a", { href, rel: "noopener noreferrer", "aria-label": `Open: ${row.title}`, onclick }, "Open");
+    const action = this.#labels.t("open");
+    const label = this.#labels.t("actionTitle", { action, title: row.title });
+    return element("a", { href, rel: "noopener noreferrer", "aria-label": label, onclick }, action);
   }
 
   /**
@@ -197,13 +218,15 @@ export class DoorbellList extends HTMLElement {
   }
 
   /**
-   * @param {string} label
+   * @param {"open" | "markRead" | "remove"} key its label
    * @param {DoorbellBell.Notification} row
    * @param {string} testid
    * @param {() => void} onclick
    */
-  #action(label, row, testid, onclick) {
-    return button(label, { class: "bell-action", testid, "aria-label": `${label}: ${row.title}`, onclick });
+  #action(key, row, testid, onclick) {
+    const action = this.#labels.t(key);
+    const label = this.#labels.t("actionTitle", { action, title: row.title });
+    return button(action, { class: "bell-action", testid, "aria-label": label, onclick });
   }
 
   /** @param {Promise<unknown> | undefined} promise */

@@ -16,14 +16,15 @@ const MAX_ACTIONS = 2;
  * @param {HTMLElement} host which dispatches the events
  * @param {Row} row
  * @param {() => Client | null} client
+ * @param {import("./labels.js").Translate} t
  * @param {{link: string, button: string}} classes
  * @param {() => void} [onDone] called when a link is followed, or a POST has succeeded
  * @returns {HTMLElement[]}
  */
-export function actionsOf(host, row, client, classes, onDone = () => {}) {
+export function actionsOf(host, row, client, t, classes, onDone = () => {}) {
   const offered = [];
   for (const [index, action] of (row.actions ?? []).slice(0, MAX_ACTIONS).entries()) {
-    const props = { testid: `action-${index}`, "aria-label": `${action.label}: ${row.title}` };
+    const props = { testid: `action-${index}`, "aria-label": t("actionTitle", { action: action.label, title: row.title }) };
     const href = safeUrl(action.url, document.baseURI);
     if (action.method === "GET" && href) offered.push(link(action, href));
     // Without a client there is no login to send it with.
@@ -71,7 +72,7 @@ export function actionsOf(host, row, client, classes, onDone = () => {}) {
       markRead();
       onDone();
     } catch (error) {
-      state.textContent = "failed";
+      state.textContent = t("failed");
       report(error);
     }
     node.setAttribute("aria-disabled", "false");

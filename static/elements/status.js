@@ -1,31 +1,33 @@
 // What an element can say of its client: whether it shows the inbox as it is, and if not, why. Plain values: no DOM.
 
+import { ENGLISH } from "./labels.js";
+
 /** Close codes of docs/protocol.md: not signed in, signed out. */
 const SIGNED_OUT = new Set([4500, 4503]);
 
 /** @typedef {"no-client" | "signed-out" | "unavailable" | "reading" | "connecting" | "cut-off" | "stopped" | "current"} Status */
 
-/** In place of rows, where none can be shown. @type {Partial<Record<Status, string>>} */
+/** In place of rows, where none can be shown. @type {Partial<Record<Status, keyof typeof import("../labels/en.js").default>>} */
 const INSTEAD = {
-  "no-client": "Notifications aren't set up on this page.",
-  "signed-out": "Sign in to see your notifications.",
-  unavailable: "Notifications can't be loaded.",
-  reading: "Reading your notifications…",
-  connecting: "No connection yet; trying again.",
+  "no-client": "noClient",
+  "signed-out": "signedOut",
+  unavailable: "unavailable",
+  reading: "reading",
+  connecting: "connecting",
 };
-/** Above rows. @type {Partial<Record<Status, string>>} */
+/** Above rows. @type {Partial<Record<Status, keyof typeof import("../labels/en.js").default>>} */
 const ABOVE = {
-  "cut-off": "Reconnecting; this may be old.",
-  stopped: "Not connected; this may be old.",
+  "cut-off": "cutOff",
+  stopped: "stopped",
 };
-/** For the accessible name of the bell. @type {Partial<Record<Status, string>>} */
+/** For the accessible name of the bell. @type {Partial<Record<Status, keyof typeof import("../labels/en.js").default>>} */
 const SPOKEN = {
-  "no-client": "not set up",
-  "signed-out": "signed out",
-  unavailable: "can't be loaded",
-  connecting: "no connection",
-  "cut-off": "reconnecting",
-  stopped: "not connected",
+  "no-client": "stateNoClient",
+  "signed-out": "stateSignedOut",
+  unavailable: "stateUnavailable",
+  connecting: "stateConnecting",
+  "cut-off": "stateCutOff",
+  stopped: "stateStopped",
 };
 
 /**
@@ -52,13 +54,19 @@ export function hasInbox(status) {
  * The sentence above the rows of a list, and the one in place of them; empty: none is needed.
  * @param {Status} status
  * @param {boolean} hasRows
+ * @param {import("./labels.js").Translate} [t]
  */
-export function sentences(status, hasRows) {
-  const instead = INSTEAD[status] ?? "";
-  return { above: hasRows || !instead ? (ABOVE[status] ?? "") : "", instead };
+export function sentences(status, hasRows, t = ENGLISH.t) {
+  const instead = INSTEAD[status];
+  const above = hasRows || !instead ? ABOVE[status] : undefined;
+  return { above: above ? t(above) : "", instead: instead ? t(instead) : "" };
 }
 
-/** @param {Status} status */
-export function spoken(status) {
-  return SPOKEN[status] ?? "";
+/**
+ * @param {Status} status
+ * @param {import("./labels.js").Translate} [t]
+ */
+export function spoken(status, t = ENGLISH.t) {
+  const label = SPOKEN[status];
+  return label ? t(label) : "";
 }

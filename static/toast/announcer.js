@@ -3,7 +3,6 @@
 
 const MAX_LINES = 3;
 const REMOVE_AFTER_MS = 10_000;
-const PREFIXES = { info: "", success: "", warning: "Warning: ", error: "Error: " };
 
 export class Announcer {
   element = document.createElement("div");
@@ -15,11 +14,15 @@ export class Announcer {
     this.element.append(this.#polite, this.#assertive);
   }
 
-  /** @param {DoorbellToast.Toast} toast */
-  announce(toast) {
-    const level = toast.level ?? "info";
+  /**
+   * @param {DoorbellToast.Toast} toast
+   * @param {import("../elements/labels.js").Translate} t
+   */
+  announce({ title, description, level = "info" }, t) {
     const line = document.createElement("p");
-    line.textContent = PREFIXES[level] + [toast.title, toast.description].filter(Boolean).join(". ");
+    // What is new is said at once, also while the words of the page's language are loaded.
+    const text = description ? t("announced", { title, description }) || `${title}. ${description}` : title;
+    line.textContent = (level === "warning" || level === "error") && t(level, { text }) || text;
     const region = level === "error" ? this.#assertive : this.#polite;
     region.append(line);
     while (region.childElementCount > MAX_LINES) region.firstElementChild?.remove();

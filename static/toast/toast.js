@@ -3,6 +3,7 @@
 //
 // Attribute duration: how long a toast stays, in milliseconds (8000; errors twice that)
 // Property  render: (toast) => Node, a page's own content of a toast, in place of sign, title and description; null: the built-in
+// Property  labels: words that win over those of the page's language, static/labels/en.js names them
 // Methods   show(toast), dismiss(id), clear()
 // Events    `toast-open` (detail: the toast) when its link is activated; preventDefault() keeps the page;
 //           those of elements/actions.js; `notification-error` (detail: the error) when the server refused to mark it as read
@@ -17,6 +18,7 @@ import { attach } from "../elements/attach.js";
 import { button, element } from "../elements/element.js";
 import { sign } from "../elements/icons.js";
 import { initials } from "../elements/initials.js";
+import { Labels } from "../elements/labels.js";
 import { ownContent } from "../elements/own-content.js";
 import { timeElement } from "../elements/relative-time.js";
 import { safeUrl } from "../elements/safe-url.js";
@@ -30,6 +32,7 @@ const DEFAULT_MAX_VISIBLE = 5; // without toast.css, which sets the number by th
 export class DoorbellToasts extends HTMLElement {
   /** @type {DoorbellToast.Client | null} */
   #client = null;
+  #labels = new Labels(this, () => this.#translate());
   #unfollow = () => {};
   /** @type {((toast: DoorbellToast.Toast) => Node | null | undefined) | null} */
   #ownRender = null;
@@ -37,6 +40,9 @@ export class DoorbellToasts extends HTMLElement {
   #list = element("ol", { role: "list" }); // the role: Safari drops it from a list without bullets
   #more = element("div", { class: "toast-more", testid: "toast-more", hidden: true });
   #moreCount = element("span");
+  #clear = button("", { class: "toast-clear", onclick: () => this.clear() });
+  /** The accessible name that the page has given it. @type {string | null} */
+  #ownName = null;
   #announcer = new Announcer();
   /** The items on the page, by the toast's id. @type {Map<DoorbellToast.Toast["id"], HTMLElement>} */
   #items = new Map();
@@ -66,9 +72,19 @@ export class DoorbellToasts extends HTMLElement {
     this.#ownRender = render;
   }
 
+  get labels() {
+    return this.#labels.own;
+  }
+
+  set labels(labels) {
+    this.#labels.own = labels;
+  }
+
   connectedCallback() {
+    const isOther = this.#labels.connect();
     if (!this.#list.isConnected) this.#build();
-    for (const name of ["client", "render"]) upgradeProperty(this, name);
+    else if (isOther) this.#translate();
+    for (const name of ["client", "render", "labels"]) upgradeProperty(this, name);
     attach(this, () => this.#hasShown || followedBy(this) !== null);
     this.#follow();
     document.addEventListener("keydown", this.#onKey);
@@ -77,6 +93,7 @@ export class DoorbellToasts extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.#labels.disconnect();
     this.#unfollow();
     document.removeEventListener("keydown", this.#onKey);
     document.removeEventListener("visibilitychange", this.#onVisibility);
@@ -89,7 +106,7 @@ export class DoorbellToasts extends HTMLElement {
     this.#stack.duration = Number(this.getAttribute("duration")) || DURATION_MS;
     this.#stack.show(toast);
     if (!this.matches(":hover")) this.#list.scrollTop = 0; // scroll to the newest, unless the user reads further down
-    this.#announcer.announce(toast);
+    this.#announcer.announce(toast, this.#labels.t);
   }
 
   /** @param {DoorbellToast.Toast["id"]} id */
@@ -103,14 +120,23 @@ export class DoorbellToasts extends HTMLElement {
 
   #build() {
     this.setAttribute("role", "region");
-    this.setAttribute("aria-label", this.getAttribute("aria-label") ?? "Toasts");
-    this.#more.append(this.#moreCount, button("Dismiss all", { class: "toast-clear", onclick: () => this.clear() }));
+    this.#ownName = this.getAttribute("aria-label");
+    this.#more.append(this.#moreCount, this.#clear);
     this.append(this.#list, this.#more, this.#announcer.element);
+    this.#translate();
     this.addEventListener("focusin", ({ relatedTarget }) => {
       if (relatedTarget instanceof HTMLElement && !this.contains(relatedTarget)) this.#previousFocus = relatedTarget;
     });
     for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#stack.pause());
     for (const type of ["pointerleave", "focusout"]) this.addEventListener(type, () => this.#resumeUnlessReading());
+  }
+
+  #translate() {
+    this.setAttribute("aria-label", this.#ownName ?? this.#labels.t("toasts"));
+    this.#clear.textContent = this.#labels.t("dismissAll");
+    for (const item of this.#items.values()) item.remove();
+    this.#items.clear();
+    this.#render();
   }
 
   #follow() {
@@ -143,7 +169,7 @@ export class DoorbellToasts extends HTMLElement {
       const older = [...this.#list.children].find((other) => this.#isOlder(visible, other, toast));
       this.#list.insertBefore(item, older ?? null);
     }
-    this.#moreCount.textContent = `${this.#stack.more} more`;
+    this.#moreCount.textContent = this.#labels.t("more", { count: this.#stack.more });
     this.#more.hidden = this.#stack.more === 0;
   }
 
@@ -196,15 +222,15 @@ export class DoorbellToasts extends HTMLElement {
     const text = element("div", { class: "toast-text" }, own ?? element("strong", { class: "toast-title", dir: "auto" }, toast.title));
     if (!own && toast.description) text.append(element("p", { class: "toast-description", dir: "auto" }, toast.description));
     const foot = element("div", { class: "toast-foot" });
-    if (toast.created_at) foot.append(timeElement(toast.created_at));
+    if (toast.created_at) foot.append(timeElement(toast.created_at, this.#labels));
     const href = safeUrl(toast.url, document.baseURI);
     if (href) foot.append(this.#link(toast, href));
     const classes = { link: "toast-link", button: "toast-link toast-action" };
-    foot.append(...actionsOf(this, toast, () => followedBy(this), classes, () => this.dismiss(toast.id)));
+    foot.append(...actionsOf(this, toast, () => followedBy(this), this.#labels.t, classes, () => this.dismiss(toast.id)));
     if (foot.childElementCount > 0) text.append(foot);
     const dismiss = button("", {
       class: "toast-dismiss",
-      "aria-label": `Dismiss: ${toast.title}`,
+      "aria-label": this.#labels.t("actionTitle", { action: this.#labels.t("dismiss"), title: toast.title }),
       onclick: () => this.dismiss(toast.id),
     });
     const item = element("li", { class: "toast", testid: "toast", "data-level": level, "data-type": toast.notification_type ?? "" }, own ? null : mark, text, dismiss);
@@ -217,13 +243,14 @@ export class DoorbellToasts extends HTMLElement {
    * @param {string} href
    */
   #link(toast, href) {
-    const label = toast.action ?? "Open";
+    const action = toast.action ?? this.#labels.t("open");
+    const label = this.#labels.t("actionTitle", { action, title: toast.title });
     const onclick = (/** @type {Event} */ event) => {
       const open = new CustomEvent("toast-open", { detail: toast, bubbles: true, cancelable: true });
       if (!this.dispatchEvent(open)) event.preventDefault();
       this.dismiss(toast.id);
     };
-    return element("a", { class: "toast-link", href, rel: "noopener noreferrer", "aria-label": `${label}: ${toast.title}`, onclick }, label);
+    return element("a", { class: "toast-link", href, rel: "noopener noreferrer", "aria-label": label, onclick }, action);
   }
 
   /** @param {KeyboardEvent} event */

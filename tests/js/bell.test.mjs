@@ -11,7 +11,7 @@ test("unread rows come first, both halves are newest first, and the given list i
 });
 
 test("the badge counts to 99", () => {
-  assert.deepEqual([0, 1, 99, 100, 5000].map(badgeText), ["0", "1", "99", "99+", "99+"]);
+  assert.deepEqual([0, 1, 99, 100, 5000].map((count) => badgeText(count)), ["0", "1", "99", "99+", "99+"]);
   assert.equal(countLabel(0), "Notifications, none unread");
   assert.equal(countLabel(100), "Notifications, 100 unread");
 });

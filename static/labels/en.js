@@ -1,0 +1,47 @@
+// The words of bell, list and toasts in English. Each language has these keys and these {places}; a plural has the forms of
+// its language (Intl.PluralRules). `warning` and `error` are spoken; so are the states, after the bell's name.
+
+export default {
+  notifications: "Notifications",
+  noneUnread: "none unread",
+  unread: { one: "{count} unread", other: "{count} unread" },
+  badgeFull: "{count}+",
+  separator: ", ",
+  markAllRead: "Mark all read",
+  desktopOn: "Desktop notifications are on",
+  desktopOff: "Notify me on the desktop when this page is hidden",
+  desktopBlocked: "Desktop notifications are blocked by the browser",
+
+  empty: "No notifications yet.",
+  emptyBell: "No notifications yet. New ones appear here.",
+  unreadTitle: "Unread: ",
+  open: "Open",
+  markRead: "Mark read",
+  remove: "Remove",
+  failed: "failed",
+  loadMore: "Load more",
+  actionTitle: "{action}: {title}",
+  justNow: "just now",
+
+  toasts: "Toasts",
+  dismiss: "Dismiss",
+  dismissAll: "Dismiss all",
+  more: { one: "{count} more", other: "{count} more" },
+  announced: "{title}. {description}",
+  warning: "Warning: {text}",
+  error: "Error: {text}",
+
+  noClient: "Notifications aren't set up on this page.",
+  signedOut: "Sign in to see your notifications.",
+  unavailable: "Notifications can't be loaded.",
+  reading: "Reading your notifications…",
+  connecting: "No connection yet; trying again.",
+  cutOff: "Reconnecting; this may be old.",
+  stopped: "Not connected; this may be old.",
+  stateNoClient: "not set up",
+  stateSignedOut: "signed out",
+  stateUnavailable: "can't be loaded",
+  stateConnecting: "no connection",
+  stateCutOff: "reconnecting",
+  stateStopped: "not connected",
+};
