@@ -52,10 +52,12 @@ SHARED = (
     "elements/element.js",
     "elements/icons.js",
     "elements/initials.js",
+    "elements/labels.js",
     "elements/own-content.js",
     "elements/relative-time.js",
     "elements/safe-url.js",
     "elements/upgrade-property.js",
+    "labels/en.js",
 )
 MODULES = {
     "bell": (

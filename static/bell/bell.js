@@ -233,11 +233,13 @@ export class DoorbellBell extends HTMLElement {
     this.#renderDesktop();
   }
 
-  /** The panel is aligned with the button's right edge; if it then exceeds the window's left edge, it is moved back. */
+  /** The panel is aligned with the end of the button; if it then exceeds the window's edge, it is moved back. */
   #moveIntoViewport() {
     this.#panel.style.transform = "";
-    const { left } = this.#panel.getBoundingClientRect();
-    if (left < VIEWPORT_MARGIN_PX) this.#panel.style.transform = `translateX(${VIEWPORT_MARGIN_PX - left}px)`;
+    const { left, right } = this.#panel.getBoundingClientRect();
+    const last = document.documentElement.clientWidth - VIEWPORT_MARGIN_PX;
+    const shift = left < VIEWPORT_MARGIN_PX ? VIEWPORT_MARGIN_PX - left : Math.min(0, last - right);
+    if (shift !== 0) this.#panel.style.transform = `translateX(${shift}px)`;
   }
 
   /** @param {DoorbellBell.Notification} notification */

@@ -29,7 +29,7 @@ def test_every_file_that_the_apps_need_is_packaged(tmp_path: Path) -> None:
     # Subfolders included: client/tabs, which a page loads, and client/testing, which docs/client.md offers.
     static = {
         file.relative_to(ROOT / "static")
-        for folder in ("client", "toast", "bell", "doorbell", "elements")
+        for folder in ("client", "toast", "bell", "doorbell", "elements", "labels")
         for file in (ROOT / "static" / folder).rglob("*")
         if file.is_file()
     }

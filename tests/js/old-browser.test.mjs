@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = new URL("../../", import.meta.url);
-const SUITES = ["bell", "choose-stream", "client", "http", "inbox", "leader-election", "leader-outbox", "page-lifecycle", "presence", "retry", "shared-stream", "socket", "stream", "tabs", "toast"];
+const SUITES = ["bell", "choose-stream", "client", "http", "inbox", "labels", "leader-election", "leader-outbox", "page-lifecycle", "presence", "retry", "shared-stream", "socket", "stream", "tabs", "toast"];
 
 /** @param {string[]} args @returns {Promise<{code: number | null, output: string}>} */
 function nodeOfThatTime(args) {
@@ -71,7 +71,7 @@ function read(text, kind) {
 }
 
 test("no file of what a page loads uses newer syntax, functions or style", () => {
-  const loaded = ["client", "bell", "toast", "elements"].flatMap((folder) => files(`static/${folder}/`));
+  const loaded = ["client", "bell", "toast", "elements", "labels"].flatMap((folder) => files(`static/${folder}/`));
   assert.ok(loaded.length > 30);
   for (const file of loaded) {
     const kind = file.endsWith(".css") ? "css" : "js";
