@@ -1,5 +1,6 @@
 """Bell, list and toasts in the page's language, right to left, and where its words can't be loaded."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,7 @@ async def test_words_follow_the_page(sign_in: SignIn, publish: Publish) -> None:
         await speak(page, language)
         await show(page, *many(9))
         await expect(page.get_by_test_id("bell-read-all")).to_have_text(read_all)
-        await expect(bell).to_have_accessible_name(
-            name + (await bell.get_attribute("aria-label") or "")[len(name) :]
-        )
+        await expect(bell).to_have_accessible_name(re.compile(f"^{name}"))
         await expect(item.get_by_role("button", name=remove, exact=True)).to_be_visible()
         await expect(page.get_by_test_id("toast-more")).to_contain_text(more)
 
