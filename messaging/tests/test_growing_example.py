@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import translation
@@ -40,7 +41,7 @@ def test_twelve_comments_are_one_notification_with_an_action(ada, assigned, exam
 
 
 def test_each_recipient_gets_it_in_their_language(ada, grace, monkeypatch):
-    german = trans_real.translation("de")
+    german: Any = trans_real.translation("de")
     monkeypatch.setitem(
         german._catalog._catalogs[0], "%(author)s commented on %(page)s", "%(author)s zu %(page)s"
     )
