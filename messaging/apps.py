@@ -64,7 +64,14 @@ def create_triggers_and_functions(*, using: str, **kwargs: Any) -> None:
     from . import stored_functions
     from .dialects import triggers
     from .models import Notification
+    from .orm import tables
 
-    if router.allow_migrate_model(using, Notification):
-        triggers.create(connections[using])
-        stored_functions.create(connections[using])
+    if not router.allow_migrate_model(using, Notification):
+        return
+    database = connections[using]
+    if tables.has_columns(database, Notification):
+        triggers.create(database)
+        stored_functions.create(database)
+    else:
+        # After a migration back: they name columns that are missing. The next one forward creates both.
+        triggers.drop(database)

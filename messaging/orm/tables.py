@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 
 from . import pools
 from .retry import sqlstate
@@ -20,6 +21,16 @@ def unapplied(database: Any, apps: Collection[str]) -> list[str]:
     executor = MigrationExecutor(database)
     targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in apps]
     return [f"{migration.app_label}.{migration.name}" for migration, _ in executor.migration_plan(targets)]
+
+
+def has_columns(database: Any, model: type[Model]) -> bool:
+    """Return whether the table has all of a model's columns: between two migrations it may not."""
+    table = model._meta.db_table
+    with database.cursor() as cursor:
+        if table not in database.introspection.table_names(cursor):
+            return False
+        found = {column.name for column in database.introspection.get_table_description(cursor, table)}
+    return {field.column for field in model._meta.concrete_fields} <= found
 
 
 def is_missing_table(error: BaseException | None) -> bool:
