@@ -58,7 +58,7 @@ def forget(age: timedelta) -> int:
 
 
 def due() -> QuerySet[BroadcastJob]:
-    """Return the jobs that nobody sends: new ones, and those whose process has died."""
+    """Return the jobs that no process sends: new ones, and those whose process has died."""
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     return BroadcastJob.objects.filter(free, state__in=(State.WAITING, State.SENDING)).order_by("pk")
 
@@ -155,7 +155,7 @@ class _Worker:
         try:
             run_due(self._stop)
         except Exception as error:
-            # Whoever calls `start_due` next tries again.
+            # The next call of `start_due` tries again.
             logger.warning("broadcasts wait: %r", error)
         finally:
             connections.close_all()

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 class BroadcastJob(models.Model):
     """One notification for all active users, or a group's. broadcast_jobs.py writes it, and sends what is due.
 
-    Refers to nobody: neither its sender's deletion nor the group's has to wait for it.
+    Without foreign keys: neither its sender's deletion nor the group's waits for it.
     """
 
     class State(models.TextChoices):

@@ -62,7 +62,7 @@ def job_url(job: BroadcastJob, what: str = "change") -> str:
 
 @admin.register(BroadcastJob)
 class BroadcastJobAdmin(ReadOnlyAdmin):
-    """Whoever may send may see and stop what is being sent."""
+    """The right to send is the right to see and stop what is being sent."""
 
     list_display = ("title", "receivers", "progress", "state", "sent_by", "created_at")
     list_filter = ("state",)

@@ -16,7 +16,7 @@ from .common import NAME, ActingAdmin, ActingForm, counted
 
 HELP_TEXTS = {
     "name": "What the token is for.",
-    "user": "The user in whose name the token acts. Empty: it acts in nobody's, and can only publish.",
+    "user": "The user in whose name the token acts. Empty: it acts for no user, and can only publish.",
     "can_publish": "It may send notifications to any user. A token without a user needs this right.",
 }
 

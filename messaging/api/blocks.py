@@ -6,7 +6,7 @@ from messaging import blocks, names, schemas
 from messaging.exceptions import SelfBlock, UnknownUser
 from messaging.models import Block
 
-from . import requests
+from . import queries, requests
 from .errors import answers
 from .lookups import USER_ID, page, user_known_to
 from .security import SignedIn
@@ -15,7 +15,7 @@ router = Router(tags=["blocks"])
 
 
 @router.get("/blocks", response=answers({200: schemas.Blocks}))
-def list_blocks(request: SignedIn, query: Query[requests.Page]) -> schemas.Blocks:
+def list_blocks(request: SignedIn, query: Query[queries.Page]) -> schemas.Blocks:
     """List the users whom the user has blocked."""
     rows = Block.objects.filter(blocker=request.user)
     found, following = page(rows, query, "blocked_id", "created_at", name=names.expression("blocked__"))

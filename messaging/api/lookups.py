@@ -11,7 +11,7 @@ from messaging.conf import conf
 from messaging.exceptions import UnknownUser
 from messaging.models import Block, Contact, Message, Notification
 
-from . import requests
+from . import queries
 
 
 def find_user(among: QuerySet[Any], name: str | None, key: Any, is_meant: Callable[[Any], bool]) -> Any:
@@ -72,7 +72,7 @@ def _is_known(user: Any, other: Any) -> bool:
 
 
 def page(
-    rows: QuerySet[Any], query: requests.Page, *columns: str, **named: Any
+    rows: QuerySet[Any], query: queries.Page, *columns: str, **named: Any
 ) -> tuple[list[dict[str, Any]], Any]:
     """Read one page, newest first, and the `before` of the page that follows it, or None."""
     if query.before is not None:

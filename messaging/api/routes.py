@@ -11,7 +11,7 @@ from messaging.contacts import presence_seen_by
 from messaging.exceptions import NotFound, SelfMessage, UnknownUser
 from messaging.models import Message, Notification
 
-from . import requests
+from . import queries, requests
 from .doors import behind
 from .errors import answers
 from .lookups import find_user, may_write, page, user_known_to
@@ -25,7 +25,7 @@ publishing = Router(tags=["publishing"], auth=PublishToken())
 
 @messages.get("/users", response=answers({200: schemas.Users}))
 @behind("users")
-def list_users(request: SignedIn, query: Query[requests.UserPage]) -> schemas.Users:
+def list_users(request: SignedIn, query: Query[queries.UserPage]) -> schemas.Users:
     """List the users who can be sent a message."""
     rows = audience.may_write(request.user, users.active().exclude(pk=request.user.pk))
     if query.search:
@@ -62,7 +62,7 @@ def send_message(request: SignedIn, data: requests.NewMessage) -> Status[schemas
 
 
 @messages.get("/messages", response=answers({200: schemas.Messages}, 404))
-def list_messages(request: SignedIn, query: Query[requests.MessagePage]) -> schemas.Messages:
+def list_messages(request: SignedIn, query: Query[queries.MessagePage]) -> schemas.Messages:
     """List the messages sent and received, or the conversation with one user."""
     rows = Message.objects.visible_to(request.user)
     if query.partner is not None or query.partner_id is not None:
@@ -109,7 +109,7 @@ def list_presence(request: SignedIn) -> schemas.Presences:
 
 
 @inbox.get("/notifications", response=answers({200: schemas.Notifications}))
-def list_notifications(request: SignedIn, query: Query[requests.NotificationPage]) -> schemas.Notifications:
+def list_notifications(request: SignedIn, query: Query[queries.NotificationPage]) -> schemas.Notifications:
     """List the user's notifications, with the revision from which a socket continues."""
     # The inbox first: were the rows older than the revision, a change in between would never reach the client.
     state = inboxes.state(request.user.pk)
@@ -134,7 +134,7 @@ def list_notifications(request: SignedIn, query: Query[requests.NotificationPage
 
 @inbox.get("/notifications/{notification_id}/members", response=answers({200: schemas.Members}, 404))
 def list_members(
-    request: SignedIn, notification_id: Path[requests.AnyId], query: Query[requests.Page]
+    request: SignedIn, notification_id: Path[requests.AnyId], query: Query[queries.Page]
 ) -> schemas.Members:
     """List what a notification of a group stands for, itself included, each as it was before they were grouped."""
     shown = Notification.objects.presentable().filter(user=request.user, pk=notification_id)
@@ -179,7 +179,7 @@ def remove(request: SignedIn, notification_id: Path[requests.AnyId]) -> Status[N
     response={202: schemas.Published, 422: schemas.NothingPublished | schemas.Problem},
 )
 def publish(
-    request: HttpRequest, data: Body[requests.OneOrMany], query: Query[requests.PublishOptions]
+    request: HttpRequest, data: Body[requests.OneOrMany], query: Query[queries.PublishOptions]
 ) -> Status[schemas.Published]:
     """Notify users from another program: one item, or a list of up to 500 in at most 2.5 MB, bare or as `items`.
 

@@ -55,7 +55,7 @@ def _why(request: HttpRequest) -> str:
         return HTTP_ONLY
     if not _is_handshake(request):
         return VISITED
-    # What is about one connection a proxy takes out unless it is told otherwise; the rest arrives.
+    # What is about one connection a proxy takes out unless it is configured otherwise; the rest arrives.
     return NO_LIBRARY if "Upgrade" in request.headers else PROXY
 
 
