@@ -29,8 +29,9 @@ from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
 
 logger = logging.getLogger(__name__)
 
-# Names that routes.py and schemas.py give to a whole body or query; they mean nothing to a client.
-INTERNAL_NAMES = {"data", "query", "one", "several", "many"}
+# Where a place begins: the calls' names for a whole body or query, and the forms of `requests.OneOrMany`. They mean
+# nothing to a client. A field may have the same name.
+WHOLE, FORMS = {"data", "query"}, {"one", "several", "many"}
 
 # The HTTP status of each error code. A code without one is a bug of the server's: 500.
 STATUS = {
@@ -108,7 +109,10 @@ def _malformed(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
 
 def _sentences(errors: Iterable[dict[str, Any]]) -> Iterable[str]:
     for error in errors:
-        place = [str(step) for step in error["loc"][1:] if step not in INTERNAL_NAMES]
+        place = [str(step) for step in error["loc"][1:]]
+        for known in (WHOLE, FORMS):
+            if place and place[0] in known:
+                del place[0]
         yield f"{'.'.join(place) or error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}"
 
 

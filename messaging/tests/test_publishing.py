@@ -1,12 +1,24 @@
 """POST publish: notifications from programs that aren't Django."""
 
+import json
+import re
+
 import pytest
 
 from messaging import tokens
 from messaging.models import Notification
 from messaging.tests.api_client import ApiClient, refusal
+from messaging.tests.test_data import BAD
 
 ITEM = {"user": "ada", "notification_type": "announcement", "title": "Doorbell is here"}
+
+
+def is_json(data):
+    """Whether it's an object that JSON carries as it is."""
+    try:
+        return isinstance(data, dict) and json.loads(json.dumps(data, allow_nan=False)) == data
+    except (TypeError, ValueError):
+        return False
 
 
 @pytest.fixture
@@ -111,6 +123,31 @@ def test_the_refusal_names_the_field(program):
     assert "items.0.title" in program({"items": [nameless]}).json()["detail"]
     assert program([ITEM, nameless]).json()["detail"].startswith("1.title: ")
     assert program(nameless).json()["detail"].startswith("title: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({**ITEM, "data": [1]}, "data"),
+        ([{**ITEM, "data": [1]}], "0.data"),
+        ({"items": [{**ITEM, "data": "text"}]}, "items.0.data"),
+    ],
+)
+def test_the_refusal_of_data_names_them(program, ada, body, place):
+    response = program(body)
+    assert refusal(response) == (422, "invalid")
+    assert response.json()["detail"].startswith(f"{place}: ")
+    assert not Notification.everything.exists()
+
+
+@pytest.mark.parametrize(("data", "answer"), [bad for bad in BAD if is_json(bad[0])])
+def test_bad_data_are_refused_as_in_python(program, ada, data, answer):
+    response = program({**ITEM, "data": data}, "?strict=true")
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
+    assert error["code"] == "invalid_notification"
+    assert re.search(answer, error["detail"])
+    assert not Notification.everything.exists()
 
 
 def test_several_may_come_as_a_bare_list(program, ada, grace):
