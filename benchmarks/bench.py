@@ -98,6 +98,9 @@ class Bench:
 
         `figure` is shown meanwhile. `how`: what to add to the names, if a case has one contestant in two ways.
         """
+        for one in contestants:
+            # As autovacuum does within minutes: no figure depends on whether it was there already.
+            one.database.query("VACUUM ANALYZE")
         for number in range(self.sizes.rounds):
             order = contestants if number % 2 == 0 else list(reversed(contestants))
             for one in order:
