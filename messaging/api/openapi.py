@@ -1,4 +1,5 @@
-"""Completes the OpenAPI document that ninja derives from the calls: summaries, error responses, security schemes.
+"""Completes the OpenAPI document that ninja derives from the calls: summaries, error responses, security schemes, and
+the forms that types declare of their data.
 
 It leaves out the calls that are closed.
 """
@@ -7,6 +8,8 @@ import re
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
+
+from messaging import data_shapes
 
 COOKIE, CSRF, BEARER = "SessionCookie", "CsrfToken", "ApiToken"
 RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
@@ -29,13 +32,23 @@ def security_schemes(cookie: str, csrf_header: str) -> dict[str, Any]:
     }
 
 
-def complete(document: dict[str, Any], cookie: str, csrf_header: str, closed: Collection[str] = ()) -> None:
+def complete(
+    document: dict[str, Any],
+    cookie: str,
+    csrf_header: str,
+    *,
+    closed: Collection[str],
+    types: data_shapes.Declared,
+) -> None:
     """Complete ninja's document in place, with the names of the session cookie and of the CSRF token's header.
 
-    `closed`: the ids of the calls that are to be left out.
+    `closed`: the ids of the calls that are to be left out. `types`: those that declare a form of their data.
     """
     if closed:
         _leave_out(document, closed)
+    schemas = document["components"]["schemas"]
+    data_shapes.add(schemas, "Notification", "serialization", types)
+    data_shapes.add(schemas, "NewNotification", "validation", types)
     document["components"]["securitySchemes"] = security_schemes(cookie, csrf_header)
     for calls in document["paths"].values():
         for method, call in calls.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import translation
 from django.utils.translation import trans_real
 
@@ -51,6 +52,12 @@ def test_each_recipient_gets_it_in_their_language(ada, grace, monkeypatch):
         notify(grace, "new_comment", data=DATA)
     titles = dict(Notification.objects.values_list("user__username", "title"))
     assert titles == {"ada": "Grace zu Home", "grace": "Grace commented on Home"}
+
+
+@pytest.mark.parametrize("document", ["openapi", "asyncapi"])
+def test_its_model_is_in_the_documents_by_the_name_that_the_page_says(document):
+    schemas = Client().get(f"/api/v1/{document}.json").json()["components"]["schemas"]
+    assert schemas["NewCommentData"]["properties"].keys() == DATA.keys()
 
 
 def test_data_of_another_form_are_refused_with_the_place(ada):

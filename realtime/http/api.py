@@ -17,6 +17,7 @@ from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
+from messaging import data_shapes
 from messaging.api import accounts, blocks, doors, errors, openapi, parsing, routes, security
 from realtime import mount
 
@@ -58,11 +59,16 @@ class Api(NinjaAPI):
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
-        closed = doors.closed_calls(ROUTERS)
         document["info"]["description"] = DESCRIPTION.format(
             socket=mount.socket_path(), home=get_script_prefix()
         )
-        openapi.complete(document, settings.SESSION_COOKIE_NAME, security.csrf_header(), closed)
+        openapi.complete(
+            document,
+            settings.SESSION_COOKIE_NAME,
+            security.csrf_header(),
+            closed=doors.closed_calls(ROUTERS),
+            types=data_shapes.declared(),
+        )
         return document
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
@@ -86,11 +92,11 @@ for router in ROUTERS:
 
 
 # The API's path stands before each of its addresses.
-_openapi = Document(lambda api_path, open_doors: api.get_openapi_schema())
+_openapi = Document(lambda api_path, open_doors, types: api.get_openapi_schema())
 
 
 def openapi_json(request: HttpRequest) -> HttpResponseBase:
-    return _openapi(request, mount.api_path(), doors.open_doors())
+    return _openapi(request, mount.api_path(), doors.open_doors(), data_shapes.declared())
 
 
 def json_only(view: View, behind: doors.Doors | None = None) -> View:

@@ -1,4 +1,5 @@
-"""The AsyncAPI 3.0 document of the socket, generated from the frames, commands and close codes of protocol.py.
+"""The AsyncAPI 3.0 document of the socket, generated from the frames, commands and close codes of protocol.py, and from
+the forms that types declare of their data.
 
 docs/protocol.md describes the same in prose, and says more.
 """
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from messaging import data_shapes
 from realtime import mount, protocol
 from realtime.protocol import CloseCode
 
@@ -74,7 +76,7 @@ def document(host: str, *, secure: bool, prefix: str = "") -> dict[str, Any]:
     `host`: of the server, with its port unless that is the default. `prefix`: of all of Doorbell's paths.
     """
     server = {"host": host, "protocol": "wss" if secure else "ws"} | ({"pathname": prefix} if prefix else {})
-    messages, schemas = _components()
+    messages, schemas = _components(data_shapes.declared())
     frames, commands = ([name_of(model) for model in models] for models in (FRAMES, COMMANDS))
     return {
         "asyncapi": "3.0.0",
@@ -97,8 +99,8 @@ def name_of(model: type[BaseModel]) -> str:
     return name
 
 
-@functools.cache
-def _components() -> tuple[dict[str, Any], dict[str, Any]]:
+@functools.lru_cache(1)
+def _components(types: data_shapes.Declared) -> tuple[dict[str, Any], dict[str, Any]]:
     messages: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for models, mode in ((FRAMES, "serialization"), (COMMANDS, "validation")):
@@ -116,6 +118,7 @@ def _components() -> tuple[dict[str, Any], dict[str, Any]]:
                 "summary": WHEN[name_of(model)],
                 "payload": {"$ref": f"#/components/schemas/{title}"},
             }
+    data_shapes.add(schemas, "Notification", "serialization", types)
     return messages, dict(sorted(schemas.items()))
 
 

@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Router
 
-from messaging import schemas
+from messaging import data_shapes, schemas
 from messaging.api import errors
 from realtime import auth, mount
 
@@ -12,7 +12,9 @@ from . import asyncapi
 from .documents import Document
 
 router = Router(tags=["socket"])
-_asyncapi = Document(lambda host, secure, prefix: asyncapi.document(host, secure=secure, prefix=prefix))
+_asyncapi = Document(
+    lambda host, secure, prefix, types: asyncapi.document(host, secure=secure, prefix=prefix)
+)
 
 
 class Ticket(schemas.Shape):
@@ -30,4 +32,4 @@ def ticket(request: HttpRequest) -> Ticket:
 @router.get("asyncapi.json", auth=None, include_in_schema=False)
 def asyncapi_json(request: HttpRequest) -> HttpResponseBase:
     prefix = mount.api_path().removesuffix(f"/{mount.API}")
-    return _asyncapi(request, request.get_host(), request.is_secure(), prefix)
+    return _asyncapi(request, request.get_host(), request.is_secure(), prefix, data_shapes.declared())
