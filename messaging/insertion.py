@@ -17,7 +17,8 @@ from .models import Block, Message, Notification
 
 TEXT_COLUMNS = ("notification_type", "title", "description", "level", "url", "is_read", "dedupe_key")
 PLAIN_COLUMNS = (*TEXT_COLUMNS, "data", "language", "group_key")
-COLUMNS = ("user_id", "message_id", "actor_id", *PLAIN_COLUMNS)
+OTHER_COLUMNS = ("message_id", "actor_id", *PLAIN_COLUMNS)
+COLUMNS = ("user_id", *OTHER_COLUMNS)
 # SQLite takes 32,766 values in a statement.
 ROWS_PER_INSERT = 2_000
 
@@ -42,7 +43,7 @@ def insert(rows: Sequence[Notification], *, held: bool = False, unless_blocked: 
 def insert_same(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> set[Any]:
     """Insert one row of the same columns for each of these users, at most ROWS_PER_INSERT. Returns whose it did.
 
-    Order, references and what is left out are those of `insert`; `columns` are COLUMNS without the user's.
+    Order, references and what is left out are those of `insert`; `columns` are OTHER_COLUMNS.
     """
     source, values = source_of_same(user_ids, columns)
     return {user_id for _, user_id, _ in _execute(_statement(source), values)}
@@ -112,7 +113,8 @@ def source_of(
 ) -> tuple[Source, list[Any]]:
     """Return what is to be inserted for these rows, and its values."""
     if len(rows) > 1:
-        return _source_of_many(rows)
+        same = _same_columns(rows)
+        return _source_of_many(rows) if same is None else source_of_same([row.user_id for row in rows], same)
     (row,) = rows
     plain = plain_values(row)
     user_id, actor_id = users.to_db([row.user_id, row.actor_id])
@@ -165,6 +167,16 @@ def source_of_one(vendor: str, *, has_message: bool, has_actor: bool, unless_blo
     )
 
 
+def _same_columns(rows: Sequence[Notification]) -> dict[str, Any] | None:
+    """Return the columns that all these rows have, if only their users differ, as those of `notify_many` mostly do."""
+
+    def columns(row: Notification) -> dict[str, Any]:
+        return {name: value for name, value in vars(row).items() if name in OTHER_COLUMNS}
+
+    first = columns(rows[0])
+    return first if all(columns(row) == first for row in rows) else None
+
+
 def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:
     has_messages = any(row.message_id is not None for row in rows)
     has_actors = any(row.actor_id is not None for row in rows)
@@ -185,7 +197,7 @@ def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:
 
 def source_of_same(user_ids: Sequence[Any], columns: Mapping[str, Any]) -> tuple[Source, list[Any]]:
     """Return what is to be inserted for these users, and its values: `columns` are passed once."""
-    names, keys = COLUMNS[1:], users.to_db(user_ids)
+    names, keys = OTHER_COLUMNS, users.to_db(user_ids)
     (actor_id,) = users.to_db([columns["actor_id"]])
     given_values = {**columns, "actor_id": actor_id, "data": data.encoded(columns["data"])}
     values = [given_values[name] for name in names]
