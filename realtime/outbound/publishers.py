@@ -17,14 +17,11 @@ from .envelopes import GroupMessage
 
 
 class Unsent(Exception):
-    """The layer is away for these messages."""
+    """The layer is away for these messages. Its text holds none of them: it is logged."""
 
-    def __init__(self, messages: Sequence[GroupMessage]) -> None:
-        super().__init__(messages)
+    def __init__(self, messages: Sequence[GroupMessage], reason: Exception | None = None) -> None:
+        super().__init__(f"{len(messages)} messages unsent, {reason!r}")
         self.messages = messages
-
-    def __str__(self) -> str:
-        return f"{len(self.messages)} unsent, {self.__cause__}"
 
 
 class Publisher(Protocol):

@@ -37,7 +37,7 @@ class RedisPublisher:
                 unsent.extend(batch)
                 reason = error
         if unsent:
-            raise Unsent(unsent) from reason
+            raise Unsent(unsent, reason) from reason
 
     def _channel(self, group: str) -> str:
         return f"{self.prefix}__group__{group}"

@@ -26,7 +26,7 @@ class FakePublisher:
         if self.error is not None:
             raise self.error
         if self.unsent:
-            raise Unsent(messages)
+            raise Unsent(messages, ConnectionError("away"))
         self.batches.append(list(messages))
 
     def close(self):

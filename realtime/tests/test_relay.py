@@ -150,6 +150,8 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
         "channel layer unavailable",
         "channel layer available again",
     ]
+    # What people are notified of isn't logged, and the reason is.
+    assert caplog.messages[0].endswith("""Unsent("3 messages unsent, ConnectionError('away')")""")
 
 
 def test_of_what_is_late_no_more_is_kept_than_a_bound(published, monkeypatch):
