@@ -1,9 +1,10 @@
 """What an error of the database says: that it lacks tables, that its pool is full, or that it is away."""
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
@@ -17,10 +18,33 @@ WHAT_TO_DO = "The database lacks tables or columns that Doorbell needs: run `man
 
 
 def unapplied(database: Any, apps: Collection[str]) -> list[str]:
-    """Return the migrations that these apps, and what they depend on, still need: `messaging.0001_initial`."""
-    executor = MigrationExecutor(database)
-    targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in apps]
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in executor.migration_plan(targets)]
+    """Return the migrations that these apps, and what they depend on, still need: `messaging.0001_initial`.
+
+    Asks over this connection alone, of a pool or not.
+    """
+    with _by_alias(database):
+        executor = MigrationExecutor(database)
+        targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in apps]
+        plan = executor.migration_plan(targets)
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+@contextlib.contextmanager
+def _by_alias(database: Any) -> Iterator[None]:
+    """Have this thread find the connection under its alias, too.
+
+    Django's recorder looks there, and would open the thread's own, which may wait for a place in a full pool, and which
+    a thread that ends never gives back.
+    """
+    usual = connections[database.alias]
+    if usual == database:  # or `database` is a proxy of it
+        yield
+        return
+    connections[database.alias] = database
+    try:
+        yield
+    finally:
+        connections[database.alias] = usual
 
 
 def has_columns(database: Any, model: type[Model]) -> bool:

@@ -1,7 +1,10 @@
 """Which migrations a database lacks, on an empty one, a half-migrated one and this one."""
 
+import threading
+
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
+from django.db.backends.signals import connection_created
 from django.db.migrations.recorder import MigrationRecorder
 
 from messaging.models import Notification
@@ -32,6 +35,25 @@ def test_what_is_missing_is_named_in_the_order_in_which_it_is_applied():
 def test_migrations_of_other_apps_are_not_asked_for():
     MigrationRecorder(connection).migration_qs.filter(app="admin").delete()
     assert tables.unapplied(connection, APPS) == []
+
+
+def test_only_the_given_connection_is_opened(threads):
+    def ask():
+        opened, asking = [], threading.get_ident()
+
+        def note(connection, **kwargs):
+            if threading.get_ident() == asking:
+                opened.append(connection)
+
+        connection_created.connect(note)
+        usual, own = connections["default"], connections["default"].copy()
+        assert tables.unapplied(own, APPS) == []
+        own.close()
+        assert opened == [own]
+        assert connections["default"] is usual
+
+    threads.start(ask)
+    threads.join()
 
 
 @pytest.mark.django_db

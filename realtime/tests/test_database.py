@@ -1,17 +1,21 @@
 """Outages of the database: what is logged once, what isn't, and how long calls wait meanwhile."""
 
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connections
+from django.db.backends.signals import connection_created
 
 from messaging.orm import pools
 from messaging.orm.pools import Pool
 from realtime import database as module
 from realtime.database import Answer, Database
 from realtime.log_records import OutageFilter
+from realtime.server import findings
+from realtime.tests.client import TIMEOUT
 
 REFUSED = Answer("connection refused", refused=True)
 
@@ -141,3 +145,28 @@ def test_what_follows_from_a_known_full_pool_is_not_logged_again_and_anything_el
     assert outage_filter.filter(record("messaging.api.errors", OperationalError("deadlock detected")))
     known.overload.note(None)
     assert outage_filter.filter(record("messaging.api.errors", refused))
+
+
+@pytest.fixture
+def opened():
+    """The connections that questions have opened."""
+    noted: list[Any] = []
+
+    def note(connection, **kwargs):
+        if threading.current_thread().name == "readyz":
+            noted.append(connection)
+
+    connection_created.connect(note)
+    yield noted
+    connection_created.disconnect(note)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_question_leaves_no_connection_open(known, opened, monkeypatch):
+    monkeypatch.setattr(module, "PROBE_SECONDS", TIMEOUT)
+    monkeypatch.setattr(findings, "database", known)
+    assert await known.answers()
+    await findings.report()
+    assert known.migrated
+    assert len(opened) >= 3
+    assert [connection for connection in opened if connection.connection is not None] == []
