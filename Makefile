@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
 LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
-.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract lint hosts chaos bench growth lock package matrix clean
+.PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract messages lint hosts chaos bench growth lock package matrix clean
 
 help:  ## this list
 	@echo "Doorbell. Start with:  make run"
@@ -129,6 +129,9 @@ fuzz: setup-dev  ## schemathesis over the whole API, at length and at random, on
 contract: setup-dev  ## write the generated files: the client's types and docs/configuration.md
 	@$(PY) -m tools.contract
 	@$(PY) -m tools.configuration
+
+messages: setup-dev  ## bring the translations up to date with the code, and compile them (ARGS="--add it": a new language)
+	@$(PY) -m tools.messages $(ARGS)
 
 lint: setup-dev  ## ruff, mypy, import-linter, tsc
 	@echo "════ ruff"

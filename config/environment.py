@@ -107,6 +107,12 @@ class Environment(SettingsTable):
         minimum=0.01,
         section=DJANGO,
     )
+    language_code = Text(
+        "en-us",
+        "The language of notifications to users who have chosen none, and of the admin where a browser asks for none "
+        "that there is: `en-us`, `de`, `es`, `fr` or `ja`.",
+        section=DJANGO,
+    )
     log_level = Choice(
         "INFO",
         "The least severe log records that are shown.",

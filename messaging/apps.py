@@ -37,9 +37,11 @@ class MessagingConfig(AppConfig):
             signals,
             sqlite_checks,
             user_deletion,
+            verbose_names,
         )
         from .auth_backends import name_backend_that_accepted
 
+        verbose_names.set_all()
         signals.connect()
         user_deletion.connect()
         for signal, receiver in (

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import pgettext_lazy
 
 
 class BroadcastJob(models.Model):
@@ -11,16 +12,17 @@ class BroadcastJob(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting"
-        SENDING = "sending"
-        SENT = "sent"
-        CANCELLED = "cancelled"
-        FAILED = "failed"
+        WAITING = "waiting", pgettext_lazy("doorbell", "Waiting")
+        SENDING = "sending", pgettext_lazy("doorbell", "Sending")
+        SENT = "sent", pgettext_lazy("doorbell", "Sent")
+        CANCELLED = "cancelled", pgettext_lazy("doorbell", "Cancelled")
+        FAILED = "failed", pgettext_lazy("doorbell", "Failed")
 
     # The notifications' dedupe_key: however often a job is begun again, each user is notified once.
     key = models.CharField(max_length=200, unique=True)
     # None: all active users.
     group_id = models.IntegerField(null=True)
+    # The group's name.
     receivers = models.CharField(max_length=200)
     notification_type = models.CharField("type", max_length=50)
     title = models.CharField(max_length=200)

@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, rout
 
 from . import notification_types, sessions, stored_functions, users
 from .auth_backends import PATH
+from .conf import conf
 from .dialects import triggers
 from .hints import listed, paste
 from .models import Message, Notification
@@ -129,6 +130,20 @@ def type_names(**kwargs: Any) -> list[CheckMessage]:
         )
         for name in names
         if any(character.isspace() or not character.isprintable() for character in name)
+    ]
+
+
+@register(Tags.translation)
+def language_hook(**kwargs: Any) -> list[CheckMessage]:
+    """Without translations there is one language, and whose it is isn't asked."""
+    if settings.USE_I18N or conf.language_of is None:
+        return []
+    return [
+        checks.Warning(
+            "USE_I18N is False, so DOORBELL_LANGUAGE_OF has no effect: everyone is notified in LANGUAGE_CODE.",
+            hint=paste("Django's default has translations.", "USE_I18N = True"),
+            id="messaging.W011",
+        )
     ]
 
 

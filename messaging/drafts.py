@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from messaging.orm.fields import checked_text, checked_title, known_level, safe_url
 
@@ -67,7 +68,8 @@ class Draft:
         declared = self._declared = notification_types.get(notification_type)
         if title is None and declared.title is None:
             raise InvalidNotification(
-                f"A title is needed: the notification type {declared.name!r} has none of its own."
+                _("A title is needed: the notification type %(type)r has none of its own."),
+                type=declared.name,
             )
         self._title, self._description = title, description
         # The type's own, of what isn't given.
@@ -174,7 +176,7 @@ class Draft:
         """Return the columns, in the active language."""
         data = self._data
         if self._has_lazy_data:
-            data, _ = data_module.fitting(self._given, self._declared.data)
+            data = data_module.fitting(self._given, self._declared.data)[0]
         filled = {
             part: template.filled(self._values(name, data), LENGTHS[part])
             for part, template in self._templates.items()
@@ -202,7 +204,8 @@ class Draft:
         """Raise InvalidNotification if a text can't be filled: so it is refused before anything is stored."""
         if ACTOR in self._used and self._actor is None:
             raise InvalidNotification(
-                f"The texts of the notification type {self._declared.name!r} show the actor: give one who exists."
+                _("The texts of the notification type %(type)r show the actor: give one who exists."),
+                type=self._declared.name,
             )
         values = self._values(RECIPIENT, self._data)
         for part, template in templates.items():

@@ -1,16 +1,38 @@
-"""The errors of the domain. Each has a stable `code`, and its docstring is the default message."""
+"""The errors of the domain. Each has a stable `code`, and its docstring is the default message.
+
+Their text is English wherever a program, a log or a developer reads it. A page shows a person `translated()`.
+"""
 
 import math
 from typing import Any
+
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
 
 
 class MessagingError(Exception):
     """Something went wrong in messaging."""
 
     code = "messaging_error"
+    # The default message, where a page shows it.
+    text: Text | None = None
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__)
+    def __init__(self, message: Text | None = None, **values: Any) -> None:
+        """`message`: lazy if a page shows it; its places, as in "%(name)s", are filled from `values`."""
+        self._message, self._values = message or self.text or type(self).__doc__ or "", values
+        if isinstance(self._message, Promise):
+            with translation.override(None):
+                super().__init__(self.translated())
+        else:
+            super().__init__(self._message)
+
+    def translated(self) -> str:
+        """Return the message in the active language, as far as it was given lazily."""
+        text = str(self._message)
+        return text % self._values if self._values else text
 
 
 class UnknownNotificationType(MessagingError):
@@ -129,8 +151,9 @@ class TooOften(MessagingError):
     """Too many requests: slow down."""
 
     code = "rate_limited"
+    text = _("Too many requests: slow down.")
 
-    def __init__(self, retry_after: float, message: str | None = None) -> None:
+    def __init__(self, retry_after: float, message: Text | None = None) -> None:
         super().__init__(message)
         self.retry_after = max(1, math.ceil(retry_after))
 
@@ -139,3 +162,4 @@ class TooManyAttempts(TooOften):
     """Too many failed sign-ins: wait a few minutes."""
 
     code = "too_many_attempts"
+    text = _("Too many failed sign-ins: wait a few minutes.")

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from messaging.orm.querysets import delete_unlocked
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 # Of one name from one address, whether they succeed or not.
 sign_ins = TokenBuckets(getattr(settings, "SIGN_INS_PER_SECOND", 1), SIGN_INS_PER_BURST)
 # A hash takes a core for a third of a second: sixty who wait are served within ten seconds on two idle cores.
-password_hashes = Slots(60, 25, "Too many sign-ins at once: try again in a moment.")
+password_hashes = Slots(60, 25, _("Too many sign-ins at once: try again in a moment."))
 
 
 def attempt(request: HttpRequest | None, username: str, check: Callable[[], T | None]) -> T | None:
@@ -86,7 +87,7 @@ def refuse_after_failures(username: str, address: str, *, own_failures: int = 0)
     )
     of_username = [at for name, at in latest if name == username]
     for moments, limit in (
-        ([at for _, at in latest], FAILURES_PER_ADDRESS),
+        ([at for _name, at in latest], FAILURES_PER_ADDRESS),
         (of_username, FAILURES_PER_USERNAME),
     ):
         if len(moments) - own_failures >= limit:

@@ -70,7 +70,9 @@ class Message(AtomicSaveModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sender} to {self.receiver}: {str(self.content)[:50]}"
+        content = str(self.content)[:50]
+        names = {"sender": self.sender, "receiver": self.receiver, "content": content}
+        return translation.gettext("%(sender)s to %(receiver)s: %(content)s") % names
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete a message, locked first: see MessageQuerySet.delete."""
@@ -212,7 +214,7 @@ class Notification(AtomicSaveModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.title} (for {self.user})"
+        return translation.gettext("%(title)s (for %(user)s)") % {"title": self.title, "user": self.user}
 
     def save(self, **kwargs: Any) -> None:
         """Save, mark pending, and announce the owner after commit."""
@@ -280,4 +282,4 @@ class Inbox(models.Model):
         verbose_name_plural = "inboxes"
 
     def __str__(self) -> str:
-        return f"Inbox of {self.user}"
+        return translation.gettext("Inbox of %(user)s") % {"user": self.user}

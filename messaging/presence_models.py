@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from messaging.orm.atomic_save import AtomicSaveModel
 from messaging.orm.code_points import CodePoints
@@ -66,7 +67,8 @@ class Block(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.blocked}, blocked by {self.blocker}"
+        names = {"blocked": self.blocked, "blocker": self.blocker}
+        return _("%(blocked)s, blocked by %(blocker)s") % names
 
 
 class UserProfile(AtomicSaveModel):
@@ -102,7 +104,8 @@ class UserProfile(AtomicSaveModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} ({'online' if self.is_online else 'offline'})"
+        text = _("%(user)s (online)") if self.is_online else _("%(user)s (offline)")
+        return text % {"user": self.user}
 
     @classmethod
     def from_db(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from django.db import connections
 
-from .exceptions import TooOften
+from .exceptions import Text, TooOften
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Slots:
     Kept in the process's memory, as the processor and the connections are that it protects.
     """
 
-    def __init__(self, max_waiting: int, max_seconds: float, refusal: str | None = None) -> None:
+    def __init__(self, max_waiting: int, max_seconds: float, refusal: Text | None = None) -> None:
         self.max_waiting, self.max_seconds, self.refusal = max_waiting, max_seconds, refusal
         self._lines: dict[object, _Line] = {}
         self._lock = threading.Lock()

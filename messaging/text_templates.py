@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils import formats, translation
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from . import texts
 from .exceptions import InvalidNotification
@@ -56,7 +57,9 @@ class TextTemplate:
         """Raise InvalidNotification if a place has no value, or one that a text can't show."""
         for name in sorted(self.names):
             if name not in values:
-                raise InvalidNotification(f"data.{name} is missing: the {what} shows it.")
+                raise InvalidNotification(
+                    _("data.%(name)s is missing: the %(what)s shows it."), name=name, what=what
+                )
             value = values[name]
             if isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 kind = KINDS.get(type(value), "a number")
@@ -101,7 +104,7 @@ def _plural_of(text: Text) -> _Plural | None:
     arguments = _reduced(text)
     if len(arguments) != 4 or not isinstance(arguments[3], dict) or "plural" not in arguments[3]:
         return None
-    function, _, number, forms = arguments
+    function, number, forms = arguments[0], arguments[2], arguments[3]
     if not isinstance(number, str):
         raise ValueError("ngettext_lazy(…) needs the name of its number as its third argument.")  # noqa: TRY004
     return _Plural(function, number, forms)

@@ -6,6 +6,8 @@ A message's content is its sender's own, and stored as it is; `printable` is wha
 import re
 import unicodedata
 
+from django.utils.translation import gettext_noop
+
 # C0 without tab and line breaks, DEL, C1, surrogates: useless in a toast, and six bytes each in a frame.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # U+202D and U+202E let any text read backwards, "gnp.exe" as "exe.png", and no language needs them.
@@ -35,13 +37,15 @@ UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def fault_of(text: str) -> str | None:
-    """Return why a text can't be shown as it is, to be put behind "The title"; None if it can."""
+    """Return why a text can't be shown as it is, to be put behind "The title", in English; None if it can."""
     if CONTROL.search(text):
-        return "must not contain control characters"
+        return gettext_noop("must not contain control characters")
     if OVERRIDE.search(text):
-        return "must not override the direction of text (U+202D, U+202E)"
+        return gettext_noop("must not override the direction of text (U+202D, U+202E)")
     if not _is_balanced(text):
-        return "must close each direction embedding or isolate that it opens (U+202A to U+202C, U+2066 to U+2069)"
+        return gettext_noop(
+            "must close each direction embedding or isolate that it opens (U+202A to U+202C, U+2066 to U+2069)"
+        )
     return None
 
 

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from messaging.admin.common import NAME, ReadOnlyAdmin
 
@@ -23,12 +25,12 @@ class ServerProcessAdmin(ReadOnlyAdmin):
             "started_at"
         )
 
-    @admin.display(boolean=True)
+    @admin.display(description=pgettext_lazy("doorbell", "alive"), boolean=True)
     def alive(self, process: Any) -> bool:
         """Whether its lease runs, by the database's clock."""
         return bool(process.lease_until > process.now)
 
-    @admin.display(description="connections")
+    @admin.display(description=pgettext_lazy("doorbell", "connections"))
     def number_of_connections(self, process: Any) -> int:
         return int(process.connection_count)
 
@@ -38,7 +40,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("user", "process", "alive", "opened_at")
     list_select_related = ("user", "process")
     search_fields = (f"user__{NAME}",)
-    search_help_text = (
+    search_help_text = _(
         "Who is connected at this moment. Rows of a process that has died go when its lease ends."
     )
     fields = ("id", "user", "process", "alive", "opened_at")
@@ -47,7 +49,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         return Connection.objects.select_related("user", "process").annotate(now=Now())
 
-    @admin.display(description="process alive", boolean=True)
+    @admin.display(description=pgettext_lazy("doorbell", "process alive"), boolean=True)
     def alive(self, connection: Any) -> bool:
         """Whether its process's lease runs, by the database's clock. If not, the connection doesn't count."""
         return bool(connection.process.lease_until > connection.now)

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
 try:
     from messaging.app_labels import refuse_others, require
@@ -16,7 +17,7 @@ except ModuleNotFoundError as error:
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
-    verbose_name = "Doorbell: servers"
+    verbose_name = _("Doorbell: servers")
     default_auto_field = "django.db.models.BigAutoField"
 
     def __init__(self, app_name: str, app_module: Any) -> None:
@@ -25,8 +26,14 @@ class RealtimeConfig(AppConfig):
         require("messaging")
 
     def ready(self) -> None:
-        from . import channel_layer, checks, wiring_checks  # noqa: F401  the checks register themselves
+        from . import (  # noqa: F401  the checks register themselves
+            channel_layer,
+            checks,
+            verbose_names,
+            wiring_checks,
+        )
         from .outbound import receivers
 
+        verbose_names.set_all()
         receivers.connect()
         channel_layer.import_configured()

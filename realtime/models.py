@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from messaging.orm.user_keys import UserKey
 
@@ -39,7 +40,7 @@ class Connection(models.Model):
         ordering: ClassVar[list[str]] = ["opened_at"]
 
     def __str__(self) -> str:
-        return f"{self.user} since {self.opened_at:%H:%M:%S}"
+        return _("%(user)s since %(time)s") % {"user": self.user, "time": f"{self.opened_at:%H:%M:%S}"}
 
 
 class Ticket(models.Model):

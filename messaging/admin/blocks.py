@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from messaging import blocks
 from messaging.models import Block
@@ -20,7 +22,7 @@ class BlockForm(ActingForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if cleaned.get("blocker") is not None and cleaned.get("blocker") == cleaned.get("blocked"):
-            raise ValidationError("A user can't block themselves.")
+            raise ValidationError(_("A user can't block themselves."))
         return cleaned
 
 
@@ -31,7 +33,7 @@ class BlockAdmin(ActingAdmin):
     list_select_related = ("blocker", "blocked")
     list_filter = ("created_at", ("blocker", UserFilter), ("blocked", UserFilter))
     search_fields = (f"blocker__{NAME}", f"blocked__{NAME}")
-    search_help_text = "A user's name"
+    search_help_text = _("A user's name")
     fields = ("blocker", "blocked")
     show_full_result_count = False
 
@@ -48,10 +50,10 @@ class BlockAdmin(ActingAdmin):
         for block in queryset:
             self.delete_model(request, block)
 
-    @admin.display(description="blocker", ordering=f"blocker__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "blocker"), ordering=f"blocker__{NAME}")
     def blocker_link(self, block: Block) -> str:
         return link(block.blocker)
 
-    @admin.display(description="blocked", ordering=f"blocked__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "blocked"), ordering=f"blocked__{NAME}")
     def blocked_link(self, block: Block) -> str:
         return link(block.blocked)

@@ -1,7 +1,7 @@
 """What the admin's pages share: links, counts, filters that don't scan all rows, and base classes."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -12,8 +12,11 @@ from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Sub
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from messaging import notification_types, users
 
@@ -25,6 +28,12 @@ NOTHING = "-"
 PREVIEW = 60
 # How many users a filter offers. Others are reached by the search, or by a link on their profile.
 USERS_OFFERED = 30
+LEVELS = {
+    "info": pgettext_lazy("doorbell", "info"),
+    "success": pgettext_lazy("doorbell", "success"),
+    "warning": pgettext_lazy("doorbell", "warning"),
+    "error": pgettext_lazy("doorbell", "error"),
+}
 
 
 def link(thing: Model | None, text: str | None = None) -> str:
@@ -56,8 +65,19 @@ def number_of(rows: QuerySet[Any], column: str, outer: str = "pk") -> Coalesce:
     return Coalesce(Subquery(number, output_field=IntegerField()), 0)
 
 
-def counted(count: int, name: str, plural: str = "") -> str:
-    return f"{count:,} {name if count == 1 else plural or name + 's'}"
+def figure(count: int) -> str:
+    """Return a number as a page shows it: 1,000 in English."""
+    return str(number_format(count, force_grouping=True))
+
+
+def level_label(level: str) -> str:
+    return str(LEVELS.get(level, level)) or NOTHING
+
+
+def type_label(name: str) -> str:
+    """Return the label of a notification type, or the name of one that isn't declared any more."""
+    declared = notification_types.find(name)
+    return name if declared is None else str(declared.label)
 
 
 class UserFilter(admin.RelatedFieldListFilter):
@@ -76,7 +96,7 @@ class UserFilter(admin.RelatedFieldListFilter):
 class TypeFilter(admin.SimpleListFilter):
     """A filter by type that offers the declared ones, instead of scanning all rows for the types in use."""
 
-    title = "type"
+    title = pgettext_lazy("doorbell", "type")
     parameter_name = "notification_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
@@ -90,11 +110,11 @@ class TypeFilter(admin.SimpleListFilter):
 class LevelFilter(admin.SimpleListFilter):
     """A filter by level that doesn't scan all rows either."""
 
-    title = "level"
+    title = pgettext_lazy("doorbell", "level")
     parameter_name = "level"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(level, level) for level in get_args(notification_types.Level)]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*LEVELS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(level=self.value()) if self.value() else queryset
@@ -144,8 +164,11 @@ class ActingForm(forms.ModelForm):  # type: ignore[type-arg]
         user = self.cleaned_data[name]
         if user is not None and not may_act_for(self.actor, user):
             raise ValidationError(
-                f"You may not act in the name of {users.name_of(user)}: that needs the right to change users,"
-                " and for a superuser it needs a superuser."
+                _(
+                    "You may not act in the name of %(user)s: that needs the right to change users,"
+                    " and for a superuser it needs a superuser."
+                ),
+                params={"user": users.name_of(user)},
             )
         return user
 

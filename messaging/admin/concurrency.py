@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 
 from messaging.exceptions import UnknownUser
 from messaging.orm.retry import is_conflict, is_dangling, is_row_gone
+
+from .history import HistoryAdmin
 
 
 def explained(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
@@ -17,16 +20,16 @@ def explained(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpRes
         return view()
     except (DatabaseError, UnknownUser) as error:
         if isinstance(error, UnknownUser) or is_dangling(error) or is_row_gone(error):
-            text = "Nothing was saved: a row that this needs has been deleted meanwhile."
+            text = gettext("Nothing was saved: a row that this needs has been deleted meanwhile.")
         elif is_conflict(error):
-            text = "Nothing was saved: others are changing the same rows. Try again in a moment."
+            text = gettext("Nothing was saved: others are changing the same rows. Try again in a moment.")
         else:
             raise
     messages.error(request, text)
     return HttpResponseRedirect(request.get_full_path())
 
 
-class ConcurrentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConcurrentAdmin(HistoryAdmin):
     """Explains a change, a deletion or an action that others' changes have undone."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -10,8 +10,10 @@ from django.contrib.admin.actions import delete_selected
 from django.db.models import CASCADE, PROTECT, RESTRICT, Model, Q, QuerySet
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from .common import counted, link
+from .common import figure, link
 from .concurrency import ConcurrentAdmin
 
 LISTED = 50
@@ -52,12 +54,17 @@ class BoundedDeletionAdmin(ConcurrentAdmin):
         site = self.admin_site
         return not site.is_registered(model) or site.get_model_admin(model).has_delete_permission(request)
 
-    @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
+    @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         number = queryset.count()
         if number > MAX_SELECTED:
-            text = f"{counted(number, 'row')} selected: at most {MAX_SELECTED} can be deleted at once."
-            self.message_user(request, text, messages.ERROR)
+            text = ngettext(
+                "%(count)s row selected: at most %(most)s can be deleted at once.",
+                "%(count)s rows selected: at most %(most)s can be deleted at once.",
+                number,
+            )
+            named = {"count": figure(number), "most": figure(MAX_SELECTED)}
+            self.message_user(request, text % named, messages.ERROR)
             return None
         return delete_selected(self, request, queryset)
 
@@ -105,4 +112,6 @@ def _protected(
 
 def _listed(rows: Any, number: int) -> list[str]:
     lines = [link(row) for row in rows[:LISTED]]
-    return lines if number <= len(lines) else [*lines, f"and {number - len(lines)} more"]
+    if (more := number - len(lines)) > 0:
+        lines.append(ngettext("and %(count)s more", "and %(count)s more", more) % {"count": figure(more)})
+    return lines

@@ -1,6 +1,7 @@
 """Inboxes, read-only."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from messaging.models import Inbox
 
@@ -12,6 +13,6 @@ class InboxAdmin(ReadOnlyAdmin):
     list_display = ("user", "revision", "unread_count", "floor", "epoch")
     list_select_related = ("user",)
     search_fields = (f"user__{NAME}",)
-    search_help_text = "A user's name"
+    search_help_text = _("A user's name")
     ordering = (f"user__{NAME}",)
     fields = ("user", "epoch", "revision", "unread_count", "floor")

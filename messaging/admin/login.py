@@ -18,7 +18,7 @@ class ShowsRefusal(AuthenticationForm):
         refusal = getattr(self.request, "sign_in_refusal", None)
         if refusal is None:
             return super().get_invalid_login_error()
-        return ValidationError(str(refusal), code=refusal.code)
+        return ValidationError(refusal.translated(), code=refusal.code)
 
 
 class LoginForm(ShowsRefusal, AdminAuthenticationForm):

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
 
 from messaging.models import Message, Notification
 
@@ -14,7 +16,7 @@ from .common import (
     ActingAdmin,
     ActingForm,
     UserFilter,
-    counted,
+    figure,
     link,
     link_to_list,
     number_of,
@@ -30,7 +32,7 @@ class MessageForm(ActingForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if cleaned.get("sender") is not None and cleaned.get("sender") == cleaned.get("receiver"):
-            raise ValidationError("A message to oneself can't be sent.")
+            raise ValidationError(_("A message to oneself can't be sent."))
         return cleaned
 
 
@@ -49,7 +51,7 @@ class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
     list_select_related = ("sender", "receiver")
     list_filter = ("is_read", "is_withheld", "timestamp", ("sender", UserFilter), ("receiver", UserFilter))
     search_fields = ("content", f"sender__{NAME}", f"receiver__{NAME}")
-    search_help_text = "Content or username"
+    search_help_text = _("Content or username")
     actions = ("mark_read", "mark_unread", "delete_selected")
     show_full_result_count = False
 
@@ -83,35 +85,39 @@ class MessageAdmin(ActingAdmin, BoundedDeletionAdmin):
             rows = Message.objects.filter(pk=obj.pk)
             _ = rows.mark_read() if obj.is_read else rows.mark_unread()
 
-    @admin.display(description="message")
+    @admin.display(description=pgettext_lazy("doorbell", "message"))
     def preview(self, message: Message) -> str:
         return shortened(message.content)
 
-    @admin.display(description="sender", ordering=f"sender__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "sender"), ordering=f"sender__{NAME}")
     def sender_link(self, message: Message) -> str:
         return link(message.sender)
 
-    @admin.display(description="receiver", ordering=f"receiver__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "receiver"), ordering=f"receiver__{NAME}")
     def receiver_link(self, message: Message) -> str:
         return link(message.receiver)
 
-    @admin.display(description="read", boolean=True, ordering="is_read")
+    @admin.display(description=pgettext_lazy("doorbell", "read"), boolean=True, ordering="is_read")
     def read(self, message: Message) -> bool:
         return message.is_read
 
-    @admin.display(description="withheld", boolean=True, ordering="is_withheld")
+    @admin.display(description=pgettext_lazy("doorbell", "withheld"), boolean=True, ordering="is_withheld")
     def withheld(self, message: Message) -> bool:
         return message.is_withheld
 
-    @admin.display(description="notifications")
+    @admin.display(description=pgettext_lazy("doorbell", "notifications"))
     def number_of_notifications(self, message: Message) -> str:
         count: int = message.notification_count  # type: ignore[attr-defined]
         return link_to_list(Notification, count, message__id__exact=message.pk) if count else "0"
 
-    @admin.action(description="Mark selected messages read", permissions=["change"])
+    @admin.action(description=_("Mark selected messages read"), permissions=["change"])
     def mark_read(self, request: HttpRequest, queryset: Any) -> None:
-        self.message_user(request, f"{counted(queryset.mark_read(), 'message')} marked read.")
+        count = queryset.mark_read()
+        text = ngettext("%(count)s message marked read.", "%(count)s messages marked read.", count)
+        self.message_user(request, text % {"count": figure(count)})
 
-    @admin.action(description="Mark selected messages unread", permissions=["change"])
+    @admin.action(description=_("Mark selected messages unread"), permissions=["change"])
     def mark_unread(self, request: HttpRequest, queryset: Any) -> None:
-        self.message_user(request, f"{counted(queryset.mark_unread(), 'message')} marked unread.")
+        count = queryset.mark_unread()
+        text = ngettext("%(count)s message marked unread.", "%(count)s messages marked unread.", count)
+        self.message_user(request, text % {"count": figure(count)})

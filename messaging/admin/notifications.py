@@ -7,11 +7,24 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
 
-from messaging import notification_types, notifications
+from messaging import notifications
 from messaging.models import Notification
 
-from .common import NAME, NOTHING, LevelFilter, TypeFilter, UserFilter, counted, link, shortened
+from .common import (
+    NAME,
+    NOTHING,
+    LevelFilter,
+    TypeFilter,
+    UserFilter,
+    figure,
+    level_label,
+    link,
+    shortened,
+    type_label,
+)
 from .deletion import BoundedDeletionAdmin
 from .sending import SendViewAdmin
 
@@ -20,7 +33,7 @@ NOTIFICATION_FIELDS = (
     "type_label",
     "title",
     "description",
-    "level",
+    "level_label",
     "address",
     "data_as_json",
     "is_read",
@@ -46,7 +59,7 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
     list_select_related = ("user", "actor", "message")
     list_filter = ("is_read", TypeFilter, LevelFilter, "created_at", ("user", UserFilter))
     search_fields = ("title", "description", f"user__{NAME}")
-    search_help_text = "Title, description or username"
+    search_help_text = _("Title, description or username")
     fields = NOTIFICATION_FIELDS
     # Clients keep the texts that they have received: an edit would reach none of them.
     readonly_fields = tuple({*NOTIFICATION_FIELDS} - {"is_read"})
@@ -64,28 +77,30 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
             mark = notifications.mark_read if obj.is_read else notifications.mark_unread
             mark(obj.user_id, [obj.pk])
 
-    @admin.action(description="Remove selected notifications from every device", permissions=["delete"])
+    @admin.action(description=_("Remove selected notifications from every device"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return super().delete_selected(request, queryset)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         notifications.remove_rows(queryset)
 
-    @admin.display(description="user", ordering=f"user__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "user"), ordering=f"user__{NAME}")
     def user_link(self, notification: Notification) -> str:
         return link(notification.user)
 
-    @admin.display(description="type", ordering="notification_type")
+    @admin.display(description=pgettext_lazy("doorbell", "type"), ordering="notification_type")
     def type_label(self, notification: Notification) -> str:
-        labels = {declared.name: declared.label for declared in notification_types.all_types()}
-        name: str = notification.notification_type
-        return str(labels.get(name, name))
+        return type_label(notification.notification_type)
 
-    @admin.display(description="URL")
+    @admin.display(description=pgettext_lazy("doorbell", "level"))
+    def level_label(self, notification: Notification) -> str:
+        return level_label(notification.level)
+
+    @admin.display(description=pgettext_lazy("doorbell", "URL"))
     def address(self, notification: Notification) -> str:
         return notification.url or NOTHING
 
-    @admin.display(description="data")
+    @admin.display(description=pgettext_lazy("doorbell", "data"))
     def data_as_json(self, notification: Notification) -> str:
         if notification.data is None:
             return NOTHING
@@ -93,25 +108,33 @@ class NotificationAdmin(BoundedDeletionAdmin, SendViewAdmin):
             '<pre dir="ltr">{}</pre>', json.dumps(notification.data, ensure_ascii=False, indent=2)
         )
 
-    @admin.display(description="read", boolean=True, ordering="is_read")
+    @admin.display(
+        description=pgettext_lazy("doorbell notification", "read"), boolean=True, ordering="is_read"
+    )
     def read(self, notification: Notification) -> bool:
         return notification.is_read
 
-    @admin.display(description="from", ordering=f"actor__{NAME}")
+    @admin.display(description=pgettext_lazy("doorbell", "from"), ordering=f"actor__{NAME}")
     def actor_link(self, notification: Notification) -> str:
         return link(notification.actor)
 
-    @admin.display(description="message")
+    @admin.display(description=pgettext_lazy("doorbell", "message"))
     def message_link(self, notification: Notification) -> str:
         message = notification.message
         return link(message, shortened(message.content, 25) if message else None)
 
-    @admin.action(description="Mark selected notifications read", permissions=["change"])
+    @admin.action(description=_("Mark selected notifications read"), permissions=["change"])
     def mark_read(self, request: HttpRequest, queryset: Any) -> None:
         changed = notifications.mark_rows_read(queryset)
-        self.message_user(request, f"{counted(changed, 'notification')} marked read.")
+        text = ngettext(
+            "%(count)s notification marked read.", "%(count)s notifications marked read.", changed
+        )
+        self.message_user(request, text % {"count": figure(changed)})
 
-    @admin.action(description="Mark selected notifications unread", permissions=["change"])
+    @admin.action(description=_("Mark selected notifications unread"), permissions=["change"])
     def mark_unread(self, request: HttpRequest, queryset: Any) -> None:
         changed = notifications.mark_rows_unread(queryset)
-        self.message_user(request, f"{counted(changed, 'notification')} marked unread.")
+        text = ngettext(
+            "%(count)s notification marked unread.", "%(count)s notifications marked unread.", changed
+        )
+        self.message_user(request, text % {"count": figure(changed)})

@@ -7,17 +7,20 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from messaging import tokens, users
 from messaging.models import ApiToken
 
 from .broadcasts import PERMISSION
-from .common import NAME, ActingAdmin, ActingForm, counted
+from .common import NAME, ActingAdmin, ActingForm, figure
+from .history import in_common_language
 
 HELP_TEXTS = {
-    "name": "What the token is for.",
-    "user": "The user in whose name the token acts. Empty: it acts for no user, and can only publish.",
-    "can_publish": "It may send notifications to any user. A token without a user needs this right.",
+    "name": _("What the token is for."),
+    "user": _("The user in whose name the token acts. Empty: it acts for no user, and can only publish."),
+    "can_publish": _("It may send notifications to any user. A token without a user needs this right."),
 }
 
 
@@ -28,14 +31,14 @@ class ApiTokenForm(ActingForm):
     def clean_can_publish(self) -> bool:
         can_publish: bool = self.cleaned_data["can_publish"]
         if can_publish and not self.actor.has_perm(PERMISSION):
-            raise ValidationError("You may not grant it: that needs the right to send notifications.")
+            raise ValidationError(_("You may not grant it: that needs the right to send notifications."))
         return can_publish
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if self.instance._state.adding and not (cleaned.get("user") or cleaned.get("can_publish")):
             raise ValidationError(
-                "Choose a user in whose name the token acts, or grant it the right to publish."
+                _("Choose a user in whose name the token acts, or grant it the right to publish.")
             )
         return cleaned
 
@@ -72,28 +75,37 @@ class ApiTokenAdmin(ActingAdmin):
             obj.save(update_fields=["name"])
             return
         secret = tokens.issue(obj)
-        text = "The secret of {}: {} Copy it now: it can't be shown again."
-        self.message_user(
-            request, format_html(text, obj.name, format_html("<code>{}</code>", secret)), messages.WARNING
-        )
+        text = gettext("The secret of {name}: {secret} Copy it now: it can't be shown again.")
+        shown = format_html(text, name=obj.name, secret=format_html("<code>{}</code>", secret))
+        self.message_user(request, shown, messages.WARNING)
 
     def log_addition(self, request: HttpRequest, obj: ApiToken, message: Any) -> Any:
-        return super().log_addition(request, obj, f"Created. {_rights_of(obj)}")
+        with in_common_language():
+            text = " ".join([pgettext("doorbell", "Created."), _rights_of(obj)])
+        return super().log_addition(request, obj, text)
 
-    @admin.display(description="valid", boolean=True)
+    @admin.display(description=pgettext_lazy("doorbell", "valid"), boolean=True)
     def valid(self, token: ApiToken) -> bool:
         return token.revoked_at is None and (token.user is None or users.is_active(token.user))
 
-    @admin.action(description="Revoke selected tokens", permissions=["change"])
+    @admin.action(description=_("Revoke selected tokens"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         valid = list(queryset.filter(revoked_at=None))
         for token in valid:
             tokens.revoke(token)
-            self.log_change(request, token, f"Revoked. {_rights_of(token)}")
-        self.message_user(request, f"{counted(len(valid), 'token')} revoked.")
+            with in_common_language():
+                text = " ".join([pgettext("doorbell", "Revoked."), _rights_of(token)])
+            self.log_change(request, token, text)
+        done = ngettext("%(count)s token revoked.", "%(count)s tokens revoked.", len(valid))
+        self.message_user(request, done % {"count": figure(len(valid))})
 
 
 def _rights_of(token: ApiToken) -> str:
-    rights = [] if token.user is None else [f"acts in the name of {users.name_of(token.user)}"]
-    rights += ["may publish to anyone"] if token.can_publish else []
-    return f"It {' and '.join(rights)}."
+    if token.user is None:
+        return gettext("It may publish to anyone.")
+    text = (
+        gettext("It acts in the name of %(user)s and may publish to anyone.")
+        if token.can_publish
+        else gettext("It acts in the name of %(user)s.")
+    )
+    return text % {"user": users.name_of(token.user)}

@@ -6,11 +6,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
 
 from messaging import profiles, users
 from messaging.models import Message, Notification, UserProfile
 
-from .common import KEY, NAME, OwnedByUserAdmin, counted, link, link_to_list, may_act_for, number_of
+from .common import KEY, NAME, OwnedByUserAdmin, figure, link, link_to_list, may_act_for, number_of
 from .deletion import BoundedDeletionAdmin
 from .sending import SendActionAdmin
 
@@ -21,7 +23,7 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
     list_select_related = ("user",)
     list_filter = ("is_online", "is_hidden", "last_seen")
     search_fields = (f"user__{NAME}",)
-    search_help_text = "A user's name"
+    search_help_text = _("A user's name")
     ordering = (f"user__{NAME}",)
     readonly_fields = (
         "user_link",
@@ -48,9 +50,13 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         texts = {
-            "is_online": "Set manually, it lasts until the user's next connect or disconnect;"
-            " online without a connection lasts five minutes at most.",
-            "is_hidden": "Contacts see a hidden user as offline and never seen, and get no status notifications.",
+            "is_online": _(
+                "Set manually, it lasts until the user's next connect or disconnect;"
+                " online without a connection lasts five minutes at most."
+            ),
+            "is_hidden": _(
+                "Contacts see a hidden user as offline and never seen, and get no status notifications."
+            ),
         }
         return super().get_form(request, obj, change=change, help_texts=texts, **kwargs)
 
@@ -59,44 +65,49 @@ class UserProfileAdmin(OwnedByUserAdmin, SendActionAdmin):
         # Hiding is the user's own choice.
         return fields if obj is None or may_act_for(request.user, obj.user) else (*fields, "is_hidden")
 
-    @admin.display(description="online", boolean=True, ordering="is_online")
+    @admin.display(description=pgettext_lazy("doorbell", "online"), boolean=True, ordering="is_online")
     def online(self, profile: UserProfile) -> bool:
         return profile.is_online
 
-    @admin.display(description="hidden", boolean=True, ordering="is_hidden")
+    @admin.display(description=pgettext_lazy("doorbell", "hidden"), boolean=True, ordering="is_hidden")
     def hidden(self, profile: UserProfile) -> bool:
         return profile.is_hidden
 
-    @admin.display(description="account")
+    @admin.display(description=pgettext_lazy("doorbell", "account"))
     def user_link(self, profile: UserProfile) -> str:
         return link(profile.user)
 
-    @admin.display(description="sent")
+    @admin.display(description=pgettext_lazy("doorbell", "sent"))
     def sent(self, profile: Any) -> str:
         return link_to_list(Message, profile.sent_count, **{f"sender__{KEY}__exact": profile.user_id})
 
-    @admin.display(description="received")
+    @admin.display(description=pgettext_lazy("doorbell", "received"))
     def received(self, profile: Any) -> str:
         return link_to_list(Message, profile.received_count, **{f"receiver__{KEY}__exact": profile.user_id})
 
-    @admin.display(description="notifications")
+    @admin.display(description=pgettext_lazy("doorbell", "notifications"))
     def notifications(self, profile: Any) -> str:
         return link_to_list(
             Notification, profile.notification_count, **{f"user__{KEY}__exact": profile.user_id}
         )
 
-    @admin.action(description="Set selected users online for five minutes", permissions=["change"])
+    @admin.action(description=_("Set selected users online for five minutes"), permissions=["change"])
     def set_online(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         self._set(request, queryset, is_online=True)
 
-    @admin.action(description="Set selected users offline", permissions=["change"])
+    @admin.action(description=_("Set selected users offline"), permissions=["change"])
     def set_offline(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         self._set(request, queryset, is_online=False)
 
     def _set(self, request: HttpRequest, queryset: QuerySet[UserProfile], *, is_online: bool) -> None:
         user_ids = list(queryset.order_by().values_list("user_id", flat=True))
         changed = len(profiles.set_many_manually(user_ids, is_online=is_online))
-        self.message_user(request, f"{counted(changed, 'user')} set {'online' if is_online else 'offline'}.")
+        text = (
+            ngettext("%(count)s user set online.", "%(count)s users set online.", changed)
+            if is_online
+            else ngettext("%(count)s user set offline.", "%(count)s users set offline.", changed)
+        )
+        self.message_user(request, text % {"count": figure(changed)})
 
 
 class AccountAdmin(BoundedDeletionAdmin, SendActionAdmin, UserAdmin):  # type: ignore[type-arg]

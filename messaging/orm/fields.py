@@ -4,11 +4,16 @@ from typing import Any
 
 from django.db import models
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from messaging import data, texts
 from messaging.exceptions import InvalidNotification
 from messaging.notification_types import LEVELS
 from messaging.texts import SAFE_URL, UNSTORABLE
+
+# As pages show them.
+NAMES = {"title": pgettext_lazy("doorbell", "title"), "description": pgettext_lazy("doorbell", "description")}
 
 
 def plain(text: Any) -> Any:
@@ -24,8 +29,10 @@ def safe_url(url: Any) -> str | None:
     if url is None or (isinstance(url, str) and SAFE_URL.fullmatch(url)):
         return url
     raise InvalidNotification(
-        "The url must be relative to this site (/…) or begin with http:// or https://, ASCII only,"
-        " up to 500 characters."
+        _(
+            "The url must be relative to this site (/…) or begin with http:// or https://, ASCII only,"
+            " up to 500 characters."
+        )
     )
 
 
@@ -48,7 +55,7 @@ def checked_text(name: str, text: Any, min_length: int, max_length: int) -> str:
             f"The {name} must be a text of {min_length} to {max_length} characters, not {given}."
         )
     if fault := texts.fault_of(text):
-        raise InvalidNotification(f"The {name} {fault}.")
+        raise InvalidNotification(_("The %(name)s %(fault)s."), name=NAMES.get(name, name), fault=_(fault))
     return text
 
 
@@ -56,7 +63,7 @@ def checked_title(text: Any) -> str:
     """Return a title that shows something. Else InvalidNotification."""
     checked = checked_text("title", text, 1, 200)
     if not texts.shows_something(checked):
-        raise InvalidNotification("The title shows nothing: it has only blanks and invisible characters.")
+        raise InvalidNotification(_("The title shows nothing: it has only blanks and invisible characters."))
     return checked
 
 

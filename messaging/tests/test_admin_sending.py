@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from messaging import notification_types
-from messaging.admin import sending
+from messaging.admin import send_form, sending
 from messaging.models import Notification, UserProfile
 from messaging.tests.admin_client import AdminClient
 
@@ -134,12 +134,12 @@ def test_many_names_are_counted_and_some_of_them_shown(admin, monkeypatch):
         page = admin.post(URL, **form(usernames="\n".join(names)))
     assert len(captured) < 12
     assert "To 1,200 users" in page
-    assert "user0049 and 1150 more" in page
+    assert "user0049 and 1,150 more" in page
     confirm(admin, page)
     assert Notification.objects.count() == 1200
-    assert LogEntry.objects.get().change_message.endswith("user0049 and 1150 more.")
-    monkeypatch.setattr(sending, "MAX_RECEIVERS", 1000)
-    assert "1200 users are too many" in admin.post(URL, **form(usernames="\n".join(names)))
+    assert LogEntry.objects.get().change_message.endswith("user0049 and 1,150 more.")
+    monkeypatch.setattr(send_form, "MAX_RECEIVERS", 1000)
+    assert "1,200 users are too many" in admin.post(URL, **form(usernames="\n".join(names)))
 
 
 def test_a_type_declared_elsewhere_can_be_chosen_and_those_about_presence_cannot(admin):

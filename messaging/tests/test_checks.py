@@ -35,6 +35,20 @@ def test_times_without_a_zone_are_an_error(settings):
     assert ids(checks.time_zones()) == []
 
 
+def language_of(user_ids):
+    return {}
+
+
+def test_a_hook_for_languages_without_translations_is_a_warning(settings):
+    settings.DOORBELL_LANGUAGE_OF = f"{__name__}.language_of"
+    assert ids(checks.language_hook()) == []
+    settings.USE_I18N = False
+    [warning] = checks.language_hook()
+    assert warning.id == "messaging.W011"
+    paste(warning.hint, settings)
+    assert ids(checks.language_hook()) == []
+
+
 class Elsewhere:
     def db_for_read(self, model, **hints):
         return "replica"

@@ -9,11 +9,12 @@ from django.utils import translation
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy
 
-from messaging import contacts, languages, notification_types, tokens
+from messaging import contacts, languages, notification_types, profiles, tokens
 from messaging.broadcasting import broadcast
-from messaging.models import Notification, UserProfile
+from messaging.models import Message, Notification, UserProfile
 from messaging.notification_types import NotificationType, register
 from messaging.notifications import assign_revisions, notify, notify_many
+from messaging.tests.admin_client import AdminClient
 from messaging.tests.api_client import ApiClient
 from messaging.tests.catalogues import COMMENTED, forget_the_languages, translated
 from messaging.tests.presence import set_online
@@ -122,7 +123,8 @@ MIDDLEWARE = "django.middleware.locale.LocaleMiddleware"
 def in_german(settings):
     """Requests are answered in German: what LocaleMiddleware activates is active in the view."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, MIDDLEWARE]
-    return {"Accept-Language": "de"}
+    yield {"Accept-Language": "de"}
+    translation.deactivate()
 
 
 def test_over_http(people, in_german):
@@ -171,34 +173,83 @@ def test_by_a_command_to_all(people, margaret):
     }
 
 
-BUILT_IN = {
-    "ja": {
-        "New message from %(actor)s": "%(actor)sさんからの新着",
-        "Message read by %(actor)s": "%(actor)sさんが既読",
-        "%(actor)s is online": "%(actor)sさんがオンライン",
-    },
-    "de": {
-        "New message from %(actor)s": "Nachricht von %(actor)s",
-        "Message read by %(actor)s": "%(actor)s hat gelesen",
-        "%(actor)s is online": "%(actor)s ist da",
-    },
-}
+def sent_by_the_orm(sender, receiver, headers):
+    send(sender, receiver)
+
+
+def sent_over_http(sender, receiver, headers):
+    api = ApiClient()
+    assert api.sign_in(sender.username).status_code == 200
+    answer = api("POST", "messages", {"receiver": receiver.username, "content": "Hello"}, **headers)
+    assert answer.status_code == 201
+
+
+def sent_over_the_admin(sender, receiver, headers):
+    type(sender).objects.filter(pk=sender.pk).update(is_staff=True, is_superuser=True)
+    browser = AdminClient(sender)
+    fields = {"sender": sender.pk, "receiver": receiver.pk, "content": "Hello"}
+    page = browser.client.post(reverse("admin:messaging_message_add"), fields, headers=headers)
+    assert page.status_code == 302
+
+
+def read_by_the_orm(message, reader, headers):
+    read(message)
+
+
+def read_in_bulk(message, reader, headers):
+    Message.objects.filter(pk=message.pk).mark_read()
+
+
+def read_over_http(message, reader, headers):
+    api = ApiClient()
+    assert api.sign_in(reader.username).status_code == 200
+    assert api("POST", f"messages/{message.pk}/read", **headers).status_code == 200
+
+
+SENDING = [sent_by_the_orm, sent_over_http, sent_over_the_admin]
+READING = [read_by_the_orm, read_in_bulk, read_over_http]
 
 
 @pytest.mark.parametrize("are_contacts", [True, False])
-def test_by_the_receivers_of_signals(are_contacts, people, margaret):
-    ada, grace, _ = people
-    with translated(BUILT_IN), translation.override("de"):
-        if are_contacts:
-            contacts.meet(margaret.pk, ada.pk)
-        message = send(margaret, ada)
+@pytest.mark.parametrize(("sent", "marked"), [*zip(SENDING, READING, strict=True)])
+def test_our_own_types_are_in_the_recipients_language(
+    sent, marked, are_contacts, people, margaret, in_german
+):
+    """By our own catalogues. There is none in Arabic."""
+    ada, _, linus = people
+    if are_contacts:
+        contacts.meet(margaret.pk, ada.pk)
+    for receiver in people:
+        with translation.override("de"):
+            sent(margaret, receiver, in_german)
         with translation.override("ja"):
-            read(message)
-        set_online([ada.pk, margaret.pk])
-        send(margaret, grace)
-    assert titles("new_message") == {"ada": "margaretさんからの新着", "grace": "New message from margaret"}
-    assert titles("message_read") == {"margaret": "ada hat gelesen"}
-    assert titles("user_online") == {"ada": "margaretさんがオンライン", "margaret": "ada ist da"}
+            marked(Message.objects.first(), receiver, {"Accept-Language": "ja"})
+    assert titles("new_message") == {
+        "ada": "margaretさんからの新しいメッセージ",
+        "grace": "New message from margaret",
+        "linus": "New message from margaret",
+    }
+    receipts = Notification.objects.filter(notification_type="message_read").order_by("pk")
+    assert [row.title for row in receipts] == [
+        f"{name} hat Ihre Nachricht gelesen" for name in ("ada", "grace", "linus")
+    ]
+    with translation.override("fr"):
+        set_online([ada.pk, linus.pk, margaret.pk])
+        profiles.set_many_manually([margaret.pk], is_online=False)
+    margaret_came = "margaretさんがオンラインになりました"
+    online = Notification.objects.filter(notification_type="user_online").values_list(
+        "user__username", "title"
+    )
+    assert sorted(online) == [
+        ("ada", margaret_came),
+        ("linus", "margaret is online"),
+        ("margaret", "ada ist online"),
+        ("margaret", "linus ist online"),
+    ]
+    assert titles("user_offline") == {
+        "ada": "margaretさんがオフラインになりました",
+        "linus": "margaret is offline",
+    }
 
 
 def test_a_lazy_text_in_the_data_is_in_the_recipients_language(people):

@@ -15,6 +15,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 
 from messaging import inboxes
 from realtime import mount
@@ -139,12 +140,15 @@ def _imported_by(entry: str, part: str) -> Iterator[str]:
 def _bell(user: Any) -> SafeString:
     """The bell as it is before any script runs, which then puts a button in its place."""
     count = inboxes.unread_count(user.pk)
+    label = gettext("Notifications, none unread")
+    if count:
+        label = ngettext("Notifications, %(count)d unread", "Notifications, %(count)d unread", count)
     return format_html(
-        '<doorbell-bell unread="{0}"><span class="bell-button" role="img" aria-label="Notifications, {1} unread">'
+        '<doorbell-bell unread="{0}"><span class="bell-button" role="img" aria-label="{1}">'
         '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{2}"/></svg>'
         '<span class="bell-badge" data-count="{0}" aria-hidden="true">{3}</span></span></doorbell-bell>',
         str(count),  # without a thousands separator
-        str(count) if count else "none",
+        label % {"count": count},
         BELL_PATH,
         f"{MAX_BADGE}+" if count > MAX_BADGE else str(count),
     )

@@ -8,9 +8,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import trans_real
 
 from conftest import PASSWORD
 from messaging.tests.admin_client import AdminClient, admin_url
+from messaging.tests.marked_texts import Everything, untranslated
 from realtime.models import Connection, ServerProcess
 
 LISTS = ["realtime_connection", "realtime_serverprocess"]
@@ -41,6 +43,19 @@ def test_every_list_and_every_row_has_a_page(admin, name):
     assert len(rows) == 3
     for row in rows:
         admin.page(row)
+
+
+@pytest.mark.parametrize("model", [ServerProcess, Connection])
+def test_every_page_is_in_the_readers_language(model, admin, monkeypatch):
+    monkeypatch.setattr(trans_real.translation("de"), "_catalog", Everything())
+    populate(0, 1)
+    User.objects.filter(username="user000").update(username="ada")
+    ServerProcess.objects.update(name="1", id=1)
+    Connection.objects.update(process=1)
+    admin.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    for html in (admin.list(f"realtime_{model._meta.model_name}"), admin.page(model.objects.get())):
+        assert "⟦" in html
+        assert untranslated(html) == []
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage, StaticFilesStorage
 from django.template import Context, RequestContext, Template, TemplateSyntaxError
 from django.test import RequestFactory
+from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
 from messaging import inboxes
@@ -100,6 +101,23 @@ def test_the_count_is_the_inboxes_and_what_is_pending(ada, django_assert_max_num
     assert 'unread="3"' in html
     assert '<span class="bell-badge" data-count="3" aria-hidden="true">3</span>' in html
     assert 'aria-label="Notifications, 3 unread"' in html
+
+
+@pytest.mark.parametrize(
+    ("language", "labels"),
+    [
+        ("de", ["Benachrichtigungen, keine ungelesen", "Benachrichtigungen, 1 ungelesen"]),
+        ("fr", ["Notifications, aucune non lue", "Notifications, 1 non lue", "Notifications, 2 non lues"]),
+        ("es", ["Notificaciones, ninguna sin leer", "Notificaciones, 1 sin leer"]),
+        ("ja", ["通知、未読なし", "通知、未読1件"]),
+        ("it", ["Notifications, none unread", "Notifications, 1 unread"]),
+    ],
+)
+def test_the_label_is_in_the_pages_language(language, labels, ada, monkeypatch):
+    for count, label in enumerate(labels):
+        monkeypatch.setattr(inboxes, "unread_count", lambda user_id, count=count: count)
+        with translation.override(language):
+            assert f'aria-label="{label}"' in rendered(ada)
 
 
 def test_a_great_count_is_cut_as_in_the_script(ada, monkeypatch, settings):

@@ -1,4 +1,4 @@
-// Spanish. Sentences are impersonal, or address the user as "tú".
+// Spanish. Sentences are impersonal, or address the user as "usted", as in the catalogues of the admin.
 
 export default {
   notifications: "Notificaciones",
@@ -31,9 +31,9 @@ export default {
   error: "Error: {text}",
 
   noClient: "Las notificaciones no están configuradas en esta página.",
-  signedOut: "Inicia sesión para ver tus notificaciones.",
+  signedOut: "Inicie sesión para ver sus notificaciones.",
   unavailable: "No se pueden cargar las notificaciones.",
-  reading: "Cargando tus notificaciones…",
+  reading: "Cargando sus notificaciones…",
   connecting: "Aún sin conexión; se volverá a intentar.",
   cutOff: "Restableciendo la conexión; esto puede estar desactualizado.",
   stopped: "Sin conexión; esto puede estar desactualizado.",

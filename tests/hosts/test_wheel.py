@@ -39,6 +39,13 @@ client = Client(headers={"host": "localhost"})
 client.force_login(ada)
 print(client.get("/api/v1/notifications").json()["items"][0]["title"])
 """
+IN_GERMAN = """
+from django.utils import translation
+from messaging.notification_types import ANNOUNCEMENT
+from realtime.models import ServerProcess
+with translation.override("de"):
+    print(ANNOUNCEMENT.label, ServerProcess._meta.verbose_name)
+"""
 
 
 # Environments and builds take seconds, and minutes on a loaded machine.
@@ -119,6 +126,7 @@ def test_without_extras_a_project_works_and_says_what_is_missing(interpreter: Pa
     project.manage("makemigrations", "--check")
     project.manage("migrate")
     assert project.shell(NOTIFY).strip() == "It rings"
+    assert project.shell(IN_GERMAN).strip() == "Ankündigung Serverprozess"
     # Each error in one line, with what to install.
     served = project.manage("serve", check=False)
     assert (served.returncode, "Traceback" in served.stderr) == (1, False)
