@@ -199,6 +199,9 @@ class GivingAway(Counts):
 
     write_past: Any = None
     load_fixture: Any = None
+    # What changes nothing leaves more steps to what does.
+    dump_fixture: Any = None
+    read_rows: Any = None
 
     @rule(
         writer=st.sampled_from([*GIVING, "notify_many"]),

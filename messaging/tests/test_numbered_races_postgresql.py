@@ -3,7 +3,6 @@
 (Collected on PostgreSQL only, by conftest.py.)
 """
 
-import os
 import random
 import threading
 import time
@@ -14,6 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 
+from conftest import size
 from messaging import numbered_insertion, stored_functions
 from messaging.events import revisions_assigned
 from messaging.models import Inbox, Notification
@@ -22,12 +22,17 @@ from messaging.sequencing import ROWS_PER_REVISION, assign_step
 from messaging.tests.domain_replica import DomainReplica, check_counts, fresh_read
 from messaging.tests.transactions import until, waits_for_a_lock
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("numbered")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("numbered"),
+    pytest.mark.timeout(size(120, full=1_800)),
+]
 
 WRITERS, PEOPLE = 6, 12
 INSERTS = ((numbered_insertion, "_statement"), (stored_functions, "insert_body"))
 NUMBERING = ((stored_functions, "number_body"),)
-RACE_SECONDS = float(os.environ.get("RACE_SECONDS", "3"))
+# Of each writer.
+CALLS = size(100, full=1_500)
 
 
 @pytest.fixture
@@ -53,10 +58,10 @@ class Race:
             for revision in revisions:
                 self.revisions[revision.user_id].append(revision)
 
-    def write(self, number, deadline):
+    def write(self, number):
         """Notify one or several, at once or in transactions; mark, remove, assign."""
         chance, place = random.Random(number), Counter[int]()
-        while time.monotonic() < deadline:
+        for _ in range(CALLS):
             some = chance.sample(self.people, chance.choice([1, 1, 1, 3, PEOPLE]))
             what = chance.random()
             try:
@@ -119,12 +124,11 @@ class Race:
         return +found
 
 
-def race(people, threads, seconds=RACE_SECONDS, kind=Race):
+def race(people, threads, kind=Race):
     running = kind(people)
-    deadline = time.monotonic() + seconds
-    writers = [threads.start(running.write, number, deadline) for number in range(WRITERS)]
+    writers = [threads.start(running.write, number) for number in range(WRITERS)]
     for writer in writers:
-        writer.join(seconds + 60)
+        writer.join(size(120, full=1_200))
     assign_revisions([user.pk for user in people])
     revisions_assigned.disconnect(running.note)
     return running
@@ -154,9 +158,9 @@ def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
     assert done.errors == []
     call_command("check_inboxes")
     rows, revisions = Notification.everything.count(), sum(map(len, done.revisions.values()))
-    assert rows > 50 * RACE_SECONDS
+    assert rows > WRITERS * CALLS
     with capsys.disabled():
-        print(f"\n  {rows} rows in {RACE_SECONDS:g} s by {WRITERS} writers, {revisions} revisions: no fault")
+        print(f"\n  {rows} rows by {WRITERS} writers, {revisions} revisions: no fault")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from conftest import size
 from tests.chaos.run import Run
 from tests.chaos.testbed import Testbed
 from tests.chaos.under_attack import Scene
 
 from .conftest import DeploymentFactory
 
-SECONDS, CONNECTIONS = 2, 20
+SECONDS, CONNECTIONS = size(1, full=2), 20
 # Generous: the first attack fills caches, and Python keeps what it has once had.
 MOST_GROWTH = 192 * 2**20
 ATTACKS = ("frames", "bodies", "strangers", "documents", "concurrent_calls", "scanners")

@@ -2,20 +2,28 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import Deployment
+from .conftest import Deployment, DeploymentFactory
 from .servers import Server
 
 MEGABYTE = 1024 * 1024
 PATHS = ("/api/v1/session", "/nowhere", "/healthz", "/admin/login/")
 
 
-@pytest.fixture(params=["serve", "wsgi"])  # Daphne stores a body before it calls the application
-async def server(request: pytest.FixtureRequest, deployment: Deployment) -> Server:
-    return await deployment.start(request.param)
+@pytest.fixture(
+    scope="module", params=["serve", "wsgi"]
+)  # Daphne stores a body before it calls the application
+def server(request: pytest.FixtureRequest, deployments: DeploymentFactory) -> Iterator[Server]:
+    made = deployments.make()
+    try:
+        yield made.prepare(request.param).start()
+        made.check_logs()
+    finally:
+        made.close()
 
 
 def temporary_files(server: Server) -> int:
@@ -58,9 +66,9 @@ async def test_an_announced_body_is_refused_at_once(server: Server, path: str) -
     assert (status, spooled) == (413, 0)
 
 
-async def test_a_chunked_body_is_refused_at_the_limit(deployment: Deployment) -> None:
+async def test_a_chunked_body_is_refused_at_the_limit(shared: Deployment) -> None:
     """(Under WSGI Django reads no body without a Content-Length.)"""
-    server = await deployment.start()
+    server = shared.servers[0]
     chunk = b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"
     status, spooled = await ask(server, "/nowhere", "Transfer-Encoding: chunked", chunk, 40)
     # A client that goes on sending may find the connection reset before it has read the answer.

@@ -3,11 +3,13 @@
 import asyncio
 import random
 
+from conftest import size
+
 from .client import Person
 from .conftest import Deployment
 from .tab import Tab
 
-MESSAGES, SENDERS = 500, 5
+MESSAGES, SENDERS = size(200, full=500), 5
 
 
 async def test_a_burst_reaches_three_tabs_that_drop_and_resume_at_random(deployment: Deployment) -> None:

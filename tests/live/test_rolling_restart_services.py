@@ -18,6 +18,7 @@ CLIENTS = int(os.environ.get("CLIENTS", "40"))
 PEOPLE = 20
 # The first retry of the contract comes within 5 s. Here a shorter one will do.
 FIRST_RETRY_SECONDS = 5 if CLIENTS > 100 else 1
+SEED = 20_261_127
 
 WRITER = """
 import select, sys, time
@@ -35,8 +36,9 @@ print(made, flush=True)
 class Client:
     """A page behind a load balancer: it reconnects to whichever process accepts it."""
 
-    def __init__(self, at: list[Person]) -> None:
+    def __init__(self, at: list[Person], number: int) -> None:
         self.at = at
+        self.chance = random.Random(SEED + number)
         self.tab: Tab
         self.closes: list[tuple[float, int | None]] = []
         self.leaving = False
@@ -47,14 +49,14 @@ class Client:
             if self.leaving:
                 return
             self.closes.append((time.monotonic(), self.tab.close_code))
-            await asyncio.sleep(random.uniform(0, FIRST_RETRY_SECONDS))
+            await asyncio.sleep(self.chance.uniform(0, FIRST_RETRY_SECONDS))
             await self.come_back()
 
     async def come_back(self) -> None:
         deadline = time.monotonic() + 60
         while True:
             await self.tab.drop()
-            self.tab.person = random.choice(self.at)
+            self.tab.person = self.chance.choice(self.at)
             try:
                 await self.tab.open()
             except (OSError, InvalidHandshake, SocketEnded):
@@ -72,7 +74,7 @@ async def test_a_deploy_loses_and_doubles_nothing_and_shows_no_user_offline(
     servers = list(await deployment.start_two(**settings))
     people = deployment.people(servers[0], PEOPLE)
     there = [deployment.at_server(person, servers[1]) for person in people]
-    clients = [Client([people[n % PEOPLE], there[n % PEOPLE]]) for n in range(CLIENTS)]
+    clients = [Client([people[n % PEOPLE], there[n % PEOPLE]], n) for n in range(CLIENTS)]
     for start in range(0, CLIENTS, 50):
         await asyncio.gather(*(begin(client, n % 2) for n, client in enumerate(clients[start : start + 50])))
     running = [asyncio.create_task(client.run()) for client in clients]
