@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from conftest import size
 from tests.live.servers import Server
 from tools import node
 
@@ -44,7 +45,8 @@ async def violations(page: Page, axe: str) -> list[str]:
     ]
 
 
-VIEWS = [("light", 1440), ("dark", 1440), ("light", 360), ("dark", 360)]
+# In `make test` each scheme and each width once.
+VIEWS = [("light", 1440), ("dark", 1440), ("light", 360), ("dark", 360)][:: size(3, full=1)]
 
 
 @pytest.mark.parametrize(("scheme", "width"), VIEWS)

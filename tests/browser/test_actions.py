@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.hosts.project import HostProject
-from tests.hosts.visitor import PEOPLE
+from tests.hosts.visitor import set_up
 from tests.live.servers import Server
 
 from .test_tag import sign_in, synced
@@ -55,8 +55,7 @@ urlpatterns += [
 def project(tmp_path_factory: pytest.TempPathFactory) -> HostProject:
     project = HostProject(tmp_path_factory.mktemp("actions"), 'INSTALLED_APPS += ["shop"]', FILES)
     project.write("mysite/urls.py", URLS, append=True)
-    project.manage("migrate")
-    project.shell(PEOPLE)
+    set_up(project)
     return project
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from conftest import size
+
 from .conftest import Pair
 
 
@@ -46,8 +48,11 @@ async def test_who_is_blocked_reaches_the_blocker_with_nothing_and_sees_them_go(
     await expect(ada.get_by_test_id("message").filter(has_text="Into the void")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+# In `make test` each scheme and each width once.
+VIEWS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)][:: size(3, full=1)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), VIEWS)
 async def test_a_blocked_conversation_fits_its_place(
     pair: Pair, pictures: Path, scheme: str, width: int
 ) -> None:

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.live.servers import Server, manage
@@ -165,19 +164,23 @@ async def test_a_message_made_in_a_shell_shows_a_toast(sign_in: SignIn, environm
     await expect(grace.get_by_test_id("toast").filter(has_text="Typed into a shell")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "</p><a href='javascript:alert(1)'>x</a>"],
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "</p><a href='javascript:alert(1)'>x</a>",
 )
-async def test_what_people_write_is_text_and_nothing_else(sign_in: SignIn, text: str) -> None:
+
+
+async def test_what_people_write_is_text_and_nothing_else(sign_in: SignIn) -> None:
     ada, grace = await sign_in("ada"), await sign_in("grace")
     alerts: list[str] = []
     grace.on("dialog", lambda dialog: alerts.append(dialog.message))
     await keep_toasts(grace)
-    await write(ada, "grace", text)
-    toast = grace.get_by_test_id("toast").filter(has_text=text[:20]).first
-    await expect(toast).to_be_visible()
-    assert await grace.locator("doorbell-toasts img, [data-testid=notification-item] img").count() == 0
+    for text in HOSTILE:
+        await write(ada, "grace", text)
+        toast = grace.get_by_test_id("toast").filter(has_text=text[:20]).first
+        await expect(toast).to_be_visible()
+        assert await grace.locator("doorbell-toasts img, [data-testid=notification-item] img").count() == 0
     assert not alerts
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
+from conftest import size
 from tests.hosts.conftest import database_settings, host  # noqa: F401  fixtures
 from tests.hosts.project import REDIS, HostProject
-from tests.hosts.visitor import PASSWORD, PEOPLE
+from tests.hosts.visitor import PASSWORD, PEOPLE, set_up
 from tests.live.servers import ROOT, Server, find_faults, free_port
 from tools import proxies
 
@@ -184,9 +185,8 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
 ) -> None:
     project = host(SETTINGS + REDIS, {"shop/static/notify.js": SCRIPT, "mysite/celery.py": CELERY})
     project.write("mysite/urls.py", f"PAGE = {PAGE!r}\n{URLS}", append=True)
-    project.manage("migrate", "-v0")
     project.manage("collectstatic", "--noinput", "-v0")
-    project.shell(f"{PEOPLE}\nget_user_model().objects.update(is_staff=True)  # for the admin's login page")
+    set_up(project, f"{PEOPLE}\nget_user_model().objects.update(is_staff=True)  # for the admin's login page")
     if "--preload" in worker:
         project.write("mysite/wsgi.py", PRELOADED, append=True)
     log = project.log
@@ -206,6 +206,8 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
     celery = ["-m", "celery", "-A", "mysite.celery", "worker", "--concurrency", "2", "--loglevel", "info"]
     prefork = Worker(project, "prefork", [*celery, "--pool", "prefork"], tmp_path / "prefork.log")
     threads = Worker(project, "threads", [*celery, "--pool", "threads"], tmp_path / "threads.log")
+    # In `make test` each pool once.
+    workers = [prefork, threads] if size(0, full=1) else [prefork if proxy == "nginx" else threads]
     with running(gunicorn, serve, front):
         context = await browser.new_context()
         page = await context.new_page()
@@ -222,10 +224,10 @@ async def test_a_toast_for_what_each_kind_of_process_publishes(
             await see(page, f"View {number}")
         await asyncio.to_thread(project.manage, "notify", "ada", "By a command")
         await see(page, "By a command")
-        for kind in (prefork, threads):
+        for kind in workers:
             with running(kind):
                 await asyncio.to_thread(project.shell, ENQUEUE.format(f"By Celery's {kind.kind}"))
                 await see(page, f"By Celery's {kind.kind}")
         await context.close()
-    assert not find_faults([(log, 0), (prefork.log, 0), (threads.log, 0)])
+    assert not find_faults([(log, 0), *((kind.log, 0) for kind in workers)])
     assert not re.search(r"\[(?:ERROR|CRITICAL)\]", log.read_text())

@@ -7,7 +7,7 @@ from playwright.async_api import Browser, expect
 
 from tests.hosts.project import HostProject
 from tests.hosts.test_logins import follow
-from tests.hosts.visitor import PASSWORD, PEOPLE
+from tests.hosts.visitor import PASSWORD, set_up
 from tests.live.servers import find_faults
 
 from .conftest import caught_up
@@ -15,8 +15,7 @@ from .conftest import caught_up
 
 async def test_a_page_with_a_jwt_shows_a_toast(browser: Browser, tmp_path: Path) -> None:
     project = follow(HostProject(tmp_path))
-    project.manage("migrate")
-    project.shell(PEOPLE)
+    set_up(project)
     server = project.start("runserver")
     try:
         context = await browser.new_context()

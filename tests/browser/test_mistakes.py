@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.hosts.project import HostProject
-from tests.hosts.visitor import PEOPLE
+from tests.hosts.visitor import set_up
 from tests.live.servers import ROOT, Server
 
 from .conftest import caught_up
@@ -78,8 +78,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> HostProject:
     project = HostProject(tmp_path_factory.mktemp("mistakes"), "", FILES)
-    project.manage("migrate")
-    project.shell(PEOPLE)
+    set_up(project)
     return project
 
 

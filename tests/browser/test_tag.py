@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from conftest import size
 from tests.hosts.project import HostProject
-from tests.hosts.visitor import PEOPLE
+from tests.hosts.visitor import set_up
 from tests.live.servers import Server, find_faults
 
 from .conftest import caught_up
@@ -69,8 +70,7 @@ document.addEventListener("securitypolicyviolation", (event) => window.forbidden
 def project(tmp_path_factory: pytest.TempPathFactory) -> HostProject:
     files = {"mysite/urls.py": URLS, "mysite/templates/apart.html": APART}
     project = HostProject(tmp_path_factory.mktemp("tag"), STRICT, files)
-    project.manage("migrate")
-    project.shell(PEOPLE)
+    set_up(project)
     return project
 
 
@@ -175,8 +175,7 @@ async def test_below_a_script_prefix_that_a_proxy_strips(browser: Browser, tmp_p
     settings = "FORCE_SCRIPT_NAME = '/app'\nASGI_APPLICATION = 'mysite.asgi.application'\n"
     files = {"mysite/urls.py": URLS, "mysite/asgi.py": STRIPPING}
     project = HostProject(tmp_path, settings, files)
-    project.manage("migrate")
-    project.shell(PEOPLE)
+    set_up(project)
     server = project.start("runserver")
     context = await browser.new_context()
     try:
@@ -198,8 +197,11 @@ async def test_below_a_script_prefix_that_a_proxy_strips(browser: Browser, tmp_p
     assert not find_faults([(project.log, 0)])
 
 
-@pytest.mark.parametrize("width", [1200, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+# In `make test` each scheme and each width once.
+VIEWS = [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390)][:: size(3, full=1)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), VIEWS)
 async def test_how_it_looks(
     browser: Browser, project: HostProject, host: Server, pictures: Path, width: int, scheme: str
 ) -> None:

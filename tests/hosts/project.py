@@ -1,9 +1,11 @@
 """A Django project made as docs/install.md says, on what `pip install` brings, in a folder of its own."""
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +19,12 @@ COMMANDS = re.compile(r"^```sh\n(.*?)```$", re.MULTILINE | re.DOTALL)
 SETUP: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 SETTINGS = "mysite/settings.py"
 SECONDS = 300
-# What the tests' projects have besides: a page at /, for those who are signed in, the probes, and folders.
+# What the tests' projects have besides: a page at /, for those who are signed in, the probes, folders, cheap passwords.
 HOME = {
     SETTINGS: """
 TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """,
     "mysite/urls.py": """
 from django.contrib.auth.decorators import login_required
@@ -61,6 +64,13 @@ def source(package: str) -> Path:
     return ROOT / package.replace(".", "/")
 
 
+@functools.cache
+def installed(folder: Path) -> Path:
+    """What is installed for all projects of a run, so that it is compiled once. No project writes there."""
+    install(folder / "site")
+    return folder / "site"
+
+
 def install(site: Path) -> None:
     """What `pip install .` does, by the same table, without the network."""
     for package in SETUP["packages"]:
@@ -70,6 +80,25 @@ def install(site: Path) -> None:
                 target = site / package.replace(".", "/") / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
+
+
+@functools.cache
+def startproject() -> dict[str, str]:
+    """The files of `django-admin startproject mysite .`, by path: the same for every project."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "django", "startproject", "mysite", "."]
+        subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
+        root = Path(folder)
+        return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
+
+
+@functools.cache
+def migrated(folder: Path) -> Path:
+    """The database of a project without anything of its own, on SQLite."""
+    (folder / "plain").mkdir()
+    plain = HostProject(folder / "plain")
+    plain.manage("migrate")
+    return plain.folder / "db.sqlite3"
 
 
 class HostProject:
@@ -88,15 +117,15 @@ class HostProject:
         *,
         to_the_letter: bool = False,
     ) -> None:
-        site, self.folder = folder / "site", folder / "project"
+        self.folder = folder / "project"
         self.folder.mkdir()
         self.interpreter = str(interpreter or sys.executable)
         self.environment = base_environment(folder.parent / "pycache")
         if interpreter is None:
-            install(site)
-            self.environment["PYTHONPATH"] = str(site)
+            self.environment["PYTHONPATH"] = str(installed(folder.parent))
         self.log = folder / "server.log"
-        self.python("-m", "django", "startproject", "mysite", ".")
+        for name, text in startproject().items():
+            self.write(name, text)
         for name, continued, text in FILE.findall(PAGE):
             self.write(name, text, append=bool(continued))
         for name, text in ({} if to_the_letter else HOME).items():
@@ -110,6 +139,10 @@ class HostProject:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a" if append else "w") as file:
             file.write(text + "\n")
+
+    @property
+    def on_sqlite(self) -> bool:
+        return "backends.postgresql" not in (self.folder / SETTINGS).read_text()
 
     def python(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(

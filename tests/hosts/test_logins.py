@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from conftest import size
 from tests.hosts.project import FILE, HostProject
 from tests.hosts.visitor import PASSWORD, Visitor, serving
 from tests.live.servers import ROOT
@@ -86,7 +87,7 @@ def test_an_expired_jwt_is_refused_and_no_error_of_the_server(host: Callable[...
     assert "Traceback" not in project.log.read_text()
 
 
-@pytest.mark.parametrize("engine", ["cache", "cached_db", "signed_cookies"])
+@pytest.mark.parametrize("engine", ["cache", "cached_db", "signed_cookies"][: size(1, full=3)])
 def test_a_session_that_the_project_began_gets_the_toasts_frame(
     host: Callable[..., HostProject], engine: str
 ) -> None:

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.hosts.project import HostProject
+from tests.hosts.visitor import set_up
 
 NO_ADMIN = """
 INSTALLED_APPS.remove("django.contrib.admin")
@@ -47,8 +48,7 @@ def test_a_project_without_the_admin_starts(host: Callable[..., HostProject]) ->
 @pytest.mark.parametrize("admin", [USERS_WITHOUT_ADMIN, USERS_WITHOUT_SEARCH], ids=["absent", "no search"])
 def test_users_neednt_be_in_the_admin_or_searchable(host: Callable[..., HostProject], admin: str) -> None:
     project = host("INSTALLED_APPS += ['shop']", {"shop/__init__.py": "", "shop/admin.py": admin})
-    project.manage("migrate")
-    assert project.shell(ADMIN_PAGES).strip() == "200"
+    assert set_up(project, ADMIN_PAGES).strip() == "200"
 
 
 def test_the_sessions_app_is_needed_only_for_sessions_in_the_database(
@@ -101,7 +101,7 @@ def test_routes_and_consumers_stand_in_any_order(
     files = {"mysite/urls.py": URLS.format(*urls), "mysite/asgi.py": ASGI.format(application)}
     settings = "ASGI_APPLICATION = 'mysite.asgi.application'\n"
     project = host(f"{settings}REALTIME_DRAIN_SECONDS = REALTIME_PREDRAIN_SECONDS = 0", files)
-    project.manage("migrate")
+    set_up(project)
     server = project.start()
     try:
         with urllib.request.urlopen(f"{server.url}/api/shop/") as answer:

@@ -45,10 +45,13 @@ DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
 DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=DELETE;"
 """
 DATABASES = {"postgresql": ""} if ON_POSTGRESQL else {"memory": "", "file": ON_FILE}
+# In `make test` on SQLite each database once, and each number of processes.
+RUNS = [(database, parallel) for database in DATABASES for parallel in ("1", "2")]
+if not ON_POSTGRESQL:
+    RUNS = RUNS[:: size(3, full=1)]
 
 
-@pytest.mark.parametrize("parallel", ["1", "2"])
-@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize(("database", "parallel"), RUNS)
 def test_the_projects_tests_pass(host: Callable[..., HostProject], database: str, parallel: str) -> None:
     project = host(APP + DATABASES[database], FILES)
     done = project.manage("test", "shop", "--parallel", parallel, check=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from conftest import size
 from tests.hosts.project import HostProject
 from tests.hosts.visitor import QUICK, Visitor, serving
 
@@ -48,9 +49,11 @@ FILES = {
     "sessions/.keep": "",
 }
 OURS = "http://localhost"
+# In `make test`. (The database's engine is that of all other projects.)
+CHOSEN = list(ENGINES) if size(0, full=1) else ["cached_db", "signed_cookies", "custom"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", CHOSEN)
 def test_sockets_follow_the_login(host: Callable[..., HostProject], engine: str) -> None:
     # The sweep that would find the end of a login later is kept away.
     project = host(f"{ENGINES[engine]}\n{QUICK}REALTIME_RECHECK_SECONDS = 3600\n", FILES)

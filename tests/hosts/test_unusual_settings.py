@@ -166,7 +166,7 @@ print("ok")
 def test_a_project_with_unusual_settings_works(host: Callable[..., HostProject]) -> None:
     lines = [f"{name} = {value}" for name, value in {**UNUSUAL, **EMAIL, **LANGUAGE_COOKIE}.items()]
     project = host("import re\n" + "\n".join(lines) + "\n" + MIDDLEWARE + QUICK, {"mysite/views.py": VIEWS})
-    with serving(project) as server:
+    with serving(project, from_nothing=True) as server:
         project.shell(FAR_ROWS)
         ada, grace = Visitor(server), Visitor(server)
         ada.sign_in()

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import size
+from tests.hosts.conftest import ON_POSTGRESQL
 from tests.hosts.project import HostProject
 from tests.hosts.user_models import ADMIN, MANAGER, USER_MODELS, UserModel
 from tests.hosts.visitor import PASSWORD, QUICK, Socket, Visitor
@@ -96,7 +97,9 @@ PAGES = (
     "messaging/inbox/",
     "realtime/connection/",
 )
-CHOSEN = list(USER_MODELS)[: size(3, full=len(USER_MODELS))]
+# The first three are shared out between the databases of `make test`.
+FIRST = size(1, full=0) if ON_POSTGRESQL else 0
+CHOSEN = list(USER_MODELS)[FIRST : FIRST + size(2, full=len(USER_MODELS))]
 
 
 class Site:

@@ -166,7 +166,7 @@ class Account(AbstractUser):
 # Without it no other user sees the addresses: tests/hosts/test_shown_names.py.
 SHOWN = "DOORBELL_NAME = 'messaging.names.Username'\n"
 USER_MODELS = {
-    # The first three are those of `make test`.
+    # The first three are those of `make test`: two on each database.
     "text keys": UserModel(TEXT_KEYS, text_ids=True),
     "soft deletion": UserModel(
         SOFT_DELETION,
