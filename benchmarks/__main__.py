@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "LOG_LEVEL": "WARNING",
             "REALTIME_MAX_CONNECTIONS_PER_USER": "200",
         }
-        del environment["PYTHONPYCACHEPREFIX"]
+        environment.pop("PYTHONPYCACHEPREFIX", None)
         bench = Bench(sizes, cores, postgres, environment, folder, own, peers)
         stack.callback(bench.close)
         for letter in letters:
