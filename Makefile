@@ -22,7 +22,7 @@ endif
 
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
-LANES := test-services-live test-browser test-sqlite-live test-services-units test-sqlite-units test-js
+LANES := test-browser test-services-live test-services-units test-sqlite-units test-sqlite-hosts test-sqlite-live test-js
 .PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract messages lint hosts chaos bench growth lock package matrix clean
 
 help:  ## this list
@@ -65,16 +65,19 @@ run: setup migrate  ## the demo, at http://127.0.0.1:8000 (PORT=… changes it)
 	@exec $(PY) manage.py serve --host 127.0.0.1 --port $(PORT)
 
 # A missing piece fails the run: no test may be skipped silently.
-TEST_ENV := env REQUIRE_ALL=1
-ON_SQLITE := env -u DATABASE_URL -u REDIS_URL REQUIRE_ALL=1
+# Bytecode is written, for a start without it takes four times as long.
+LANE := -u PYTHONDONTWRITEBYTECODE REQUIRE_ALL=1
+TEST_ENV := env $(LANE)
+ON_SQLITE := env -u DATABASE_URL -u REDIS_URL $(LANE)
 ON_SERVICES := $(TEST_ENV) $(PY) -m tools.services --pg --redis --
 PYTEST := $(PY) -m pytest
 FUZZ_EXAMPLES ?= 200
 
 # Three lanes at a time: live tests spend most of their time waiting for processes that they have killed.
-LIVE := tests/live tests/chaos tests/hosts
-UNITS := --ignore=tests/browser $(LIVE:%=--ignore=%)
-# What depends on no database runs once, on SQLite; `make test FULL_SIZE=1` runs everything on both.
+LIVE := tests/live tests/chaos
+UNITS := $(addprefix --ignore=,tests/browser tests/hosts $(LIVE))
+# What depends on no database runs once, on SQLite: files whose tests execute no SQL, or only such as any view does, and
+# are about addresses, headers, bytes, logs, settings or pages. `make test FULL_SIZE=1` runs everything on both.
 ifndef FULL_SIZE
 ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_environment.py \
 	$(addprefix messaging/tests/test_,exceptions.py notification_types.py) \
@@ -84,17 +87,17 @@ ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_
 	django_settings.py inbox_replica.py limits.py metrics_table.py services.py) \
 	tests/chaos/test_checker.py \
 	$(addprefix tests/live/test_,bad_bytes.py bad_line.py body_limit.py client_page.py drain.py extending.py half_open.py log_lines.py \
-	secrets.py slow_reader.py) \
+	proxies.py secrets.py slow_reader.py) \
 	$(addprefix tests/hosts/test_,checks.py logins.py mistakes.py names.py optional_parts.py sessions.py settings.py shown_names.py testing.py \
 	unusual_settings.py wheel.py))
 endif
 
 test: setup-dev  ## every test: SQLite, PostgreSQL + Redis, a real browser, JavaScript (FULL_SIZE=1: at full length)
-	@echo "════ six lanes, three at a time, some minutes; each is shown when it has ended"
+	@echo "════ seven lanes, three at a time, some minutes; each is shown when it has ended"
 	@$(MAKE) --no-print-directory -j3 --output-sync=target $(LANES)
-	@echo "════ all six passed"
+	@echo "════ all seven passed"
 
-test-sqlite: test-sqlite-units test-sqlite-live  ## the Python suite on SQLite and the in-memory layer
+test-sqlite: test-sqlite-units test-sqlite-live test-sqlite-hosts  ## the Python suite on SQLite and the in-memory layer
 test-services: test-services-units test-services-live  ## the Python suite on real PostgreSQL and real Redis
 
 test-sqlite-units: setup-dev
@@ -105,13 +108,17 @@ test-sqlite-live: setup-dev
 	@echo "════ Python, SQLite and in-memory layer: real processes"
 	@$(ON_SQLITE) $(PYTEST) $(LIVE) $(ARGS)
 
+test-sqlite-hosts: setup-dev
+	@echo "════ Python, SQLite and in-memory layer: other projects"
+	@$(ON_SQLITE) $(PYTEST) tests/hosts $(ARGS)
+
 test-services-units: setup-dev
 	@echo "════ Python, PostgreSQL and Redis: units"
 	@$(ON_SERVICES) $(PYTEST) $(UNITS) $(ONCE) $(ARGS)
 
 test-services-live: setup-dev
 	@echo "════ Python, PostgreSQL and Redis: real processes"
-	@$(ON_SERVICES) $(PYTEST) $(LIVE) $(ONCE) $(ARGS)
+	@$(ON_SERVICES) $(PYTEST) $(LIVE) tests/hosts $(ONCE) $(ARGS)
 
 test-browser: setup-dev  ## the page in Chromium, on PostgreSQL and Redis
 	@echo "════ Browser: Chromium, PostgreSQL, Redis"

@@ -1,4 +1,7 @@
-"""Hashing a password is the dearest thing that anyone without a login can ask for: it must not starve the others."""
+"""Hashing a password is the dearest thing that anyone without a login can ask for: it must not starve the others.
+
+(With PostgreSQL: what they are starved of are the connections of its pool.)
+"""
 
 import asyncio
 import json
