@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -157,7 +158,8 @@ def test_it_is_shown_again_until_it_is_interrupted(process, monkeypatch):
         if len(pauses) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("realtime.management.commands.doorbell_status.time.sleep", sleep)
+    # The command's alone: the relay's thread sleeps, too.
+    monkeypatch.setattr("realtime.management.commands.doorbell_status.time", SimpleNamespace(sleep=sleep))
     code, text = shown("--watch")
     assert pauses == [2.0, 2.0]
     assert text.count("connected ") == 2
