@@ -83,7 +83,7 @@ ONCE := $(addprefix --ignore=,config/tests/test_deployment.py config/tests/test_
 	$(addprefix messaging/tests/test_,exceptions.py notification_types.py) \
 	$(addprefix realtime/tests/test_,body_limit.py client_socket.py documents.py drain.py envelopes.py message_queue.py mount.py \
 	protocol.py replay.py routing.py server.py static_storage.py sync_state.py user_queue.py user_sockets.py) \
-	$(addprefix tests/test_,alerts.py architecture.py benchmarks.py checks_table.py compose.py configuration.py contract.py data_shapes.py \
+	$(addprefix tests/test_,alerts.py architecture.py benchmarks.py catalogues.py checks_table.py compose.py configuration.py contract.py data_shapes.py \
 	django_settings.py inbox_replica.py limits.py metrics_table.py services.py) \
 	tests/chaos/test_checker.py \
 	$(addprefix tests/live/test_,bad_bytes.py bad_line.py body_limit.py client_page.py drain.py extending.py half_open.py log_lines.py \

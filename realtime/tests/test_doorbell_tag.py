@@ -110,6 +110,7 @@ def test_the_count_is_the_inboxes_and_what_is_pending(ada, django_assert_max_num
         ("fr", ["Notifications, aucune non lue", "Notifications, 1 non lue", "Notifications, 2 non lues"]),
         ("es", ["Notificaciones, ninguna sin leer", "Notificaciones, 1 sin leer"]),
         ("ja", ["通知、未読なし", "通知、未読1件"]),
+        ("es-mx", ["Notificaciones, ninguna sin leer", "Notificaciones, 1 sin leer"]),
         ("it", ["Notifications, none unread", "Notifications, 1 unread"]),
     ],
 )
