@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Model
 from django.utils.functional import Promise
-from django.utils.translation import pgettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .models import (
     ApiToken,
@@ -35,88 +35,90 @@ def name(model: type[Model], one: Promise, many: Promise, **fields: Promise) -> 
 def set_all() -> None:
     name(
         Message,
-        _("doorbell", "message"),
-        _("doorbell", "messages"),
-        sender=_("doorbell", "sender"),
-        receiver=_("doorbell", "receiver"),
-        content=_("doorbell", "content"),
-        timestamp=_("doorbell", "timestamp"),
-        is_read=_("doorbell", "read"),
-        is_withheld=_("doorbell", "withheld"),
+        pgettext_lazy("doorbell", "message"),
+        pgettext_lazy("doorbell", "messages"),
+        sender=pgettext_lazy("doorbell", "sender"),
+        receiver=pgettext_lazy("doorbell", "receiver"),
+        content=pgettext_lazy("doorbell", "content"),
+        timestamp=pgettext_lazy("doorbell", "timestamp"),
+        is_read=pgettext_lazy("doorbell", "read"),
+        is_withheld=pgettext_lazy("doorbell", "withheld"),
     )
     name(
         Notification,
-        _("doorbell", "notification"),
-        _("doorbell", "notifications"),
-        user=_("doorbell", "user"),
-        message=_("doorbell", "message"),
-        actor=_("doorbell", "actor"),
-        notification_type=_("doorbell", "notification type"),
-        title=_("doorbell", "title"),
-        description=_("doorbell", "description"),
-        level=_("doorbell", "level"),
-        url=_("doorbell", "url"),
-        is_read=_("doorbell notification", "read"),
-        created_at=_("doorbell", "created at"),
-        data=_("doorbell", "data"),
-        revision=_("doorbell", "revision"),
-        pending_since=_("doorbell", "pending since"),
+        pgettext_lazy("doorbell", "notification"),
+        pgettext_lazy("doorbell", "notifications"),
+        user=pgettext_lazy("doorbell", "user"),
+        message=pgettext_lazy("doorbell", "message"),
+        actor=pgettext_lazy("doorbell", "actor"),
+        notification_type=pgettext_lazy("doorbell", "notification type"),
+        title=pgettext_lazy("doorbell", "title"),
+        description=pgettext_lazy("doorbell", "description"),
+        level=pgettext_lazy("doorbell", "level"),
+        url=pgettext_lazy("doorbell", "url"),
+        is_read=pgettext_lazy("doorbell notification", "read"),
+        created_at=pgettext_lazy("doorbell", "created at"),
+        data=pgettext_lazy("doorbell", "data"),
+        revision=pgettext_lazy("doorbell", "revision"),
+        pending_since=pgettext_lazy("doorbell", "pending since"),
     )
     name(
         Inbox,
-        _("doorbell", "inbox"),
-        _("doorbell", "inboxes"),
-        user=_("doorbell", "user"),
-        epoch=_("doorbell", "epoch"),
-        revision=_("doorbell", "revision"),
-        unread_count=_("doorbell", "unread count"),
-        floor=_("doorbell", "floor"),
+        pgettext_lazy("doorbell", "inbox"),
+        pgettext_lazy("doorbell", "inboxes"),
+        user=pgettext_lazy("doorbell", "user"),
+        epoch=pgettext_lazy("doorbell", "epoch"),
+        revision=pgettext_lazy("doorbell", "revision"),
+        unread_count=pgettext_lazy("doorbell", "unread count"),
+        floor=pgettext_lazy("doorbell", "floor"),
     )
     name(
         UserProfile,
-        _("doorbell", "user profile"),
-        _("doorbell", "user profiles"),
-        user=_("doorbell", "user"),
-        is_online=_("doorbell", "online"),
-        is_hidden=_("doorbell", "hidden"),
-        last_seen=_("doorbell", "last seen"),
-        language=_("doorbell", "language"),
-        timezone=_("doorbell", "time zone"),
-        version=_("doorbell", "version"),
-        offline_after=_("doorbell", "offline after"),
+        pgettext_lazy("doorbell", "user profile"),
+        pgettext_lazy("doorbell", "user profiles"),
+        user=pgettext_lazy("doorbell", "user"),
+        is_online=pgettext_lazy("doorbell", "online"),
+        is_hidden=pgettext_lazy("doorbell", "hidden"),
+        last_seen=pgettext_lazy("doorbell", "last seen"),
+        language=pgettext_lazy("doorbell", "language"),
+        timezone=pgettext_lazy("doorbell", "time zone"),
+        version=pgettext_lazy("doorbell", "version"),
+        offline_after=pgettext_lazy("doorbell", "offline after"),
     )
     name(
         Block,
-        _("doorbell", "block"),
-        _("doorbell", "blocks"),
-        blocker=_("doorbell", "blocker"),
-        blocked=_("doorbell", "blocked"),
-        created_at=_("doorbell", "created at"),
+        pgettext_lazy("doorbell", "block"),
+        pgettext_lazy("doorbell", "blocks"),
+        blocker=pgettext_lazy("doorbell", "blocker"),
+        blocked=pgettext_lazy("doorbell", "blocked"),
+        created_at=pgettext_lazy("doorbell", "created at"),
     )
     name(
         ApiToken,
-        _("doorbell", "API token"),
-        _("doorbell", "API tokens"),
-        name=_("doorbell", "name"),
-        user=_("doorbell", "user"),
-        can_publish=_("doorbell", "can publish"),
-        created_at=_("doorbell", "created at"),
-        revoked_at=_("doorbell", "revoked"),
+        pgettext_lazy("doorbell", "API token"),
+        pgettext_lazy("doorbell", "API tokens"),
+        name=pgettext_lazy("doorbell", "name"),
+        user=pgettext_lazy("doorbell", "user"),
+        can_publish=pgettext_lazy("doorbell", "can publish"),
+        created_at=pgettext_lazy("doorbell", "created at"),
+        revoked_at=pgettext_lazy("doorbell", "revoked"),
     )
     name(
         BroadcastJob,
-        _("doorbell", "broadcast"),
-        _("doorbell", "broadcasts"),
-        state=_("doorbell", "state"),
-        error=_("doorbell", "error"),
-        title=_("doorbell", "title"),
-        description=_("doorbell", "description"),
-        url=_("doorbell", "URL"),
-        sent_by=_("doorbell", "sent by"),
-        created_at=_("doorbell", "created"),
-        finished_at=_("doorbell", "finished"),
+        pgettext_lazy("doorbell", "broadcast"),
+        pgettext_lazy("doorbell", "broadcasts"),
+        state=pgettext_lazy("doorbell", "state"),
+        error=pgettext_lazy("doorbell", "error"),
+        title=pgettext_lazy("doorbell", "title"),
+        description=pgettext_lazy("doorbell", "description"),
+        url=pgettext_lazy("doorbell", "URL"),
+        sent_by=pgettext_lazy("doorbell", "sent by"),
+        created_at=pgettext_lazy("doorbell", "created"),
+        finished_at=pgettext_lazy("doorbell", "finished"),
     )
     # Those without a page are counted where their user is deleted, and permissions name them.
-    name(Contact, _("doorbell", "contact"), _("doorbell", "contacts"))
-    name(LoginFailure, _("doorbell", "login failure"), _("doorbell", "login failures"))
-    name(UserSession, _("doorbell", "user session"), _("doorbell", "user sessions"))
+    name(Contact, pgettext_lazy("doorbell", "contact"), pgettext_lazy("doorbell", "contacts"))
+    name(
+        LoginFailure, pgettext_lazy("doorbell", "login failure"), pgettext_lazy("doorbell", "login failures")
+    )
+    name(UserSession, pgettext_lazy("doorbell", "user session"), pgettext_lazy("doorbell", "user sessions"))

@@ -1,6 +1,6 @@
 """The names of models and their fields, as messaging/verbose_names.py sets them."""
 
-from django.utils.translation import pgettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from messaging.verbose_names import name
 
@@ -10,22 +10,22 @@ from .models import Connection, ServerProcess, Ticket, Timeline
 def set_all() -> None:
     name(
         ServerProcess,
-        _("doorbell", "server process"),
-        _("doorbell", "server processes"),
-        id=_("doorbell", "id"),
-        name=_("doorbell", "name"),
-        version=_("doorbell", "version"),
-        started_at=_("doorbell", "started at"),
-        lease_until=_("doorbell", "lease until"),
+        pgettext_lazy("doorbell", "server process"),
+        pgettext_lazy("doorbell", "server processes"),
+        id=pgettext_lazy("doorbell", "id"),
+        name=pgettext_lazy("doorbell", "name"),
+        version=pgettext_lazy("doorbell", "version"),
+        started_at=pgettext_lazy("doorbell", "started at"),
+        lease_until=pgettext_lazy("doorbell", "lease until"),
     )
     name(
         Connection,
-        _("doorbell", "connection"),
-        _("doorbell", "connections"),
-        id=_("doorbell", "id"),
-        process=_("doorbell", "process"),
-        user=_("doorbell", "user"),
-        opened_at=_("doorbell", "opened at"),
+        pgettext_lazy("doorbell", "connection"),
+        pgettext_lazy("doorbell", "connections"),
+        id=pgettext_lazy("doorbell", "id"),
+        process=pgettext_lazy("doorbell", "process"),
+        user=pgettext_lazy("doorbell", "user"),
+        opened_at=pgettext_lazy("doorbell", "opened at"),
     )
-    name(Ticket, _("doorbell", "ticket"), _("doorbell", "tickets"))
-    name(Timeline, _("doorbell", "timeline"), _("doorbell", "timelines"))
+    name(Ticket, pgettext_lazy("doorbell", "ticket"), pgettext_lazy("doorbell", "tickets"))
+    name(Timeline, pgettext_lazy("doorbell", "timeline"), pgettext_lazy("doorbell", "timelines"))
