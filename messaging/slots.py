@@ -66,7 +66,10 @@ class Slots:
         with self._lock:
             if not turn.is_set():
                 line.waiting.remove(turn)
-                raise TooOften(1, self.refusal)
+                raise TooOften(
+                    1,
+                    self.refusal or f"Earlier calls have run for {self.max_seconds:g} s: wait for their end.",
+                )
         return True
 
     def _give_back(self, key: object) -> None:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from django.db import connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
@@ -60,6 +60,11 @@ def has_columns(database: Any, model: type[Model]) -> bool:
 def is_missing_table(error: BaseException | None) -> bool:
     """Return whether an error says that a table or a column doesn't exist."""
     return sqlstate(error) in MISSING or any(text in str(error) for text in SQLITE_MISSING)
+
+
+def is_unavailable(error: BaseException | None) -> bool:
+    """Return whether the database is at fault, and not what it was asked: the same may succeed later."""
+    return isinstance(error, (OperationalError, InterfaceError)) or is_missing_table(error)
 
 
 def what_failed(error: BaseException | None) -> str:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-
 from messaging import inboxes, schemas
 from messaging.contacts import online_presence_seen_by
 from messaging.orm import tables
@@ -15,6 +13,7 @@ from realtime import counters, pacing, protocol
 from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db_threads import in_thread
+from realtime.outages import Outage
 
 from .client_socket import ClientSocket
 from .position import ResumeRequest
@@ -41,6 +40,12 @@ class Recovery:
         self._wake = asyncio.Event()
         # How many are still to be read one user at a time, after a batch that failed as a whole.
         self._one_by_one = 0
+        self._outage = Outage(
+            logger,
+            "sockets wait for their catch-up; %s",
+            "sockets still wait for their catch-up after %.0f min; %s",
+            "sockets catch up again after %.0f s",
+        )
 
     def enqueue(self, socket: ClientSocket) -> None:
         """Read this socket's inbox when its turn has come. Called by ClientSocket.request_recovery alone."""
@@ -68,14 +73,16 @@ class Recovery:
                     continue
                 try:
                     await self._catch_up(batch)
-                except (OperationalError, InterfaceError) as error:
-                    what = tables.what_failed(error)
-                    logger.warning("%s; %d sockets wait for their catch-up: %r", what, len(batch), error)
+                except Exception as error:
+                    if not tables.is_unavailable(error):
+                        self._isolate(batch, error)
+                        continue
+                    self._outage.note(f"{tables.what_failed(error)}: {error!r}")
                     for socket in batch:
                         socket.restart_catch_up()
                     await asyncio.sleep(RETRY_SECONDS)
-                except Exception as error:
-                    self._isolate(batch, error)
+                else:
+                    self._outage.note(None)
 
     def _isolate(self, batch: Collection[ClientSocket], error: Exception) -> None:
         """One user's inbox can't be read or encoded. It delays no other: each user is read alone."""

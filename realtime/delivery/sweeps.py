@@ -13,6 +13,7 @@ from realtime import auth, counters, protocol
 from realtime.background import run_periodically
 from realtime.conf import conf
 from realtime.db_threads import in_thread
+from realtime.outages import Outage
 
 from .client_socket import ClientSocket
 from .presence_fanout import PresenceFanout
@@ -27,6 +28,11 @@ HEARTBEAT_CHECK_SECONDS = 1.0
 EPHEMERAL_SECONDS = 60.0
 EPHEMERAL_PAUSE_SECONDS = 0.1
 LOGGED_INBOXES = 10
+# After how long without an answer the oldest question about notifications is logged.
+SLOW_SECONDS = 5.0
+SLOW_REASON = (
+    "a lock holds their table, or the database is very slow; `manage.py doorbell_status` names the lock"
+)
 # How long a revision that the database has may be in flight before the sweep calls it missing.
 IN_FLIGHT_SECONDS = 0.2
 
@@ -44,6 +50,12 @@ class Sweeps:
         self._presence_fanout = presence_fanout
         self._layer_degraded = layer_degraded
         self._rotation = repair.Rotation()
+        self._slow = Outage(
+            logger,
+            f"pending notifications not read for {SLOW_SECONDS:.0f} s; they are late, and calls may hang: %s",
+            "pending notifications still not read after %.0f min: %s",
+            "pending notifications are read again after %.0f s",
+        )
 
     def periodic_tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the endless coroutines, to be made tasks of."""
@@ -95,7 +107,12 @@ class Sweeps:
             user_ids = inboxes.pending_users(older_than=timedelta(seconds=conf.pending_seconds))
             counters.swept_revisions.inc(assign_pending(user_ids, seconds=conf.pending_seconds))
 
-        await in_thread(overdue)
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._slow.note, SLOW_REASON)
+        try:
+            await in_thread(overdue)
+        finally:
+            slow.cancel()
+        self._slow.note(None)
 
     async def repair_inboxes(self) -> None:
         """Repair those of the next inboxes that disagree with their rows, and reset their sockets."""

@@ -1,9 +1,10 @@
 """What `manage.py doorbell_status` shows, read from the database and Redis themselves, whichever processes run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Count
 from django.db.models.functions import Now
 
@@ -21,6 +22,17 @@ from realtime.version import version
 
 # As the alert of docs/operations.md.
 LATE_SECONDS = 10.0
+# How long a lock is waited for, and how old a transaction is that is named if others wait for it.
+LOCK_SECONDS, HELD_SECONDS = 3, 5
+# Those whom others wait for, and who themselves wait for no lock.
+BLOCKERS = """
+    SELECT b.pid, b.application_name, b.state, extract(epoch FROM clock_timestamp() - b.xact_start), count(*)
+    FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS held_by(pid)
+    JOIN pg_stat_activity b ON b.pid = held_by.pid
+    WHERE w.datname = current_database() AND w.wait_event_type = 'Lock' AND b.wait_event_type IS DISTINCT FROM 'Lock'
+        AND b.xact_start < clock_timestamp() - make_interval(secs => %s)
+    GROUP BY 1, 2, 3, 4 ORDER BY 4 DESC LIMIT 3
+    """
 
 
 @dataclass
@@ -49,9 +61,13 @@ def read_status(*, watch: TimelineWatch, all_inboxes: bool = False) -> Status:
     if not _read_database(status):
         return status
     try:
-        _read_processes(status, listening)
-        _read_pending(status)
-        _read_inboxes(status, all_inboxes)
+        _read_locks(status)
+        for read in (
+            lambda: _read_processes(status, listening),
+            lambda: _read_pending(status),
+            lambda: _read_inboxes(status, all_inboxes),
+        ):
+            _within_limits(read)
         watch.compare()
     except DatabaseError as error:
         status.problems.append(f"the database stopped answering: {' '.join(str(error).split())}")
@@ -82,6 +98,28 @@ def _read_database(status: Status) -> bool:
             f"migrations are missing, run `manage.py migrate_online`: {', '.join(missing)}"
         )
     return not missing
+
+
+def _within_limits(read: Callable[[], None]) -> None:
+    """Read, and give up what a lock holds up. (SQLite's readers wait for no lock.)"""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        read()
+
+
+def _read_locks(status: Status) -> None:
+    """Name the transactions that others wait for."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(BLOCKERS, [HELD_SECONDS])
+        for pid, program, state, seconds, waiting in cursor.fetchall():
+            status.problems.append(
+                f"{waiting} statements wait for locks of PostgreSQL's process {pid} ({program or 'unnamed'}, {state}, "
+                f"its transaction {seconds:.0f} s old): if it hangs, `SELECT pg_terminate_backend({pid})` in psql"
+            )
 
 
 def _read_layer(status: Status) -> int | None:

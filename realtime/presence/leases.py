@@ -21,6 +21,7 @@ from django.db.models.functions import Now, RowNumber
 from messaging import profiles
 from messaging.dialects import dialect
 from messaging.models import UserProfile
+from messaging.orm import tables
 from messaging.orm.retry import retry_on_transient
 from realtime.conf import conf
 from realtime.models import Connection, ServerProcess
@@ -130,14 +131,24 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
         return _over_limit(event.user_id for event in opened.values())
 
 
-def record_each(
+def record_batch(
     process_id: uuid.UUID, batch: Collection[Opened | Closed]
 ) -> tuple[list[tuple[Any, uuid.UUID]], list[Opened | Closed]]:
-    """Write a batch that failed as a whole user by user, so that one bad event delays no other user.
+    """Write a batch; one that fails as a whole user by user, so that one bad event delays no other user.
 
     Events that the database will never accept are logged and dropped. Returns what `record` does, and the events
-    that could not be written this time, in order. Raises Fenced, and OperationalError if the database is unavailable.
+    that could not be written this time, in order. Raises Fenced, and a database's error if it is unavailable.
     """
+    try:
+        return record(process_id, batch), []
+    except Fenced:
+        raise
+    except Exception as error:
+        if tables.is_missing_table(error):
+            # No event is at fault, and after `migrate` all can be written.
+            raise
+        logger.warning("batch of %d presence events failed, retrying user by user: %r", len(batch), error)
+        connection.close()
     by_user: dict[Any, list[Opened | Closed]] = {}
     for event in batch:
         by_user.setdefault(event.user_id, []).append(event)

@@ -22,6 +22,7 @@ from messaging.orm import tables
 from realtime import counters, protocol
 from realtime.background import keep_thread
 from realtime.conf import conf
+from realtime.outages import Outage
 from realtime.outbound import receivers
 
 from . import leases
@@ -70,6 +71,12 @@ class PresenceWriter:
         self._renewed_at: float | None = None
         self._healthy_since: float | None = None
         self._probation = 0.0
+        self._outage = Outage(
+            logger,
+            "presence events stay queued; %s",
+            "presence events still stay queued after %.0f min; %s",
+            "presence events are written again after %.0f s",
+        )
 
     @property
     def queued(self) -> int:
@@ -266,27 +273,17 @@ class PresenceWriter:
 
     def _write(self, process_id: uuid.UUID, batch: list[Opened | Closed]) -> list[Opened | Closed]:
         """Write these events. Returns those that have to be written again."""
-        deferred: list[Opened | Closed] = []
         try:
-            try:
-                over_limit = leases.record(process_id, batch)
-            except Fenced:
-                raise
-            except Exception as error:
-                logger.warning(
-                    "batch of %d presence events failed, retrying user by user: %r", len(batch), error
-                )
-                connections.close_all()
-                over_limit, deferred = leases.record_each(process_id, batch)
+            over_limit, deferred = leases.record_batch(process_id, batch)
         except Fenced:
             self._attempt(self._reregister, "not registered again, retrying")
             return batch
         except DatabaseError as error:
             self._healthy_since = None
             connections.close_all()
-            what = tables.what_failed(error)
-            logger.warning("%s; %d presence events stay queued: %r", what, len(batch), error)
+            self._outage.note(f"{tables.what_failed(error)}: {error!r}")
             return batch
+        self._outage.note(None)
         counters.presence_batches.inc()
         counters.presence_events.inc(len(batch) - len(deferred))
         for user_id, connection_id in over_limit:

@@ -2,7 +2,7 @@ import asyncio
 import threading
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, ProgrammingError, transaction
 
 from messaging import inboxes
 from messaging.sequencing import assign_revisions
@@ -16,8 +16,11 @@ from realtime.tests.client import TIMEOUT, eventually, notify_titles, notify_tit
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def database_away(monkeypatch):
+@pytest.fixture(
+    params=[OperationalError("the database is away"), ProgrammingError("no such column: language")],
+    ids=["away", "unmigrated"],
+)
+def database_away(request, monkeypatch):
     """Have the reader's next reads fail, so many times."""
     monkeypatch.setattr(recovery_module, "RETRY_SECONDS", 0.02)
     failures, read = [0], recovery_module._read
@@ -25,19 +28,24 @@ def database_away(monkeypatch):
     def fail(*args):
         if failures[0] > 0:
             failures[0] -= 1
-            raise OperationalError("the database is away")
+            raise request.param
         return read(*args)
 
     monkeypatch.setattr(recovery_module, "_read", fail)
     return failures
 
 
-async def test_a_socket_that_comes_while_the_database_is_away_waits_and_is_served(server, ada, database_away):
+async def test_a_socket_that_comes_while_the_database_is_away_waits_and_is_served(
+    server, ada, database_away, caplog
+):
     await in_thread(notify_titles_one_by_one, ada, "First", "Second")
     database_away[0] = 3
     socket = await server.connect(ada, since=1)
     assert database_away == [0]
     assert socket.titles == ["Second"]
+    began, ended = [line for line in caplog.messages if line.startswith("sockets ")]
+    assert began.startswith("sockets wait for their catch-up; database ")
+    assert ended.startswith("sockets catch up again after ")
 
 
 async def test_a_database_that_goes_away_closes_no_socket_and_loses_nothing(

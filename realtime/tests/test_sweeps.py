@@ -1,3 +1,4 @@
+import asyncio
 import threading
 
 import pytest
@@ -272,3 +273,17 @@ async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(serve
     await server.hub.sweeps.send_heartbeats()
     frame = await socket.next()
     assert (frame["type"], frame["revision"], frame["unread_count"]) == ("heartbeat", 9, 9)
+
+
+async def test_a_locked_table_is_logged_once_and_so_is_its_end(server, ada, settings, monkeypatch, caplog):
+    monkeypatch.setattr(sweeps, "SLOW_SECONDS", 0.05)
+    released = threading.Event()
+    monkeypatch.setattr(sweeps.inboxes, "pending_users", lambda **options: [released.wait(TIMEOUT)][1:])
+    sweep = asyncio.create_task(server.hub.sweeps.sweep_pending())
+    await eventually(lambda: "pending notifications not read for" in caplog.text)
+    released.set()
+    await sweep
+    await server.hub.sweeps.sweep_pending()
+    began, ended = [line for line in caplog.messages if line.startswith("pending notifications ")]
+    assert "`manage.py doorbell_status` names the lock" in began
+    assert ended.startswith("pending notifications are read again after ")
