@@ -278,7 +278,7 @@ async def test_a_socket_that_takes_nothing_gets_its_heartbeat_when_it_does(serve
 async def test_a_locked_table_is_logged_once_and_so_is_its_end(server, ada, settings, monkeypatch, caplog):
     monkeypatch.setattr(sweeps, "SLOW_SECONDS", 0.05)
     released = threading.Event()
-    monkeypatch.setattr(sweeps.inboxes, "pending_users", lambda **options: [released.wait(TIMEOUT)][1:])
+    monkeypatch.setattr(inboxes, "pending_users", lambda **options: [released.wait(TIMEOUT)][1:])
     sweep = asyncio.create_task(server.hub.sweeps.sweep_pending())
     await eventually(lambda: "pending notifications not read for" in caplog.text)
     released.set()
