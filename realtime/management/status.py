@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Count
+from django.db.models import Count, DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
 from messaging import inboxes, repair
@@ -13,6 +13,7 @@ from messaging.models import Inbox, Notification
 from messaging.orm import tables
 from messaging.orm.querysets import batch_after
 from realtime import redis_hosts
+from realtime.conf import conf
 from realtime.database import APPS, own_connection
 from realtime.default_layer import get_channel_layer
 from realtime.models import Connection, ServerProcess
@@ -152,18 +153,30 @@ def _read_layer(status: Status) -> int | None:
 
 
 def _read_processes(status: Status, listening: int | None) -> None:
-    alive = ServerProcess.objects.filter(lease_until__gt=Now()).annotate(sockets=Count("connections"))
+    left = ExpressionWrapper(F("lease_until") - Now(), output_field=DurationField())
+    alive = ServerProcess.objects.filter(lease_until__gt=Now()).annotate(
+        sockets=Count("connections"), left=left
+    )
+    processes = list(alive.order_by("started_at"))
     status.processes = [
         {"name": one.name, "version": one.version, "started_at": one.started_at, "sockets": one.sockets}
-        for one in alive.order_by("started_at")
+        for one in processes
     ]
+    # Renewed by a third of its time.
+    silent = [one for one in processes if one.left.total_seconds() < conf.lease_seconds / 2]
+    for one in silent:
+        status.problems.append(
+            f"the server process {one.name}, since {one.started_at:%H:%M:%S} UTC, hasn't renewed its lease for "
+            f"{conf.lease_seconds - one.left.total_seconds():.0f} s: killed, or it can't write to the database. In "
+            f"{one.left.total_seconds():.0f} s its {one.sockets} sockets count as closed"
+        )
     sockets = Connection.objects.filter(process__lease_until__gt=Now()).order_by()
     status.sockets = sockets.count()
     status.users = sockets.values("user_id").distinct().count()
     if not status.processes:
         status.problems.append("no server process holds a lease: none runs, or none reaches the database")
     # A process listens from its first socket on.
-    serving = sum(process["sockets"] > 0 for process in status.processes)
+    serving = sum(one.sockets > 0 for one in processes if one not in silent)
     if listening is not None and listening < serving:
         status.problems.append(
             f"{serving} server processes have sockets, and {listening} listen in Redis: the others deliver by the "

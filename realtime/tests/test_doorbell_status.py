@@ -16,6 +16,7 @@ from messaging.models import Inbox
 from messaging.sequencing import assign_revisions
 from messaging.tests.rows import raw_insert
 from realtime import database, redis_hosts, timeline
+from realtime.conf import conf
 from realtime.default_layer import get_channel_layer
 from realtime.management import status as status_module
 from realtime.models import ServerProcess, Timeline
@@ -164,3 +165,12 @@ def test_it_is_shown_again_until_it_is_interrupted(process, monkeypatch):
     assert pauses == [2.0, 2.0]
     assert text.count("connected ") == 2
     assert code == 1
+
+
+def test_a_process_that_was_killed_is_named_before_its_lease_ends(process):
+    left = conf.lease_seconds / 3
+    ServerProcess.objects.update(lease_until=Now() + timedelta(seconds=left))
+    [problem] = found()["problems"]
+    assert problem.startswith("the server process ")
+    assert f" hasn't renewed its lease for {conf.lease_seconds - left:.0f} s: killed, or " in problem
+    assert problem.endswith(f"In {left:.0f} s its 2 sockets count as closed")
