@@ -27,11 +27,11 @@ LATE_SECONDS = 10.0
 LOCK_SECONDS, HELD_SECONDS = 3, 5
 # Those whom others wait for, and who themselves wait for no lock.
 BLOCKERS = """
-    SELECT b.pid, b.application_name, b.state, extract(epoch FROM clock_timestamp() - b.xact_start), count(*)
+    SELECT b.pid, b.application_name, b.state, extract(epoch FROM statement_timestamp() - b.xact_start), count(*)
     FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS held_by(pid)
     JOIN pg_stat_activity b ON b.pid = held_by.pid
     WHERE w.datname = current_database() AND w.wait_event_type = 'Lock' AND b.wait_event_type IS DISTINCT FROM 'Lock'
-        AND b.xact_start < clock_timestamp() - make_interval(secs => %s)
+        AND b.xact_start < statement_timestamp() - make_interval(secs => %s)
     GROUP BY 1, 2, 3, 4 ORDER BY 4 DESC LIMIT 3
     """
 
@@ -71,7 +71,7 @@ def read_status(*, watch: TimelineWatch, all_inboxes: bool = False) -> Status:
             _within_limits(read)
         watch.compare()
     except DatabaseError as error:
-        status.problems.append(f"the database stopped answering: {' '.join(str(error).split())}")
+        status.problems.append(f"the database stopped answering: {str(error).partition(chr(10))[0]}")
     if watch.missing_since is not None:
         status.problems.append(
             "the database is older than what servers have seen, restored perhaps: run `manage.py after_restore`"

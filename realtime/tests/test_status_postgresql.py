@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from realtime.database import own_connection
 from realtime.management import status as status_module
@@ -19,8 +20,8 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'messaging_notificatio
 def test_a_locked_table_holds_nothing_up_and_who_has_locked_it_is_named(process, monkeypatch):
     monkeypatch.setattr(status_module, "LOCK_SECONDS", 1)
     monkeypatch.setattr(status_module, "HELD_SECONDS", 0)
-    holder, waiter = own_connection(), own_connection()
-    for own in (holder, waiter):
+    holder, *waiters = (own_connection() for _ in range(3))
+    for own in (holder, *waiters):
         own.ensure_connection()
     with holder.cursor() as cursor:
         cursor.execute("SET application_name = 'nightly report'")
@@ -29,23 +30,26 @@ def test_a_locked_table_holds_nothing_up_and_who_has_locked_it_is_named(process,
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE messaging_notification")
 
-        def count() -> None:
-            with waiter.cursor() as waits:
+        def count(own: BaseDatabaseWrapper) -> None:
+            with own.cursor() as waits:
                 waits.execute("SELECT count(*) FROM messaging_notification")
 
-        def waits() -> bool:
+        def all_wait() -> bool:
             cursor.execute(WAITING)
-            return bool(cursor.fetchone()[0])
+            return bool(cursor.fetchone()[0] == len(waiters))
 
-        waiting = threading.Thread(target=count)
-        waiting.start()
+        waiting = [threading.Thread(target=count, args=(own,)) for own in waiters]
+        for thread in waiting:
+            thread.start()
         try:
-            wait_for(waits)
+            wait_for(all_wait)
             problems = found()["problems"]
         finally:
             cursor.execute("ROLLBACK")
-            waiting.join(TIMEOUT)
-            holder.close()
-            waiter.close()
+            for thread in waiting:
+                thread.join(TIMEOUT)
+            for own in (holder, *waiters):
+                own.close()
+    assert problems[0].startswith("2 statements wait for locks of ")
     assert f"process {pid} (nightly report, idle in transaction, its transaction " in problems[0]
-    assert problems[1].startswith("the database stopped answering: canceling statement due to lock timeout")
+    assert problems[1:] == ["the database stopped answering: canceling statement due to lock timeout"]
