@@ -46,25 +46,33 @@ class _Group(NamedTuple):
 def collapse(
     rows: list[NumberedRow], inboxes: Mapping[Any, InboxState], rows_per_revision: int
 ) -> list[NumberedRow]:
-    """Collapse the groups of those of these rows that are new. This transaction has numbered them.
+    """Collapse the groups of those of these rows that are new, and store them. This transaction has numbered them.
 
     Returns the rows to announce: without those that left before they had been, with older ones that left, and numbered
     anew where any did. They are in the order of inboxes and ids, as `rows` are.
     """
     groups = _groups_of_new(rows)
-    if not groups:
-        return rows
-    older = [row for row in _older(groups, rows) if _group_of(row) in groups]
+    older = [row for row in _older(groups, rows) if _group_of(row) in groups] if groups else []
     for row in older:
         groups[_group_of(row)].append(row)
     standing = [row for group, members in groups.items() for row in _collapse_group(group, members)]
-    if not standing:
-        return rows
     _set_titles(standing)
+    left = list(filter(_has_left, older))
+    announced = _renumbered(rows, left, inboxes, rows_per_revision) if standing else rows
+    dialect().store_collapsed([*rows, *left])
+    return announced
+
+
+def _renumbered(
+    rows: list[NumberedRow],
+    left: list[NumberedRow],
+    inboxes: Mapping[Any, InboxState],
+    rows_per_revision: int,
+) -> list[NumberedRow]:
+    """Number the rows that are to be announced. `left`: older ones, which are announced as well."""
     older_that_left: dict[Any, list[NumberedRow]] = {}
-    for row in filter(_has_left, older):
+    for row in left:
         older_that_left.setdefault(row["user_id"], []).append(row)
-    changed = {row["id"]: row for row in [*standing, *filter(_has_left, [*rows, *older])]}
     announced = []
     for user_id, of_user in groupby(rows, key=itemgetter("user_id")):
         remaining = [row for row in of_user if row["revision"] != UNANNOUNCED]
@@ -73,12 +81,8 @@ def collapse(
         for row in sorted(remaining, key=itemgetter("id")):
             # (Of one that has left, the id alone is in a frame.)
             weight += min_weight(rows_per_revision) if _has_left(row) else weight_of(row, rows_per_revision)
-            revision = inboxes[user_id].revision + 1 + (weight - 1) // REVISION_BYTES
-            if row["revision"] != revision:
-                row["revision"] = revision
-                changed[row["id"]] = row
+            row["revision"] = inboxes[user_id].revision + 1 + (weight - 1) // REVISION_BYTES
             announced.append(row)
-    dialect().store_collapsed(list(changed.values()))
     return announced
 
 

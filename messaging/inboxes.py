@@ -25,6 +25,7 @@ MAX_WAIT_SECONDS = 3.0
 # Between two looks at rows that an open transaction holds: doubled each time, so that many who wait cost little.
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.1
 IDS_PER_READ = 1_000
+MAX_ID = 2**63 - 1
 
 
 class Position(NamedTuple):
@@ -89,18 +90,20 @@ def unread_count(user_id: Any) -> int:
     return max(0, count or 0)
 
 
-def members(user_id: Any, pk: int) -> NotificationQuerySet:
-    """Return what a user's notification stands for, itself included, as far as pruning has left it.
+def members(user_id: Any, pk: int, *, before: int | None, limit: int) -> NotificationQuerySet:
+    """Return what a user's notification stands for, itself included, as far as pruning has left it: the newest so many.
 
-    Tombstones, some of which others had collapsed into before they collapsed themselves.
+    Tombstones, some of which others had collapsed into before they collapsed themselves. Their ids are chosen before
+    anything is joined: the database's guess of their number may be wrong by far, and then it reads the whole table.
     """
     table = Notification._meta.db_table
     collapsed = f"""
         WITH RECURSIVE member(id) AS (
             SELECT CAST(%s AS bigint) UNION SELECT n.id FROM {table} n JOIN member m ON n.collapsed_into_id = m.id
-        ) SELECT id FROM member
+        ) SELECT id FROM member WHERE id < %s ORDER BY id DESC LIMIT %s
     """  # noqa: S608
-    return Notification.everything.filter(user_id=user_id, pk__in=RawSQL(collapsed, [pk]))  # noqa: S611
+    chosen = RawSQL(collapsed, [pk, MAX_ID if before is None else before, limit])  # noqa: S611
+    return Notification.everything.filter(user_id=user_id, pk__in=chosen)
 
 
 def _is_any_pending(ids: Collection[int]) -> bool:

@@ -75,12 +75,13 @@ class NotificationType:
     ) -> str | None:
         """Return the title of a notification that stands for so many; None if groups have none of their own.
 
-        `actor`: the name. Raises InvalidNotification if the data aren't those that were checked.
+        `actor`: the name; without one, since the actor has been deleted, a title that shows it can't be made: None.
+        Raises InvalidNotification if the data aren't those that were checked.
         """
         template = self.templates.get("group_title")
-        if template is None:
-            return None
         values = {**({} if actor is None else {ACTOR: actor}), **(data or {}), COUNT: count}
+        if template is None or (ACTOR in template.names and ACTOR not in values):
+            return None
         template.check("group's title", values)
         with translation.override(language):
             return template.filled(values, MAX_TITLE_LENGTH)

@@ -199,7 +199,7 @@ def number_pending(
     rows = database.number_rows(inboxes, limit=limit, rows_per_revision=ROWS_PER_REVISION)
     names.put(rows, actor_id="actor_username")
     announced = rows
-    if any(row["group_key"] is not None for row in rows):
+    if any(map(base.is_new_in_group, rows)):
         announced = grouping.collapse(rows, inboxes, ROWS_PER_REVISION)
     revisions: list[Revision] = []
     changed: dict[Any, InboxState] = {}

@@ -141,7 +141,7 @@ def list_members(
     marks = list(shown.values_list("is_read", flat=True))
     if not marks:
         raise NotFound
-    rows = inboxes.members(request.user.pk, notification_id)
+    rows = inboxes.members(request.user.pk, notification_id, before=query.before, limit=query.limit + 1)
     columns = (*schemas.NOTIFICATION_COLUMNS, "own_title")
     found, following = page(rows, query, *columns, actor_username=names.expression("actor__"))
     names.put(found, actor_id="actor_username")

@@ -44,6 +44,10 @@ def min_weight(rows_per_revision: int) -> int:
     return -(-REVISION_BYTES // rows_per_revision)
 
 
+def is_new_in_group(row: NumberedRow) -> bool:
+    return row["group_key"] is not None and row["was_revision"] is None
+
+
 class InboxState(NamedTuple):
     revision: int
     unread_count: int
@@ -69,14 +73,16 @@ class Dialect(Protocol):
     ) -> list[NumberedRow]:
         """Give pending rows of these locked inboxes their revisions, and count the unread ones. At most `limit` rows.
 
-        Returns them in the order of the inboxes, and of ids.
+        Returns them in the order of the inboxes, and of ids. They are locked, and stored unless one of them is new in
+        a group: then nothing is, so that `store_collapsed` is their only UPDATE. For one that the same transaction has
+        updated before, PostgreSQL checks its foreign keys again, and so waits for a user who is being deleted.
         """
 
     def store_inboxes(self, inboxes: Mapping[Any, InboxState]) -> None:
         """Store the state of these locked inboxes."""
 
     def store_collapsed(self, rows: Collection[NumberedRow]) -> None:
-        """Store the revision, the count and the group of these rows of locked inboxes, which this transaction holds.
+        """Store what `number_rows` does, and the group, of these rows of locked inboxes, which this transaction holds.
 
         Those with `collapsed_into_id` leave with it, those with `group_title` get it, and keep their own aside.
         """

@@ -44,14 +44,15 @@ def limit_lock_wait(seconds: float) -> None:
 def number_rows(
     inboxes: Mapping[Any, InboxState], *, limit: int, rows_per_revision: int
 ) -> list[NumberedRow]:
-    columns = ["user_id", "revision", "counted", "removed_at", *schemas.NOTIFICATION_COLUMNS]
+    columns = ["user_id", "removed_at", *schemas.NOTIFICATION_COLUMNS]
+    names = [*columns, "was_counted", "was_revision", "actor_username", "revision", "counted"]
     # SKIP LOCKED is what makes it right, not only what makes it fast: a row that an open transaction holds would
     # otherwise be waited for, numbered with the content from before the wait, and its change never delivered.
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH picked AS MATERIALIZED (
-                SELECT id, user_id, actor_id, counted AS was_counted, revision AS was_revision,
+                SELECT {", ".join(columns)}, counted AS was_counted, revision AS was_revision,
                     {weight_sql("p", rows_per_revision)} AS weight
                 FROM {Notification._meta.db_table} p
                 WHERE user_id = ANY(%s) AND pending_since IS NOT NULL
@@ -59,20 +60,21 @@ def number_rows(
                 FOR UPDATE SKIP LOCKED
             ), numbered AS (
                 SELECT p.*, {sql.actor_name()} AS actor_username, i.revision + 1
-                    + (sum(p.weight) OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {REVISION_BYTES} AS next
+                    + (sum(p.weight) OVER (PARTITION BY p.user_id ORDER BY p.id) - 1) / {REVISION_BYTES} AS revision,
+                    NOT p.is_read AND p.removed_at IS NULL AS counted
                 FROM picked p
                 JOIN {Inbox._meta.db_table} i ON i.user_id = p.user_id
                 {sql.join_actor("p")}
+            ), stored AS (
+                UPDATE {Notification._meta.db_table} n
+                SET revision = d.revision, pending_since = NULL, counted = d.counted
+                FROM numbered d WHERE n.id = d.id
+                    AND NOT EXISTS (SELECT FROM picked WHERE group_key IS NOT NULL AND was_revision IS NULL)
             )
-            UPDATE {Notification._meta.db_table} n
-            SET revision = d.next, pending_since = NULL, counted = NOT n.is_read AND n.removed_at IS NULL
-            FROM numbered d WHERE n.id = d.id
-            RETURNING {", ".join(f"n.{column}" for column in columns)},
-                d.was_counted, d.was_revision, d.actor_username
+            SELECT {", ".join(names)} FROM numbered
             """,  # noqa: S608
             [users.to_db(inboxes)],
         )
-        names = [*columns, "was_counted", "was_revision", "actor_username"]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     key, places = users.from_db(), {user_id: place for place, user_id in enumerate(inboxes)}
     for row in rows:
@@ -102,8 +104,8 @@ def store_collapsed(rows: Collection[NumberedRow]) -> None:
         cursor.execute(
             f"""
             UPDATE {Notification._meta.db_table} n
-            SET revision = d.revision, counted = d.counted, group_count = d.group_count,
-                collapsed_into_id = d.collapsed_into_id,
+            SET revision = d.revision, pending_since = NULL, counted = d.counted, group_count = d.group_count,
+                collapsed_into_id = COALESCE(d.collapsed_into_id, n.collapsed_into_id),
                 removed_at = CASE WHEN d.collapsed_into_id IS NULL THEN n.removed_at ELSE now() END,
                 own_title = CASE WHEN d.group_title IS NULL THEN n.own_title ELSE COALESCE(n.own_title, n.title) END,
                 title = COALESCE(d.group_title, n.title)

@@ -11,7 +11,7 @@ from django.db.models import F, Model
 from messaging import names, schemas, users
 from messaging.models import Inbox, Notification
 
-from .base import REVISION_BYTES, InboxState, NumberedRow, weight_of
+from .base import REVISION_BYTES, InboxState, NumberedRow, is_new_in_group, weight_of
 from .triggers import SQLITE_NOW
 
 # The database's `timeout`: no other writer can wait longer for a transaction than this, so none should last as long.
@@ -51,12 +51,13 @@ def number_rows(
             weight += weight_of(row, rows_per_revision)
             row["revision"] = inboxes[user_id].revision + 1 + (weight - 1) // REVISION_BYTES
             row["counted"] = not row["is_read"] and row["removed_at"] is None
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {Notification._meta.db_table}"  # noqa: S608
-            " SET revision = %s, pending_since = NULL, counted = %s WHERE id = %s",
-            [(row["revision"], row["counted"], row["id"]) for row in rows],
-        )
+    if not any(map(is_new_in_group, rows)):
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {Notification._meta.db_table}"  # noqa: S608
+                " SET revision = %s, pending_since = NULL, counted = %s WHERE id = %s",
+                [(row["revision"], row["counted"], row["id"]) for row in rows],
+            )
     return rows
 
 
@@ -77,8 +78,8 @@ def store_collapsed(rows: Collection[NumberedRow]) -> None:
         cursor.executemany(
             f"""
             UPDATE {Notification._meta.db_table}
-            SET revision = %(revision)s, counted = %(counted)s, group_count = %(group_count)s,
-                collapsed_into_id = %(into)s,
+            SET revision = %(revision)s, pending_since = NULL, counted = %(counted)s, group_count = %(group_count)s,
+                collapsed_into_id = COALESCE(%(into)s, collapsed_into_id),
                 removed_at = CASE WHEN %(into)s IS NULL THEN removed_at ELSE {now} END,
                 own_title = CASE WHEN %(title)s IS NULL THEN own_title ELSE COALESCE(own_title, title) END,
                 title = COALESCE(%(title)s, title)

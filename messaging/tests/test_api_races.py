@@ -55,6 +55,7 @@ def publish(db):
         ("POST", "notifications/read", {"all": True}, {401}),
         ("POST", "notifications/unread", {"ids": [1]}, {401}),
         ("DELETE", "notifications/1", None, {404}),
+        ("GET", "notifications/1/members", None, {404}),
         ("GET", "presence", None, {200}),
         ("POST", "ticket", None, {401}),
         ("DELETE", "sessions", None, {204}),

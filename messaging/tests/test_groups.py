@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from conftest import size
 from messaging import grouping, inboxes, notification_types, pruning
 from messaging.broadcasting import broadcast
 from messaging.models import Inbox, Notification
@@ -257,6 +258,23 @@ def test_without_a_title_of_its_own_a_group_has_its_newest_ones(ada, monkeypatch
     assert rows(ada) == [("second", 2, False)]
 
 
+def test_without_its_actor_who_is_gone_a_group_has_the_newest_ones_title(
+    ada, grace, monkeypatch, assigned, caplog
+):
+    declare(monkeypatch, replace(COMMENT, group_title="%(actor)s and others: %(count)d"))
+    comment(ada, "first", actor=grace)
+    assigned(ada)
+    comment(ada, "second", actor=grace)
+    assigned(ada)
+    assert rows(ada) == [("grace and others: 2", 2, False)]
+    comment(ada, "third", actor=grace)
+    grace.delete()
+    assigned(ada)
+    assert rows(ada) == [("third", 3, False)]
+    assert caplog.records == []
+    check_counts(ada.pk)
+
+
 def test_a_title_that_fails_is_logged_once_and_holds_nothing_up(ada, monkeypatch, assigned, caplog):
     monkeypatch.setattr(grouping, "_failed", set())
 
@@ -403,6 +421,21 @@ def test_the_members_of_a_group(ada, grace, as_user, assigned):
     assert page["items"] + rest["items"] == body["items"]
     (item,) = api.get(f"notifications/{alone.pk}/members")["items"]
     assert (item["id"], item["title"]) == (alone.pk, "alone")
+
+
+def test_members_of_a_long_chain_are_read_by_pages(ada, as_user, assigned):
+    """As they collapse one after the other, each into the next."""
+    made = [row.pk for row in comments(ada, size(1_000, full=10_000))]
+    assigned(ada)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_notification SET collapsed_into_id = id + 1 WHERE collapsed_into_id IS NOT NULL"
+        )
+    call = as_user(ada).get
+    page = call(f"notifications/{made[-1]}/members?limit=200")
+    assert [item["id"] for item in page["items"]] == made[: -200 - 1 : -1]
+    last = call(f"notifications/{made[-1]}/members?limit=200&before={made[100]}")
+    assert ([item["id"] for item in last["items"]], last["next"]) == (made[99::-1], None)
 
 
 def test_only_the_owner_is_shown_members_and_only_of_what_is_there(ada, grace, as_user, assigned):

@@ -1,4 +1,4 @@
-"""Users who are deleted while others write to them. What needs row locks is in test_user_deletion_postgresql.py."""
+"""Users who are deleted while others write to them. What needs row locks is in test_deadlocks_postgresql.py."""
 
 import pytest
 from django.contrib.auth.models import User
