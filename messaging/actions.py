@@ -86,6 +86,8 @@ def _check_address(action: Action) -> None:
     example = PLACE.sub("0", template) if isinstance(template, str) else ""
     if "{" in example or "}" in example:
         raise ValueError(f"{template!r} has a brace that isn't part of a place like {{order_id}}")
+    if "%(" in example:
+        raise ValueError(f"{template!r} has %(…)s: in an address a place is written {{order_id}}")
     if not texts.SAFE_URL.fullmatch(example) or (action.url is None and not example.startswith("/")):
         raise ValueError(
             f"{template!r} isn't a path of this site (/…), which an action needs"

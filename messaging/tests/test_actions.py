@@ -124,6 +124,7 @@ def test_places_are_filled_with_what_stays_in_its_place(template, data, address)
         ({"url": "/{a.b}"}, "has a brace"),
         ({"url": "/{a!r}"}, "has a brace"),
         ({"url": "/{{id}}"}, "has a brace"),
+        ({"url": "/orders/%(id)s/"}, "in an address a place is written {order_id}"),
         ({"post": "https://example.com/"}, "isn't a path of this site"),
         ({"post": "?pay"}, "isn't a path of this site"),
         ({"post": "//example.com/"}, "isn't a path of this site"),
