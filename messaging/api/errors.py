@@ -104,7 +104,7 @@ def _missing(request: HttpRequest, exception: Exception) -> HttpResponse:
 def _malformed(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
     if any((error["loc"], error["type"]) == (("body", "data"), "missing") for error in invalid.errors):
         return _refused(request, NotJson())
-    return _refused(request, Invalid("; ".join(_sentences(invalid.errors[:3]))))
+    return _refused(request, Invalid("; ".join(_sentences(_without_absent(invalid.errors)[:3]))))
 
 
 def _sentences(errors: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -114,6 +114,16 @@ def _sentences(errors: Iterable[dict[str, Any]]) -> Iterable[str]:
             if place and place[0] in known:
                 del place[0]
         yield f"{'.'.join(place) or error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _without_absent(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a parameter that may be absent pydantic says, too, that it isn't null, and names the other type as a step."""
+    optional = {error["loc"][:-1] for error in errors if error["type"] == "none_required"}
+    return [
+        error | {"loc": error["loc"][:-1]} if error["loc"][:-1] in optional else error
+        for error in errors
+        if error["type"] != "none_required"
+    ]
 
 
 def _failed(request: HttpRequest, exception: Exception) -> HttpResponse:

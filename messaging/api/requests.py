@@ -105,7 +105,8 @@ def _time_zone(name: str) -> str:
 
 @functools.cache
 def _time_zones() -> set[str]:
-    return zoneinfo.available_timezones()
+    # Without the files that are no place's: what the machine's own zone is, and that none has been chosen.
+    return zoneinfo.available_timezones() - {"localtime", "Factory"}
 
 
 class ProfileChange(Body):

@@ -149,6 +149,20 @@ def test_a_method_that_is_not_there_is_said_in_json(method, path):
     assert response["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("before=0", "before: Input should be greater than or equal to 1"),
+        ("before=x", "before: Input should be a valid integer, unable to parse string as an integer"),
+        ("group=%00", r"group: String should match pattern '^[^\x00]*$'"),
+    ],
+)
+def test_a_parameter_that_may_be_absent_is_named_as_any_other(ada, as_user, query, detail):
+    answer = as_user(ada)("GET", f"notifications?{query}")
+    assert refusal(answer) == (422, "invalid")
+    assert answer.json()["detail"] == detail
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_a_failure_of_ours_is_logged_and_the_client_gets_no_details(
     ada, as_user, settings, monkeypatch, caplog, debug

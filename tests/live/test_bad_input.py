@@ -93,6 +93,10 @@ CASES = [
     post(404, "not_found", "messages/999999/read", None),
     Case(404, "not_found", "GET", "nothing"),
     Case(404, "not_found", "GET", "notifications/"),
+    Case(404, "not_found", "GET", "notifications/{theirs}/members"),
+    Case(404, "not_found", "GET", f"notifications/{HUGE}/members"),
+    Case(422, "invalid", "GET", "notifications/x/members"),
+    Case(405, "method_not_allowed", "POST", "notifications/{mine}/members"),
     Case(404, "not_found", "DELETE", "notifications/0"),
     Case(404, "not_found", "DELETE", f"notifications/{HUGE}"),
     Case(422, "invalid", "DELETE", "notifications/x"),
@@ -107,7 +111,15 @@ CASES = [
     Case(422, "invalid", "GET", f"notifications?before={HUGE}"),
     Case(422, "invalid", "GET", "notifications?unread=perhaps"),
     Case(422, "invalid", "GET", "notifications?notification_type=%00"),
+    Case(422, "invalid", "GET", "notifications?group=%00"),
+    Case(422, "invalid", "GET", "notifications?group[]=x"),
     Case(422, "invalid", "GET", "notifications?offset=5"),
+    Case(422, "invalid", "GET", "notifications/{mine}/members?limit=0"),
+    Case(422, "invalid", "GET", "notifications/{mine}/members?limit=201"),
+    Case(422, "invalid", "GET", "notifications/{mine}/members?limit="),
+    Case(422, "invalid", "GET", f"notifications/{{mine}}/members?before={HUGE}"),
+    Case(422, "invalid", "GET", "notifications/{mine}/members?before=null"),
+    Case(422, "invalid", "GET", "notifications/{mine}/members?group=x"),
     Case(422, "invalid", "GET", "messages?with=%00"),
     Case(422, "invalid", "GET", "messages?from=x"),
     Case(422, "invalid", "GET", "users?search=%00"),
@@ -198,7 +210,10 @@ async def test_bad_input_is_refused_and_changes_nothing(shared: Deployment, scen
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *(("GET", path) for path in ("users", "messages", "notifications", "presence")),
+        *(
+            ("GET", path)
+            for path in ("users", "messages", "notifications", "notifications/1/members", "presence")
+        ),
         *(
             ("POST", path)
             for path in ("messages", "messages/1/read", "notifications/read", "notifications/unread")
