@@ -123,6 +123,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = env.language_code
 TIME_ZONE = "UTC"
 USE_I18N = True
+# Arabic, which the two apps don't have, for the demo.
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 USE_TZ = True
 
 STATIC_URL = "static/"

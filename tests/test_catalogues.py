@@ -12,13 +12,20 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from messaging.notification_types import NEW_MESSAGE
+from messaging.notification_types import MESSAGE_READ, NEW_MESSAGE, USER_OFFLINE, USER_ONLINE
 from tools import message_sources, messages, po_files
 from tools.message_sources import Key
 from tools.messages import APPS, FILE, ROOT
 
 LANGUAGES = ["de", "es", "fr", "ja"]
-CATALOGUES = [(app, language) for app in APPS for language in LANGUAGES]
+DEMO = "config/demo"
+
+
+def languages_of(app: str) -> list[str]:
+    return ["ar", *LANGUAGES] if app == DEMO else LANGUAGES
+
+
+CATALOGUES = [(app, language) for app in APPS for language in languages_of(app)]
 
 
 def file_of(app: str, language: str) -> Path:
@@ -27,7 +34,7 @@ def file_of(app: str, language: str) -> Path:
 
 @pytest.mark.parametrize("app", APPS)
 def test_each_app_has_the_same_languages(app: str) -> None:
-    assert [path.parts[-3] for path in messages.files(ROOT / app)] == LANGUAGES
+    assert [path.parts[-3] for path in messages.files(ROOT / app)] == languages_of(app)
 
 
 @pytest.mark.parametrize(("app", "language"), CATALOGUES)
@@ -58,20 +65,39 @@ def test_gettext_reads_what_is_compiled(app: str, language: str) -> None:
 
 @pytest.mark.parametrize(("app", "language"), CATALOGUES)
 def test_plural_rules_are_those_of_the_language(app: str, language: str) -> None:
-    """French has 0 in the singular, Spanish a form for whole millions, Japanese one form."""
+    """French has 0 in the singular, Spanish a form for whole millions, Japanese one form, Arabic six."""
     with file_of(app, language).with_suffix(".mo").open("rb") as file:
         rule: Any = vars(gettext.GNUTranslations(file))["plural"]
-    forms = {"de": [1, 0, 1, 1], "es": [2, 0, 2, 1], "fr": [0, 0, 1, 1], "ja": [0, 0, 0, 0]}
+    forms = {
+        "ar": [0, 1, 2, 5],
+        "de": [1, 0, 1, 1],
+        "es": [2, 0, 2, 1],
+        "fr": [0, 0, 1, 1],
+        "ja": [0, 0, 0, 0],
+    }
     assert [rule(number) for number in (0, 1, 2, 10**6)] == forms[language]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_text_of_both_apps_is_the_same_in_both(language: str) -> None:
     """Django reads all catalogues of a language as one."""
-    first, second = (po_files.read(file_of(app, language).read_text()).entries for app in APPS)
+    catalogues = [po_files.read(file_of(app, language).read_text()).entries for app in APPS if app != DEMO]
+    first, second = catalogues
     both = first.keys() & second.keys()
     assert both
     assert [key for key in both if first[key].translations != second[key].translations] == []
+
+
+def test_the_demo_brings_arabic_titles_for_the_apps_own_types() -> None:
+    path = ROOT / "config/locale/ar" / FILE
+    catalogue = po_files.read(path.read_text())
+    assert path.with_suffix(".mo").read_bytes() == po_files.compiled(catalogue)
+    titles = {str(declared.title) for declared in (NEW_MESSAGE, MESSAGE_READ, USER_ONLINE, USER_OFFLINE)}
+    assert {key.text for key in catalogue.entries} == titles
+    for key, entry in catalogue.entries.items():
+        assert messages.places_of(entry.translations[0]) == messages.places_of(key.text)
+        with translation.override("ar"):
+            assert translation.gettext(key.text) == entry.translations[0]
 
 
 def test_a_projects_own_catalogue_wins(settings: Any, tmp_path: Path) -> None:

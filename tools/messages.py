@@ -18,7 +18,7 @@ from tools.message_sources import Key, Source
 from tools.po_files import Catalogue, Entry
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("messaging", "realtime")
+APPS = ("messaging", "realtime", "config/demo")
 FILE = "LC_MESSAGES/django.po"
 PLACE = re.compile(r"%\(\w+\)[a-z]|%(?:[^(]|$)|\{\w*\}")
 HEADER = (

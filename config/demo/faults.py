@@ -3,80 +3,30 @@
 The only code besides realtime/presence/leases.py that writes leases: to leave behind what a killed process does.
 """
 
-import functools
-import json
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
 
-from django.conf import settings
 from django.contrib.auth import logout
 from django.db import transaction
 from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.http import HttpResponse, JsonResponse
 
 from messaging import notifications, tokens
-from messaging.api import errors, security
-from messaging.exceptions import Invalid, MessagingError, NotJson
+from messaging.api.security import SignedIn
+from messaging.exceptions import Invalid
 from messaging.notification_types import LEVELS
 from realtime import protocol
 from realtime.models import Connection, ServerProcess
 from realtime.outbound import receivers
 
-View = Callable[[HttpRequest], HttpResponse]
+from .doors import json_body, signed_in
 
 MAX_RINGS = 500
 RINGS_PER_COMMIT = 10
 
-_authenticate = security.SessionOrToken()
 
-
-def demo_only(view: View) -> View:
-    """Answer 404 to every request unless DEMO is set. The view checks the CSRF token itself."""
-
-    @functools.wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
-        if not settings.DEMO:
-            return errors.problem(404, "not_found", "There is nothing at this address.")
-        return view(request)
-
-    return csrf_exempt(transaction.non_atomic_requests(answer))
-
-
-def fault(view: Callable[[security.SignedIn], HttpResponse]) -> View:
-    """Accept only POST by a signed-in user: with an API token, or with a session and its CSRF token."""
-
-    @functools.wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
-        try:
-            _authenticate(request)
-            security.require_own_origin(request)
-            return view(cast("security.SignedIn", request))
-        except MessagingError as error:
-            return answer_error(request, error)
-
-    return demo_only(require_POST(answer))
-
-
-def answer_error(request: HttpRequest, error: MessagingError) -> HttpResponse:
-    """Answer as the API does: a Problem with its code."""
-    return errors.HANDLERS[MessagingError](request, error)
-
-
-def json_body(request: HttpRequest) -> dict[str, Any]:
-    """Return the body, empty if it is no object. Raises NotJson."""
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise NotJson from None
-    return body if isinstance(body, dict) else {}
-
-
-@fault
-def ring(request: security.SignedIn) -> HttpResponse:
+@signed_in
+def ring(request: SignedIn) -> HttpResponse:
     """Notify oneself `count` times, 1 to 500, in small commits, as a busy day would."""
     count = json_body(request).get("count")
     if type(count) is not int or not 1 <= count <= MAX_RINGS:
@@ -111,8 +61,8 @@ def simulate_process_loss(user_id: int) -> list[uuid.UUID]:
     return ids
 
 
-@fault
-def lose_process(request: security.SignedIn) -> HttpResponse:
+@signed_in
+def lose_process(request: SignedIn) -> HttpResponse:
     """Leave one's connections to a killed server process, and close their sockets so that the client reconnects."""
     ids = simulate_process_loss(request.user.pk)
     for connection_id in ids:
@@ -120,8 +70,8 @@ def lose_process(request: security.SignedIn) -> HttpResponse:
     return JsonResponse({"connections": len(ids)}, status=202)
 
 
-@fault
-def sign_out(request: security.SignedIn) -> HttpResponse:
+@signed_in
+def sign_out(request: SignedIn) -> HttpResponse:
     """End the login of this request, as another window would: its sockets are closed with 4503."""
     token = getattr(request, "api_token", None)
     if token is None:

@@ -3,6 +3,8 @@
 A test compares them with the imports.
 """
 
+from django.conf import settings
+
 # What demo/demo.js imports, directly and further on: the sign-in needs it.
 WELCOME = (
     "client/http.js",
@@ -42,13 +44,17 @@ STAGE = (
     "demo/faulty-network.js",
     "demo/format.js",
     "demo/full-names.js",
+    "demo/hearts.js",
     "demo/hiding.js",
     "demo/lab.js",
+    "demo/language-switch.js",
+    "demo/language.js",
     "demo/people.js",
     "demo/promises.js",
     "demo/seat.js",
     "demo/stage.js",
     "demo/unread.js",
+    "demo/words/en.js",
     "elements/actions.js",
     "elements/attach.js",
     "elements/icons.js",
@@ -66,3 +72,9 @@ STAGE = (
     "toast/stack.js",
     "toast/toast.js",
 )
+
+
+def words_of(language: str) -> list[str]:
+    """Return the modules with the words of a language beside English, of the seats and of the elements."""
+    found = [f"{folder}/{language}.js" for folder in ("demo/words", "labels")]
+    return [name for name in found if name not in STAGE and (settings.BASE_DIR / "static" / name).exists()]

@@ -15,8 +15,9 @@ from messaging.api import errors
 from messaging.exceptions import MessagingError
 from messaging.models import ApiToken
 
-from .faults import answer_error, demo_only, json_body
-from .modules import STAGE, WELCOME
+from .doors import answer_error, demo_only, json_body
+from .languages import ENGLISH, LANGUAGES, language_of
+from .modules import STAGE, WELCOME, words_of
 from .people import LABEL, PEOPLE, delete_old_tokens, people
 
 MAX_TOKENS_PER_PERSON = 10
@@ -30,11 +31,14 @@ def demo(request: HttpRequest) -> HttpResponse:
     if not settings.DEMO:
         return HttpResponse(PLAIN, content_type="text/plain; charset=utf-8")
     shown = [{"username": user.get_username(), "full_name": user.get_full_name()} for user in people()]
+    language = language_of(request.user) if request.user.is_authenticated else ENGLISH
     context = {
         "demo": True,
         "people": shown,
+        "language": language,
+        "languages": LANGUAGES,
         "first_modules": map(static, WELCOME),
-        "modules": map(static, STAGE),
+        "modules": map(static, (*STAGE, *words_of(language.code))),
     }
     return render(request, "demo.html", context)
 
@@ -56,11 +60,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     user = people().filter(username=username).first() if username in tuple(PEOPLE) else None
     if user is None:
         return errors.problem(404, "unknown_user", "No demo user has this name.")
-    known = {"id": user.pk, "username": user.get_username()}
+    known = {
+        "user": {"id": user.pk, "username": user.get_username()},
+        "language": language_of(user).code,
+    }
     if body.get("token") is True:
-        return JsonResponse({"user": known, "token": demo_token(user)})
+        return JsonResponse({**known, "token": demo_token(user)})
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    return JsonResponse({"user": known, "csrf_token": get_token(request)})
+    return JsonResponse({**known, "csrf_token": get_token(request)})
 
 
 def demo_token(user: User) -> str:

@@ -3,6 +3,7 @@
 
 import { DoorbellClient } from "../client/client.js";
 import { isolated, part, screenReaderText } from "./dom.js";
+import { Language } from "./language.js";
 
 export class BlockingView {
   /** @type {Doorbell.User | null} */
@@ -14,14 +15,17 @@ export class BlockingView {
    * @param {HTMLElement} root
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
+   * @param {Language} language
    * @param {(action: () => Promise<unknown>) => void} attempt
    */
-  constructor(root, client, fullName, attempt) {
+  constructor(root, client, fullName, language, attempt) {
     this.client = client;
     this.fullName = fullName;
+    this.language = language;
     this.button = part(root, "block");
     this.note = part(root, "blocked-note");
     this.button.addEventListener("click", () => attempt(() => this.#toggle()));
+    language.addEventListener("change", () => this.render());
   }
 
   async load() {
@@ -59,7 +63,8 @@ export class BlockingView {
     const name = this.fullName(partner.username);
     const isBlocked = this.#blocked.has(partner.id);
     this.button.hidden = false;
-    this.button.replaceChildren(isBlocked ? "Unblock" : "Block", screenReaderText(` ${name}`));
-    this.note.replaceChildren(...(isBlocked ? ["You have blocked ", isolated(name), ": nothing of theirs reaches you."] : []));
+    const action = document.createTextNode(this.language.t(isBlocked ? "unblock" : "block"));
+    this.button.replaceChildren(...this.language.nodes("named", { action, name: screenReaderText(name) }, { isSpoken: true }));
+    this.note.replaceChildren(...(isBlocked ? this.language.nodes("blocked", { name: isolated(name) }) : []));
   }
 }

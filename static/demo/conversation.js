@@ -3,8 +3,9 @@
 
 import { DoorbellClient } from "../client/client.js";
 import { element } from "../elements/element.js";
-import { timeElement } from "../elements/relative-time.js";
 import { avatar, isolated, part, screenReaderText } from "./dom.js";
+import { Hearts } from "./hearts.js";
+import { Language } from "./language.js";
 
 const END_TOLERANCE_PX = 16; // a log scrolled this near to its end counts as at the end
 
@@ -31,14 +32,19 @@ export class ConversationView {
   /**
    * @param {HTMLElement} root
    * @param {DoorbellClient} client
-   * @param {(username: string) => string} fullName
-   * @param {(action: () => Promise<unknown>) => void} attempt
-   * @param {() => boolean} isAttended whether the user is looking at this part of the window
+   * @param {object} options
+   * @param {(username: string) => string} options.fullName
+   * @param {Language} options.language
+   * @param {Hearts} options.hearts
+   * @param {(action: () => Promise<unknown>) => void} options.attempt
+   * @param {() => boolean} options.isAttended whether the user is looking at this part of the window
    */
-  constructor(root, client, fullName, attempt, isAttended) {
+  constructor(root, client, { fullName, language, hearts, attempt, isAttended }) {
     this.root = part(root, "conversation");
     this.client = client;
     this.fullName = fullName;
+    this.language = language;
+    this.hearts = hearts;
     this.attempt = attempt;
     this.isAttended = isAttended;
     this.heading = part(root, "conversation-heading");
@@ -53,6 +59,7 @@ export class ConversationView {
     client.addEventListener("change", (event) => this.#handleChange(/** @type {CustomEvent} */ (event).detail));
     client.addEventListener("synced", () => attempt(() => this.#refresh()));
     this.log.addEventListener("scroll", () => this.#readIfSeen());
+    language.addEventListener("change", () => this.render());
   }
 
   /** Whether the user is looking at the end of the conversation with this person. @param {Doorbell.User | null} [user] */
@@ -82,7 +89,6 @@ export class ConversationView {
     this.#isRead = false;
     this.form.hidden = false;
     this.root.dataset.open = "true";
-    this.input.placeholder = "Write a message";
     this.render();
     if (focus) this.input.focus({ preventScroll: true });
     await this.#readLatest();
@@ -223,16 +229,18 @@ export class ConversationView {
     const partner = this.#partner;
     if (!partner) return;
     const name = this.fullName(partner.username);
+    this.input.placeholder = this.language.t("writeMessage");
     this.heading.replaceChildren(avatar(partner.username, name), isolated(name));
     const messages = [...this.#messages.values()].sort((a, b) => a.id - b.id);
-    const focused = this.log.contains(document.activeElement) ? document.activeElement?.closest(".message") : null;
+    const focused = /** @type {HTMLElement | null} */ (this.log.contains(document.activeElement) ? document.activeElement : null);
+    const focusedId = focused?.closest(".message")?.getAttribute("data-id");
     const sending = [...this.#sending].filter((one) => one.partner.id === partner.id && !this.#isStored(one));
-    this.log.replaceChildren(...messages.map((message) => this.#item(message)), ...sending.map((one) => sendingItem(one)));
-    if (focused) this.#restoreFocus(Number(focused.getAttribute("data-id")));
+    this.log.replaceChildren(...messages.map((message) => this.#item(message)), ...sending.map((one) => this.#sendingItem(one)));
+    if (focused && focusedId) this.#restoreFocus(Number(focusedId), focused.dataset.testid);
     this.earlier.hidden = this.#next === null;
     this.empty.hidden = messages.length + sending.length > 0;
-    if (this.#isRead) this.empty.replaceChildren("No messages yet. Write the first one to ", isolated(name), ": the toast appears on their side.");
-    else this.empty.textContent = "Reading…";
+    if (this.#isRead) this.empty.replaceChildren(...this.language.nodes("noMessages", { name: isolated(name) }));
+    else this.empty.textContent = this.language.t("reading");
   }
 
   /** Whether the list has it already, before the answer to the call has come. @param {Sending} sending */
@@ -240,9 +248,13 @@ export class ConversationView {
     return [...this.#messages.values()].some((message) => message.id > after && message.receiver.id === partner.id && message.content === content);
   }
 
-  /** Rendering replaced the button that had the focus: focuses its successor, else the next button, else the log. @param {number} id */
-  #restoreFocus(id) {
-    const buttons = /** @type {HTMLElement[]} */ ([...this.log.querySelectorAll(".message button")]);
+  /**
+   * Rendering replaced the button that had the focus: focuses its successor, else the next one of its kind, else the log.
+   * @param {number} id
+   * @param {string} [testid]
+   */
+  #restoreFocus(id, testid) {
+    const buttons = /** @type {HTMLElement[]} */ ([...this.log.querySelectorAll(`.message [data-testid="${testid}"]`)]);
     const next = buttons.find((button) => Number(button.closest(".message")?.getAttribute("data-id")) >= id);
     (next ?? this.log).focus({ preventScroll: true });
   }
@@ -250,33 +262,40 @@ export class ConversationView {
   /** @param {Doorbell.Message} message */
   #item(message) {
     const isMine = message.sender.id !== this.#partner?.id;
-    const author = isMine ? "You" : this.fullName(message.sender.username);
-    const foot = element("span", { class: "message-foot" }, timeElement(message.timestamp));
-    if (isMine) foot.append(element("span", { class: "receipt", "data-read": message.is_read }, message.is_read ? "Read" : "Sent"));
+    const { t } = this.language;
+    const foot = element("span", { class: "message-foot" }, this.language.time(message.timestamp));
+    if (isMine) foot.append(element("span", { class: "receipt", "data-read": message.is_read }, t(message.is_read ? "read" : "sent")));
     else if (!message.is_read) foot.append(this.#readButton(message));
     return element(
       "li",
       { class: "message", testid: "message", "data-id": message.id, "data-mine": isMine, "data-read": message.is_read },
-      screenReaderText(`${author}: `),
+      this.#author(isMine ? t("you") : this.fullName(message.sender.username)),
       element("p", { dir: "auto" }, message.content),
       foot,
+      isMine ? null : this.hearts.offer(message),
     );
   }
 
   /** @param {Doorbell.Message} message */
   #readButton(message) {
     const onclick = () => this.attempt(() => this.#read(message));
-    return element("button", { type: "button", class: "link", testid: "read-message", onclick }, "Mark as read");
+    return element("button", { type: "button", class: "link", testid: "read-message", onclick }, this.language.t("markRead"));
+  }
+
+  /** @param {Sending} sending */
+  #sendingItem({ content }) {
+    const { t } = this.language;
+    const foot = element("span", { class: "message-foot" }, t("sending"));
+    return element("li", { class: "message", testid: "sending", "data-mine": true }, this.#author(t("you")), element("p", { dir: "auto" }, content), foot);
+  }
+
+  /** @param {string} name */
+  #author(name) {
+    return screenReaderText(this.language.t("author", { name }));
   }
 
   /** @param {Doorbell.Message} message */
   #isNew(message) {
     return message.sender.id === this.#partner?.id && !message.is_read;
   }
-}
-
-/** @param {Sending} sending */
-function sendingItem({ content }) {
-  const foot = element("span", { class: "message-foot" }, "Sending…");
-  return element("li", { class: "message", testid: "sending", "data-mine": true }, screenReaderText("You: "), element("p", { dir: "auto" }, content), foot);
 }

@@ -28,7 +28,7 @@ resumeSession();
 async function resumeSession() {
   try {
     const { user } = await http.session();
-    if (user) (await show()).open(user);
+    if (user) (await show(document.documentElement.lang)).open(user);
     else showWelcome("");
   } catch {
     showWelcome("The server could not be reached. Is it running? Reload the page to try again.");
@@ -43,8 +43,8 @@ async function signIn(username, beside) {
   welcome.hidden = true;
   opening.hidden = false;
   try {
-    const { user } = await http.post("/demo/sign-in", { username });
-    const stage = await show();
+    const { user, language } = await http.post("/demo/sign-in", { username });
+    const stage = await show(language);
     stage.open(user, beside ?? undefined, Boolean(beside));
     stage.focus();
   } catch (error) {
@@ -52,14 +52,15 @@ async function signIn(username, beside) {
   }
 }
 
-/** Puts the stage in the welcome's place. */
-async function show() {
-  const { Stage } = await loading;
+/** Puts the stage in the welcome's place. @param {string} spoken the user's language */
+async function show(spoken) {
+  const { Stage, Language } = await loading;
+  const language = await Language.of(spoken);
   const template = /** @type {HTMLTemplateElement} */ (part(document, "stage-template"));
   const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
   welcome.hidden = opening.hidden = true;
   welcome.after(root);
-  const stage = new Stage(root, { http, people });
+  const stage = new Stage(root, { http, people, language });
   stage.addEventListener("leave", (event) => {
     stage.close();
     showWelcome(/** @type {CustomEvent} */ (event).detail);

@@ -1,25 +1,34 @@
 // Notifications as the demo shows them: by the people's full names. What others see of a user on this server is the username.
 
-/** Titles of the server's own types, by the name of the person whom they are about. @type {Record<string, (name: string) => string>} */
-const TITLES = {
-  new_message: (name) => `New message from ${name}`,
-  message_read: (name) => `Message read by ${name}`,
-  user_online: (name) => `${name} is online`,
-  user_offline: (name) => `${name} is offline`,
-};
+/** The server's own types, whose titles name the person whom they are about, in the recipient's language. */
+const OWN_TYPES = new Set(["new_message", "message_read", "user_online", "user_offline"]);
 
 /**
- * The notification with the full name of its actor. A title that isn't the server's own stays as it is.
+ * The notification with the full name of its actor. A title of another type stays as it is.
  * @template {{title: string, notification_type?: string, actor?: {username: string} | null}} Row
  * @param {Row} row
  * @param {(username: string) => string} fullName
  * @returns {Row}
  */
 export function withFullName(row, fullName) {
-  const { actor } = row;
+  const { actor, title } = row;
   if (!actor) return row;
   const name = fullName(actor.username);
-  const titled = TITLES[row.notification_type ?? ""];
-  const title = titled && row.title === titled(actor.username) ? titled(name) : row.title;
-  return { ...row, title, actor: { ...actor, username: name } };
+  const isNamed = OWN_TYPES.has(row.notification_type ?? "") && name !== actor.username;
+  return { ...row, title: isNamed ? named(title, actor.username, name) : title, actor: { ...actor, username: name } };
+}
+
+/**
+ * Replaces the name where it stands alone: "adaさん", but not "adapter".
+ * @param {string} title
+ * @param {string} username
+ * @param {string} name
+ */
+function named(title, username, name) {
+  const isLetter = (/** @type {string | undefined} */ character) => /\w/.test(character ?? "");
+  for (let at = title.indexOf(username); at >= 0; at = title.indexOf(username, at + 1)) {
+    const end = at + username.length;
+    if (!isLetter(title[at - 1]) && !isLetter(title[end])) return title.slice(0, at) + name + title.slice(end);
+  }
+  return title;
 }

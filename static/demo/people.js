@@ -2,8 +2,8 @@
 
 import { DoorbellClient } from "../client/client.js";
 import { element } from "../elements/element.js";
-import { relativeTime } from "../elements/relative-time.js";
-import { avatar, isolated, part, screenReaderText } from "./dom.js";
+import { avatar, isolated, part } from "./dom.js";
+import { Language } from "./language.js";
 import { UnreadMessages } from "./unread.js";
 
 const ADMIN = "admin"; // the superuser that seed_demo creates, for the admin site: no one to write to
@@ -18,29 +18,34 @@ export class PeopleView extends EventTarget {
   #timer;
   /** Whether `GET presence` has been answered: before, a person without presence may be a contact all the same. */
   #isPresenceRead = false;
+  /** Whether the people are there. */
+  #isRead = false;
 
   /**
    * Event `choose` (detail: the `user`, and `options` for ConversationView.open).
    * @param {HTMLElement} root
    * @param {DoorbellClient} client
    * @param {(username: string) => string} fullName
+   * @param {Language} language
    * @param {(action: () => Promise<unknown>) => void} attempt
    */
-  constructor(root, client, fullName, attempt) {
+  constructor(root, client, fullName, language, attempt) {
     super();
     this.client = client;
     this.fullName = fullName;
+    this.language = language;
     this.list = part(root, "people");
     this.empty = part(root, "people-empty");
     this.unread = new UnreadMessages(client, attempt);
     this.unread.addEventListener("change", () => this.#scheduleRender());
     for (const type of ["presence", "change"]) client.addEventListener(type, () => this.#scheduleRender());
+    language.addEventListener("change", () => this.render());
   }
 
   async load() {
     const { items } = await this.client.http.get("users", { limit: 200 });
     this.#users = items.filter((/** @type {Doorbell.User} */ { username }) => username !== ADMIN).sort(byName(this.fullName));
-    this.empty.textContent = "There is no one to write to yet.";
+    this.#isRead = true;
     this.render();
   }
 
@@ -71,6 +76,7 @@ export class PeopleView extends EventTarget {
     const hadFocus = this.list.contains(document.activeElement);
     const unread = this.unread.count();
     this.list.replaceChildren(...this.#users.map((user) => this.#item(user, unread.get(user.id) ?? 0)));
+    this.empty.textContent = this.language.t(this.#isRead ? "noPeople" : "loadingPeople");
     this.empty.hidden = this.#users.length > 0;
     if (hadFocus && focused) {
       /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-testid="${CSS.escape(focused)}"]`))?.focus();
@@ -90,7 +96,7 @@ export class PeopleView extends EventTarget {
       "span",
       { class: "person-text" },
       element("strong", {}, isolated(this.fullName(username))),
-      element("span", { class: "muted" }, describe(presence, this.#isPresenceRead)),
+      element("span", { class: "muted" }, describe(this.language, presence, this.#isPresenceRead)),
     );
     const button = element(
       "button",
@@ -106,19 +112,26 @@ export class PeopleView extends EventTarget {
       portrait,
       text,
     );
-    if (unread > 0) button.append(element("span", { class: "count" }, String(unread), screenReaderText(" unread")));
+    if (unread > 0) button.append(this.#count(unread));
     return element("li", {}, button);
+  }
+
+  /** @param {number} unread */
+  #count(unread) {
+    const count = document.createTextNode(this.language.number(unread));
+    return element("span", { class: "count" }, ...this.language.nodes("unread", { count }, { count: unread, isSpoken: true }));
   }
 }
 
 /**
+ * @param {Language} language
  * @param {Doorbell.Presence | undefined} presence
  * @param {boolean} isRead whether all presence has been read
  */
-function describe(presence, isRead) {
-  if (!presence) return isRead ? "no messages yet" : "reading…";
-  if (presence.is_online) return "online";
-  return presence.last_seen ? `last seen ${relativeTime(presence.last_seen)}` : "offline";
+function describe(language, presence, isRead) {
+  if (!presence) return language.t(isRead ? "noMessagesWith" : "readingPresence");
+  if (presence.is_online) return language.t("online");
+  return presence.last_seen ? language.t("lastSeen", { time: language.ago(presence.last_seen) }) : language.t("offline");
 }
 
 /** Sorts the demo's people, who have a full name, before all others. @param {(username: string) => string} fullName */

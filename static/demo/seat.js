@@ -15,15 +15,21 @@ import { ConversationView } from "./conversation.js";
 import { avatar, isolated, part } from "./dom.js";
 import { FaultyNetwork } from "./faulty-network.js";
 import { withFullName } from "./full-names.js";
+import { Hearts } from "./hearts.js";
 import { HidingView } from "./hiding.js";
+import { LanguageSwitch } from "./language-switch.js";
+import { Language, translate } from "./language.js";
 import { PeopleView } from "./people.js";
 
+const SEEN_TYPES = new Set(["new_message", "message_read"]); // those that a conversation shows
 const ERROR_TOAST_ID = "demo-error";
 const LOGIN_TRIES = 4;
 const LOGIN_TRY_MS = 400;
 
 export class Seat extends EventTarget {
   network = new FaultyNetwork();
+  /** @type {Seat | undefined} */
+  #next;
   #unfollow;
   #closing = new AbortController();
   #sentAt = performance.now();
@@ -36,16 +42,18 @@ export class Seat extends EventTarget {
    * @param {Doorbell.User} options.user
    * @param {string} [options.token] left out: the window's own login, by its cookie
    * @param {(username: string) => string} options.fullName
+   * @param {Language} options.language
    * @param {DoorbellToasts} options.toasts
    * @param {() => boolean} options.isAlone whether no other seat is in the window
    */
-  constructor(root, { user, token, fullName, toasts, isAlone }) {
+  constructor(root, { user, token, fullName, language, toasts, isAlone }) {
     super();
     this.root = root;
     this.user = user;
     this.token = token;
     this.name = fullName(user.username);
     this.fullName = fullName;
+    this.language = language;
     this.isAlone = isAlone;
     this.toasts = toasts;
     /** Bypasses the faulty network, for requests that must succeed. */
@@ -62,22 +70,24 @@ export class Seat extends EventTarget {
     part(root, "me").parentElement?.before(avatar(user.username, this.name));
     root.dataset.testid = `seat-${user.username}`;
     root.setAttribute("aria-label", this.name);
-    for (const labelled of root.querySelectorAll("[data-label]")) {
-      labelled.setAttribute("aria-label", `${this.name}: ${labelled.getAttribute("data-label")}`);
-    }
-    part(root, "sign-out").textContent = token ? "Leave" : "Sign out";
+    part(root, "sign-out").dataset.t = token ? "leave" : "signOut";
     part(root, "sign-out").addEventListener("click", () => this.dispatchEvent(new Event("leave")));
 
     const bell = /** @type {DoorbellBell} */ (part(root, "bell"));
     const list = /** @type {DoorbellList} */ (part(root, "list"));
     bell.toggleAttribute("no-title", Boolean(token));
     bell.decorate = list.decorate = (row) => withFullName(row, fullName);
+    const hearts = new Hearts(client, language, attempt);
+    bell.render = list.render = hearts.render;
     bell.client = list.client = client;
-    new ConnectionView(root, client);
-    this.hiding = new HidingView(root, client, attempt);
-    this.people = new PeopleView(root, client, fullName, attempt);
-    const conversation = (this.conversation = new ConversationView(root, client, fullName, attempt, () => this.#isAttended()));
-    this.blocking = new BlockingView(root, client, fullName, attempt);
+    language.addEventListener("change", () => this.#translate(bell, list)); // before the views, which render what is theirs
+    new ConnectionView(root, client, language);
+    this.switch = new LanguageSwitch(root, client, language, attempt);
+    this.hiding = new HidingView(root, client, language, attempt);
+    this.people = new PeopleView(root, client, fullName, language, attempt);
+    const isAttended = () => this.#isAttended();
+    const conversation = (this.conversation = new ConversationView(root, client, { fullName, language, hearts, attempt, isAttended }));
+    this.blocking = new BlockingView(root, client, fullName, language, attempt);
     this.audit = new Audit(client, this.http, () => Number(root.querySelector('[data-testid="badge"]')?.getAttribute("data-count")));
 
     this.people.addEventListener("choose", (event) => {
@@ -100,6 +110,7 @@ export class Seat extends EventTarget {
     client.addEventListener("state", (event) => this.#handleStateChange(detail(event)));
     client.addEventListener("frame", (event) => this.#handleFrame(detail(event)));
     this.network.addEventListener("traffic", (event) => this.#emitTraffic(detail(event)));
+    this.#translate(bell, list);
   }
 
   /** Whether the login has ended: a veil then covers the seat until the person signs in again. */
@@ -108,7 +119,27 @@ export class Seat extends EventTarget {
   }
 
   async open() {
-    await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.hiding.load(), this.blocking.load()]));
+    await this.attempt(() => Promise.all([this.client.start(), this.people.load(), this.#loadProfile(), this.blocking.load()]));
+  }
+
+  async #loadProfile() {
+    const profile = await this.client.http.get("profile");
+    this.hiding.show(profile);
+    await this.switch.show(profile);
+  }
+
+  /**
+   * @param {DoorbellBell} bell
+   * @param {DoorbellList} list
+   */
+  #translate(bell, list) {
+    const { language, name, toasts } = this;
+    translate(this.root, language, name);
+    list.setAttribute("empty", language.t("noNotifications"));
+    bell.labels = list.labels = language.elements;
+    toasts.labels = { ...language.elements, toasts: language.t("toastsOf", { name }) };
+    toasts.dataset.title = language.t("toastsFor", { name });
+    this.#linkSkip();
   }
 
   focus() {
@@ -117,11 +148,16 @@ export class Seat extends EventTarget {
 
   /** Sets the skip link, which leads keyboard users past the lists to the next seat. @param {Seat} [next] */
   linkTo(next) {
+    this.#next = next;
+    this.#linkSkip();
+  }
+
+  #linkSkip() {
     const skip = /** @type {HTMLAnchorElement} */ (part(this.root, "skip"));
-    skip.hidden = !next;
-    if (!next) return;
-    skip.href = `#seat-${next.user.id}`;
-    skip.replaceChildren(element("span", {}, "To ", isolated(next.name)));
+    skip.hidden = !this.#next;
+    if (!this.#next) return;
+    skip.href = `#seat-${this.#next.user.id}`;
+    skip.replaceChildren(element("span", {}, ...this.language.nodes("goTo", { name: isolated(this.#next.name) })));
   }
 
   close() {
@@ -141,7 +177,7 @@ export class Seat extends EventTarget {
 
   /** Whether a notification is about a message that the user is looking at. @param {Doorbell.Notification} row */
   #isSeen(row) {
-    return row.message_id !== null && row.actor !== null && this.conversation.isSeen(row.actor);
+    return row.message_id !== null && SEEN_TYPES.has(row.notification_type) && row.actor !== null && this.conversation.isSeen(row.actor);
   }
 
   /** @param {() => Promise<unknown>} action */
@@ -187,7 +223,7 @@ export class Seat extends EventTarget {
   #showEnded() {
     if (this.isSignedOut) return;
     const veil = part(this.root, "veil");
-    part(veil, "veil-text").replaceChildren(isolated(this.name), " has been signed out elsewhere. The connection is closed, and stays so until the next sign-in.");
+    part(veil, "veil-text").replaceChildren(...this.language.nodes("signedOutElsewhere", { name: isolated(this.name) }));
     if (!this.token) this.#lookForAnotherLogin(part(veil, "veil-text"));
     veil.hidden = false;
     for (const covered of [...this.root.children]) /** @type {HTMLElement} */ (covered).inert = covered !== veil;
@@ -207,8 +243,8 @@ export class Seat extends EventTarget {
       await new Promise((resolve) => setTimeout(resolve, LOGIN_TRY_MS));
       const session = await this.http.session().catch(() => null);
       if (!session?.user || session.user.id === this.user.id) continue;
-      const other = this.fullName(session.user.username);
-      text.replaceChildren(isolated(other), " has signed in in another tab of this browser, which has one login at a time. So ", isolated(this.name), "’s has ended.");
+      const names = { other: isolated(this.fullName(session.user.username)), name: isolated(this.name) };
+      text.replaceChildren(...this.language.nodes("signedInElsewhere", names));
       return;
     }
   }
@@ -237,7 +273,7 @@ export class Seat extends EventTarget {
   /** @param {unknown} error */
   #report(error) {
     const description = error instanceof Error ? error.message : String(error);
-    this.toasts.show({ id: ERROR_TOAST_ID, title: "That didn't work", description, level: "error" });
+    this.toasts.show({ id: ERROR_TOAST_ID, title: this.language.t("notDone"), description, level: "error" });
   }
 }
 

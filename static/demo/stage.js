@@ -9,11 +9,14 @@ import { DoorbellToasts } from "../toast/toast.js";
 import { ConsoleView } from "./console.js";
 import { avatar, isolated, part } from "./dom.js";
 import { LabView } from "./lab.js";
+import { Language } from "./language.js";
 import { PromisesView } from "./promises.js";
 import { Seat } from "./seat.js";
 
 const BESIDE_KEY = "doorbell.beside"; // username of the second person, kept over a reload; their token isn't kept
 const BRIEF_KEY = "doorbell.brief-read";
+
+export { Language };
 
 export class Stage extends EventTarget {
   /** @type {Seat[]} */
@@ -26,12 +29,14 @@ export class Stage extends EventTarget {
    * @param {object} options
    * @param {Http} options.http the window's own login
    * @param {Demo.Person[]} options.people
+   * @param {Language} options.language of the person who has signed in
    */
-  constructor(root, { http, people }) {
+  constructor(root, { http, people, language }) {
     super();
     this.root = root;
     this.http = http;
     this.people = people;
+    this.language = language;
     this.floor = part(root, "seats");
     this.lab = new LabView(root);
     this.promises = new PromisesView(root);
@@ -63,7 +68,7 @@ export class Stage extends EventTarget {
    * @param {boolean} [isWriting] whether the signed-in user gets the focus, in the field of the conversation with the second
    */
   async open(user, beside = sessionStorage.getItem(BESIDE_KEY), isWriting = false) {
-    const first = this.#addSeat(user);
+    const first = this.#addSeat(user, this.language);
     if (beside && beside !== user.username) await this.#addSecond(beside, isWriting ? first : null);
   }
 
@@ -71,6 +76,7 @@ export class Stage extends EventTarget {
     this.#closing.abort();
     for (const seat of this.#seats.splice(0)) seat.close();
     this.root.remove();
+    Object.assign(document.documentElement, { lang: "en", dir: "ltr" });
   }
 
   /**
@@ -79,10 +85,11 @@ export class Stage extends EventTarget {
    */
   async #addSecond(username, writer = null) {
     try {
-      const { user, token } = await this.http.post("/demo/sign-in", { username, token: true });
+      const { user, token, language } = await this.http.post("/demo/sign-in", { username, token: true });
+      const spoken = await Language.of(language);
       sessionStorage.setItem(BESIDE_KEY, username);
       const hadFocus = part(this.root, "beside").contains(document.activeElement);
-      const added = this.#addSeat(user, token);
+      const added = this.#addSeat(user, spoken, token);
       this.#openEachOther(writer ?? (hadFocus ? added : null));
     } catch (error) {
       this.#showError(`The second person could not be signed in: ${/** @type {Error} */ (error).message}`);
@@ -100,9 +107,10 @@ export class Stage extends EventTarget {
   /**
    * The first seat is for the window's own login, the second for a login by token.
    * @param {Doorbell.User} user
+   * @param {Language} language
    * @param {string} [token]
    */
-  #addSeat(user, token) {
+  #addSeat(user, language, token) {
     const template = /** @type {HTMLTemplateElement} */ (part(document, "seat-template"));
     const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
     const toasts = new DoorbellToasts();
@@ -110,13 +118,18 @@ export class Stage extends EventTarget {
       user,
       token,
       fullName: (username) => this.#fullName(username),
+      language,
       toasts,
       isAlone: () => this.#seats.length < 2,
     });
     const place = element("div", { class: "place" }, root, element("div", { class: "toast-dock" }, toasts));
     this.#showAwayFrom(place, toasts);
-    toasts.setAttribute("aria-label", `Toasts for ${seat.name}`);
     toasts.dataset.for = seat.name;
+    // The window is in the language of its own login; the second person's place is in theirs.
+    const places = token ? [place] : [place, document.documentElement];
+    const speak = () => places.forEach((node) => Object.assign(node, { lang: language.code, dir: language.direction }));
+    language.addEventListener("change", speak);
+    speak();
     if (token) {
       this.floor.append(place);
       this.#seats.push(seat);
@@ -173,9 +186,10 @@ export class Stage extends EventTarget {
   async #signInAgain(seat) {
     const { username } = seat.user;
     try {
-      const { user, token } = await this.http.post("/demo/sign-in", seat.token ? { username, token: true } : { username });
+      const { user, token, language } = await this.http.post("/demo/sign-in", seat.token ? { username, token: true } : { username });
+      const spoken = await Language.of(language);
       this.#remove(seat);
-      const renewed = this.#addSeat(user, token);
+      const renewed = this.#addSeat(user, spoken, token);
       const other = this.#seats.find((candidate) => candidate !== renewed);
       if (other) renewed.people.choose(other.user);
       else renewed.focus();

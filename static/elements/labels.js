@@ -99,11 +99,20 @@ export const ENGLISH = { locale: "en", t: /** @type {Translate} */ ((key, values
  * @param {string} locale
  */
 export function fill(label, values, locale) {
-  const form = typeof label === "string" ? label : (label[new Intl.PluralRules(locale).select(Number(values.count))] ?? label.other ?? "");
-  return form.replace(/\{(\w+)\}/g, (place, name) => {
+  return formOf(label, values.count, locale).replace(/\{(\w+)\}/g, (place, name) => {
     const value = Object.hasOwn(values, name) ? values[name] : place;
     return typeof value === "number" ? value.toLocaleString(locale, { useGrouping: false }) : String(value);
   });
+}
+
+/**
+ * A label with its {places}: of a plural, the form for this number.
+ * @param {string | Plural} label
+ * @param {unknown} count
+ * @param {string} locale
+ */
+export function formOf(label, count, locale) {
+  return typeof label === "string" ? label : (label[new Intl.PluralRules(locale).select(Number(count))] ?? label.other ?? "");
 }
 
 /** What the closest `lang` says, also outside the shadow tree that the element is in. @param {Element} node */

@@ -32,7 +32,9 @@ async def speak(page: Page, language: str, direction: str = "ltr", labels: objec
     await page.evaluate(
         """([language, direction, labels]) => {
             for (const node of document.querySelectorAll("doorbell-bell, doorbell-toasts")) node.labels = labels;
-            Object.assign(document.documentElement, { lang: language, dir: direction });
+            // The demo says it of each seat, too.
+            for (const node of document.querySelectorAll("html, .place"))
+                Object.assign(node, { lang: language, dir: direction });
         }""",
         [language, direction, labels],
     )

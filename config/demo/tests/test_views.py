@@ -9,6 +9,7 @@ from django.test import Client
 from config.demo.modules import STAGE, WELCOME
 from messaging import tokens
 from messaging.models import ApiToken, Message
+from messaging.profiles import set_preferences
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +44,7 @@ class TestTheDemoPage:
 
     def test_can_be_read_before_any_script_has_loaded(self, demo, browser, ada, grace):
         html = browser.get("/").content.decode()
-        assert '<section class="welcome" data-part="welcome">' in html
+        assert 'data-part="welcome">' in html
         assert 'data-part="opening" hidden>' in html
         # Of what blocks the first rendering there is one style sheet; the rest comes after the text.
         head, _, body = html.partition("<body>")
@@ -55,8 +56,19 @@ class TestTheDemoPage:
     def test_shows_no_welcome_to_those_who_are_signed_in(self, demo, browser, ada):
         browser.force_login(ada)
         html = browser.get("/").content.decode()
-        assert '<section class="welcome" data-part="welcome" hidden>' in html
+        assert 'data-part="welcome" hidden>' in html
         assert 'data-part="opening">' in html
+
+    def test_is_in_the_language_of_who_is_signed_in_with_its_words_preloaded(self, demo, browser, ada):
+        html = browser.get("/").content.decode()
+        assert '<html lang="en" dir="ltr">' in html
+        assert '<option value="ja" lang="ja" dir="ltr">日本語</option>' in html
+        for language, opening in (("ja", '<html lang="ja" dir="ltr">'), ("ar", '<html lang="ar" dir="rtl">')):
+            set_preferences(ada, language=language)
+            browser.force_login(ada)
+            html = browser.get("/").content.decode()
+            assert opening in html
+            assert html.count(f"words/{language}.js") == 1
 
     def test_names_no_superuser(self, demo, browser, ada):
         User.objects.create_superuser("root")
@@ -78,6 +90,13 @@ class TestTheDemoSignIn:
         headers = {"X-CSRFToken": response.json()["csrf_token"]}
         assert browser.get("/api/v1/session").json()["user"]["username"] == "ada"
         assert browser.delete("/api/v1/session", headers=headers).status_code == 204
+
+    @pytest.mark.parametrize("with_token", [False, True])
+    def test_says_in_which_language_the_seat_is(self, demo, browser, ada, with_token):
+        body = {"username": "ada", "token": with_token}
+        assert sign_in(browser, body).json()["language"] == "en"
+        set_preferences(ada, language="ja")
+        assert sign_in(browser, body).json()["language"] == "ja"
 
     @pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}, {"is_active": False}])
     def test_refuses_staff_superusers_and_inactive_users(self, demo, browser, ada, rights):
