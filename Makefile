@@ -22,7 +22,7 @@ endif
 
 .DEFAULT_GOAL := help
 # The lanes of `make test`, the longest first.
-LANES := test-browser test-services-live test-services-units test-sqlite-units test-sqlite-hosts test-sqlite-live test-js
+LANES := test-browser test-services-live test-services-units test-sqlite-hosts test-sqlite-units test-sqlite-live test-js
 .PHONY: help setup setup-dev run migrate test $(LANES) test-sqlite test-services fuzz contract messages lint hosts chaos bench growth lock package matrix clean
 
 help:  ## this list
