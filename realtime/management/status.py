@@ -1,6 +1,7 @@
 """What `manage.py doorbell_status` shows, read from the database and Redis themselves, whichever processes run."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,12 +64,10 @@ def read_status(*, watch: TimelineWatch, all_inboxes: bool = False) -> Status:
         return status
     try:
         _read_locks(status)
-        for read in (
-            lambda: _read_processes(status, listening),
-            lambda: _read_pending(status),
-            lambda: _read_inboxes(status, all_inboxes),
-        ):
-            _within_limits(read)
+        with _waiting_briefly():
+            _read_processes(status, listening)
+            _read_pending(status)
+            _read_inboxes(status, all_inboxes)
         watch.compare()
     except DatabaseError as error:
         status.problems.append(f"the database stopped answering: {str(error).partition(chr(10))[0]}")
@@ -101,13 +100,14 @@ def _read_database(status: Status) -> bool:
     return not missing
 
 
-def _within_limits(read: Callable[[], None]) -> None:
-    """Read, and give up what a lock holds up. (SQLite's readers wait for no lock.)"""
+@contextlib.contextmanager
+def _waiting_briefly() -> Iterator[None]:
+    """Give up what a lock holds up. (SQLite's readers wait for no lock.)"""
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        read()
+        yield
 
 
 def _read_locks(status: Status) -> None:
