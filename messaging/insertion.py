@@ -171,10 +171,15 @@ def _same_columns(rows: Sequence[Notification]) -> dict[str, Any] | None:
     """Return the columns that all these rows have, if only their users differ, as those of `notify_many` mostly do."""
 
     def columns(row: Notification) -> dict[str, Any]:
-        return {name: value for name, value in vars(row).items() if name in OTHER_COLUMNS}
+        # The data are compared as objects: 1 and true are equal in Python, and another thing in JSON.
+        return {
+            name: id(value) if name == "data" else value
+            for name, value in vars(row).items()
+            if name in OTHER_COLUMNS
+        }
 
     first = columns(rows[0])
-    return first if all(columns(row) == first for row in rows) else None
+    return {**first, "data": rows[0].data} if all(columns(row) == first for row in rows) else None
 
 
 def _source_of_many(rows: Sequence[Notification]) -> tuple[Source, list[Any]]:

@@ -201,3 +201,14 @@ def test_strict_a_call_that_publishes_nothing_is_an_error(program, ada):
     assert program([ITEM, wrong], "?strict=true").status_code == 202
     assert program(ITEM, "?strict=maybe").status_code == 422
     assert program(ITEM, "?stric=true").status_code == 422
+
+
+@pytest.mark.parametrize("given", [[1, True], [0, False], [1, 1.0]])
+def test_data_that_are_equal_in_python_alone_stay_what_they_are(program, ada, grace, given):
+    items = [
+        {**ITEM, "user": name, "data": {"x": x}} for name, x in zip(("ada", "grace"), given, strict=True)
+    ]
+    assert program({"items": items}).json()["created"] == 2
+    stored = [Notification.objects.get(user=user).data for user in (ada, grace)]
+    # As JSON: in Python 1 equals True.
+    assert json.dumps(stored) == json.dumps([{"x": x} for x in given])
