@@ -3,15 +3,19 @@
 Data are checked in data.py; what is described here never decides about them.
 """
 
+import json
+import logging
 import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
-from pydantic_core import core_schema
+from pydantic_core import PydanticSerializationError, core_schema
 
 from . import notification_types
+
+logger = logging.getLogger(__name__)
 
 # Types by name, each with the model of its data.
 Declared = tuple[tuple[str, type[BaseModel]], ...]
@@ -35,6 +39,15 @@ class _Form(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def encode_default(self, dft: Any) -> Any:
+        default = super().encode_default(dft)
+        try:
+            _require_json(default)
+        except ValueError as error:
+            # So it is left out.
+            raise PydanticSerializationError(str(error)) from None
+        return default
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> dict[str, Any]:
         union = super().tagged_union_schema(schema)
@@ -82,6 +95,22 @@ def _names(types: Iterable[str]) -> list[str]:
 
 def _schemas(name: str, type_name: str, model: type[BaseModel], mode: Mode) -> dict[str, Any]:
     """Return the schema of a model by this name, and those that it refers to, by names that begin with it."""
+    try:
+        shape, parts = _shape(name, model, mode)
+    except Exception as error:  # of any kind: the model is a project's, and may have schemas of its own
+        logger.warning(
+            "the data of the type %s are described as any object in openapi.json and asyncapi.json; their model %s has "
+            "no JSON schema: %r",
+            type_name,
+            model.__qualname__,
+            error,
+        )
+        shape, parts = {"type": "object"}, {}
+    words = [f"The `data` of notifications of the type `{type_name}`.", shape.get("description", "")]
+    return {**parts, name: {**shape, "title": name, "description": " ".join(filter(None, words))}}
+
+
+def _shape(name: str, model: type[BaseModel], mode: Mode) -> tuple[dict[str, Any], dict[str, Any]]:
     shape = model.model_json_schema(
         mode=mode, schema_generator=_Form, ref_template=f"{SCHEMAS}{name}_{{model}}"
     )
@@ -89,5 +118,10 @@ def _schemas(name: str, type_name: str, model: type[BaseModel], mode: Mode) -> d
     if "$ref" in shape:
         # A model that contains itself.
         shape = dict(parts[shape["$ref"].removeprefix(SCHEMAS)])
-    words = [f"The `data` of notifications of the type `{type_name}`.", shape.get("description", "")]
-    return {**parts, name: {**shape, "title": name, "description": " ".join(filter(None, words))}}
+    _require_json([shape, parts])
+    return shape, parts
+
+
+def _require_json(value: Any) -> None:
+    """Raise ValueError or TypeError for what JSON has no form of, as NaN and halves of surrogate pairs."""
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

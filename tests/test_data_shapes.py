@@ -1,6 +1,7 @@
 """The form that a type declares of its data, in openapi.json and asyncapi.json: what a client is generated from."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 import jsonschema_rs
 import pytest
 from django.test import Client
+from django.utils.translation import gettext_lazy
 from pydantic import BaseModel, ConfigDict, Field
 
 from messaging import data, notification_types
@@ -203,6 +205,39 @@ def test_unions_models_that_contain_themselves_and_what_has_no_schema(name: str)
     assert fits(document, "ThreadData", {"title": "a", "answers": [answer]})
     assert not fits(document, "ThreadData", {"title": "a", "answers": [{"title": 5, "answers": []}]})
     assert fits(document, "UnusualData", {"anything": 5})
+
+
+class Estimate(BaseModel):
+    amount: float = math.nan
+    currency: str = "EUR"
+
+
+class Labelled(BaseModel):
+    amount: int = Field(description=gettext_lazy("Log in"))  # type: ignore[call-overload]
+
+
+class Unfinished(BaseModel):
+    part: "NotDefinedYet"  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_default_that_json_has_no_form_of_is_left_out(name: str) -> None:
+    declare(estimate=Estimate)
+    document = read(name)
+    json.dumps(document, allow_nan=False)
+    fields = document["components"]["schemas"]["EstimateData"]["properties"]
+    assert fields == {"amount": {"type": "number"}, "currency": {"default": "EUR", "type": "string"}}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_model_without_a_schema_is_any_object_and_takes_no_document_down(name: str) -> None:
+    declare(labelled=Labelled, unfinished=Unfinished, new_comment=Comment)
+    document = read(name)
+    assert list(faults(name, document)) == []
+    assert options(document) == ["LabelledData", "UnfinishedData", "NewCommentData"]
+    for shape in ("LabelledData", "UnfinishedData"):
+        assert fits(document, shape, {"anything": 5})
+        assert not fits(document, shape, 5)
 
 
 def test_what_is_looked_for_is_found() -> None:
