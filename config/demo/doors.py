@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging.api import errors, security
-from messaging.exceptions import MessagingError, NotJson
+from messaging.exceptions import NotJson
 
 View = Callable[..., HttpResponse]
 
@@ -20,13 +20,16 @@ _authenticate = security.SessionOrToken()
 
 
 def demo_only(view: View) -> View:
-    """Answer 404 to every request unless DEMO is set. The view checks the CSRF token itself."""
+    """Answer 404 to every request unless DEMO is set, and errors as Problems. The view checks the CSRF token itself."""
 
     @functools.wraps(view)
     def answer(request: HttpRequest, **places: Any) -> HttpResponse:
         if not settings.DEMO:
             return errors.problem(404, "not_found", "There is nothing at this address.")
-        return view(request, **places)
+        try:
+            return view(request, **places)
+        except Exception as error:
+            return answer_error(request, error)
 
     return csrf_exempt(transaction.non_atomic_requests(answer))
 
@@ -36,19 +39,17 @@ def signed_in(view: View) -> View:
 
     @functools.wraps(view)
     def answer(request: HttpRequest, **places: Any) -> HttpResponse:
-        try:
-            _authenticate(request)
-            security.require_own_origin(request)
-            return view(cast("security.SignedIn", request), **places)
-        except MessagingError as error:
-            return answer_error(request, error)
+        _authenticate(request)
+        security.require_own_origin(request)
+        return view(cast("security.SignedIn", request), **places)
 
     return demo_only(require_POST(answer))
 
 
-def answer_error(request: HttpRequest, error: MessagingError) -> HttpResponse:
-    """Answer as the API does: a Problem with its code."""
-    return errors.HANDLERS[MessagingError](request, error)
+def answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer any error as the API does: a Problem with its code."""
+    handler = next(errors.HANDLERS[kind] for kind in type(error).__mro__ if kind in errors.HANDLERS)
+    return handler(request, error)
 
 
 def json_body(request: HttpRequest) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def say_thanks(request: SignedIn, message_id: int) -> HttpResponse:
 
 def _message(request: SignedIn, message_id: int, **side: Any) -> Message:
     """Return a message of which the user is that side. Raises NotFound for any other."""
-    message = Message.objects.visible_to(request.user).filter(pk=message_id, **side).first()
+    visible = Message.objects.visible_to(request.user).select_related("sender", "receiver")
+    message = visible.filter(pk=message_id, **side).first()
     if message is None:
         raise NotFound
     return message

@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.utils import translation
 
+from config.demo import hearts as hearts_views
 from config.demo import notification_types  # noqa: F401  it is registered where DEMO is set
-from messaging import blocks, inboxes, tokens
+from messaging import blocks, inboxes, languages, tokens
 from messaging.models import Message, Notification
 from messaging.notifications import assign_revisions
 from messaging.profiles import set_preferences
@@ -166,3 +170,36 @@ def test_a_session_needs_its_csrf_token_and_nothing_is_there_without_demo(settin
     assert browser.get(path).status_code == 405
     settings.DEMO = False
     assert post(grace, path).status_code == 404
+
+
+def test_a_receiver_who_is_deleted_meanwhile_gets_no_thanks(ada, grace, message, monkeypatch):
+    def of(users):
+        grace.delete()
+        return languages.of(users)
+
+    monkeypatch.setattr(hearts_views, "languages", SimpleNamespace(of=of))
+    answer = post(ada, f"/demo/messages/{message.pk}/thanks")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_user")
+
+
+def test_a_database_that_is_away_is_answered_as_by_the_api(grace, message, monkeypatch):
+    def fail(*args, **values):
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(hearts_views, "notify", fail)
+    answer = send_heart(grace, message)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+def test_a_broken_form_is_the_clients_error(grace):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(grace)
+    token = browser.get("/api/v1/session").json()["csrf_token"]
+    answer = browser.generic(
+        "POST",
+        "/demo/sign-in",
+        b"--x",
+        content_type="multipart/form-data; boundary=x",
+        headers={"X-CSRFToken": token},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "not_json")
