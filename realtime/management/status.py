@@ -1,7 +1,5 @@
 """What `manage.py doorbell_status` shows, read from the database and Redis themselves, whichever processes run."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,11 +62,12 @@ def read_status(*, watch: TimelineWatch, all_inboxes: bool = False) -> Status:
         return status
     try:
         _read_locks(status)
-        with _waiting_briefly():
+        with transaction.atomic():
+            _limit_lock_wait(connection)
             _read_processes(status, listening)
             _read_pending(status)
             _read_inboxes(status, all_inboxes)
-        watch.compare()
+            watch.compare()
     except DatabaseError as error:
         status.problems.append(f"the database stopped answering: {str(error).partition(chr(10))[0]}")
     if watch.missing_since is not None:
@@ -81,6 +80,10 @@ def read_status(*, watch: TimelineWatch, all_inboxes: bool = False) -> Status:
 def _read_database(status: Status) -> bool:
     own = own_connection()
     try:
+        if own.vendor == "postgresql":
+            # A transaction, which close() ends: a pooler that hands the connection on doesn't keep the limit.
+            own.set_autocommit(False)
+        _limit_lock_wait(own)
         with own.cursor() as cursor:
             cursor.execute("SHOW server_version" if own.vendor == "postgresql" else "SELECT sqlite_version()")
             (number,) = cursor.fetchone()
@@ -100,14 +103,11 @@ def _read_database(status: Status) -> bool:
     return not missing
 
 
-@contextlib.contextmanager
-def _waiting_briefly() -> Iterator[None]:
-    """Give up what a lock holds up. (SQLite's readers wait for no lock.)"""
-    with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        yield
+def _limit_lock_wait(database: Any) -> None:
+    """Limit it until the transaction ends. (SQLite's readers wait for no lock.)"""
+    if database.vendor == "postgresql":
+        with database.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
 def _read_locks(status: Status) -> None:

@@ -53,3 +53,20 @@ def test_a_locked_table_holds_nothing_up_and_who_has_locked_it_is_named(process,
     assert problems[0].startswith("2 statements wait for locks of ")
     assert f"process {pid} (nightly report, idle in transaction, its transaction " in problems[0]
     assert problems[1:] == ["the database stopped answering: canceling statement due to lock timeout"]
+
+
+@pytest.mark.parametrize("table", ["django_migrations", "realtime_timeline"])
+def test_no_table_is_waited_for_longer(process, monkeypatch, table):
+    monkeypatch.setattr(status_module, "LOCK_SECONDS", 1)
+    holder = own_connection()
+    with holder.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {table}")
+        end = threading.Timer(TIMEOUT, holder.close)
+        end.start()
+        try:
+            (problem,) = found()["problems"]
+        finally:
+            end.cancel()
+            holder.close()
+    assert "canceling statement due to lock timeout" in problem
