@@ -2,7 +2,7 @@ from datetime import UTC, timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -35,6 +35,24 @@ def test_the_state_has_everything_committed_before_in_it(ada):
 def test_the_state_of_a_user_older_than_the_installation_is_made():
     [user] = User.objects.bulk_create([User(username="old")])
     assert inboxes.state(user.pk).revision == 0
+
+
+def test_the_state_is_one_query_where_nothing_is_pending(ada, django_assert_num_queries):
+    notify(ada, "announcement", "Hello")
+    assign_revisions([ada.pk])
+    with django_assert_num_queries(1):
+        assert inboxes.state(ada.pk).unread_count == 1
+
+
+def test_those_with_pending_rows_or_without_an_inbox_are_incomplete(ada, grace):
+    assign_revisions([ada.pk, grace.pk])
+    [old] = User.objects.bulk_create([User(username="old")])
+    with transaction.atomic():
+        notify(ada, "announcement", "Hello")
+    everybody = [ada.pk, grace.pk, old.pk]
+    assert inboxes.incomplete(everybody) == {ada.pk, old.pk}
+    assign_revisions(everybody)
+    assert inboxes.incomplete(everybody) == set()
 
 
 def test_the_state_of_an_unknown_user_is_an_error(db):

@@ -233,7 +233,8 @@ def _read(
 ) -> tuple[dict[Any, inboxes.Missed], dict[Any, list[schemas.Presence]]]:
     """Read inboxes after these revisions, and for users with a socket that needs its hello, the contacts online."""
     # What is not numbered by then comes in live frames. One user's backlog must not hold up the others' catch-up.
-    assign_pending(since, seconds=ASSIGN_SECONDS, lock_seconds=ASSIGN_SECONDS)
+    if incomplete := inboxes.incomplete(since):
+        assign_pending(incomplete, seconds=ASSIGN_SECONDS, lock_seconds=ASSIGN_SECONDS)
     online: dict[Any, list[schemas.Presence]] = {}
     if without_hello:
         online = online_presence_seen_by(without_hello)
