@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db import connection, models
+from django.db.models import Min, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -88,8 +88,11 @@ def incomplete(user_ids: Collection[Any]) -> set[Any]:
 
 def _complete() -> QuerySet[Inbox]:
     """Return the inboxes that have counted every notification that the same statement sees."""
-    pending = Notification.everything.filter(user_id=OuterRef("user_id"), pending_since__isnull=False)
-    return Inbox.objects.filter(~Exists(pending))
+    inbox, notification = Inbox._meta.db_table, Notification._meta.db_table
+    is_complete = f"""
+        NOT EXISTS (SELECT 1 FROM {notification} p WHERE p.user_id = {inbox}.user_id AND p.pending_since IS NOT NULL)
+    """  # noqa: S608
+    return Inbox.objects.filter(RawSQL(is_complete, [], models.BooleanField()))  # noqa: S611
 
 
 def unread_count(user_id: Any) -> int:

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS = 1.0
 # How often the admin's broadcasts are looked for that a process which has ended left unfinished.
 BROADCAST_SECONDS = 5.0
+# How often memory that is free is given back to the system: it takes a millisecond or two, in a thread.
+TRIM_SECONDS = 10.0
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
@@ -50,21 +52,14 @@ GC_THRESHOLD = (10_000, 10, 5)
 SWITCH_SECONDS, FEW_REQUESTS, BUSY_SWITCH_SECONDS = 0.005, 2, 0.001
 
 
-# glibc's malloc: https://man7.org/linux/man-pages/man3/mallopt.3.html
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-MMAP_THRESHOLD_BYTES = 128 * 1024
-
-
 def give_memory_back() -> None:
-    """Have large bodies and answers returned to the system when they are freed. Call it before any thread starts.
+    """Return memory that is free to the system. glibc's malloc keeps it by default, in an arena for each thread.
 
-    By default an arena for each thread keeps them: after 30 calls of 500 large items the process kept 130 MB, with this
-    70. (Other C libraries have other allocators.)
+    After 30 calls of 500 large items the process kept 130 MB, after this 70. (Other C libraries have other allocators.)
     """
     with contextlib.suppress(AttributeError, OSError):
-        malloc_option = ctypes.CDLL(None).mallopt
-        malloc_option(M_ARENA_MAX, 1)
-        malloc_option(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        # https://man7.org/linux/man-pages/man3/malloc_trim.3.html. Other threads run meanwhile.
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def set_switch_interval(running_requests: int) -> None:
@@ -80,7 +75,6 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, predrain_seconds: float, drain_seconds: float) -> None:
         super().__init__(config)
-        give_memory_back()
         self.predrain_seconds, self.drain_seconds = predrain_seconds, drain_seconds
         self._signalled_at = 0.0
 
@@ -92,6 +86,7 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLD)
+            spawn(run_periodically(lambda: TRIM_SECONDS, lambda: asyncio.to_thread(give_memory_back)))
             spawn(run_periodically(lambda: WATCH_SECONDS, database.watch, at_once=True))
             spawn(run_periodically(lambda: CHECK_SECONDS, timeline_watch.watch, at_once=True))
             spawn(run_periodically(lambda: BROADCAST_SECONDS, take_up_broadcasts, at_once=True))
