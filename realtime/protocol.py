@@ -6,7 +6,7 @@ Its twin is static/client/protocol.js.
 import json
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
@@ -73,6 +73,31 @@ class InboxFrame(Frame):
     read: list[int] = []
     unread: list[int] = []
     removed: list[int] = []
+
+
+class FrameTemplate(NamedTuple):
+    """An inbox frame with one new notification, without its revision, its unread count and the notification's id.
+
+    Of many users who get the same, these three alone differ. They come before anything of a person's in the text.
+    """
+
+    to_revision: str
+    to_unread_count: str
+    to_id: str
+    rest: str
+
+    @classmethod
+    def of(cls, notification: schemas.Notification) -> Self:
+        frame = InboxFrame(revision=-1, unread_count=-2, replayed=False, added=[notification])
+        text, places = frame.encode(), ('"revision":-1', '"unread_count":-2', f'"id":{notification.id}')
+        parts: list[str] = []
+        for place in places:
+            before, _, text = text.partition(place)
+            parts.append(before + place[: place.index(":") + 1])
+        return cls(parts[0], parts[1], parts[2], text)
+
+    def filled(self, revision: int, unread_count: int, notification_id: int) -> str:
+        return f"{self[0]}{revision}{self[1]}{unread_count}{self[2]}{notification_id}{self[3]}"
 
 
 class SyncedFrame(Frame):

@@ -17,6 +17,7 @@ from realtime.default_layer import get_channel_layer
 from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
     PRESENCE_GROUP,
+    AnnouncementEnvelope,
     CloseEnvelope,
     DeletedEnvelope,
     PresenceEnvelope,
@@ -203,6 +204,9 @@ class Hub:
         match envelope:
             case RevisionEnvelope():
                 self._push(envelope, message)
+            case AnnouncementEnvelope():
+                for revision in envelope.of(self.users):
+                    self._push(revision, message)
             case PresenceEnvelope():
                 spawn(self.presence_fanout.announce(envelope.users))
             case ViewsEnvelope():
@@ -212,9 +216,7 @@ class Hub:
             case RecheckEnvelope():
                 spawn(self.sweeps.recheck(self.sockets_of(envelope.user)))
             case CloseEnvelope():
-                for socket in self.sockets_of(envelope.user):
-                    if socket.id == envelope.connection:
-                        socket.close(envelope.code)
+                self._close(envelope)
             case _:
                 self.ignored += 1
 
@@ -227,6 +229,11 @@ class Hub:
             committed = message.get("committed")
             if type(committed) is float:
                 counters.observe_delivery(time.time() - committed)
+
+    def _close(self, envelope: CloseEnvelope) -> None:
+        for socket in self.sockets_of(envelope.user):
+            if socket.id == envelope.connection:
+                socket.close(envelope.code)
 
     async def _close_gaps(self) -> None:
         """After a gap in the layer, compare with the database at once."""

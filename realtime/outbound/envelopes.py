@@ -3,12 +3,15 @@
 A hub ignores an unknown kind or version: during a rolling upgrade two versions of the server share the layer.
 """
 
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, get_origin
 
 from messaging import users
+from realtime import protocol
 
 VERSION = 1
+# The group that all hubs share.
 PRESENCE_GROUP = "presence"
 # A user's key, in a message as the wire has it; and lists of keys, and of lists in which keys and numbers are.
 Key = Any
@@ -70,6 +73,39 @@ class RevisionEnvelope(UserEnvelope):
     revision: int
     unread_count: int
     frame: str
+
+
+@dataclass(slots=True)
+class AnnouncementEnvelope(Envelope):
+    """Revisions of many users that bring them the same new notification: to all hubs, since any may have some of them.
+
+    `numbers`: of each user revision, unread count and the notification's id, which belong between the `parts` of the
+    frame (protocol.FrameTemplate). A hub makes frames for the users alone who have a socket.
+    """
+
+    KIND: ClassVar[str] = "doorbell.announcement"
+
+    users: Keys
+    numbers: list[list[int]]
+    parts: list[str]
+
+    def __post_init__(self) -> None:
+        if len(self.users) != len(self.numbers) or list(map(type, self.parts)) != [str] * 4:
+            raise TypeError("users, numbers and parts don't belong together")
+        if not all(list(map(type, numbers)) == [int] * 3 for numbers in self.numbers):
+            raise TypeError("numbers are three for each user")
+
+    @property
+    def group(self) -> str:
+        return PRESENCE_GROUP
+
+    def of(self, is_wanted: Container[Key]) -> Iterator[RevisionEnvelope]:
+        """Yield the revisions of these users alone."""
+        template = protocol.FrameTemplate(*self.parts)
+        for user, numbers in zip(self.users, self.numbers, strict=True):
+            if user in is_wanted:
+                revision, unread_count, _ = numbers
+                yield RevisionEnvelope(user, revision, unread_count, template.filled(*numbers))
 
 
 @dataclass(slots=True)
@@ -169,6 +205,7 @@ _KINDS = {
     envelope.KIND: _kind(envelope)
     for envelope in (
         RevisionEnvelope,
+        AnnouncementEnvelope,
         RecheckEnvelope,
         CloseEnvelope,
         PresenceEnvelope,

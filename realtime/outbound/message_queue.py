@@ -11,13 +11,14 @@ from .envelopes import GroupMessage
 # Of memory, for one group and in all. A step of the relay makes up to six megabytes for one user.
 MAX_GROUP_BYTES = 8 * 1024 * 1024
 MAX_BYTES = 32 * 1024 * 1024
-# A message without its frame: the envelope's dict, its texts and numbers.
-ENVELOPE_BYTES = 1024
+# A message without its frame: the envelope's dict, its texts and numbers. And those of one of many users.
+ENVELOPE_BYTES, USER_BYTES = 1024, 256
 
 
 def size_of(message: GroupMessage) -> int:
     """Return about how much memory a message takes."""
-    return ENVELOPE_BYTES + getsizeof(message.message.get("frame"))
+    frames = message.message.get("parts") or (message.message.get("frame"),)
+    return ENVELOPE_BYTES + sum(map(getsizeof, frames)) + USER_BYTES * len(message.message.get("numbers", ()))
 
 
 class _Group:

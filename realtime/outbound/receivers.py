@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -16,7 +17,9 @@ from messaging.notifications import Revision
 from realtime import counters, protocol, request_id
 from realtime.conf import conf
 
+from .announcements import announcements
 from .envelopes import (
+    AnnouncementEnvelope,
     CloseEnvelope,
     DeletedEnvelope,
     Envelope,
@@ -32,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Of a broadcast: what may be queued when its next batch begins, and how long that is waited for. So another user's push
 # waits behind a batch at most, and the queue never drops any of it.
-QUEUED_MESSAGES = 100
+QUEUED_MESSAGES = 20
 ROOM_SECONDS = 1.0
 
 # When notifications of these users were committed that wait for a revision, and by which request: for the metric of the
@@ -74,27 +77,35 @@ def relay_revisions(sender: Any, *, revisions: list[Revision], **kwargs: Any) ->
         )
     )
     if conf.relay:
-        messages = [timed(revision_envelope(assigned)) for assigned in revisions]
         if logger.isEnabledFor(logging.DEBUG):
-            for assigned, message in zip(revisions, messages, strict=True):
-                _log_assigned(assigned, message)
-        relay.publish(messages)
+            for assigned in revisions:
+                _log_assigned(assigned)
+        relay.publish(encoded(revisions))
 
 
-def timed(envelope: RevisionEnvelope) -> GroupMessage:
+def encoded(revisions: list[Revision]) -> list[GroupMessage]:
+    """Encode revisions for the layer, each in one message."""
+    alone, announced = announcements(revisions)
+    messages = [timed(envelope, [envelope.user]) for envelope in map(revision_envelope, alone)]
+    return messages + [timed(envelope, envelope.users) for envelope in announced]
+
+
+def timed(envelope: RevisionEnvelope | AnnouncementEnvelope, user_ids: Iterable[Any]) -> GroupMessage:
     """Encode it with time and request of the commit, beside its fields: a hub of another version takes it, too."""
     encoded = envelope.encode()
-    committed, request = _committed.pop(envelope.user, (time.time(), request_id.current()))
+    known = [found for user_id in user_ids if (found := _committed.pop(user_id, None))]
+    committed, request = min(known, default=(time.time(), request_id.current()), key=itemgetter(0))
     encoded.message["committed"] = committed
     if request is not None:
         encoded.message["request"] = request
     return encoded
 
 
-def _log_assigned(assigned: Revision, encoded: GroupMessage) -> None:
+def _log_assigned(assigned: Revision) -> None:
     added = [notification.id for notification in assigned.added]
     changed = [*assigned.read, *assigned.unread, *assigned.removed]
-    with request_id.bound(encoded.message.get("request")):
+    _, request = _committed.get(assigned.user_id, (None, request_id.current()))
+    with request_id.bound(request):
         logger.debug(
             "revision assigned: user=%(user)s revision=%(revision)s notifications=%(notifications)s",
             {

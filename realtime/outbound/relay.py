@@ -226,7 +226,8 @@ class Relay:
 
     def _keep(self, unsent: Collection[GroupMessage]) -> None:
         for group, message in unsent:
-            key = group, message.get("type"), message.get("connection")
+            # (Of an announcement the numbers of its first user: each is kept.)
+            key = group, message.get("type"), message.get("connection"), *message.get("numbers", ((),))[0]
             kept, known = GroupMessage(group, message), self._late.get(key)
             more = size_of(kept) - (size_of(known) if known else 0)
             if self._late_bytes + more <= MAX_LATE_BYTES:
@@ -242,10 +243,14 @@ class Relay:
 
 def _log_published(messages: Iterable[GroupMessage]) -> None:
     for _, message in messages:
+        users, numbers = message.get("users", ()), message.get("numbers", ())
+        revisions = [(user, revision) for user, (revision, *_) in zip(users, numbers, strict=False)]
         if "revision" in message:
-            # Not the message itself: it has the frame, and a formatter may write all that it is given.
-            named = {"user": message["user"], "revision": message["revision"]}
-            with request_id.bound(message.get("request")):
+            revisions.append((message["user"], message["revision"]))
+        with request_id.bound(message.get("request")):
+            for user, revision in revisions:
+                # Not the message itself: it has the frame, and a formatter may write all that it is given.
+                named = {"user": user, "revision": revision}
                 logger.debug("published: user=%(user)s revision=%(revision)s", named)
 
 

@@ -2,6 +2,8 @@
 
 import threading
 
+from realtime.outbound import envelopes
+from realtime.outbound.envelopes import AnnouncementEnvelope, RevisionEnvelope
 from realtime.outbound.publishers import Unsent
 
 
@@ -37,9 +39,12 @@ class FakePublisher:
         return [message for batch in self.batches for message in batch]
 
     def revisions(self, user):
-        group = f"user.{user.pk}"
-        return [
-            message["revision"]
-            for to, message in self.messages
-            if to == group and message["type"] == "doorbell.inbox"
-        ]
+        """This user's revisions, as a hub would find them in the messages."""
+        found = []
+        for _, message in self.messages:
+            match envelopes.decode(message):
+                case RevisionEnvelope(user=key, revision=revision) if key == user.pk:
+                    found.append(revision)
+                case AnnouncementEnvelope() as announcement:
+                    found += [envelope.revision for envelope in announcement.of([user.pk])]
+        return found

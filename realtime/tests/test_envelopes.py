@@ -10,6 +10,7 @@ from django.db import models
 from messaging import users
 from realtime.outbound import envelopes
 from realtime.outbound.envelopes import (
+    AnnouncementEnvelope,
     CloseEnvelope,
     DeletedEnvelope,
     PresenceEnvelope,
@@ -32,6 +33,7 @@ def test_every_envelope_is_decoded_to_what_was_encoded(monkeypatch, kind):
     monkeypatch.setattr(users, "key_field", lambda: field)
     for envelope in (
         RevisionEnvelope(one, 3, 1, "{}"),
+        AnnouncementEnvelope([one, two], [[3, 1, 7], [4, 2, 8]], ["{", ",", ",", "}"]),
         RecheckEnvelope(two),
         CloseEnvelope(three, "c", 4502),
         PresenceEnvelope([one, two, three]),
@@ -59,3 +61,22 @@ def test_what_is_no_id_is_malformed(user):
     _, message = RecheckEnvelope(5).encode()
     with pytest.raises(TypeError):
         envelopes.decode(message | {"user": user})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"numbers": [[3, 1, 7]]},
+        {"numbers": [[3, 1, 7], [4, 2]]},
+        {"numbers": [[3, 1, 7], [4, "2", 8]]},
+        {"numbers": [[3, 1, 7], 4]},
+        {"parts": ["{", "}"]},
+        {"parts": ["{", ",", ",", 1]},
+        {"users": [5, "x"]},
+    ],
+)
+def test_an_announcement_with_other_parts_is_malformed(wrong):
+    _, message = AnnouncementEnvelope([5, 6], [[3, 1, 7], [4, 2, 8]], ["{", ",", ",", "}"]).encode()
+    assert envelopes.decode(message) is not None
+    with pytest.raises(TypeError):
+        envelopes.decode(message | wrong)

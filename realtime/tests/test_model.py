@@ -5,6 +5,7 @@ Hypothesis delivers, drops, doubles and shuffles. MODEL_EXAMPLES makes it longer
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -29,7 +30,9 @@ from realtime.delivery import user_sockets as user_sockets_module
 from realtime.delivery.client_socket import ClientSocket
 from realtime.delivery.hub import Hub
 from realtime.delivery.position import ResumeRequest
-from realtime.outbound.receivers import revision_envelope
+from realtime.outbound import announcements
+from realtime.outbound.envelopes import AnnouncementEnvelope
+from realtime.outbound.receivers import encoded
 from realtime.tests import layers
 from realtime.tests.client import TIMEOUT, notify_titles
 from tests.inbox_replica import InboxReplica
@@ -137,7 +140,7 @@ class Inboxes(RuleBasedStateMachine):
 
     def send(self, sender: Any, *, revisions: list[notifications.Revision], **kwargs: Any) -> None:
         """What the relay does with the revisions assigned, by any thread."""
-        self.network += [revision_envelope(assigned).encode().message for assigned in revisions]
+        self.network += [message for _, message in encoded(revisions)]
 
     # --- Writers ------------------------------------------------------------------------------------------
 
@@ -145,6 +148,16 @@ class Inboxes(RuleBasedStateMachine):
     def create(self, name: str, count: int) -> None:
         rows = notifications.notify_many([self.cast[name].id] * count, "announcement", "Hello")
         self.rows[name] |= {row.pk: False for row in rows}
+
+    @rule(late=st.booleans())
+    def announce(self, late: bool) -> None:
+        """The same for both, in one message if neither has anything pending. `late`: the revisions are."""
+        with transaction.atomic() if late else contextlib.nullcontext():
+            rows = notifications.notify_many(
+                [self.cast[name].id for name in self.cast], "announcement", "All"
+            )
+        for name, user in self.cast.items():
+            self.rows[name] |= {row.pk: False for row in rows if row.user_id == user.id}
 
     @rule(
         name=users,
@@ -391,6 +404,7 @@ def machine(ada, grace, settings, monkeypatch):
     monkeypatch.setattr(sweeps, "IN_FLIGHT_SECONDS", 0)
     monkeypatch.setattr(user_sockets_module, "GAP_SECONDS", 0.0005)
     monkeypatch.setattr(backlog, "MAX_BACKLOG_FRAMES", 3)
+    monkeypatch.setattr(announcements, "MIN_USERS", 2)
     Inboxes.cast = {user.username: schemas.User(id=user.pk, username=user.username) for user in (ada, grace)}
 
 
@@ -432,6 +446,17 @@ def test_frames_sent_as_they_come_are_found_out(monkeypatch):
                 each.send(pushed.frame, pushed)
 
     monkeypatch.setattr(user_sockets_module.UserSockets, "push", push)
+    with pytest.raises(FOUND):
+        play(CONTROL_EXAMPLES, shrink=False)
+
+
+def test_an_announcement_with_the_numbers_of_another_user_is_found_out(monkeypatch):
+    of = AnnouncementEnvelope.of
+
+    def swapped(self: Any, is_wanted: Any) -> Any:
+        return of(AnnouncementEnvelope(self.users, self.numbers[::-1], self.parts), is_wanted)
+
+    monkeypatch.setattr(AnnouncementEnvelope, "of", swapped)
     with pytest.raises(FOUND):
         play(CONTROL_EXAMPLES, shrink=False)
 
