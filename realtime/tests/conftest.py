@@ -168,12 +168,23 @@ async def application():
 
 
 @pytest.fixture
-async def protocol(protocols, application):
+async def config(application):
+    """The configuration of the server of `port`, as `serve` makes it."""
     config = uvicorn.Config(
-        application, http=HttpProtocol, ws=SocketProtocol, log_config=None, access_log=False, lifespan="off"
+        application,
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        forwarded_allow_ips="",
     )
     config.load()
+    return config
 
+
+@pytest.fixture
+async def protocol(protocols, config):
     def make():
         protocols.append(HttpProtocol(config, ServerState(), {}))
         return protocols[-1]

@@ -8,7 +8,7 @@ import pytest
 import websockets
 
 from realtime.server import http_protocol as limits
-from realtime.tests.client import eventually
+from realtime.tests.client import TIMEOUT, eventually
 from realtime.tests.raw_http import answer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -63,6 +63,30 @@ async def test_a_keep_alive_connection_has_no_timer_between_its_requests(port, p
     await eventually(lambda: protocols[0]._timer is not None)
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "is_open"),
+    [("", False), ("10.0.0.0/8", False), ("127.0.0.1", True), ("10.1.1.1,127.0.0.0/8", True)],
+)
+async def test_an_idle_connection_is_closed_by_the_proxy_first(
+    port, protocols, config, pass_by, proxies, is_open
+):
+    """Closed here in the moment in which the proxy takes it for a request, it would be a 502."""
+    config.forwarded_allow_ips = proxies
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(HEAD + b"\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+    pass_by(10)
+    if is_open:
+        pass_by(600)
+        writer.write(HEAD + b"\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        pass_by(limits.PROXY_IDLE_SECONDS)
+    async with asyncio.timeout(TIMEOUT):
+        assert await reader.read() == b""
+    writer.close()
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
