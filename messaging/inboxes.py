@@ -64,9 +64,10 @@ def state(user_id: Any, including: Collection[int] = ()) -> Inbox:
 
     That takes three seconds at most: a backlog that lasts longer stays pending. Rows that an open transaction holds are
     excepted. For the notifications `including` (ids) that transaction is waited for: of two calls that change the same
-    rows, the second holds them just when the first one reads the state.
+    rows, the second holds them just when the first one reads the state. Call it outside of transactions.
     """
-    inbox = _complete().filter(user_id=user_id).first()
+    # In a transaction, which may have its snapshot from before the call, `assign_pending` raises an error.
+    inbox = None if connection.in_atomic_block else _complete().filter(user_id=user_id).first()
     if inbox is None:
         ends = time.monotonic() + MAX_WAIT_SECONDS
         assign_pending([user_id], seconds=MAX_WAIT_SECONDS)

@@ -97,7 +97,8 @@ class FrameTemplate(NamedTuple):
         return cls(parts[0], parts[1], parts[2], text)
 
     def filled(self, revision: int, unread_count: int, notification_id: int) -> str:
-        return f"{self[0]}{revision}{self[1]}{unread_count}{self[2]}{notification_id}{self[3]}"
+        before_id = f"{self.to_revision}{revision}{self.to_unread_count}{unread_count}{self.to_id}"
+        return f"{before_id}{notification_id}{self.rest}"
 
 
 class SyncedFrame(Frame):

@@ -44,6 +44,12 @@ def test_the_state_is_one_query_where_nothing_is_pending(ada, django_assert_num_
         assert inboxes.state(ada.pk).unread_count == 1
 
 
+def test_the_state_is_not_read_in_a_transaction_even_where_nothing_is_pending(ada):
+    """Its snapshot may be from before the call: an older state would be returned."""
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        inboxes.state(ada.pk)
+
+
 def test_those_with_pending_rows_or_without_an_inbox_are_incomplete(ada, grace):
     assign_revisions([ada.pk, grace.pk])
     [old] = User.objects.bulk_create([User(username="old")])

@@ -9,8 +9,8 @@ from realtime import protocol
 
 from .envelopes import AnnouncementEnvelope
 
-# Fewer users get an envelope each, which only the hubs with a socket of theirs receive. A hub has the most that are
-# together in 2 ms.
+# Fewer users get an envelope each, which only the hubs with a socket of theirs receive. A full one takes a hub that has
+# sockets of all its users 2 ms.
 MIN_USERS, USERS_PER_ENVELOPE = 10, 100
 
 

@@ -99,11 +99,11 @@ class AnnouncementEnvelope(Envelope):
     def group(self) -> str:
         return PRESENCE_GROUP
 
-    def of(self, is_wanted: Container[Key]) -> Iterator[RevisionEnvelope]:
+    def of(self, wanted: Container[Key]) -> Iterator[RevisionEnvelope]:
         """Yield the revisions of these users alone."""
         template = protocol.FrameTemplate(*self.parts)
         for user, numbers in zip(self.users, self.numbers, strict=True):
-            if user in is_wanted:
+            if user in wanted:
                 revision, unread_count, _ = numbers
                 yield RevisionEnvelope(user, revision, unread_count, template.filled(*numbers))
 

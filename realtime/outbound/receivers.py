@@ -93,8 +93,9 @@ def encoded(revisions: list[Revision]) -> list[GroupMessage]:
 def timed(envelope: RevisionEnvelope | AnnouncementEnvelope, user_ids: Iterable[Any]) -> GroupMessage:
     """Encode it with time and request of the commit, beside its fields: a hub of another version takes it, too."""
     encoded = envelope.encode()
-    known = [found for user_id in user_ids if (found := _committed.pop(user_id, None))]
-    committed, request = min(known, default=(time.time(), request_id.current()), key=itemgetter(0))
+    now = time.time(), request_id.current()
+    # The newest: a time that is left of a user whose rows another process has numbered may be hours old.
+    committed, request = max((_committed.pop(user_id, now) for user_id in user_ids), key=itemgetter(0))
     encoded.message["committed"] = committed
     if request is not None:
         encoded.message["request"] = request

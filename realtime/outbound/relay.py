@@ -226,8 +226,9 @@ class Relay:
 
     def _keep(self, unsent: Collection[GroupMessage]) -> None:
         for group, message in unsent:
-            # (Of an announcement the numbers of its first user: each is kept.)
-            key = group, message.get("type"), message.get("connection"), *message.get("numbers", ((),))[0]
+            # (Announcements to other users have the same group, and replace none to these.)
+            users = tuple(message["users"]) if "numbers" in message else None
+            key = group, message.get("type"), message.get("connection"), users
             kept, known = GroupMessage(group, message), self._late.get(key)
             more = size_of(kept) - (size_of(known) if known else 0)
             if self._late_bytes + more <= MAX_LATE_BYTES:

@@ -1,6 +1,8 @@
 """What many users get alike leaves in one envelope; each of them gets the frame that is theirs."""
 
+import contextlib
 import json
+import time
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -153,6 +155,18 @@ def test_one_message_leaves_for_many(published, people):
     assert [(group, len(message["users"])) for group, message in published.messages] == [("presence", 12)] * 2
     assert all(type(message["committed"]) is float for _, message in published.messages)
     assert not {user.pk for user in people} & receivers._committed.keys()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_older_time_that_is_left_of_one_user_is_not_that_of_all(published, people, late):
+    """Another process has numbered what this user was notified of an hour ago."""
+    receivers._committed[people[3].pk] = time.time() - 3600, "another-request"
+    with transaction.atomic() if late else contextlib.nullcontext():
+        notify_many(people, "announcement", "Hello")
+    assert receivers.flush(20)
+    [(_, message)] = published.messages
+    assert time.time() - message["committed"] < 600
+    assert "request" not in message
 
 
 def test_each_language_has_its_own(published, people, monkeypatch):

@@ -453,8 +453,8 @@ def test_frames_sent_as_they_come_are_found_out(monkeypatch):
 def test_an_announcement_with_the_numbers_of_another_user_is_found_out(monkeypatch):
     of = AnnouncementEnvelope.of
 
-    def swapped(self: Any, is_wanted: Any) -> Any:
-        return of(AnnouncementEnvelope(self.users, self.numbers[::-1], self.parts), is_wanted)
+    def swapped(self: Any, wanted: Any) -> Any:
+        return of(AnnouncementEnvelope(self.users, self.numbers[::-1], self.parts), wanted)
 
     monkeypatch.setattr(AnnouncementEnvelope, "of", swapped)
     with pytest.raises(FOUND):

@@ -16,7 +16,7 @@ from messaging.models import Inbox, Message, Notification
 from messaging.notifications import notify, notify_many
 from realtime.outbound import message_queue, receivers
 from realtime.outbound import relay as relay_module
-from realtime.outbound.envelopes import GroupMessage
+from realtime.outbound.envelopes import AnnouncementEnvelope, GroupMessage, PresenceEnvelope
 from realtime.outbound.message_queue import size_of
 from realtime.outbound.relay import Relay, relay
 from realtime.tests import layers
@@ -152,6 +152,21 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
     ]
     # What people are notified of isn't logged, and the reason is.
     assert caplog.messages[0].endswith("""Unsent("3 messages unsent, ConnectionError('away')")""")
+
+
+def test_of_late_announcements_the_last_to_the_same_users_is_kept(published):
+    """Otherwise those of a long outage would leave no room for anything else."""
+    published.unsent = True
+    own = Relay()
+    for revision in range(3):
+        for users in [1, 2], [1, 3]:
+            numbers = [[revision, 1, 10 * revision + user] for user in users]
+            own.publish([AnnouncementEnvelope(users, numbers, ["{", ",", ",", "}"]).encode()])
+        own.publish([PresenceEnvelope([revision]).encode()])
+        assert own.flush(20)
+    kept = [message for _, message in own._late.values()]
+    assert [message["users"] for message in kept] == [[1, 2], [1, 3], [2]]
+    assert [message["numbers"][0][0] for message in kept[:2]] == [2, 2]
 
 
 def test_of_what_is_late_no_more_is_kept_than_a_bound(published, monkeypatch):
