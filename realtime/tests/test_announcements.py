@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import time
 from datetime import UTC, datetime
 from itertools import count
@@ -167,6 +168,22 @@ def test_an_older_time_that_is_left_of_one_user_is_not_that_of_all(published, pe
     [(_, message)] = published.messages
     assert time.time() - message["committed"] < 600
     assert "request" not in message
+
+
+def test_at_debug_each_user_has_lines_of_their_own(published, people, caplog):
+    caplog.set_level(logging.DEBUG, "realtime.outbound")
+    rows = notify_many(people, "announcement", "Hello")
+    assert receivers.flush(20)
+    assert [message["numbers"] for _, message in published.messages] == [[[1, 1, row.pk] for row in rows]]
+    expected = [
+        line
+        for row in rows
+        for line in (
+            f"revision assigned: user={row.user_id} revision=1 notifications=[{row.pk}]",
+            f"published: user={row.user_id} revision=1",
+        )
+    ]
+    assert sorted(caplog.messages) == sorted(expected)
 
 
 def test_each_language_has_its_own(published, people, monkeypatch):
