@@ -115,6 +115,9 @@ def repair_all() -> Iterator[Recounted]:
     """Repair every inbox that is wrong, batch by batch."""
     last: Any = None
     while ids := batch_after(Inbox.objects.all(), last, "user_id", CONNECTED_PER_ROUND):
+        # As long as rows are pending, nothing can be said of their inbox.
+        pending = Notification.everything.filter(user_id__in=ids, pending_since__isnull=False)
+        assign_pending(set(pending.order_by().values_list("user_id", flat=True).distinct()))
         yield from repair(ids)
         last = ids[-1]
 

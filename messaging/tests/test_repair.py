@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from messaging import inboxes, notifications, repair
 from messaging.dialects import triggers
@@ -235,6 +235,18 @@ def test_the_command_repairs_everything_and_says_what_it_did(inbox, ada, grace):
     assert f"inbox of user {grace.pk}: unread_count 0 recounted, is 2; new epoch" in text
     assert "2 inboxes checked, all consistent" in text
     assert run("--repair") == (0, "2 inboxes checked, all consistent.\n")
+
+
+def test_the_command_repairs_a_wrong_inbox_with_pending_rows(inbox, ada):
+    """Which can be seen to be wrong only when they have been numbered."""
+    sql("UPDATE messaging_inbox SET unread_count = 7 WHERE user_id = %s", ada.pk)
+    with transaction.atomic():
+        notify(ada, "announcement", "Pending")
+    assert Notification.everything.filter(pending_since__isnull=False).exists()
+    code, text = run("--repair")
+    assert code == 0
+    assert f"inbox of user {ada.pk}: unread_count 8 recounted, is 3; new epoch" in text
+    check_counts(ada.pk)
 
 
 def test_the_command_creates_what_is_missing(inbox, ada):
