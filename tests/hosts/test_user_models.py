@@ -25,7 +25,8 @@ from django.http import JsonResponse
 from django.urls import path
 from django.utils import timezone
 from messaging.models import Inbox, Notification
-from messaging.notifications import notify
+from messaging.notifications import notify, notify_many
+from realtime.outbound import announcements
 from people.models import *
 PASSWORD = {password!r}
 def deactivate(user):
@@ -38,6 +39,10 @@ def tell(user):
     # Without the inbox and profile that are made with a user.
     user.inbox.delete()
     notify(user, "announcement", "Is it for me?")
+def announce(user):
+    # In one envelope, though they are few.
+    announcements.MIN_USERS = 2
+    notify_many(get_user_model()._base_manager.all(), "announcement", "To everybody")
 def count(user):
     pass
 def spoil(user):
@@ -186,6 +191,13 @@ def added(socket: Socket) -> dict[str, Any]:
             return dict(frame["added"][0])
 
 
+def pushed(socket: Socket) -> dict[str, Any]:
+    """The next frame has this new notification, which no catch-up has brought."""
+    frame = socket.next()
+    assert (frame["type"], frame["replayed"]) == ("inbox", False)
+    return dict(frame["added"][0])
+
+
 def names_in(visitor: Visitor, path: str) -> set[str]:
     status, answer = visitor.call("GET", path)
     assert status == 200, answer
@@ -209,6 +221,8 @@ def test_a_projects_own_user_model(kind: str, site: Callable[[UserModel], Site])
         assert socket.hello["user"]["id"] == the_id(here, here.grace)
         assert here.publish(here.kind.spelled.format("grace") or here.grace)["created"] == 1
         assert added(socket)["title"] == "Published"
+        here.act("announce", here.grace)
+        assert pushed(socket)["title"] == "To everybody"
         here.project.manage("notify", here.grace, "By the command")
         assert added(socket)["title"] == "By the command"
         assert names_in(ada, "/api/v1/presence") == {here.grace}
