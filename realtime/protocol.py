@@ -16,6 +16,8 @@ SUBPROTOCOL = "notifications.v1"
 TICKET_PREFIX = "ticket."
 MAX_COMMAND_BYTES = 4 * 1024
 MAX_INVALID_COMMANDS = 10
+# Of a command. How deep Python reads JSON differs between its versions.
+MAX_BRACKETS = 900
 RESUMES_PER_MINUTE = 6
 
 ErrorCode = Literal["bad_json", "unknown_type", "bad_request", "not_allowed"]
@@ -194,6 +196,8 @@ def _no_constant(name: str) -> NoReturn:
 
 def decode(text: str) -> ResumeCommand | PingCommand:
     """Read a command. Raises BadCommand."""
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise BadCommand("bad_json", "This is nested too deeply to be read as JSON.")
     try:
         data = json.loads(text, parse_constant=_no_constant)
         # JSON can spell half of a surrogate pair, which no answer in UTF-8 could echo.

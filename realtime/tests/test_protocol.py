@@ -196,6 +196,8 @@ def test_a_command_is_understood(text, command):
         ("", "bad_json", None),
         ("{", "bad_json", None),
         ("[" * 4000, "bad_json", None),
+        ("[" * 2000 + "]" * 2000, "bad_json", None),
+        ("[" * 900 + "]" * 900, "bad_request", None),
         ('{"type": "ping", "ref": NaN}', "bad_json", None),
         ('{"type": "resume", "since": -Infinity}', "bad_json", None),
         ("[]", "bad_request", None),
