@@ -21,11 +21,12 @@ def announcements(revisions: list[Revision]) -> tuple[list[Revision], list[Annou
         return revisions, []
     alone, announced = list[Revision](), list[AnnouncementEnvelope]()
     # By texts: several languages may come by turns.
-    together: dict[tuple[str, str], list[Revision]] = {}
+    together: dict[tuple[str, ...], list[Revision]] = {}
     for assigned in revisions:
         if _is_one_new(assigned):
             (new,) = assigned.added
-            alike = together.setdefault((new.title, new.description), [])
+            texts = new.title, new.description, *(action.label for action in new.actions)
+            alike = together.setdefault(texts, [])
             if not alike or _is_same(alike[0].added[0], new):
                 alike.append(assigned)
                 continue

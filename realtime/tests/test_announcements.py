@@ -44,7 +44,7 @@ def new(**changes):
         "data": {"revision": -1, '"id":7': ['"unread_count":-2']},
         "group": None,
         "count": 1,
-        "actions": [{"method": "POST", "label": "Accept", "url": "/a/"}],
+        "actions": [schemas.Action(method="POST", label="Accept", url="/a/")],
     }
     return schemas.Notification(**columns | changes)
 
@@ -111,6 +111,15 @@ def test_true_and_one_are_not_the_same_data():
 def test_two_languages_that_come_by_turns_are_two():
     titles = ["Hello", "Hallo"]
     given = [revision(user, new(title=titles[user % 2])) for user in range(2 * MIN_USERS)]
+    assert check(given) == [MIN_USERS, MIN_USERS]
+
+
+def test_so_are_two_whose_actions_alone_are_translated():
+    labels = ["Accept", "Annehmen"]
+    given = [
+        revision(user, new(actions=[schemas.Action(method="POST", label=labels[user % 2], url="/a/")]))
+        for user in range(2 * MIN_USERS)
+    ]
     assert check(given) == [MIN_USERS, MIN_USERS]
 
 
