@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS = 1.0
 # How often the admin's broadcasts are looked for that a process which has ended left unfinished.
 BROADCAST_SECONDS = 5.0
-# How often memory that is free is given back to the system. It takes some milliseconds in a thread, 26 for 110 MB
-# in pieces of some KB.
-TRIM_SECONDS = 10.0
+# How often memory that is free is given back to the system, and how much longer the pause is than that takes: some
+# milliseconds in a thread, but up to 250 while there are ten thousands of free pieces, and who needs memory waits.
+TRIM_SECONDS, TRIM_PAUSES = 10.0, 1_000
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
@@ -53,15 +53,21 @@ GC_THRESHOLD = (10_000, 10, 5)
 SWITCH_SECONDS, FEW_REQUESTS, BUSY_SWITCH_SECONDS = 0.005, 2, 0.001
 
 
-def give_memory_back() -> None:
+def trim_memory() -> None:
     """Return memory that is free to the system. glibc's malloc keeps it by default, in an arena for each thread.
 
-    After 30 calls of 500 large items the process kept 130 MB, after this 70. (Other C libraries have other allocators.)
+    After 32 calls of 500 large items the process kept 200 MB, after this 180. (Other C libraries have other ways.)
     """
     with contextlib.suppress(AttributeError, OSError):
         # https://man7.org/linux/man-pages/man3/malloc_trim.3.html. Other threads run meanwhile, and wait where they
         # need memory of the arena that is being trimmed.
         ctypes.CDLL(None).malloc_trim(0)
+
+
+async def give_memory_back() -> None:
+    began = time.monotonic()
+    await asyncio.to_thread(trim_memory)
+    await asyncio.sleep(TRIM_PAUSES * (time.monotonic() - began))
 
 
 def set_switch_interval(running_requests: int) -> None:
@@ -88,7 +94,7 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLD)
-            spawn(run_periodically(lambda: TRIM_SECONDS, lambda: asyncio.to_thread(give_memory_back)))
+            spawn(run_periodically(lambda: TRIM_SECONDS, give_memory_back))
             spawn(run_periodically(lambda: WATCH_SECONDS, database.watch, at_once=True))
             spawn(run_periodically(lambda: CHECK_SECONDS, timeline_watch.watch, at_once=True))
             spawn(run_periodically(lambda: BROADCAST_SECONDS, take_up_broadcasts, at_once=True))

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import resource
 import weakref
+from pathlib import Path
 
 import pytest
 import websockets
 
 from realtime.server import http_protocol as limits
+from realtime.server import server
 from realtime.tests.client import TIMEOUT, eventually
 from realtime.tests.raw_http import answer
 
@@ -87,6 +90,20 @@ async def test_an_idle_connection_is_closed_by_the_proxy_first(
     async with asyncio.timeout(TIMEOUT):
         assert await reader.read() == b""
     writer.close()
+
+
+def test_free_memory_is_given_back_to_the_system():
+    def megabytes():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024**2
+
+    pieces = [bytes(2_000) for _ in range(60_000)]
+    # What is above in the heap keeps all that is below from being given back by itself.
+    pinned = bytes(2_000)
+    del pieces
+    before = megabytes()
+    server.trim_memory()
+    assert megabytes() < before - 60
+    assert pinned
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
