@@ -5,7 +5,7 @@ statements don't. Several simple statements take a quarter of the time of one wi
 for each call. Callers do without a function that is missing, or of another version.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.db import ProgrammingError, connection, transaction
@@ -20,6 +20,9 @@ from .models import Block, Inbox, Message, Notification
 
 # For how long a function waits for what is locked.
 LOCK_SECONDS = 0.05
+# A session keeps a plan until the table is analyzed again. One that was made while the table was empty would read all
+# of it, however many rows have come since: a broadcast to 200,000 made each `notify()` take 28 ms instead of 2.
+SETTINGS = {"lock_timeout": f"{LOCK_SECONDS}s", "enable_seqscan": "off"}
 INSERT = f"{Notification._meta.db_table}_insert"
 NUMBER = f"{Notification._meta.db_table}_number"
 # PostgreSQL: there is no such function, or one of another version.
@@ -126,7 +129,7 @@ class _Function(NamedTuple):
     parameters: str
     returned: str
     body: str
-    settings: str = ""
+    settings: Mapping[str, str] = SETTINGS
 
 
 def insert_body() -> str:
@@ -203,7 +206,7 @@ def _functions() -> Iterator[_Function]:
         f"user_id {key}, unread_count integer, was_revision bigint, actor_username text, {columns}",
         number_body(),
         # For so many ids, PostgreSQL would make a plan each time.
-        "SET plan_cache_mode = force_generic_plan",
+        {**SETTINGS, "plan_cache_mode": "force_generic_plan"},
     )
 
 
@@ -219,9 +222,9 @@ def create(connection: BaseDatabaseWrapper) -> None:
             # The search path of the session that calls may be empty.
             cursor.execute(
                 f"CREATE FUNCTION {function.name}({function.parameters}) RETURNS TABLE ({function.returned})"
-                f" LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '{LOCK_SECONDS}s'"
-                f" {function.settings}"
-                f" AS $body${function.body}$body$"
+                f" LANGUAGE plpgsql SET search_path FROM CURRENT"
+                + "".join(f" SET {name} = '{value}'" for name, value in function.settings.items())
+                + f" AS $body${function.body}$body$"
             )
 
 
@@ -234,7 +237,9 @@ def exist(connection: BaseDatabaseWrapper) -> bool:
         return True
     with connection.cursor() as cursor:
         for function in _functions():
-            cursor.execute(f"SELECT prosrc {FOUND}", [function.name])
-            if [body for (body,) in cursor.fetchall()] != [function.body]:
+            cursor.execute(f"SELECT prosrc, proconfig {FOUND}", [function.name])
+            settings = {f"{name}={value}" for name, value in function.settings.items()}
+            found = [(body, settings.issubset(given or ())) for body, given in cursor.fetchall()]
+            if found != [(function.body, True)]:
                 return False
     return True
