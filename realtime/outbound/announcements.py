@@ -1,6 +1,5 @@
 """Puts revisions of many users that bring them the same new notification together: one envelope, encoded once."""
 
-import json
 from collections.abc import Iterator
 
 from messaging import schemas
@@ -44,10 +43,11 @@ def _is_one_new(assigned: Revision) -> bool:
 
 
 def _is_same(one: schemas.Notification, other: schemas.Notification) -> bool:
-    """Whether they differ in their ids alone. (In `data` true is equal to 1, and another text.)"""
-    if one.data is not other.data and json.dumps(one.data) != json.dumps(other.data):
+    """Whether they differ in their ids alone."""
+    if {**vars(one), "id": None} != {**vars(other), "id": None}:
         return False
-    return {**vars(one), "id": None} == {**vars(other), "id": None}
+    # Equal data may be other texts: true is equal to 1, and the order of keys doesn't count.
+    return one.data is other.data or repr(one.data) == repr(other.data)
 
 
 def _envelopes(alike: list[Revision]) -> Iterator[AnnouncementEnvelope]:

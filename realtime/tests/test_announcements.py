@@ -101,11 +101,10 @@ def test_what_differs_in_anything_else_is_not(changes):
     assert check([*same, revision(99, new(**changes))]) == [MIN_USERS]
 
 
-def test_true_and_one_are_not_the_same_data():
-    same = [revision(user, new(data={"a": 1})) for user in range(MIN_USERS)]
-    assert check([*same, revision(99, new(data={"a": True})), revision(98, new(data={"a": 1.0}))]) == [
-        MIN_USERS
-    ]
+@pytest.mark.parametrize("other", [{"a": True, "b": 2}, {"a": 1.0, "b": 2}, {"b": 2, "a": 1}])
+def test_equal_data_of_another_text_are_not_the_same(other):
+    same = [revision(user, new(data={"a": 1, "b": 2})) for user in range(MIN_USERS)]
+    assert check([*same, revision(99, new(data=other))]) == [MIN_USERS]
 
 
 def test_two_languages_that_come_by_turns_are_two():
