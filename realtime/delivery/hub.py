@@ -26,7 +26,6 @@ from realtime.outbound.envelopes import (
     ViewsEnvelope,
     user_group,
 )
-from realtime.presence.writer import presence_writer
 
 from .client_socket import ClientSocket
 from .presence_fanout import PresenceFanout
@@ -98,8 +97,6 @@ class Hub:
             joining = spawn(self._join(user))
             if not self._layer_away:
                 await asyncio.wait([joining], timeout=JOIN_SECONDS)
-        # A user is online for every process by the time of their hello.
-        await presence_writer.written(socket.id)
         socket.request_recovery()
 
     def detach(self, socket: ClientSocket) -> None:

@@ -14,6 +14,7 @@ from realtime.background import spawn
 from realtime.conf import conf
 from realtime.db_threads import in_thread
 from realtime.outages import Outage
+from realtime.presence.writer import presence_writer
 
 from .client_socket import ClientSocket
 from .position import ResumeRequest
@@ -129,13 +130,31 @@ class Recovery:
             elif inbox.too_many and _first_needed(socket) > since[socket.user_id]:
                 # Another tab's rows filled the page: this one is read alone.
                 socket.restart_catch_up()
+            elif socket.has_hello:
+                self._catch_up_socket(socket, inbox)
             else:
-                try:
-                    self._catch_up_socket(socket, inbox, online.get(socket.user_id, []))
-                except Exception as error:
-                    self._fail(socket, error)
+                spawn(self._begin(socket, inbox, online.get(socket.user_id, [])))
+
+    async def _begin(
+        self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]
+    ) -> None:
+        """Send the hello, once this connect is written: by then the user is online for every process.
+
+        What was read meanwhile stays right: what follows it is held back for the socket.
+        """
+        await presence_writer.written(socket.id)
+        if _restart_if_outdated(socket):
+            self._catch_up_socket(socket, inbox, online)
 
     def _catch_up_socket(
+        self, socket: ClientSocket, inbox: inboxes.Missed, online: Iterable[schemas.Presence] = ()
+    ) -> None:
+        try:
+            self._bring_up_to_date(socket, inbox, list(online))
+        except Exception as error:
+            self._fail(socket, error)
+
+    def _bring_up_to_date(
         self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]
     ) -> None:
         request = socket.request

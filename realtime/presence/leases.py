@@ -9,14 +9,15 @@ import logging
 import os
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, Window
-from django.db.models.functions import Now, RowNumber
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
+from django.db.models.functions import Now
 
 from messaging import profiles
 from messaging.dialects import dialect
@@ -126,9 +127,11 @@ def _record(process_id: uuid.UUID, batch: Collection[Opened | Closed]) -> list[t
         leaving: dict[Any, float] = {}
         for event in closed.values():
             leaving[event.user_id] = max(event.grace, leaving.get(event.user_id, 0.0))
-        live = _live_users(locked, writer=process_id)
+        connections = _connections_of(locked, writer=process_id)
+        live = {user_id for user_id, _, is_live in connections if is_live}
         profiles.apply_presence(locked.values(), live=live, leaving=leaving)
-        return _over_limit(event.user_id for event in opened.values())
+        connected = {event.user_id for event in opened.values()}
+        return _over_limit((user_id, pk) for user_id, pk, _ in connections if user_id in connected)
 
 
 def record_batch(
@@ -175,24 +178,32 @@ def record_batch(
     return over_limit, deferred
 
 
-def _live_users(user_ids: Iterable[Any], *, writer: uuid.UUID | None = None) -> set[Any]:
-    """Return those of these users who have a live connection.
+def _connections_of(user_ids: Iterable[Any], *, writer: uuid.UUID) -> list[tuple[Any, uuid.UUID, bool]]:
+    """Return (user id, connection id, whether it is live), the newest first.
 
     `writer`: the process that is writing. It counts as alive even before it has renewed its lease, which after an
     outage may happen later.
     """
-    alive = Q(process__lease_until__gt=Now()) | Q(process=writer)
-    rows = Connection.objects.filter(alive, user_id__in=user_ids).order_by()
+    is_live = Q(process__lease_until__gt=Now()) | Q(process=writer)
+    rows = Connection.objects.filter(user_id__in=user_ids).order_by("-opened_at", "-id")
+    return list(rows.values_list("user_id", "id", ExpressionWrapper(is_live, BooleanField())))
+
+
+def _live_users(user_ids: Iterable[Any]) -> set[Any]:
+    """Return those of these users who have a live connection."""
+    rows = Connection.objects.filter(process__lease_until__gt=Now(), user_id__in=user_ids).order_by()
     return set(rows.values_list("user_id", flat=True).distinct())
 
 
-def _over_limit(user_ids: Iterable[Any]) -> list[tuple[Any, uuid.UUID]]:
-    limit = conf.max_connections_per_user
-    newest_first = Window(
-        RowNumber(), partition_by=F("user_id"), order_by=[F("opened_at").desc(), F("id").desc()]
-    )
-    ranked = Connection.objects.filter(user_id__in=set(user_ids)).order_by()
-    return list(ranked.annotate(place=newest_first).filter(place__gt=limit).values_list("user_id", "id"))
+def _over_limit(newest_first: Iterable[tuple[Any, uuid.UUID]]) -> list[tuple[Any, uuid.UUID]]:
+    """Return those of these (user id, connection id) that are over their user's limit."""
+    counts: Counter[Any] = Counter()
+    over = []
+    for user_id, pk in newest_first:
+        counts[user_id] += 1
+        if counts[user_id] > conf.max_connections_per_user:
+            over.append((user_id, pk))
+    return over
 
 
 # --- What other processes left -----------------------------------------------------------------------------------
