@@ -80,6 +80,8 @@ class ClientSocket:
         self._before_hello: list[str] = []
         # Ids of the contacts whom it was last sent as online, where the project may take that sight away.
         self.shown_online: set[Any] = set()
+        # Those whom it may not be sent any more, though its hello may have been read before that.
+        self.kept_from_hello: set[Any] = set()
         # On the loop's clock. Written by the sweeps alone.
         self.heartbeat_due: float | None = None
         self.close_code: int | None = None
@@ -183,6 +185,7 @@ class ClientSocket:
 
     def send_hello(self, hello: protocol.HelloFrame, online: list[schemas.Presence]) -> None:
         """Send the two frames that every connection begins with, and then what was held back for them."""
+        online = [presence for presence in online if presence.user.id not in self.kept_from_hello]
         self.send_frame(hello)
         self.send_frame(protocol.PresenceStateFrame(online=online))
         if audience.is_limited():

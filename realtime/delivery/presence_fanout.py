@@ -92,7 +92,10 @@ class PresenceFanout:
                     socket.send_after_hello(text)
                     if is_limited:
                         _note(socket, presence)
-                elif presence.user.id in socket.shown_online:
+                    continue
+                if not socket.has_hello:
+                    socket.kept_from_hello.add(presence.user.id)
+                if presence.user.id in socket.shown_online:
                     socket.shown_online.discard(presence.user.id)
                     socket.send_after_hello(_encoded(as_denied(presence)))
 

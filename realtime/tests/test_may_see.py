@@ -1,5 +1,7 @@
 """DOORBELL_MAY_SEE holds on every road by which presence leaves: lists, hellos, frames, notifications, deletions."""
 
+import asyncio
+
 import pytest
 from django.db import OperationalError
 
@@ -9,6 +11,10 @@ from messaging.models import Message, Notification, UserProfile
 from messaging.signals import receivers_muted
 from messaging.tests.api_client import ApiClient
 from realtime.db_threads import in_thread
+from realtime.delivery.presence_fanout import PresenceFanout
+from realtime.presence.writer import presence_writer
+
+from .client import TIMEOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,6 +117,28 @@ async def test_who_was_shown_online_is_sent_the_end_of_it(server, ada, grace):
     for is_online in (False, True, False):
         await in_thread(show, grace, is_online=is_online)
     assert await fence(socket) == []
+
+
+async def test_who_is_denied_while_a_hello_waits_is_not_in_it(server, ada, grace, monkeypatch):
+    await in_thread(meet, ada, grace)
+    await in_thread(show, grace, is_online=True)
+    send, sent = PresenceFanout._send, asyncio.Event()
+
+    def send_and_tell(self, presence, *arguments):
+        send(self, presence, *arguments)
+        if presence.user.id == grace.pk:
+            sent.set()
+
+    async def written(connection_id):
+        # Her contacts have been read.
+        DENIED.add(("ada", "grace"))
+        await in_thread(contacts.rule_changed, [grace.pk])
+        await asyncio.wait_for(sent.wait(), TIMEOUT)
+
+    monkeypatch.setattr(PresenceFanout, "_send", send_and_tell)
+    monkeypatch.setattr(presence_writer, "written", written)
+    socket = await server.connect(ada)
+    assert not socket.presence.get("grace", {}).get("is_online")
 
 
 async def test_without_a_word_of_the_project_it_ends_when_the_user_goes(server, ada, grace):
