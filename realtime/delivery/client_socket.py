@@ -85,8 +85,8 @@ class ClientSocket:
         # On the loop's clock. Written by the sweeps alone.
         self.heartbeat_due: float | None = None
         self.close_code: int | None = None
-        # Set when the close frame has been handed over, or given up.
-        self.closed = asyncio.Event()
+        # Done when the close frame has been handed over, or given up.
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._enqueue = enqueue
         self._send = send
         self._writer: asyncio.Task[None] | None = None
@@ -274,7 +274,7 @@ class ClientSocket:
             # Not even the close frame went out: the consumer ends, and the server closes the transport with it.
             named = {"connection": self.id, "error": error}
             logger.debug("connection %(connection)s ends without a close frame: %(error)r", named)
-        self.closed.set()
+        self.closed.set_result(None)
 
 
 @types.coroutine

@@ -99,14 +99,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
-        """Upstream, twice: a close frame waits until the client has read what was sent before it; and a handshake
-        refused with an HTTP response is logged as incomplete (https://github.com/Kludex/uvicorn/pull/3138).
+        """Upstream, three times: a close frame waits until the client has read what was sent before it; the headers of
+        a handshake are kept while the socket is open; and a handshake refused with an HTTP response is logged as
+        incomplete (https://github.com/Kludex/uvicorn/pull/3138).
         """
         if message["type"] == "websocket.close":
             self.writable.set()
         await super().send(message)
         if self._inbound.is_waiting:
             self._pause_reading()
+        if message["type"] == "websocket.accept":
+            # (The application has its own, in the scope.)
+            self.request.headers.clear()
+            self.response.headers.clear()
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -49,7 +48,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         self.frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_PER_BURST)
         self.invalid_commands = 0
         # A sliding window: "at most six a minute" is exact, and a token bucket of six would let twelve through in one.
-        self.resumed_at: deque[float] = deque()
+        self.resumed_at: list[float] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve the socket. However it ends, it is removed from the hub and from presence."""
@@ -84,12 +83,11 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         await self._listen(socket, receive)
 
     async def _listen(self, socket: ClientSocket, receive: Any) -> None:
-        closed = asyncio.ensure_future(socket.closed.wait())
         message: asyncio.Future[Any] | None = None
         try:
             while True:
                 message = asyncio.ensure_future(receive())
-                await asyncio.wait({message, closed}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({message, socket.closed}, return_when=asyncio.FIRST_COMPLETED)
                 if not message.done():
                     # The server has closed it. Further commands are ignored; the client's close frame is awaited.
                     await asyncio.wait({message}, timeout=CLOSE_SECONDS)
@@ -102,9 +100,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                 if not socket.is_closing:
                     self._command(socket, message.result())
                     if delay := pacing.frames.take(socket.user_id, 1):
-                        await asyncio.wait({closed}, timeout=delay)
+                        await asyncio.wait({socket.closed}, timeout=delay)
         finally:
-            closed.cancel()
             if message is not None:
                 message.cancel()
 
@@ -214,8 +211,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
 
     def _resume(self, socket: ClientSocket, command: protocol.ResumeCommand) -> None:
         now = time.monotonic()
-        while self.resumed_at and now - self.resumed_at[0] > 60:
-            self.resumed_at.popleft()
+        self.resumed_at = [moment for moment in self.resumed_at if now - moment <= 60]
         if len(self.resumed_at) >= protocol.RESUMES_PER_MINUTE:
             detail = f"At most {protocol.RESUMES_PER_MINUTE} resumes a minute."
         elif not socket.is_live:

@@ -151,7 +151,7 @@ async def test_a_backlog_full_of_what_cannot_be_read_again_ends_the_socket(socke
     for number in range(20):
         socket.send_after_hello(f"presence {number}")
     assert socket.close_code == protocol.CloseCode.SLOW_CONSUMER
-    await socket.closed.wait()
+    await socket.closed
 
 
 async def test_a_second_overflow_is_one_more_turn_behind(socket, wire, monkeypatch):
@@ -172,7 +172,7 @@ async def test_a_socket_that_takes_nothing_for_too_long_is_closed_with_4001(sock
     await socket.drained()
     assert socket.close_code == protocol.CloseCode.SLOW_CONSUMER
     wire.open.set()
-    await socket.closed.wait()
+    await socket.closed
     assert wire.taken == [4001]
     assert wire.waiting == 0
 
@@ -181,7 +181,7 @@ async def test_a_socket_that_takes_not_even_the_close_is_given_up(socket, wire, 
     settings.REALTIME_SLOW_SECONDS = 0.05
     wire.open.clear()
     hand_over(socket, 1)
-    await socket.closed.wait()
+    await socket.closed
     assert wire.taken == []
     assert wire.waiting == 0
 
@@ -231,14 +231,14 @@ async def test_a_close_comes_after_what_was_handed_over_and_before_nothing(socke
     socket.close(4503, "signed out")
     hand_over(socket, 2)
     wire.open.set()
-    await socket.closed.wait()
+    await socket.closed
     assert wire.taken == ["frame 1", 4503]
 
 
 async def test_the_first_reason_to_close_counts(socket, wire):
     socket.close(4002)
     socket.close(4503)
-    await socket.closed.wait()
+    await socket.closed
     assert wire.taken == [4002]
 
 
