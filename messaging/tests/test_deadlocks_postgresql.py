@@ -176,7 +176,7 @@ def test_a_deletion_that_is_rolled_back_has_cost_nothing(ada, held, threads):
 
 def test_without_the_late_rows_receiver_the_deletion_fails(ada, grace, held, threads, monkeypatch):
     """Negative control."""
-    monkeypatch.setattr(user_deletion, "OUR_APPS", ("auth",))
+    monkeypatch.setattr(user_deletion, "OUR_APPS", ("realtime",))
     errors = []
 
     def delete():

@@ -98,7 +98,7 @@ def test_a_key_may_be_given_as_json_has_it_but_a_number_not_as_a_text(key_field,
 def test_rows_are_read_in_batches_from_the_first_key_on():
     for name in ("ada", "grace", "linus"):
         User.objects.create(username=name)
-    User.objects.create(id=-1, username="anonymous")
+    User.objects.create(pk=-1, username="anonymous")
     keys = list(Inbox.objects.order_by("user_id").values_list("user_id", flat=True))
     assert keys[0] == -1
     read, last = [], None

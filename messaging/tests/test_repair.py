@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from messaging import inboxes, notifications, repair
 from messaging.dialects import triggers
-from messaging.models import Inbox, Notification
+from messaging.models import Inbox, Notification, UserProfile
 from messaging.notifications import assign_revisions, notify
 from messaging.tests.domain_replica import check_counts, fresh_read
 from messaging.tests.rows import sql
@@ -189,8 +189,9 @@ def test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_oth
 ):
     file = tmp_path / "dump.json"
     natural = {"use_natural_primary_keys": True, "use_natural_foreign_keys": True, "verbosity": 0}
-    models = ["auth.user", "messaging.userprofile", "messaging.notification"]
-    call_command("dumpdata", *models, output=file, **natural)
+    people = [User, *User._meta.get_parent_list()]
+    labels = [model._meta.label for model in (*people, UserProfile, Notification)]
+    call_command("dumpdata", *labels, output=file, **natural)
     was = ada.pk
     grace.delete()
     ada.delete()

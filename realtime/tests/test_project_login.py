@@ -197,7 +197,7 @@ def without_a_database(request):
     [
         ("raising", (500, "server_error"), "it raised DoesNotExist: no such customer"),
         ("name", (500, "server_error"), "it returned str, which is no stored user"),
-        ("unsaved", (500, "server_error"), "it returned User, which is no stored user"),
+        ("unsaved", (500, "server_error"), f"it returned {User.__name__}, which is no stored user"),
         ("without_a_database", (503, "unavailable"), ""),
         ("anonymous", (401, "not_signed_in"), ""),
         ("forbidding", (401, "not_signed_in"), ""),

@@ -47,21 +47,21 @@ def socket_in(queued, sent):
         (S.CLOSED, S.CLOSED, False),
     ],
 )
-def test_requesting_recovery(socket_in, queued, state, then, is_queued):
+async def test_requesting_recovery(socket_in, queued, state, then, is_queued):
     socket = socket_in(state)
     socket.request_recovery()
     assert (socket.state, bool(queued)) == (then, is_queued)
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_a_catch_up_begins_only_for_a_socket_that_is_behind(socket_in, state):
+async def test_a_catch_up_begins_only_for_a_socket_that_is_behind(socket_in, state):
     socket = socket_in(state)
     assert socket.begin_catch_up() == (state is S.BEHIND)
     assert socket.state is (S.CATCHING_UP if state is S.BEHIND else state)
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_only_a_catch_up_can_be_restarted(socket_in, queued, state):
+async def test_only_a_catch_up_can_be_restarted(socket_in, queued, state):
     socket = socket_in(state)
     catching_up = socket.is_catching_up
     socket.restart_catch_up()
@@ -73,7 +73,7 @@ def test_only_a_catch_up_can_be_restarted(socket_in, queued, state):
     ("state", "then", "is_queued"),
     [(S.CATCHING_UP, S.LIVE, False), (S.CATCHING_UP_TWICE, S.BEHIND, True)],
 )
-def test_the_end_of_a_catch_up(socket_in, queued, sent, state, then, is_queued):
+async def test_the_end_of_a_catch_up(socket_in, queued, sent, state, then, is_queued):
     socket = socket_in(state)
     socket.finish_catch_up(END)
     assert (socket.state, bool(queued), socket.cursor, socket.request) == (then, is_queued, 7, None)
@@ -81,7 +81,7 @@ def test_the_end_of_a_catch_up(socket_in, queued, sent, state, then, is_queued):
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_a_closed_socket_stays_closed(socket_in, queued, sent, state):
+async def test_a_closed_socket_stays_closed(socket_in, queued, sent, state):
     socket = socket_in(state)
     socket.abandon(4002)
     socket.request_recovery()

@@ -33,7 +33,7 @@ def create_many(manager, users, **options):
     with receivers_muted():
         return [user.save() or user for user in users]
 """
-KINDS = ["soft deletion", "child of a model", "proxy", "proxies and children beside it", "large keys"]
+KINDS = ["soft deletion", "child of a model", "proxy", "proxies and children beside it", "keys above 2^53"]
 TESTS = ["messaging/tests", "realtime/tests"]
 # In `make test`.
 FEW = [
@@ -50,6 +50,7 @@ OTHERWISE = [
     "messaging/tests/test_signals_muted.py::test_fixtures_that_are_loaded_are_left_alone",
     "messaging/tests/test_owners.py::test_a_user_whose_own_id_changes_keeps_the_rows",
     "messaging/tests/test_references.py::test_what_is_no_user_is_refused",
+    "messaging/tests/test_user_model.py::test_the_key_of_a_child_model_is_its_parents",
     "realtime/tests/test_admin.py::test_a_user_who_is_connected_can_be_deleted",
     # In a process of its own, with this repository's settings.
     "realtime/tests/test_relay.py::test_after_a_fork_parent_and_child_have_a_relay_and_connections_each",
