@@ -189,8 +189,8 @@ def test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_oth
 ):
     file = tmp_path / "dump.json"
     natural = {"use_natural_primary_keys": True, "use_natural_foreign_keys": True, "verbosity": 0}
-    people = [User, *User._meta.get_parent_list()]
-    labels = [model._meta.label for model in (*people, UserProfile, Notification)]
+    models = [User, *User._meta.get_parent_list(), UserProfile, Notification]
+    labels = [model._meta.label for model in models]
     call_command("dumpdata", *labels, output=file, **natural)
     was = ada.pk
     grace.delete()
