@@ -1,6 +1,7 @@
 """Inboxes that disagree with their rows are found and recounted; those that only haven't been numbered yet are not."""
 
 import io
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -189,7 +190,7 @@ def test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_oth
 ):
     file = tmp_path / "dump.json"
     natural = {"use_natural_primary_keys": True, "use_natural_foreign_keys": True, "verbosity": 0}
-    models = [User, *User._meta.get_parent_list(), UserProfile, Notification]
+    models: list[Any] = [User, *User._meta.get_parent_list(), UserProfile, Notification]
     labels = [model._meta.label for model in models]
     call_command("dumpdata", *labels, output=file, **natural)
     was = ada.pk
