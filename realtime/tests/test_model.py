@@ -272,9 +272,12 @@ class Inboxes(RuleBasedStateMachine):
             if not from_nothing:
                 since = inboxes.state(tab.user.id).revision
                 rows = fresh_read(tab.user.id).read_marks
-            self.run(self.hub.attach(tab.begin(since, rows, self.hub)))
+            self.run(self.attach(tab, since, rows))
             if wait:
                 self.run(self.rest(tab))
+
+    async def attach(self, tab: Tab, since: int, rows: dict[int, bool]) -> None:
+        await self.hub.attach(tab.begin(since, rows, self.hub))
 
     def tab(self, name: str, pick: int) -> Tab | None:
         tabs = self.tabs[name]
@@ -289,7 +292,7 @@ class Inboxes(RuleBasedStateMachine):
             if for_good:
                 self.tabs[name].remove(tab)
             else:
-                self.run(self.hub.attach(tab.begin(tab.copy.revision, tab.copy.read_marks, self.hub)))
+                self.run(self.attach(tab, tab.copy.revision, tab.copy.read_marks))
 
     async def drop(self, tab: Tab) -> None:
         if tab.socket is not None:
