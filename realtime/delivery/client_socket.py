@@ -5,10 +5,10 @@ import enum
 import logging
 import types
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from typing import Any
 
-from messaging import audience, schemas
+from messaging import schemas
 from realtime import counters, protocol
 from realtime.auth import Login
 from realtime.background import spawn
@@ -16,6 +16,7 @@ from realtime.conf import conf
 
 from .backlog import Backlog
 from .position import ResumeRequest, Step
+from .socket_presence import SocketPresence
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +77,9 @@ class ClientSocket:
         # What the client asked for, until it has been served.
         self.request = request
         self.has_hello = False
-        # Presence from before the hello, and answers to a client that didn't wait for it.
+        # Answers to a client that didn't wait for the hello.
         self._before_hello: list[str] = []
-        # Ids of the contacts whom it was last sent as online, where the project may take that sight away.
-        self.shown_online: set[Any] = set()
-        # Those whom it may not be sent any more, though its hello may have been read before that.
-        self.kept_from_hello: set[Any] = set()
+        self.presence = SocketPresence(self.send)
         # On the loop's clock. Written by the sweeps alone.
         self.heartbeat_due: float | None = None
         self.close_code: int | None = None
@@ -134,6 +132,7 @@ class ClientSocket:
         if self.state is not SyncState.BEHIND:
             return False
         self.state = SyncState.CATCHING_UP
+        self.presence.forget_held()
         return True
 
     def restart_catch_up(self) -> None:
@@ -183,13 +182,10 @@ class ClientSocket:
     def send_frame(self, frame: protocol.Frame) -> None:
         self.send(frame.encode())
 
-    def send_hello(self, hello: protocol.HelloFrame, online: list[schemas.Presence]) -> None:
+    def send_hello(self, hello: protocol.HelloFrame, online: Iterable[schemas.Presence]) -> None:
         """Send the two frames that every connection begins with, and then what was held back for them."""
-        online = [presence for presence in online if presence.user.id not in self.kept_from_hello]
         self.send_frame(hello)
-        self.send_frame(protocol.PresenceStateFrame(online=online))
-        if audience.is_limited():
-            self.shown_online.update(presence.user.id for presence in online)
+        self.presence.begin(online)
         self.has_hello = True
         for text in self._before_hello:
             self.send(text)

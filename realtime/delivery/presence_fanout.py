@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from messaging import audience, presence_changes, profiles, schemas
-from messaging.contacts import Pair, as_denied, pair_of, read_views, shifted, viewers_of
+from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
 from messaging.events import View
-from realtime import protocol
 from realtime.db_threads import in_thread
 from realtime.outbound.envelopes import DeletedEnvelope
 
-from .client_socket import ClientSocket
+from .socket_presence import encoded
 from .user_sockets import UserSockets
 
 
@@ -81,53 +80,45 @@ class PresenceFanout:
     def _send(
         self, presence: schemas.Presence, contacts: Iterable[Any], denied: Collection[Any] = ()
     ) -> None:
-        """`denied`: the contacts who may not see the user. Of them, who was shown them online is sent the end of it."""
-        text = _encoded(presence)
+        """`denied`: the contacts who may not see the user."""
+        text = encoded(presence)
         # Once: reading a setting that isn't set costs as much as sending a frame.
         is_limited = audience.is_limited()
         for contact in contacts:
             user = self._users.get(contact)
             for socket in list(user.sockets) if user else []:
-                if contact not in denied:
-                    socket.send_after_hello(text)
-                    if is_limited:
-                        _note(socket, presence)
-                    continue
-                if not socket.has_hello:
-                    socket.kept_from_hello.add(presence.user.id)
-                if presence.user.id in socket.shown_online:
-                    socket.shown_online.discard(presence.user.id)
-                    socket.send_after_hello(_encoded(as_denied(presence)))
-
-
-def _encoded(presence: schemas.Presence) -> str:
-    return protocol.PresenceFrame(**dict(presence)).encode()
-
-
-def _note(socket: ClientSocket, presence: schemas.Presence) -> None:
-    if presence.is_online:
-        socket.shown_online.add(presence.user.id)
-    else:
-        socket.shown_online.discard(presence.user.id)
+                if contact in denied:
+                    socket.presence.deny(presence)
+                else:
+                    socket.presence.show(presence, text, is_limited=is_limited)
 
 
 def _read(
-    user_ids: Iterable[Any], viewers_here: Container[Any] = ()
+    user_ids: Iterable[Any], connected: Container[Any]
 ) -> tuple[dict[Any, schemas.Presence], dict[Any, dict[int, list[Any]]], dict[Any, set[Any]]]:
-    """Return the users' presence, who sees it, and which of those the project denies it, each by user id."""
+    """Return the users' presence, which of the `connected` see it, and which of those the project denies it.
+
+    Each by user id. Who connects later reads a newer list.
+    """
     user_ids = list(user_ids)
     # In this order: a change after a block is then read with the block, and isn't sent to a blocked user.
     seen, viewers = profiles.presence(user_ids), viewers_of(user_ids)
+    here = {
+        user_id: {
+            shift: [contact for contact in contacts if contact in connected]
+            for shift, contacts in by_shift.items()
+        }
+        for user_id, by_shift in viewers.items()
+    }
     denied: dict[Any, set[Any]] = {}
     for viewer, user_id in audience.denied(
         (viewer, user_id)
-        for user_id, by_shift in viewers.items()
+        for user_id, by_shift in here.items()
         for contacts in by_shift.values()
         for viewer in contacts
-        if viewer in viewers_here
     ):
         denied.setdefault(user_id, set()).add(viewer)
-    return seen, viewers, denied
+    return seen, here, denied
 
 
 def _read_views(

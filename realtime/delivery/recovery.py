@@ -23,7 +23,7 @@ from .user_sockets import UserSockets
 
 logger = logging.getLogger(__name__)
 
-# With a thousand rows for each that is 100 MB at most. More in a query bring 5,000 sockets back no sooner.
+# With a thousand rows for each a query returns 100 MB at most. With more users it brings 5,000 sockets back no sooner.
 USERS_PER_READ = 50
 RETRY_SECONDS = 1.0
 ASSIGN_SECONDS = 0.1
@@ -131,31 +131,29 @@ class Recovery:
                 # Another tab's rows filled the page: this one is read alone.
                 socket.restart_catch_up()
             elif socket.has_hello:
-                self._catch_up_socket(socket, inbox)
+                try:
+                    self._catch_up_socket(socket, inbox)
+                except Exception as error:
+                    self._fail(socket, error)
             else:
-                spawn(self._begin(socket, inbox, online.get(socket.user_id, [])))
+                spawn(self._greet(socket, inbox, online.get(socket.user_id, [])))
 
-    async def _begin(
+    async def _greet(
         self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]
     ) -> None:
         """Send the hello, once this connect is written: by then the user is online for every process.
 
-        What was read meanwhile stays right: what follows it is held back for the socket.
+        What was read before stays right: what follows it is held back for the socket.
         """
-        await presence_writer.written(socket.id)
-        if _restart_if_outdated(socket):
-            self._catch_up_socket(socket, inbox, online)
-
-    def _catch_up_socket(
-        self, socket: ClientSocket, inbox: inboxes.Missed, online: Iterable[schemas.Presence] = ()
-    ) -> None:
         try:
-            self._bring_up_to_date(socket, inbox, list(online))
+            await presence_writer.written(socket.id)
+            if _restart_if_outdated(socket):
+                self._catch_up_socket(socket, inbox, online)
         except Exception as error:
             self._fail(socket, error)
 
-    def _bring_up_to_date(
-        self, socket: ClientSocket, inbox: inboxes.Missed, online: list[schemas.Presence]
+    def _catch_up_socket(
+        self, socket: ClientSocket, inbox: inboxes.Missed, online: Iterable[schemas.Presence] = ()
     ) -> None:
         request = socket.request
         if not socket.has_hello:

@@ -1,7 +1,5 @@
 """DOORBELL_MAY_SEE holds on every road by which presence leaves: lists, hellos, frames, notifications, deletions."""
 
-import asyncio
-
 import pytest
 from django.db import OperationalError
 
@@ -11,10 +9,12 @@ from messaging.models import Message, Notification, UserProfile
 from messaging.signals import receivers_muted
 from messaging.tests.api_client import ApiClient
 from realtime.db_threads import in_thread
+from realtime.delivery import presence_fanout
+from realtime.delivery.hub import Hub
 from realtime.delivery.presence_fanout import PresenceFanout
 from realtime.presence.writer import presence_writer
 
-from .client import TIMEOUT
+from .client import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,26 +119,120 @@ async def test_who_was_shown_online_is_sent_the_end_of_it(server, ada, grace):
     assert await fence(socket) == []
 
 
-async def test_who_is_denied_while_a_hello_waits_is_not_in_it(server, ada, grace, monkeypatch):
-    await in_thread(meet, ada, grace)
-    await in_thread(show, grace, is_online=True)
-    send, sent = PresenceFanout._send, asyncio.Event()
+@pytest.fixture
+def grace_sent(monkeypatch, grace):
+    """Waits for a change to be announced to the sockets of grace's contacts."""
+    send, times = PresenceFanout._send, []
 
-    def send_and_tell(self, presence, *arguments):
+    def send_and_count(self, presence, *arguments):
         send(self, presence, *arguments)
         if presence.user.id == grace.pk:
-            sent.set()
+            times.append(1)
 
-    async def written(connection_id):
-        # Her contacts have been read.
+    async def after(change, *arguments, **options):
+        before = len(times)
+        await in_thread(change, *arguments, **options)
+        await eventually(lambda: len(times) > before)
+
+    monkeypatch.setattr(PresenceFanout, "_send", send_and_count)
+    return after
+
+
+@pytest.fixture
+def before_the_hello(monkeypatch):
+    """Has this done after the contacts online were read, while the hello waits."""
+
+    def use(work):
+        async def written(connection_id):
+            await work()
+
+        monkeypatch.setattr(presence_writer, "written", written)
+
+    return use
+
+
+async def test_who_is_denied_while_a_hello_waits_is_not_in_it(
+    server, ada, grace, grace_sent, before_the_hello
+):
+    await in_thread(meet, ada, grace)
+    await in_thread(show, grace, is_online=True)
+
+    async def deny():
         DENIED.add(("ada", "grace"))
-        await in_thread(contacts.rule_changed, [grace.pk])
-        await asyncio.wait_for(sent.wait(), TIMEOUT)
+        await grace_sent(contacts.rule_changed, [grace.pk])
 
-    monkeypatch.setattr(PresenceFanout, "_send", send_and_tell)
-    monkeypatch.setattr(presence_writer, "written", written)
+    before_the_hello(deny)
     socket = await server.connect(ada)
-    assert not socket.presence.get("grace", {}).get("is_online")
+    assert "grace" not in socket.presence
+    assert await fence(socket) == []
+
+
+async def test_who_comes_and_is_denied_while_a_hello_waits_is_not_sent(
+    server, ada, grace, grace_sent, before_the_hello
+):
+    await in_thread(meet, ada, grace)
+
+    async def come():
+        await grace_sent(show, grace, is_online=True)
+        DENIED.add(("ada", "grace"))
+        await grace_sent(contacts.rule_changed, [grace.pk])
+
+    before_the_hello(come)
+    socket = await server.connect(ada)
+    assert await fence(socket) == []
+    assert "grace" not in socket.presence
+
+
+async def test_who_goes_while_a_hello_waits_is_then_shown_no_more(
+    server, ada, grace, grace_sent, before_the_hello
+):
+    await in_thread(meet, ada, grace)
+    await in_thread(show, grace, is_online=True)
+    before_the_hello(lambda: grace_sent(show, grace, is_online=False))
+    socket = await server.connect(ada)
+    await fence(socket)
+    assert not socket.presence["grace"]["is_online"]
+    DENIED.add(("ada", "grace"))
+    await grace_sent(show, grace, is_online=True)
+    assert await fence(socket) == []
+
+
+async def test_what_was_held_back_before_the_contacts_are_read_counts_no_more(
+    server, ada, grace, grace_sent, monkeypatch
+):
+    await in_thread(meet, ada, grace)
+    join = Hub._join
+
+    async def late(self, user):
+        # Her socket is attached, and nothing is read for it yet.
+        if user.user_id == ada.pk:
+            DENIED.add(("ada", "grace"))
+            await grace_sent(show, grace, is_online=True)
+            DENIED.clear()
+        await join(self, user)
+
+    monkeypatch.setattr(Hub, "_join", late)
+    socket = await server.connect(ada)
+    assert socket.presence["grace"]["is_online"]
+
+
+async def test_who_connects_after_the_hook_was_asked_is_not_sent_what_it_said_of_others(
+    server, ada, grace, linus, grace_sent, monkeypatch
+):
+    DENIED.add(("ada", "grace"))
+    await in_thread(meet, ada, grace)
+    await server.connect(linus)
+    late = []
+
+    async def then_connect(function, *arguments):
+        answer = await in_thread(function, *arguments)
+        if function is presence_fanout._read and list(arguments[0]) == [grace.pk] and not late:
+            late.append(await server.connect(ada))
+        return answer
+
+    monkeypatch.setattr(presence_fanout, "in_thread", then_connect)
+    await grace_sent(show, grace, is_online=True)
+    assert await fence(late[0]) == []
 
 
 async def test_without_a_word_of_the_project_it_ends_when_the_user_goes(server, ada, grace):

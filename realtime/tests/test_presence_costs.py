@@ -113,7 +113,7 @@ def coming_online_costs(user):
     with batch.counted():
         leases.record(process, [opened(user)])
     with reading.counted():
-        presence_fanout._read([user.pk])
+        presence_fanout._read([user.pk], [user.pk])
     client = Client()
     client.force_login(user)
     with answer.counted():
