@@ -1,5 +1,7 @@
 """DOORBELL_MAY_SEE holds on every road by which presence leaves: lists, hellos, frames, notifications, deletions."""
 
+from typing import Any
+
 import pytest
 from django.db import OperationalError
 
@@ -222,7 +224,7 @@ async def test_who_connects_after_the_hook_was_asked_is_not_sent_what_it_said_of
     DENIED.add(("ada", "grace"))
     await in_thread(meet, ada, grace)
     await server.connect(linus)
-    late = []
+    late: list[Any] = []
 
     async def then_connect(function, *arguments):
         answer = await in_thread(function, *arguments)
