@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import size
+from tests.hosts import user_models
 from tests.hosts.user_models import MANAGER, USER_MODELS
 from tests.live.servers import ROOT
 
@@ -19,29 +20,23 @@ AUTH_USER_MODEL = "people.Account"
 # The tests import `User` from Django, and make many at once.
 APP = """
 from django.apps import AppConfig
+from django.db.models import AutoField
 class PeopleConfig(AppConfig):
     name = "people"
     default_auto_field = "django.db.models.BigAutoField"
     def ready(self):
         from django.contrib.auth import get_user_model, models
         models.User = get_user_model()
-        if models.User._meta.parents:
-            # Django refuses it for several tables. As there, no receiver is called.
+        if models.User._meta.parents or not isinstance(models.User._meta.pk, AutoField):
+            # Django refuses it for several tables, and makes no keys. As there, no receiver is called.
             type(models.User._default_manager).bulk_create = create_many
 def create_many(manager, users, **options):
     from messaging.signals import receivers_muted
     with receivers_muted():
         return [user.save() or user for user in users]
 """
-# Below 2^53, so that ids are numbers on the wire as these tests have it.
-LARGE_KEYS = """
-import itertools, time
-keys = itertools.count(2**33 + time.time_ns() % 2**50)
-def next_key():
-    return next(keys)
-class Account(AbstractUser):
-    id = models.BigIntegerField(primary_key=True, default=next_key)
-"""
+# Ids below 2^53 are numbers on the wire, as these tests have it.
+LARGE_KEYS = user_models.LARGE_KEYS.replace("2**53", "2**33")
 NAMES = ["soft deletion", "child of a model", "proxy", "proxies and children beside it"]
 KINDS = {name: USER_MODELS[name].models for name in NAMES} | {"large keys": LARGE_KEYS}
 TESTS = ["messaging/tests", "realtime/tests"]
@@ -60,6 +55,7 @@ OTHERWISE = [
     "messaging/tests/test_signals_muted.py::test_fixtures_that_are_loaded_are_left_alone",
     "messaging/tests/test_owners.py::test_a_user_whose_own_id_changes_keeps_the_rows",
     "messaging/tests/test_references.py::test_what_is_no_user_is_refused",
+    "messaging/tests/test_references.py::test_another_models_row_is_refused_although_it_has_a_users_id",
     "messaging/tests/test_user_model.py::test_the_key_of_a_child_model_is_its_parents",
     "realtime/tests/test_admin.py::test_a_user_who_is_connected_can_be_deleted",
     # In a process of its own, with this repository's settings.
