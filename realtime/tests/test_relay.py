@@ -154,8 +154,9 @@ def test_what_an_absent_redis_did_not_get_is_counted_and_its_last_is_sent_when_i
     assert caplog.messages[0].endswith("""Unsent("3 messages unsent, ConnectionError('away')")""")
 
 
-def test_of_late_announcements_the_last_to_the_same_users_is_kept(published):
+def test_of_late_announcements_the_last_to_the_same_users_is_kept(published, monkeypatch):
     """Otherwise those of a long outage would leave no room for anything else."""
+    monkeypatch.setattr(relay_module, "IDLE_SECONDS", 0.05)
     published.unsent = True
     own = Relay()
     for revision in range(3):
@@ -164,7 +165,10 @@ def test_of_late_announcements_the_last_to_the_same_users_is_kept(published):
             own.publish([AnnouncementEnvelope(users, numbers, ["{", ",", ",", "}"]).encode()])
         own.publish([PresenceEnvelope([revision]).encode()])
         assert own.flush(20)
-    kept = [message for _, message in own._late.values()]
+    published.unsent = False
+    while not published.batches:
+        time.sleep(0.01)
+    kept = [message for _, message in published.messages]
     assert [message["users"] for message in kept] == [[1, 2], [1, 3], [2]]
     assert [message["numbers"][0][0] for message in kept[:2]] == [2, 2]
 
