@@ -62,12 +62,8 @@ OTHERWISE = [
     "realtime/tests/test_relay.py::test_after_a_fork_parent_and_child_have_a_relay_and_connections_each",
 ]
 # A fixture doesn't call the model's `save`, which makes the keys.
-OTHERWISE_FOR = {
-    "large keys": [
-        "messaging/tests/test_repair.py"
-        "::test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_other_ids"
-    ]
-}
+DUMP = "messaging/tests/test_repair.py::test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_other_ids"
+OTHERWISE_FOR = {"large keys": [DUMP]}
 ADMIN = "messaging/tests/test_admin*.py"
 
 
@@ -84,10 +80,8 @@ def test_units(kind: str, tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     run(tmp_path, "manage.py", "makemigrations", "people")
-    left_out = [
-        f"--ignore-glob={ADMIN}",
-        *(f"--deselect={name}" for name in [*OTHERWISE, *OTHERWISE_FOR.get(kind, [])]),
-    ]
+    names = [*OTHERWISE, *OTHERWISE_FOR.get(kind, [])]
+    left_out = [f"--ignore-glob={ADMIN}", *(f"--deselect={name}" for name in names)]
     tests = FEW if size(0, full=1) == 0 else TESTS
     run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds=own_settings", *left_out, *tests)
 
