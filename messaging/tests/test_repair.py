@@ -185,9 +185,7 @@ def test_after_a_dump_was_loaded_counts_and_rows_agree(models, meanwhile, inbox,
     check_counts(ada.pk)
 
 
-def test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_other_ids(
-    inbox, ada, grace, rotate, tmp_path
-):
+def test_a_dump_by_natural_keys_is_loaded_into_a_database_of_other_ids(inbox, ada, grace, rotate, tmp_path):
     file = tmp_path / "dump.json"
     natural = {"use_natural_primary_keys": True, "use_natural_foreign_keys": True, "verbosity": 0}
     models: list[Any] = [User, *User._meta.get_parent_list(), UserProfile, Notification]

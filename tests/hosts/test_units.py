@@ -62,7 +62,7 @@ OTHERWISE = [
     "realtime/tests/test_relay.py::test_after_a_fork_parent_and_child_have_a_relay_and_connections_each",
 ]
 # A fixture doesn't call the model's `save`, which makes the keys.
-DUMP = "messaging/tests/test_repair.py::test_a_dump_by_natural_keys_is_loaded_without_inboxes_into_a_database_of_other_ids"
+DUMP = "messaging/tests/test_repair.py::test_a_dump_by_natural_keys_is_loaded_into_a_database_of_other_ids"
 OTHERWISE_FOR = {"large keys": [DUMP]}
 ADMIN = "messaging/tests/test_admin*.py"
 
