@@ -26,6 +26,7 @@ from realtime.outbound.envelopes import (
     ViewsEnvelope,
     user_group,
 )
+from realtime.presence.writer import presence_writer
 
 from .client_socket import ClientSocket
 from .presence_fanout import PresenceFanout
@@ -97,6 +98,9 @@ class Hub:
             joining = spawn(self._join(user))
             if not self._layer_away:
                 await asyncio.wait([joining], timeout=JOIN_SECONDS)
+        if presence_writer.has_several:
+            # Several that connect at once are written in a batch, and then read in one.
+            await presence_writer.written(socket.id)
         socket.request_recovery()
 
     def detach(self, socket: ClientSocket) -> None:

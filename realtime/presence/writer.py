@@ -84,6 +84,11 @@ class PresenceWriter:
         return len(self._events)
 
     @property
+    def has_several(self) -> bool:
+        """Whether more than one is queued or being written."""
+        return len(self._events) + len(self._writing) > 1
+
+    @property
     def has_lease(self) -> bool:
         return self.process_id is not None
 
@@ -165,8 +170,7 @@ class PresenceWriter:
             with self._changed:
                 if self._stopping and (not self._events or self.process_id is None):
                     break
-                timeout = 0 if reap_at == now else 0.5
-                self._changed.wait_for(lambda: self._events or self._stopping, timeout)
+                self._changed.wait_for(lambda: self._events or self._stopping, 0 if reap_at == now else 0.5)
                 self._changed.wait_for(self._batch_is_due, GATHER_SECONDS)
         self._attempt(self._release, "lease not given up, it runs out by itself")
         connections.close_all()
