@@ -79,7 +79,7 @@ class ClientSocket:
         self.has_hello = False
         # Answers to a client that didn't wait for the hello.
         self._before_hello: list[str] = []
-        self.presence = SocketPresence(self.send)
+        self.presence = SocketPresence()
         # On the loop's clock. Written by the sweeps alone.
         self.heartbeat_due: float | None = None
         self.close_code: int | None = None
@@ -185,9 +185,8 @@ class ClientSocket:
     def send_hello(self, hello: protocol.HelloFrame, online: Iterable[schemas.Presence]) -> None:
         """Send the two frames that every connection begins with, and then what was held back for them."""
         self.send_frame(hello)
-        self.presence.begin(online)
         self.has_hello = True
-        for text in self._before_hello:
+        for text in (*self.presence.begin(online), *self._before_hello):
             self.send(text)
         self._before_hello.clear()
 

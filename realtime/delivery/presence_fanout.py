@@ -87,10 +87,13 @@ class PresenceFanout:
         for contact in contacts:
             user = self._users.get(contact)
             for socket in list(user.sockets) if user else []:
+                shown = socket.presence
                 if contact in denied:
-                    socket.presence.deny(presence)
+                    frame = shown.deny(presence)
                 else:
-                    socket.presence.show(presence, text, is_limited=is_limited)
+                    frame = shown.show(presence, text, is_limited=is_limited)
+                if frame is not None:
+                    socket.send(frame)
 
 
 def _read(
