@@ -1,11 +1,14 @@
 """What sockets do to presence: who is shown online to whom, and for how long."""
 
+import asyncio
 import threading
 
 import pytest
+from django.contrib.auth.models import User
 
 from messaging.models import Message, Notification
 from realtime.db_threads import in_thread
+from realtime.delivery import recovery
 from realtime.models import Connection
 from realtime.presence import leases, writer
 from realtime.presence.writer import presence_writer
@@ -132,6 +135,35 @@ async def test_a_single_connect_is_written_at_once(server, ada, monkeypatch):
     monkeypatch.setattr(writer, "GATHER_SECONDS", 3600)
     await server.connect(ada)
     assert (await in_thread(shown, ada))[0]
+
+
+async def test_several_that_connect_at_once_are_read_together_once_they_are_written(server, monkeypatch):
+    people = await in_thread(lambda: [User.objects.create(username=f"user{number}") for number in range(12)])
+    release, write, read, batches = threading.Event(), leases.record, recovery._read, []
+
+    def late(process_id, batch):
+        assert release.wait(TIMEOUT)
+        return write(process_id, batch)
+
+    def counted(since, without_hello):
+        batches.append(len(since))
+        return read(since, without_hello)
+
+    presence_writer.start()
+    await eventually(lambda: presence_writer.process_id is not None)
+    monkeypatch.setattr(leases, "record", late)
+    monkeypatch.setattr(recovery, "_read", counted)
+    monkeypatch.setattr(writer, "CONNECT_WAIT_SECONDS", TIMEOUT)
+    connecting = [asyncio.ensure_future(server.connect(user)) for user in people]
+    await eventually(lambda: len(server.hub.users) == len(people))
+    await eventually(lambda: all(user.joined for user in server.hub.users.values()))
+    await asyncio.sleep(0.2)
+    # The first came alone.
+    assert sum(batches) <= 2
+    release.set()
+    await asyncio.gather(*connecting)
+    assert sum(batches) >= len(people)
+    assert len(batches) <= len(people) / 2
 
 
 @pytest.mark.parametrize(
