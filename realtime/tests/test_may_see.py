@@ -13,10 +13,8 @@ from messaging.tests.api_client import ApiClient
 from realtime.db_threads import in_thread
 from realtime.delivery import presence_fanout
 from realtime.delivery.hub import Hub
-from realtime.delivery.presence_fanout import PresenceFanout
+from realtime.outbound import receivers
 from realtime.presence.writer import presence_writer
-
-from .client import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,21 +120,14 @@ async def test_who_was_shown_online_is_sent_the_end_of_it(server, ada, grace):
 
 
 @pytest.fixture
-def grace_sent(monkeypatch, grace):
-    """Waits for a change to be announced to the sockets of grace's contacts."""
-    send, times = PresenceFanout._send, []
-
-    def send_and_count(self, presence, *arguments):
-        send(self, presence, *arguments)
-        if presence.user.id == grace.pk:
-            times.append(1)
+def grace_sent(monkeypatch, server, grace):
+    """Makes a change and announces it at this moment: a hint on the channel layer could come at another."""
+    monkeypatch.setattr(receivers, "_push", lambda envelopes: None)
 
     async def after(change, *arguments, **options):
-        before = len(times)
         await in_thread(change, *arguments, **options)
-        await eventually(lambda: len(times) > before)
+        await server.hub.presence_fanout.announce([grace.pk])
 
-    monkeypatch.setattr(PresenceFanout, "_send", send_and_count)
     return after
 
 
