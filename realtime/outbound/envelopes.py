@@ -181,6 +181,8 @@ class _Kind(NamedTuple):
     names: tuple[str, ...]
     keys: tuple[str, ...]
     types: tuple[tuple[type, ...], tuple[type, ...]]
+    # Those of a message without lists whose key is an integer, which is the same on the wire.
+    unconverted: tuple[type, ...] | None
 
 
 def _kind(envelope: type[Envelope]) -> _Kind:
@@ -190,7 +192,8 @@ def _kind(envelope: type[Envelope]) -> _Kind:
         tuple(of_key if kind is Key else get_origin(kind) or kind for kind in declared.values())
         for of_key in (int, str)
     )
-    return _Kind(envelope, tuple(declared), keys, (numbers, texts))
+    has_lists = any(declared[name] is not Key for name in keys)
+    return _Kind(envelope, tuple(declared), keys, (numbers, texts), None if has_lists else numbers)
 
 
 def _to_wire(value: Any) -> Any:
@@ -224,9 +227,11 @@ def decode(message: Any) -> Envelope | None:
     if kind is None or message.get("v") != VERSION:
         return None
     values = tuple(map(message.__getitem__, kind.names))
-    if tuple(map(type, values)) not in kind.types:
+    types = tuple(map(type, values))
+    if types not in kind.types:
         raise TypeError(f"malformed {message['type']}: {message!r:.200}")
     envelope = kind.envelope(*values)
-    for name in kind.keys:
-        setattr(envelope, name, _from_wire(getattr(envelope, name)))
+    if types != kind.unconverted:
+        for name in kind.keys:
+            setattr(envelope, name, _from_wire(getattr(envelope, name)))
     return envelope

@@ -103,16 +103,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         a handshake are kept while the socket is open; and a handshake refused with an HTTP response is logged as
         incomplete (https://github.com/Kludex/uvicorn/pull/3138).
         """
-        if message["type"] == "websocket.close":
+        kind = message["type"]
+        if kind == "websocket.close":
             self.writable.set()
         await super().send(message)
+        if kind == "websocket.send":
+            return
         if self._inbound.is_waiting:
+            # Upstream resumes reading when it closes.
             self._pause_reading()
-        if message["type"] == "websocket.accept":
+        if kind == "websocket.accept":
             # (The application has its own, in the scope.)
             self.request.headers.clear()
             self.response.headers.clear()
-        if message["type"] == "websocket.http.response.body":
+        elif kind == "websocket.http.response.body":
             self.handshake_complete = True
 
     def keepalive_timeout(self) -> None:
