@@ -35,6 +35,12 @@ MAX_SAFE_ID = 2**53 - 1
 
 
 def model() -> Any:
+    return _model(settings.AUTH_USER_MODEL)
+
+
+@functools.cache
+def _model(label: str) -> Any:
+    # Asked a dozen times by each request.
     return get_user_model()
 
 
@@ -159,7 +165,11 @@ def to_db(keys: Iterable[Any]) -> list[Any]:
 
 def from_db() -> Callable[[Any], Any]:
     """Return the function that makes a key of what a statement in SQL returns. None stays None."""
-    field = key_field()
+    return _from_db(key_field())
+
+
+@functools.cache
+def _from_db(field: "Field[Any, Any]") -> Callable[[Any], Any]:
     column = Col("", field)
     converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
 
@@ -211,11 +221,13 @@ def usable(through: str = "") -> Q:
 
     `through`: the foreign key to the user, for rows of another model.
     """
-    shown = people()
-    condition = _active_column(f"{through}__" if through else "")
-    if shown.query.where:
-        condition &= Q(**{f"{through or 'pk'}__in": shown.order_by().values("pk")})
-    return condition
+    return _active_column(f"{through}__" if through else "") & shown(through)
+
+
+def shown(through: str = "") -> Q:
+    """Return the condition that the project shows a user: an empty one where its default manager hides nobody."""
+    rows = people()
+    return Q(**{f"{through or 'pk'}__in": rows.order_by().values("pk")}) if rows.query.where else Q()
 
 
 def is_usable() -> Any:

@@ -35,12 +35,16 @@ NUMBERING = ((stored_functions, "number_body"),)
 CALLS = size(100, full=1_500)
 
 
-@pytest.fixture
-def people(django_user_model):
-    made = [django_user_model.objects.create_user(f"racer{number}") for number in range(PEOPLE)]
+def make_people(model, name="racer"):
+    made = [model.objects.create_user(f"{name}{number}") for number in range(PEOPLE)]
     Inbox.objects.filter(user__in=made[:2]).delete()
     Inbox.objects.bulk_create([Inbox(user=user) for user in made[2:]], ignore_conflicts=True)
     return made
+
+
+@pytest.fixture
+def people(django_user_model):
+    return make_people(django_user_model)
 
 
 class Race:
@@ -172,11 +176,11 @@ def test_revisions_have_no_gaps_and_rows_are_in_order(people, threads, capsys):
     ],
     ids=["without a lock", "before what is pending", "numbering without a lock"],
 )
-def test_without_a_rule_there_are_faults(people, threads, texts, part, instead, faults):
-    """Negative control."""
+def test_without_a_rule_there_are_faults(django_user_model, threads, texts, part, instead, faults):
+    """Negative control. A race may go well by chance: of five one has to go wrong."""
     with statements_without(part, instead, texts):
-        done = race(people, threads)
-    assert done.faults().keys() & faults
+        people = (make_people(django_user_model, f"racer{number}-") for number in range(5))
+        assert any(race(those, threads).faults().keys() & faults for those in people)
 
 
 def test_an_inner_join_would_lose_rows(people, monkeypatch):

@@ -5,7 +5,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from messaging import tokens
+from messaging import tokens, users
 from messaging.models import ApiToken
 from messaging.tests.api_client import ApiClient, refusal
 
@@ -51,6 +51,15 @@ def test_the_token_of_a_deactivated_user_is_refused(ada):
     ada.is_active = False
     ada.save()
     assert tokens.find(secret) is None
+
+
+@pytest.mark.parametrize("activity", ["constant", "computed"])
+def test_a_users_token_works_where_no_column_says_who_is_active(ada, monkeypatch, activity):
+    monkeypatch.setattr(users, "_activity", lambda model: activity)
+    token, secret = tokens.make("phone", user=ada)
+    assert tokens.find(secret) == token
+    _, for_all = tokens.make("shop", can_publish=True)
+    assert tokens.find(for_all) is not None
 
 
 def test_the_command_prints_a_secret_that_works(ada):
