@@ -3,9 +3,9 @@
 A hint on the channel layer announces most changes at once, and the sweep finds in the database those that no hint did.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from messaging import audience, presence_changes, profiles, schemas
 from messaging.contacts import Pair, pair_of, read_views, shifted, viewers_of
@@ -16,9 +16,15 @@ from realtime.outbound.envelopes import DeletedEnvelope
 from .socket_presence import encoded
 from .user_sockets import UserSockets
 
+R = TypeVar("R")
+
 
 class PresenceFanout:
-    """A frame's `version` makes it harmless to send the same state twice."""
+    """A frame's `version` makes it harmless to send the same state twice.
+
+    Reads run at once, in threads. Of two about one view, the one that began first is not sent after the other, which
+    has read all that the first was to announce: versions don't say when DOORBELL_MAY_SEE was asked.
+    """
 
     def __init__(self, users: Mapping[Any, UserSockets]) -> None:
         self._users = users
@@ -28,26 +34,32 @@ class PresenceFanout:
         # the changes of pairs.
         self._sent: dict[Any, int] = {}
         self._sent_pairs: dict[Pair, datetime] = {}
+        # Reads that have begun, and those that run.
+        self._begun = self._running = 0
+        # While others run: the latest read that was sent, by view.
+        self._latest: dict[View, int] = {}
 
     async def announce(self, user_ids: Collection[Any]) -> None:
         """Send these users' presence to the sockets of their contacts."""
         if not user_ids or not self._users:
             return
-        seen, viewers, denied = await in_thread(_read, user_ids, self._users)
+        number, (seen, viewers, denied) = await self._read(_read, user_ids, self._users)
         for user_id, presence in seen.items():
             self._sent[user_id] = max(presence.version, self._sent.get(user_id, -1))
             for shift, contacts in viewers[user_id].items():
-                self._send(shifted(presence, shift), contacts, denied.get(user_id, ()))
+                latest = self._not_outdated(number, user_id, contacts)
+                self._send(shifted(presence, shift), latest, denied.get(user_id, ()))
 
     async def announce_views(self, views: Iterable[View]) -> None:
         """Send each viewer's sockets, and no others, what that viewer sees of the other user."""
         asked = set(views)
         if not asked or not self._users:
             return
-        seen, changed_at, denied = await in_thread(_read_views, {pair_of(*view) for view in asked})
+        number, (seen, changed_at, denied) = await self._read(_read_views, {pair_of(*view) for view in asked})
         self._sent_pairs |= changed_at
         for view in asked & seen.keys():
-            self._send(seen[view], [view.viewer], [view.viewer] if (view.viewer, view.seen) in denied else ())
+            latest = self._not_outdated(number, view.seen, [view.viewer])
+            self._send(seen[view], latest, [view.viewer] if (view.viewer, view.seen) in denied else ())
 
     def announce_deleted(self, deleted: DeletedEnvelope) -> None:
         """Send those who saw a deleted user online that they are offline. No sweep could: nothing of them is stored."""
@@ -76,6 +88,26 @@ class PresenceFanout:
             user_id: max(version, self._sent.get(user_id, -1)) for user_id, version in versions.items()
         }
         self._sent_pairs = {pair: max(at, self._sent_pairs.get(pair, at)) for pair, at in pairs.items()}
+
+    async def _read(self, read: Callable[..., R], *arguments: Any) -> tuple[int, R]:
+        """Read in a thread. Returns the number of the read, too, in the order in which they began."""
+        if not self._running:
+            self._latest.clear()
+        self._begun += 1
+        number = self._begun
+        self._running += 1
+        try:
+            return number, await in_thread(read, *arguments)
+        finally:
+            self._running -= 1
+
+    def _not_outdated(self, number: int, seen: Any, viewers: Collection[Any]) -> Collection[Any]:
+        """Return those of these viewers who weren't sent a later read of this user."""
+        if self._latest:
+            viewers = [viewer for viewer in viewers if self._latest.get(View(seen, viewer), 0) < number]
+        if self._running:
+            self._latest |= {View(seen, viewer): number for viewer in viewers}
+        return viewers
 
     def _send(
         self, presence: schemas.Presence, contacts: Iterable[Any], denied: Collection[Any] = ()

@@ -31,7 +31,13 @@ class SocketPresence:
         """Return the frame of the contacts online, as they were read, and those of what was held back since."""
         held, self._held = self._held, {}
         shown = [presence for presence in online if held.get(presence.user.id, presence) is not None]
-        later = [presence for presence in held.values() if presence is not None]
+        versions = {presence.user.id: presence.version for presence in shown}
+        # The contacts online may have been read after a change that is held back.
+        later = [
+            presence
+            for presence in held.values()
+            if presence is not None and presence.version > versions.get(presence.user.id, -1)
+        ]
         self._has_begun = True
         if audience.is_limited():
             for presence in (*shown, *later):

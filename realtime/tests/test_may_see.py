@@ -1,5 +1,6 @@
 """DOORBELL_MAY_SEE holds on every road by which presence leaves: lists, hellos, frames, notifications, deletions."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from realtime.delivery import presence_fanout
 from realtime.delivery.hub import Hub
 from realtime.outbound import receivers
 from realtime.presence.writer import presence_writer
+
+from .client import eventually_in_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -226,6 +229,68 @@ async def test_who_connects_after_the_hook_was_asked_is_not_sent_what_it_said_of
     monkeypatch.setattr(presence_fanout, "in_thread", then_connect)
     await grace_sent(show, grace, is_online=True)
     assert await fence(late[0]) == []
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Lets the next read of the fan-out end when it is told to."""
+    told, reads = asyncio.Event(), []
+
+    async def late(function, *arguments):
+        reads.append(function)
+        answer = await in_thread(function, *arguments)
+        if len(reads) == 1:
+            await told.wait()
+        return answer
+
+    def use():
+        monkeypatch.setattr(presence_fanout, "in_thread", late)
+        return told
+
+    return use
+
+
+async def test_who_comes_online_later_and_is_then_denied_is_sent_as_gone(server, ada, grace, grace_sent):
+    await in_thread(meet, ada, grace)
+    socket = await server.connect(ada)
+    await grace_sent(show, grace, is_online=True)
+    DENIED.add(("ada", "grace"))
+    await grace_sent(contacts.rule_changed, [grace.pk])
+    assert [frame["is_online"] for frame in await fence(socket)] == [True, False]
+
+
+async def test_of_two_reads_the_one_that_began_first_is_not_sent_last(
+    server, ada, grace, grace_sent, held_up
+):
+    await in_thread(meet, ada, grace)
+    await in_thread(show, grace, is_online=True)
+    socket = await server.connect(ada)
+    told = held_up()
+    first = asyncio.create_task(grace_sent(show, grace, is_online=False))
+    await eventually_in_database(lambda: not UserProfile.objects.get(user=grace).is_online)
+    await asyncio.sleep(0.1)
+    await grace_sent(show, grace, is_online=True)
+    told.set()
+    await first
+    DENIED.add(("ada", "grace"))
+    await grace_sent(contacts.rule_changed, [grace.pk])
+    back, gone = await fence(socket)
+    assert (back["is_online"], gone["is_online"]) == (True, False)
+    assert back["version"] < gone["version"]
+
+
+async def test_a_read_from_before_a_denial_shows_nobody_after_it(server, ada, grace, grace_sent, held_up):
+    await in_thread(meet, ada, grace)
+    socket = await server.connect(ada)
+    told = held_up()
+    first = asyncio.create_task(grace_sent(show, grace, is_online=True))
+    await eventually_in_database(lambda: UserProfile.objects.get(user=grace).is_online)
+    await asyncio.sleep(0.1)
+    DENIED.add(("ada", "grace"))
+    await grace_sent(contacts.rule_changed, [grace.pk])
+    told.set()
+    await first
+    assert await fence(socket) == []
 
 
 async def test_without_a_word_of_the_project_it_ends_when_the_user_goes(server, ada, grace):

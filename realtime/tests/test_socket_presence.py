@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from messaging import schemas
+from messaging import audience, schemas
 from realtime.auth import Login
 from realtime.delivery.client_socket import ClientSocket
 from realtime.delivery.socket_presence import SocketPresence, encoded
@@ -43,6 +43,14 @@ def test_what_is_read_later_than_what_is_held_back_counts():
     socket = SocketPresence()
     show(socket, grace(1, is_online=False))
     assert seen(socket.begin([grace(2, is_online=True)]))
+
+
+def test_what_is_shown_online_can_be_taken_back_though_an_older_change_was_held_back(monkeypatch):
+    monkeypatch.setattr(audience, "is_limited", lambda: True)
+    socket = SocketPresence()
+    show(socket, grace(1, is_online=False))
+    assert seen(socket.begin([grace(2, is_online=True)]))
+    assert socket.deny(grace(2, is_online=True)) is not None
 
 
 def test_after_the_hello_nothing_is_held_back():
