@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import resource
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -104,6 +106,31 @@ def test_free_memory_is_given_back_to_the_system():
     server.trim_memory()
     assert megabytes() < before - 60
     assert pinned
+
+
+KEPT = """
+import resource
+from pathlib import Path
+{set_up}
+# The first that is freed raises glibc's limit for what it takes from the heap.
+b"x" * 300_000
+pieces = [b"x" * 300_000 for _ in range(200)]
+# What is above in the heap keeps all that is below.
+pinned = [b"x" * 5_000 for _ in range(1_000)]
+del pieces
+print(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024**2)
+"""
+
+
+def test_large_texts_are_given_back_as_they_are_freed():
+    def megabytes(set_up=""):
+        code = KEPT.format(set_up=set_up)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    set_up = "import os, django; django.setup()\nfrom realtime.server import server\n"
+    limited = megabytes(f"{set_up}server.keep_little_memory()")
+    assert megabytes(set_up) > limited + 40
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
