@@ -40,7 +40,7 @@ def model() -> Any:
 
 @functools.cache
 def _model(label: str) -> Any:
-    # Asked a dozen times by each request.
+    # Called a dozen times by each request.
     return get_user_model()
 
 

@@ -48,7 +48,7 @@ class SocketPresence:
         """Return `text`, the frame of this change, or hold it back. `is_limited`: whether DOORBELL_MAY_SEE is set."""
         if not self._has_begun:
             held = self._held.get(presence.user.id)
-            # Two changes are read by two threads: the earlier one may come last.
+            # A deletion is announced without a read: a read of an earlier state may end after it.
             if held is None or held.version <= presence.version:
                 self._held[presence.user.id] = presence
             return None
@@ -57,7 +57,7 @@ class SocketPresence:
         return text
 
     def deny(self, presence: schemas.Presence) -> str | None:
-        """The user may not see this contact, or no more. Returns the frame that says that they went, if one has to."""
+        """The user may not see this contact. Returns the frame that shows them offline, if one has to be sent."""
         if not self._has_begun:
             self._held[presence.user.id] = None
         elif presence.user.id in self._shown_online:

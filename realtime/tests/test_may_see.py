@@ -233,19 +233,19 @@ async def test_who_connects_after_the_hook_was_asked_is_not_sent_what_it_said_of
 
 @pytest.fixture
 def held_up(monkeypatch):
-    """Lets the next read of the fan-out end when it is told to."""
-    told, reads = asyncio.Event(), []
+    """Delays the end of the next read of the fan-out until the event is set."""
+    released, reads = asyncio.Event(), []
 
     async def late(function, *arguments):
         reads.append(function)
         answer = await in_thread(function, *arguments)
         if len(reads) == 1:
-            await told.wait()
+            await released.wait()
         return answer
 
     def use():
         monkeypatch.setattr(presence_fanout, "in_thread", late)
-        return told
+        return released
 
     return use
 
@@ -265,12 +265,12 @@ async def test_of_two_reads_the_one_that_began_first_is_not_sent_last(
     await in_thread(meet, ada, grace)
     await in_thread(show, grace, is_online=True)
     socket = await server.connect(ada)
-    told = held_up()
+    released = held_up()
     first = asyncio.create_task(grace_sent(show, grace, is_online=False))
     await eventually_in_database(lambda: not UserProfile.objects.get(user=grace).is_online)
     await asyncio.sleep(0.1)
     await grace_sent(show, grace, is_online=True)
-    told.set()
+    released.set()
     await first
     DENIED.add(("ada", "grace"))
     await grace_sent(contacts.rule_changed, [grace.pk])
@@ -282,13 +282,13 @@ async def test_of_two_reads_the_one_that_began_first_is_not_sent_last(
 async def test_a_read_from_before_a_denial_shows_nobody_after_it(server, ada, grace, grace_sent, held_up):
     await in_thread(meet, ada, grace)
     socket = await server.connect(ada)
-    told = held_up()
+    released = held_up()
     first = asyncio.create_task(grace_sent(show, grace, is_online=True))
     await eventually_in_database(lambda: UserProfile.objects.get(user=grace).is_online)
     await asyncio.sleep(0.1)
     DENIED.add(("ada", "grace"))
     await grace_sent(contacts.rule_changed, [grace.pk])
-    told.set()
+    released.set()
     await first
     assert await fence(socket) == []
 

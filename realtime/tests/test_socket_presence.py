@@ -32,7 +32,7 @@ def show(socket, presence):
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_of_what_is_held_back_the_latest_version_counts_in_whatever_order_it_was_read(order):
-    """A task reads each change: the one that began first may end last."""
+    """A deletion is announced without a read, which may end after it with an earlier state."""
     socket = SocketPresence()
     for version in order:
         assert show(socket, grace(version, is_online=version == 1)) is None
