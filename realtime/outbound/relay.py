@@ -59,8 +59,6 @@ class Relay:
     def _begin(self) -> None:
         self._changed = threading.Condition()
         self._users = UserQueue()
-        # Calls of `assign` since the last batch: several changes of one user are several events for the gathering.
-        self._assign_calls = 0
         self._messages = MessageQueue()
         self._late: dict[tuple[Any, ...], GroupMessage] = {}
         self._late_bytes = 0
@@ -84,7 +82,6 @@ class Relay:
         """Have revisions assigned to these users' pending notifications. Takes microseconds; never fails."""
         with self._changed:
             self._users.add(user_ids)
-            self._assign_calls += 1
             self._wake()
 
     def publish(self, messages: Iterable[GroupMessage]) -> None:
@@ -123,7 +120,7 @@ class Relay:
 
     def _run(self) -> None:
         publisher = _ConfiguredPublisher()
-        gather = 0.0
+        next_at = 0.0
         while True:
             with self._changed:
                 self._busy = False
@@ -140,19 +137,19 @@ class Relay:
                     self._changed.wait(pause)
                 self._busy = self._connected = True
             self._publish_late(publisher)
-            # Only after a batch of several: a lone event doesn't wait. Twice as long as a batch took: two thirds of the
-            # interpreter's lock are left to the threads that save.
-            time.sleep(gather)
+            time.sleep(max(0.0, next_at - time.monotonic()))
             began = time.monotonic()
-            events = self._batch(publisher)
+            self._batch(publisher)
+            ended = time.monotonic()
+            # A pause three times as long as the batch: three quarters of the interpreter's lock are left to the threads
+            # that save. It runs from the batch's end, so that an event that comes alone doesn't wait.
             longest = MAX_GATHERING_SECONDS.get(connection.vendor, 0.005)
-            gather = min(2 * (time.monotonic() - began), longest) if events > 1 else 0.0
+            next_at = ended + min(3 * (ended - began), longest)
 
-    def _batch(self, publisher: "_ConfiguredPublisher") -> int:
-        """Do one step of the assignment, and publish. Returns how many events that was."""
+    def _batch(self, publisher: "_ConfiguredPublisher") -> None:
+        """Do one step of the assignment, and publish."""
         with self._changed:
             user_ids = self._users.take(USERS_PER_BATCH)
-            calls, self._assign_calls = self._assign_calls, 0
         if user_ids:
             self._assign(user_ids)
         with self._changed:
@@ -160,7 +157,6 @@ class Relay:
         unsent = self._try(publisher, messages)
         self.dropped += len(unsent)
         self._keep(unsent)
-        return max(calls, len(user_ids), len(messages))
 
     def _assign(self, user_ids: Collection[Any]) -> None:
         step = self._assign_step(user_ids)

@@ -79,27 +79,30 @@ def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(
     assert len(last) == 4, "five notifications of a user gathered to one revision"
 
 
-def test_only_after_a_batch_of_several_does_the_next_one_gather(published, monkeypatch, ada):
-    """Several changes of one user are several events, too: else each of a busy user's would be numbered alone."""
+def test_a_batch_is_followed_by_a_pause_three_times_as_long(published, monkeypatch, ada):
+    """Else the thread works beside each save of a busy one. What comes later than that doesn't wait."""
+    now = 100.0
     paused: list[float] = []
-    clock = SimpleNamespace(sleep=paused.append, monotonic=time.monotonic)
+    clock = SimpleNamespace(sleep=paused.append, monotonic=lambda: now)
     monkeypatch.setattr(relay_module, "time", clock)
-    # What a test before did may have been several.
-    for _ in range(2):
-        notify(ada, "announcement", "Alone")
+    # The pause after what a test before did.
+    now += 1
+    notify(ada, "announcement", "First")
+    assert receivers.flush(20)
+    for seconds, pause in ((0.001, 0.003), (1, relay_module.MAX_GATHERING_SECONDS[connection.vendor])):
+        published.asked.clear()
+        published.open.clear()
+        notify(ada, "announcement", "Takes some time")
+        assert published.asked.wait(20)
+        now += seconds
+        published.open.set()
         assert receivers.flush(20)
-    paused[:1] = [0]
-    published.asked.clear()
-    published.open.clear()
-    notify(ada, "announcement", "Holds the layer")
-    assert published.asked.wait(20)
-    for _ in range(5):
-        notify(ada, "announcement", "Many")
-    published.open.set()
-    assert receivers.flush(20)
-    notify(ada, "announcement", "The next one")
-    assert receivers.flush(20)
-    assert [pause > 0 for pause in paused] == [False, False, False, False, True]
+        notify(ada, "announcement", "Comes at once")
+        assert receivers.flush(20)
+        now += 0.010
+        notify(ada, "announcement", "Comes later")
+        assert receivers.flush(20)
+        assert paused[-3:] == [0, pytest.approx(pause), 0]
 
 
 def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(published, ada, grace):
