@@ -137,10 +137,10 @@ class Relay:
                     self._changed.wait(pause)
                 self._busy = self._connected = True
             self._publish_late(publisher)
-            time.sleep(max(0.0, next_at - time.monotonic()))
-            began = time.monotonic()
+            time.sleep(max(0.0, next_at - time.perf_counter()))
+            began = time.perf_counter()
             self._batch(publisher)
-            ended = time.monotonic()
+            ended = time.perf_counter()
             # A pause three times as long as the batch: three quarters of the interpreter's lock are left to the threads
             # that save. It runs from the batch's end, so that an event that comes alone doesn't wait.
             longest = MAX_GATHERING_SECONDS.get(connection.vendor, 0.005)
