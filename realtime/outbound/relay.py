@@ -30,7 +30,7 @@ from .user_queue import UserQueue
 
 logger = logging.getLogger(__name__)
 
-MAX_GATHERING_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
+MAX_PAUSE_SECONDS = {"postgresql": 0.005, "sqlite": 0.010}
 # Users whose revisions are assigned before what is there is published: the first frames of a broadcast to thousands
 # leave while the last revisions are still to be assigned.
 USERS_PER_BATCH = 500
@@ -137,13 +137,14 @@ class Relay:
                     self._changed.wait(pause)
                 self._busy = self._connected = True
             self._publish_late(publisher)
-            time.sleep(max(0.0, next_at - time.perf_counter()))
+            if not self._ending:
+                time.sleep(max(0.0, next_at - time.perf_counter()))
             began = time.perf_counter()
             self._batch(publisher)
             ended = time.perf_counter()
-            # A pause three times as long as the batch: three quarters of the interpreter's lock are left to the threads
-            # that save. It runs from the batch's end, so that an event that comes alone doesn't wait.
-            longest = MAX_GATHERING_SECONDS.get(connection.vendor, 0.005)
+            # A pause three times as long as a short batch leaves three quarters of the global interpreter lock to the
+            # threads that save. It runs from the batch's end: what comes after it starts at once.
+            longest = MAX_PAUSE_SECONDS.get(connection.vendor, 0.005)
             next_at = ended + min(3 * (ended - began), longest)
 
     def _batch(self, publisher: "_ConfiguredPublisher") -> None:
