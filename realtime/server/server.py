@@ -61,7 +61,7 @@ def keep_little_memory() -> None:
     """Have large texts returned to the system when they are freed. Call it before any thread starts.
 
     By default glibc's malloc keeps them, in an arena for each thread: beside 20 sockets that didn't read 128 MB meant
-    for them a process grew by 42 MB, with this by 23. (Other C libraries have other ways.)
+    for them a process grew by 42 MB, with this by 24. (Other C libraries have other ways.)
     """
     with contextlib.suppress(AttributeError, OSError):
         # https://man7.org/linux/man-pages/man3/mallopt.3.html
