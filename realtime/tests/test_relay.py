@@ -79,36 +79,58 @@ def test_what_gathers_while_the_layer_takes_its_time_leaves_in_one_batch(
     assert len(last) == 4, "five notifications of a user gathered to one revision"
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """The relay's clock. `sleep` returns at once, and notes what it was asked for."""
+    made = SimpleNamespace(now=0.0, slept=[])
+    made.module = SimpleNamespace(
+        sleep=made.slept.append, monotonic=time.monotonic, perf_counter=lambda: made.now
+    )
+    monkeypatch.setattr(relay_module, "time", made.module)
+    return made
+
+
+def batch_of(seconds, begin, published, clock):
+    """Have the relay publish what `begin` commits in a batch that takes so long."""
+    published.asked.clear()
+    published.open.clear()
+    begin()
+    assert published.asked.wait(20)
+    clock.now += seconds
+    published.open.set()
+    assert receivers.flush(20)
+
+
 @pytest.mark.parametrize("seconds", [0.001, 1])
-def test_a_batch_is_followed_by_a_pause_three_times_as_long(published, monkeypatch, ada, seconds):
+def test_a_batch_is_followed_by_a_pause_three_times_as_long(published, clock, ada, seconds):
     """Otherwise the relay competes for the GIL with each save of a busy thread."""
-    now = 0.0
-    paused: list[float] = []
-    clock = SimpleNamespace(sleep=paused.append, monotonic=time.monotonic, perf_counter=lambda: now)
-    monkeypatch.setattr(relay_module, "time", clock)
     longest = relay_module.MAX_PAUSE_SECONDS[connection.vendor]
 
-    def notify_for(seconds: float) -> None:
-        nonlocal now
-        published.asked.clear()
-        published.open.clear()
-        notify(ada, "announcement", "Takes some time")
-        assert published.asked.wait(20)
-        now += seconds
-        published.open.set()
-        assert receivers.flush(20)
+    def notify_ada():
+        notify(ada, "announcement", "Hello")
 
     # It takes the pause after what a test before did.
-    notify_for(0)
-    notify_for(seconds)
-    notify(ada, "announcement", "Comes at once")
-    assert receivers.flush(20)
-    assert paused[-1] == pytest.approx(min(3 * seconds, longest))
-    notify_for(seconds)
-    now += longest
-    notify(ada, "announcement", "Comes later")
-    assert receivers.flush(20)
-    assert paused[-1] == 0
+    batch_of(0, notify_ada, published, clock)
+    batch_of(seconds, notify_ada, published, clock)
+    batch_of(seconds, notify_ada, published, clock)
+    assert clock.slept[-1] == pytest.approx(min(3 * seconds, longest))
+    clock.now += longest
+    batch_of(0, notify_ada, published, clock)
+    assert clock.slept[-1] == 0
+
+
+def test_a_lone_message_is_followed_by_no_pause_and_several_are(published, clock):
+    """A notification with its revision is only published: the next one would wait for a batch that was held up."""
+
+    def publish(count):
+        relay.publish([GroupMessage(f"user.{number}", {"type": "test"}) for number in range(count)])
+
+    batch_of(0, lambda: publish(1), published, clock)
+    batch_of(1, lambda: publish(1), published, clock)
+    batch_of(1, lambda: publish(2), published, clock)
+    batch_of(1, lambda: publish(1), published, clock)
+    assert clock.slept[-2] == 0
+    assert clock.slept[-1] > 0
 
 
 def test_a_save_succeeds_while_the_layer_raises_and_all_is_kept_for_the_sweep(published, ada, grace):
