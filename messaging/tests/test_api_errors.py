@@ -301,7 +301,7 @@ class TestTheRateLimit:
 
     def test_a_bucket_fills_again(self, monkeypatch):
         now = [100.0]
-        monkeypatch.setattr("messaging.token_bucket.time.monotonic", lambda: now[0])
+        monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: now[0]))
         buckets = TokenBuckets(rate=20, burst=2)
         for _ in range(2):
             buckets.take("ada")

@@ -31,7 +31,7 @@ def known(monkeypatch):
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("realtime.outages.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("realtime.outages.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -1,5 +1,6 @@
 import asyncio
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +37,7 @@ class Loop:
 @pytest.fixture
 def loop(monkeypatch):
     made = Loop()
-    monkeypatch.setattr("messaging.token_bucket.time.monotonic", lambda: made.now)
+    monkeypatch.setattr("messaging.token_bucket.time", SimpleNamespace(monotonic=lambda: made.now))
     return made
 
 

@@ -1,6 +1,7 @@
 """What a user may cost isn't reset by another socket: more of it waits, and is served all the same."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from realtime.tests.client import TIMEOUT, handshake
 def clock(monkeypatch):
     """Moved by the test."""
     made = [1000.0]
-    monkeypatch.setattr("messaging.token_bucket.time.monotonic", lambda: made[0])
+    monkeypatch.setattr("messaging.token_bucket.time", SimpleNamespace(monotonic=lambda: made[0]))
     return made
 
 

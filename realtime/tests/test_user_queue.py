@@ -1,6 +1,6 @@
 """The relay's queue of users: single events beside broadcasts and backlogs, and locked inboxes."""
 
-import time
+from types import SimpleNamespace
 
 from messaging.sequencing import Step
 from realtime.outbound import user_queue
@@ -55,7 +55,7 @@ def test_a_user_with_a_backlog_goes_to_the_end_and_no_event_promotes_them():
 def test_a_locked_inbox_is_tried_again_beside_the_others_and_given_up_in_the_end(monkeypatch):
     queue = UserQueue()
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(user_queue, "time", SimpleNamespace(monotonic=lambda: now))
     queue.add([1])
     assert queue.take(10) == [1]
     assert queue.settle([1], Step([], [], [], [1])) == []
@@ -77,7 +77,7 @@ def test_a_locked_inbox_is_tried_again_beside_the_others_and_given_up_in_the_end
 def test_locked_inboxes_delay_no_others_however_long_a_step_takes(monkeypatch):
     """Each step here takes longer than the pause between two attempts at the locked inbox."""
     queue, now = UserQueue(), 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(user_queue, "time", SimpleNamespace(monotonic=lambda: now))
     queue.add([1])
     queue.settle(queue.take(10), Step([], [], [], [1]))
     taken = []
