@@ -137,8 +137,9 @@ class Relay:
                     self._changed.wait(pause)
                 self._busy = self._connected = True
             self._publish_late(publisher)
-            if not self._ending:
-                time.sleep(max(0.0, next_at - time.perf_counter()))
+            # (A sleep of no time yields the lock, too, and may wait 5 ms for it.)
+            if (early := next_at - time.perf_counter()) > 0 and not self._ending:
+                time.sleep(early)
             began = time.perf_counter()
             is_lone = self._batch(publisher)
             ended = time.perf_counter()
