@@ -7,22 +7,16 @@ For threads there is messaging/slots.py.
 import asyncio
 import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 Turns = OrderedDict[asyncio.Future[None], None]
 
 
 class FairQueue:
-    """First in, first out within one key. `per_key`: how many of the places one key may hold.
+    """First in, first out within one key. `per_key`: how many of the places one key may hold."""
 
-    `on_change`: called with the number of places taken, whenever it has changed.
-    """
-
-    def __init__(
-        self, places: int, per_key: int | None = None, on_change: Callable[[int], None] | None = None
-    ) -> None:
-        self._places = self._free = places
-        self._per_key, self._on_change = per_key or places, on_change
+    def __init__(self, places: int, per_key: int | None = None) -> None:
+        self._free, self._per_key = places, per_key or places
         self._running: Counter[object] = Counter()
         # By group and key.
         self._waiting: OrderedDict[object, OrderedDict[object, Turns]] = OrderedDict()
@@ -40,7 +34,7 @@ class FairQueue:
         """Take a place if there is one, without waiting. Returns whether there was."""
         if not self._free or self._running[key] >= self._per_key:
             return False
-        self._change_free(-1)
+        self._free -= 1
         self._running[key] += 1
         return True
 
@@ -63,16 +57,11 @@ class FairQueue:
         return 0 if keys is None else len(keys.get(key, ()))
 
     def give_back(self, key: object) -> None:
-        self._change_free(+1)
+        self._free += 1
         self._running[key] -= 1
         if not self._running[key]:
             del self._running[key]
         self._serve_waiting()
-
-    def _change_free(self, by: int) -> None:
-        self._free += by
-        if self._on_change is not None:
-            self._on_change(self._places - self._free)
 
     def _serve_waiting(self) -> None:
         while self._free and (found := self._next()):

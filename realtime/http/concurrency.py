@@ -8,7 +8,6 @@ upload nor a slow reader holds one.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,9 +24,6 @@ WAIT_SECONDS = 30.0
 REQUESTS_PER_CLIENT = 8
 # What docs/protocol.md allows at once.
 WAITING_PER_CLIENT = 200
-
-# Called in the loop with how many requests run, whenever that has changed. (Set by `manage.py serve`.)
-on_running_changed: Callable[[int], None] | None = None
 
 BUSY = 503, "unavailable", "The server is busy. Try again in a moment."
 TOO_MANY = 429, "rate_limited", "Too many requests at once: wait for their answers."
@@ -48,9 +44,7 @@ class AsgiConcurrency:
         loop = asyncio.get_running_loop()
         places = self._places.get(loop)
         if places is None:
-            places = self._places[loop] = FairQueue(
-                conf.max_requests, REQUESTS_PER_CLIENT, on_running_changed
-            )
+            places = self._places[loop] = FairQueue(conf.max_requests, REQUESTS_PER_CLIENT)
         address = network_of(str((scope.get("client") or ("",))[0]))
         client = _credentials(scope) or address, scope["method"] in ("GET", "HEAD")
         has_place = False

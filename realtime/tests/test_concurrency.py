@@ -1,14 +1,12 @@
 """At most so many requests run at once; the others wait, and a client that is only slow holds no place."""
 
 import asyncio
-import sys
 
 import pytest
 
 from realtime.fair_queue import FairQueue
 from realtime.http import concurrency
 from realtime.http.concurrency import AsgiConcurrency
-from realtime.server import server
 from realtime.tests.client import TIMEOUT, eventually
 
 PLACES = 3
@@ -90,25 +88,6 @@ async def test_more_than_there_are_places_wait_their_turn(application, ask):
     async with asyncio.timeout(TIMEOUT):
         await asyncio.gather(*(request.task for request in requests))
     assert application.most_at_once == PLACES
-
-
-async def test_threads_switch_more_often_only_while_several_requests_run(application, ask, monkeypatch):
-    """Otherwise each request costs more, or the event loop waits longer for a flood of them."""
-    before = sys.getswitchinterval()
-    monkeypatch.setattr(concurrency, "on_running_changed", server.set_switch_interval)
-    application.may_end.set()
-    try:
-        requests = [ask() for _ in range(server.FEW_REQUESTS)]
-        await eventually(lambda: application.running == server.FEW_REQUESTS)
-        assert sys.getswitchinterval() == pytest.approx(server.SWITCH_SECONDS)
-        requests.append(ask())
-        await eventually(lambda: sys.getswitchinterval() == pytest.approx(server.BUSY_SWITCH_SECONDS))
-        for _ in requests:
-            application.may_answer.release()
-        await asyncio.gather(*(request.task for request in requests))
-        assert sys.getswitchinterval() == pytest.approx(server.SWITCH_SECONDS)
-    finally:
-        sys.setswitchinterval(before)
 
 
 async def test_a_body_that_has_not_come_holds_no_place(application, ask):

@@ -52,9 +52,8 @@ class Command(BaseCommand):
         # Optional, so imported only here.
         import uvicorn
 
-        from realtime.http import concurrency
         from realtime.server.http_protocol import HttpProtocol
-        from realtime.server.server import REQUEST_SECONDS, Server, set_switch_interval
+        from realtime.server.server import REQUEST_SECONDS, Server
         from realtime.server.websocket_protocol import SocketProtocol
 
         # Its own, for a project that has none, such as one that is served by WSGI otherwise.
@@ -84,7 +83,6 @@ class Command(BaseCommand):
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=trusted_proxies,
         )
-        concurrency.on_running_changed = set_switch_interval
         server = Server(config, predrain_seconds, drain_seconds)
         try:
             server.run()
