@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -45,6 +46,8 @@ TRIM_SECONDS, TRIM_PAUSES = 10.0, 1_000
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
 REQUEST_SECONDS, TIMELINE_SECONDS, BATCH_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 2.0, 4.0, 2.0
+# How long threads may run on after that.
+THREAD_SECONDS = 2.0
 # `make` passes a SIGTERM on that its whole process group has received already: two within this time count as one.
 SAME_SIGNAL_SECONDS = 0.3
 # What is allocated after start-up is mostly sockets, which stay, and frames; neither leaves reference cycles. Requests
@@ -137,6 +140,7 @@ class Server(uvicorn.Server):
         await asyncio.to_thread(broadcast_jobs.stop, BATCH_SECONDS)
         await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
+        threading.Thread(target=_exit, args=[THREAD_SECONDS], name="exit", daemon=True).start()
         logger.info("ended after %.1f s", time.monotonic() - self._signalled_at)
 
     async def _drain(self) -> None:
@@ -155,6 +159,14 @@ class Server(uvicorn.Server):
 
     def _sockets(self) -> list[SocketProtocol]:
         return [one for one in self.server_state.connections if isinstance(one, SocketProtocol)]
+
+
+def _exit(seconds: float) -> None:
+    """End the process after this time. asyncio and Python wait for their threads without limit."""
+    time.sleep(seconds)
+    logger.warning("threads that still run are given up: a statement may be waiting for a lock")
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _wait_for(condition: Callable[[], bool], seconds: float) -> None:

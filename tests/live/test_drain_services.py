@@ -1,0 +1,23 @@
+"""`serve` after SIGTERM while a statement of a request waits for a lock."""
+
+import asyncio
+
+import psycopg
+
+from realtime.tests.client import eventually
+
+from .conftest import Deployment
+
+
+async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deployment: Deployment) -> None:
+    # uvicorn's, of the request that it cancels.
+    deployment.expected_faults = ("Cancel 1 running task(s)", "Exception in ASGI application")
+    server = await deployment.start()
+    ada = deployment.person(server)
+    with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
+        holder.execute("LOCK TABLE messaging_notification")
+        reading = asyncio.create_task(ada.http.get(f"{server.url}/api/v1/notifications"))
+        await eventually(lambda: holder.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount)
+        assert await asyncio.to_thread(server.stop, 20) == 0
+        await asyncio.gather(reading, return_exceptions=True)
+    assert " WARNING realtime.server.server: threads that still run are given up: " in server.log.read_text()
