@@ -137,7 +137,7 @@ class Relay:
                     self._changed.wait(pause)
                 self._busy = self._connected = True
             self._publish_late(publisher)
-            # (A sleep of no time yields the lock, too, and may wait 5 ms for it.)
+            # (A sleep of no time yields the lock, too, and waits for it as long as another thread keeps it.)
             if (early := next_at - time.perf_counter()) > 0 and not self._ending:
                 time.sleep(early)
             began = time.perf_counter()
@@ -150,7 +150,7 @@ class Relay:
             next_at = 0.0 if is_lone else ended + min(3 * (ended - began), longest)
 
     def _batch(self, publisher: "_ConfiguredPublisher") -> bool:
-        """Do one step of the assignment, and publish. Returns whether that was no more than one message."""
+        """Assign one step, and publish. Returns whether nothing was assigned, and at most one message published."""
         with self._changed:
             user_ids = self._users.take(USERS_PER_BATCH)
         if user_ids:

@@ -1,6 +1,7 @@
 """The production server that `manage.py serve` runs: uvicorn, which drains its sockets before it shuts down."""
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -46,8 +47,8 @@ TRIM_SECONDS, TRIM_PAUSES = 10.0, 1_000
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
 REQUEST_SECONDS, TIMELINE_SECONDS, BATCH_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 2.0, 4.0, 2.0
-# How long threads may run on after that.
-THREAD_SECONDS = 2.0
+# How long all that follows the last request may take, the end of its threads included.
+EXIT_SECONDS = TIMELINE_SECONDS + BATCH_SECONDS + PRESENCE_SECONDS + RELAY_SECONDS + 2.0
 # `make` passes a SIGTERM on that its whole process group has received already: two within this time count as one.
 SAME_SIGNAL_SECONDS = 0.3
 # What is allocated after start-up is mostly sockets, which stay, and frames; neither leaves reference cycles. Requests
@@ -135,12 +136,12 @@ class Server(uvicorn.Server):
         )
         await self._drain()
         await super().shutdown(sockets=sockets)
+        _exit_within(EXIT_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(timeline_watch.watch(), TIMELINE_SECONDS)
         await asyncio.to_thread(broadcast_jobs.stop, BATCH_SECONDS)
         await asyncio.to_thread(presence_writer.stop, PRESENCE_SECONDS)
         await asyncio.to_thread(receivers.flush, RELAY_SECONDS)
-        threading.Thread(target=_exit, args=[THREAD_SECONDS], name="exit", daemon=True).start()
         logger.info("ended after %.1f s", time.monotonic() - self._signalled_at)
 
     async def _drain(self) -> None:
@@ -161,12 +162,25 @@ class Server(uvicorn.Server):
         return [one for one in self.server_state.connections if isinstance(one, SocketProtocol)]
 
 
-def _exit(seconds: float) -> None:
-    """End the process after this time. asyncio and Python wait for their threads without limit."""
-    time.sleep(seconds)
-    logger.warning("threads that still run are given up: a statement may be waiting for a lock")
-    logging.shutdown()
-    os._exit(0)
+def _exit_within(seconds: float) -> None:
+    """End the process after this time if a thread still runs: asyncio and Python wait for theirs without limit."""
+    ended = threading.Event()
+    # What is registered for the exit runs when Python has waited for all threads.
+    atexit.register(ended.set)
+
+    def warn() -> None:
+        logger.warning("threads that still run are given up: a statement may be waiting for a lock")
+        logging.shutdown()
+
+    def run() -> None:
+        if not ended.wait(seconds):
+            # In a thread: one of those may hold a handler's lock.
+            warning = threading.Thread(target=warn, daemon=True)
+            warning.start()
+            warning.join(1)
+            os._exit(0)
+
+    threading.Thread(target=run, name="exit", daemon=True).start()
 
 
 async def _wait_for(condition: Callable[[], bool], seconds: float) -> None:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "doorbell"
 START_SECONDS = 60.0
 # What no server may log, whatever happens to it.
-FAULTS = re.compile(r"Traceback|was never (?:awaited|retrieved)| (?:ERROR|CRITICAL) ")
+FAULTS = re.compile(r"Traceback|was never (?:awaited|retrieved)|still run are given up| (?:ERROR|CRITICAL) ")
 RECORDS = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )", re.MULTILINE)
 # Ends the process group if the test run is killed: the write end of its stdin closes with the run.
 GUARD = 'read -r stopped || kill -s KILL -- "-$1" 2>/dev/null'
