@@ -20,6 +20,9 @@ from messaging.addresses import network_of
 from realtime.conf import conf
 from realtime.fair_queue import FairQueue
 
+from . import refusals
+from .refusals import BUSY, Refused
+
 # A client that has announced too much is answered at once; so much more is read, and thrown away, that it can read the
 # answer instead of finding the connection reset.
 LINGER_BYTES = 8 * 1024 * 1024
@@ -33,17 +36,12 @@ LARGE_BODIES, LARGE_BODIES_PER_ADDRESS = 24, 4
 LARGE_BODIES_WAITING, WAIT_SECONDS = 200, 30.0
 
 
-class _Refused(Exception):
-    """The request isn't served: status, code and detail."""
-
-
-def _too_large() -> _Refused:
-    return _Refused(413, "too_large", f"The body is larger than {conf.max_body_bytes} bytes.")
+def _too_large() -> Refused:
+    return Refused(413, "too_large", f"The body is larger than {conf.max_body_bytes} bytes.")
 
 
 TYPE_TOO_LONG = 431, "too_large", f"The Content-Type is longer than {MAX_CONTENT_TYPE_BYTES} bytes."
 TOO_MANY = 429, "rate_limited", "Too many large requests at once: wait for their answers."
-BUSY = 503, "unavailable", "The server is busy. Try again in a moment."
 
 
 class AsgiBodyLimit:
@@ -84,44 +82,37 @@ class AsgiBodyLimit:
             _check_headers(scope["headers"])
             async with place:
                 await self.application(scope, receive_bounded, send_noted)
-        except _Refused as refused:
+        except Refused as refused:
             if not has_answered:
                 await _refuse(refused, receive, send)
 
     async def _take_place(self, place: contextlib.AsyncExitStack, scope: Any) -> None:
-        """Wait for a place, which `place` gives back. Raises _Refused."""
+        """Wait for a place, which `place` gives back. Raises Refused."""
         loop, address = asyncio.get_running_loop(), network_of(str((scope.get("client") or ("",))[0]))
         places = self._places.setdefault(loop, FairQueue(LARGE_BODIES, LARGE_BODIES_PER_ADDRESS))
         if places.waiting(address) >= LARGE_BODIES_WAITING:
-            raise _Refused(*TOO_MANY)
+            raise Refused(*TOO_MANY)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await place.enter_async_context(places.place(address))
         except TimeoutError:
-            raise _Refused(*BUSY) from None
+            raise Refused(*BUSY) from None
 
 
 def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise _Refused for what is too large by the headers alone."""
+    """Raise Refused for what is too large by the headers alone."""
     length = next((value for name, value in headers if name == b"content-length"), b"0")
     if length.isdigit() and int(length) > conf.max_body_bytes:
         raise _too_large()
     if sum(len(value) for name, value in headers if name == b"content-type") > MAX_CONTENT_TYPE_BYTES:
-        raise _Refused(*TYPE_TOO_LONG)
+        raise Refused(*TYPE_TOO_LONG)
 
 
-async def _refuse(refused: _Refused, receive: Any, send: Any) -> None:
-    status, code, detail = refused.args
-    body = JsonResponse({"detail": detail, "code": code}).content
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    if status in (429, 503):
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+async def _refuse(refused: Refused, receive: Any, send: Any) -> None:
+    head, body = refusals.messages(*refused.args)
+    head["headers"].append((b"connection", b"close"))
+    await send(head)
+    await send({**body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             lingered = 0

@@ -11,11 +11,12 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.http import JsonResponse
-
 from messaging.addresses import network_of
 from realtime.conf import conf
 from realtime.fair_queue import FairQueue
+
+from . import refusals
+from .refusals import BUSY, Refused
 
 # A client has given up by then.
 WAIT_SECONDS = 30.0
@@ -25,12 +26,7 @@ REQUESTS_PER_CLIENT = 8
 # What docs/protocol.md allows at once.
 WAITING_PER_CLIENT = 200
 
-BUSY = 503, "unavailable", "The server is busy. Try again in a moment."
 TOO_MANY = 429, "rate_limited", "Too many requests at once: wait for their answers."
-
-
-class _Refused(Exception):
-    """The request isn't served: status, code and detail."""
 
 
 class AsgiConcurrency:
@@ -70,8 +66,9 @@ class AsgiConcurrency:
 
         try:
             await self.application(scope, receive_and_wait, send_and_leave)
-        except _Refused as refused:
-            await _refuse(send, *refused.args)
+        except Refused as refused:
+            for message in refusals.messages(*refused.args):
+                await send(message)
         finally:
             leave()
 
@@ -83,9 +80,9 @@ def _credentials(scope: Any) -> bytes | None:
 
 
 async def _place_or_disconnect(places: FairQueue, client: Any, address: str, receive: Any) -> bool:
-    """Wait for a place. Returns False if the client has left meanwhile. Raises _Refused."""
+    """Wait for a place. Returns False if the client has left meanwhile. Raises Refused."""
     if places.waiting(client, address) >= WAITING_PER_CLIENT:
-        raise _Refused(*TOO_MANY)
+        raise Refused(*TOO_MANY)
     place, disconnect = asyncio.ensure_future(places.wait(client, address)), asyncio.ensure_future(receive())
     has_left = has_place = False
     try:
@@ -99,16 +96,5 @@ async def _place_or_disconnect(places: FairQueue, client: Any, address: str, rec
             places.give_back(client)
         place.cancel()
     if not (has_left or has_place):
-        raise _Refused(*BUSY)
+        raise Refused(*BUSY)
     return has_place
-
-
-async def _refuse(send: Any, status: int, code: str, detail: str) -> None:
-    body = JsonResponse({"detail": detail, "code": code}).content
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"1"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

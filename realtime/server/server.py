@@ -12,8 +12,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 
@@ -43,6 +45,10 @@ MMAP_THRESHOLD_BYTES = 272 * 1024
 # How often memory that is free is given back to the system, and how much longer the pause is than that takes: some
 # milliseconds in a thread, but up to 250 while there are ten thousands of free pieces, and who needs memory waits.
 TRIM_SECONDS, TRIM_PAUSES = 10.0, 1_000
+# How many listeners a socket has. Of each, libuv accepts one connection an iteration of the loop
+# (https://github.com/libuv/libuv/pull/3696): with a single one, a thousand clients that came back to a busy process
+# took up to 11 s instead of 3, nearly all of it in the kernel's queue.
+LISTENERS = 8
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
 # How long HTTP requests get to end, then the last batch of presence, then the last pushes.
@@ -88,6 +94,16 @@ async def give_memory_back() -> None:
     await asyncio.sleep(TRIM_PAUSES * (time.monotonic() - began))
 
 
+async def more_listeners(
+    listeners: Iterable[asyncio.Server], create_protocol: Callable[[], asyncio.Protocol], backlog: int
+) -> list[asyncio.Server]:
+    """Return further listeners, of the same sockets: with these there are LISTENERS of each."""
+    loop = asyncio.get_running_loop()
+    listening = [one for listener in listeners for one in listener.sockets]
+    copies = [socket.socket(fileno=os.dup(one.fileno())) for one in listening * (LISTENERS - 1)]
+    return [await loop.create_server(create_protocol, sock=copy, backlog=backlog) for copy in copies]
+
+
 async def take_up_broadcasts() -> None:
     await in_thread(broadcast_jobs.start_due)
 
@@ -105,6 +121,13 @@ class Server(uvicorn.Server):
         await findings.report()
         await super().startup(sockets=sockets)
         if self.started:
+            create_protocol = partial(
+                cast("Any", self.config.http_protocol_class),
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+            self.servers += await more_listeners(self.servers, create_protocol, self.config.backlog)
             # What has been allocated by here is permanent: collections needn't look at it again.
             gc.collect()
             gc.freeze()

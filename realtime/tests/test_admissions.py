@@ -45,7 +45,7 @@ class Gate:
 
 
 async def occupied(admitted, gate):
-    """Have every thread busy that there is for handshakes."""
+    """Have every thread busy that there is for handshakes: each is overdue, and the next one starts beside it."""
     for number in range(1, BATCHES + 1):
         yield asyncio.ensure_future(admitted.login(auth.Handshake({}), "first"))
         await eventually(lambda number=number: len(gate.batches) == number)
@@ -97,6 +97,33 @@ async def test_without_a_database_all_are_told_so_after_one_attempt(server, ada,
     answers = await in_thread(auth.authenticate, [of(session) for session in sessions])
     assert [type(answer) for answer in answers] == [OperationalError] * 2
     assert len(asked) == 1
+
+
+async def test_what_gathers_while_a_batch_runs_is_the_next_one(monkeypatch):
+    monkeypatch.setattr(admissions, "OVERDUE_SECONDS", TIMEOUT)
+    gate, admitted = Gate(monkeypatch), Admissions()
+    tasks = [asyncio.ensure_future(admitted.login(auth.Handshake({}), "first"))]
+    await eventually(lambda: gate.batches)
+    tasks += [asyncio.ensure_future(admitted.login(auth.Handshake({}), "first")) for _ in range(20)]
+    await eventually(lambda: len(admitted._waiting) == 20)
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == [None] * 21
+    assert [len(batch) for batch in gate.batches] == [1, 20]
+
+
+async def test_a_batch_that_takes_long_holds_up_no_other(monkeypatch):
+    slow = threading.Event()
+    gate, admitted = (
+        Gate(monkeypatch, lambda handshakes: [slow.wait(TIMEOUT)] if handshakes[0].ticket else [None]),
+        Admissions(),
+    )
+    gate.open.set()
+    first = asyncio.ensure_future(admitted.login(auth.Handshake({}, "slow"), "first"))
+    await eventually(lambda: gate.batches)
+    assert await asyncio.wait_for(admitted.login(auth.Handshake({}), "first"), TIMEOUT / 2) is None
+    assert not first.done()
+    slow.set()
+    assert await first
 
 
 async def test_what_gathers_while_the_threads_are_busy_is_one_batch(monkeypatch):

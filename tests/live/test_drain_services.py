@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import psycopg
 
 from realtime.tests.client import eventually
@@ -12,12 +13,18 @@ WAITING = """
 SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE NOT granted AND datname = current_database() AND relation = 'messaging_notification'::regclass
 """
+# uvicorn's.
+CANCELLED = "Cancel 1 running task(s)"
+
+
+def assert_unavailable(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
 
 
 async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deployment: Deployment) -> None:
     given_up = "threads that still run are given up"
-    # The others are uvicorn's, of the request that it cancels.
-    deployment.expected_faults = (given_up, "Cancel 1 running task(s)", "Exception in ASGI application")
+    deployment.expected_faults = (given_up, CANCELLED)
     server = await deployment.start()
     ada = deployment.person(server)
     with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
@@ -25,5 +32,18 @@ async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deplo
         reading = asyncio.create_task(ada.http.get(f"{server.url}/api/v1/notifications"))
         await eventually(lambda: holder.execute(WAITING).rowcount)
         assert await asyncio.to_thread(server.stop, 30) == 0
-        await asyncio.gather(reading, return_exceptions=True)
+        assert_unavailable(await reading)
     assert f" WARNING realtime.server.server: {given_up}" in server.log.read_text()
+
+
+async def test_a_statement_that_ends_after_its_call_was_answered_is_no_fault(deployment: Deployment) -> None:
+    deployment.expected_faults = (CANCELLED,)
+    server = await deployment.start()
+    ada = deployment.person(server)
+    with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
+        holder.execute("LOCK TABLE messaging_notification")
+        reading = asyncio.create_task(ada.http.get(f"{server.url}/api/v1/notifications"))
+        await eventually(lambda: holder.execute(WAITING).rowcount)
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop, 30))
+        assert_unavailable(await reading)
+    assert await stopping == 0
