@@ -31,7 +31,6 @@ def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) ->
     from channels.routing import ProtocolTypeRouter
 
     from realtime.http.body_limit import AsgiBodyLimit
-    from realtime.http.cancellation import AsgiCancellation
     from realtime.http.concurrency import AsgiConcurrency
     from realtime.http.counting import AsgiCounting
     from realtime.http.probes import AsgiProbes
@@ -39,8 +38,7 @@ def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) ->
     from realtime.presence.writer import presence_writer
     from realtime.sockets import routing
 
-    bounded = AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))
-    http = AsgiRequestId(AsgiCounting(AsgiCancellation(bounded)))
+    http = AsgiRequestId(AsgiCounting(AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -7,14 +7,14 @@ reached without one.
 
 import asyncio
 from asyncio import TimerHandle
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .connections import plain_response
+from .connections import plain_response, response
 from .inbound import Inbound
 from .turns import BYTES_PER_TURN
 from .unread_answers import UnreadAnswer
@@ -29,6 +29,12 @@ MAX_HEAD_BYTES = 64 * 1024
 # Of heads and of bodies in chunks; those of an announced length cost nothing to parse.
 BYTES_PER_SECOND = BYTES_PER_BURST = 1024 * 1024
 END_OF_HEAD = b"\r\n\r\n"
+ENDING = response(
+    503,
+    b'{"detail": "The server restarts. Try again in a moment.", "code": "unavailable"}',
+    "content-type: application/json",
+    "retry-after: 1",
+)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -168,7 +174,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, partial(_run, app, cycle))
+
+    def give_up(self) -> None:
+        """Answer 503 unless an answer has begun. To the application it is as if the client had left.
+
+        Upstream: at the end of a graceful shutdown the application is cancelled, and then answered for with 500.
+        """
+        served = self._served
+        if served is not None and not (served.response_started or served.disconnected):
+            self.transport.write(ENDING)
+            served.disconnected = True
+            served.message_event.set()
+            self._close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -203,6 +221,15 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
             self._unread.watch()
+
+
+async def _run(app: Any, cycle: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Upstream: the cancellation of a request is logged as a fault, also when nobody waits for its answer."""
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        if not cycle.disconnected:
+            raise
 
 
 class _Flow(FlowControl):

@@ -30,6 +30,7 @@ from realtime.presence.writer import presence_writer
 from realtime.timeline import CHECK_SECONDS, timeline_watch
 
 from . import findings
+from .http_protocol import HttpProtocol
 from .websocket_protocol import SocketProtocol
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,10 @@ TRIM_SECONDS, TRIM_PAUSES = 10.0, 1_000
 LISTENERS = 8
 # How long clients may take to answer the close frames of a drain.
 CLOSE_SECONDS = 3.0
-# How long HTTP requests get to end, then the last batch of presence, then the last pushes.
-REQUEST_SECONDS, TIMELINE_SECONDS, BATCH_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 4, 1.0, 2.0, 4.0, 2.0
+# How long HTTP requests get until they are answered 503, and how much longer what runs for them until it is cancelled.
+REQUEST_SECONDS, CANCEL_SECONDS = 4, 1
+# How long the timeline's last check gets, then the last batch of a broadcast, of presence, and the last pushes.
+TIMELINE_SECONDS, BATCH_SECONDS, PRESENCE_SECONDS, RELAY_SECONDS = 1.0, 2.0, 4.0, 2.0
 # How long all that follows the last request may take, the end of its threads included.
 EXIT_SECONDS = TIMELINE_SECONDS + BATCH_SECONDS + PRESENCE_SECONDS + RELAY_SECONDS + 2.0
 # `make` passes a SIGTERM on that its whole process group has received already: two within this time count as one.
@@ -158,7 +161,9 @@ class Server(uvicorn.Server):
             self.predrain_seconds,
         )
         await self._drain()
+        giving_up = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._give_requests_up)
         await super().shutdown(sockets=sockets)
+        giving_up.cancel()
         _exit_within(EXIT_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(timeline_watch.watch(), TIMELINE_SECONDS)
@@ -180,6 +185,11 @@ class Server(uvicorn.Server):
             await _wait_for(lambda: not self._sockets(), CLOSE_SECONDS)
             for unclosed in self._sockets():
                 unclosed.abort()
+
+    def _give_requests_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.give_up()
 
     def _sockets(self) -> list[SocketProtocol]:
         return [one for one in self.server_state.connections if isinstance(one, SocketProtocol)]

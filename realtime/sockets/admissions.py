@@ -16,8 +16,9 @@ from realtime.fair_queue import FairQueue
 # Of the four database threads: the catch-ups of others always have one.
 BATCHES = 3
 HANDSHAKES_PER_BATCH = 50
-# How long a handshake waits for the batch before it. With all three at once from the first, a batch of a storm held 2
-# handshakes instead of 6, and each took a fourth more of the server's CPU and half more of PostgreSQL's.
+# How long a handshake waits until another thread takes what waits. When all three were started as soon as anything
+# waited, a batch of a storm held 2 handshakes instead of 6, and each took a fourth more of the server's CPU and half
+# more of PostgreSQL's.
 OVERDUE_SECONDS = 0.1
 # How long authentication may take, with the wait for a place.
 SECONDS = 10.0

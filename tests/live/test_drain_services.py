@@ -13,7 +13,7 @@ WAITING = """
 SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE NOT granted AND datname = current_database() AND relation = 'messaging_notification'::regclass
 """
-# uvicorn's.
+# Logged by uvicorn.
 CANCELLED = "Cancel 1 running task(s)"
 
 

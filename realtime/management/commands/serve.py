@@ -53,7 +53,7 @@ class Command(BaseCommand):
         import uvicorn
 
         from realtime.server.http_protocol import HttpProtocol
-        from realtime.server.server import REQUEST_SECONDS, Server
+        from realtime.server.server import CANCEL_SECONDS, REQUEST_SECONDS, Server
         from realtime.server.websocket_protocol import SocketProtocol
 
         # Its own, for a project that has none, such as one that is served by WSGI otherwise.
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             ws_ping_timeout=conf.ping_seconds,
             lifespan="off",
             backlog=2048,
-            timeout_graceful_shutdown=REQUEST_SECONDS,
+            timeout_graceful_shutdown=REQUEST_SECONDS + CANCEL_SECONDS,
             # Django's settings configure logging; uvicorn's access log would show query strings.
             log_config=None,
             access_log=False,
