@@ -7,7 +7,7 @@ reached without one.
 
 import asyncio
 from asyncio import TimerHandle
-from functools import cache, partial
+from functools import cache
 from typing import Any, cast
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -174,7 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
-        super()._start_asgi_task(cycle, partial(_run, app, cycle))
+        super()._start_asgi_task(cycle, app)
 
     def give_up(self) -> None:
         """Answer 503 unless an answer has begun. To the application it is as if the client had left.
@@ -221,15 +221,6 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
             self._unread.watch()
-
-
-async def _run(app: Any, cycle: Any, scope: Any, receive: Any, send: Any) -> None:
-    """Upstream: the cancellation of a request is logged as a fault, also when nobody waits for its answer."""
-    try:
-        await app(scope, receive, send)
-    except asyncio.CancelledError:
-        if not cycle.disconnected:
-            raise
 
 
 class _Flow(FlowControl):

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import psycopg
+import pytest
 
 from realtime.tests.client import eventually
 
@@ -36,7 +37,8 @@ async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deplo
     assert f" WARNING realtime.server.server: {given_up}" in server.log.read_text()
 
 
-async def test_a_statement_that_ends_after_its_call_was_answered_is_no_fault(deployment: Deployment) -> None:
+@pytest.mark.parametrize("after", ["its answer", "its cancellation"])
+async def test_a_statement_that_ends_late_is_no_fault(deployment: Deployment, after: str) -> None:
     deployment.expected_faults = (CANCELLED,)
     server = await deployment.start()
     ada = deployment.person(server)
@@ -46,4 +48,6 @@ async def test_a_statement_that_ends_after_its_call_was_answered_is_no_fault(dep
         await eventually(lambda: holder.execute(WAITING).rowcount)
         stopping = asyncio.create_task(asyncio.to_thread(server.stop, 30))
         assert_unavailable(await reading)
+        if after == "its cancellation":
+            await eventually(lambda: CANCELLED in server.log.read_text())
     assert await stopping == 0
