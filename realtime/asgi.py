@@ -33,12 +33,14 @@ def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) ->
     from realtime.http.body_limit import AsgiBodyLimit
     from realtime.http.concurrency import AsgiConcurrency
     from realtime.http.counting import AsgiCounting
+    from realtime.http.giving_up import AsgiGivingUp
     from realtime.http.probes import AsgiProbes
     from realtime.http.request_ids import AsgiRequestId
     from realtime.presence.writer import presence_writer
     from realtime.sockets import routing
 
-    http = AsgiRequestId(AsgiCounting(AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))))
+    bounded = AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))
+    http = AsgiRequestId(AsgiCounting(AsgiGivingUp(bounded)))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

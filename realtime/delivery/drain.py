@@ -1,9 +1,15 @@
-"""Graceful drain: close a server's sockets spread over time, so that their clients don't all reconnect at once."""
+"""Graceful drain: close a server's sockets spread over time, so that their clients don't all reconnect at once.
+
+And what answers the HTTP requests that take too long for it.
+"""
 
 import asyncio
 import math
 import random
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from realtime.background import spawn
 from realtime.protocol import CloseCode
 
 from .client_socket import ClientSocket
@@ -19,6 +25,13 @@ REPLAY_SECONDS = 2.0
 
 # True once this process has been asked to stop: /readyz answers 503 and handshakes are refused. Set by `serve`.
 draining = False
+# For each HTTP request that runs, what answers it in the application's place. Filled by `AsgiGivingUp`.
+running_requests: set[Callable[[], Coroutine[Any, Any, None]]] = set()
+
+
+def give_up_requests() -> None:
+    for give_up in running_requests:
+        spawn(give_up())
 
 
 async def close_sockets(hub: Hub, seconds: float) -> None:

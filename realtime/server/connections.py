@@ -10,12 +10,10 @@ NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def plain_response(status: int, text: str) -> bytes:
-    return response(status, text.encode(), "content-type: text/plain; charset=utf-8")
-
-
-def response(status: int, body: bytes, *headers: str) -> bytes:
-    head = "\r\n".join([*headers, f"content-length: {len(body)}", "connection: close", "", ""])
-    return STATUS_LINE[status] + head.encode() + body
+    head = (
+        f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[status] + head.encode() + text.encode()
 
 
 def reset(transport: asyncio.Transport) -> None:

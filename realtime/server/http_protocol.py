@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .connections import plain_response, response
+from .connections import plain_response
 from .inbound import Inbound
 from .turns import BYTES_PER_TURN
 from .unread_answers import UnreadAnswer
@@ -29,12 +29,6 @@ MAX_HEAD_BYTES = 64 * 1024
 # Of heads and of bodies in chunks; those of an announced length cost nothing to parse.
 BYTES_PER_SECOND = BYTES_PER_BURST = 1024 * 1024
 END_OF_HEAD = b"\r\n\r\n"
-ENDING = response(
-    503,
-    b'{"detail": "The server restarts. Try again in a moment.", "code": "unavailable"}',
-    "content-type: application/json",
-    "retry-after: 1",
-)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -175,18 +169,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
         super()._start_asgi_task(cycle, app)
-
-    def give_up(self) -> None:
-        """Answer 503 unless an answer has begun. To the application it is as if the client had left.
-
-        Upstream: at the end of a graceful shutdown the application is cancelled, and then answered for with 500.
-        """
-        served = self._served
-        if served is not None and not (served.response_started or served.disconnected):
-            self.transport.write(ENDING)
-            served.disconnected = True
-            served.message_event.set()
-            self._close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -30,7 +30,6 @@ from realtime.presence.writer import presence_writer
 from realtime.timeline import CHECK_SECONDS, timeline_watch
 
 from . import findings
-from .http_protocol import HttpProtocol
 from .websocket_protocol import SocketProtocol
 
 logger = logging.getLogger(__name__)
@@ -161,7 +160,7 @@ class Server(uvicorn.Server):
             self.predrain_seconds,
         )
         await self._drain()
-        giving_up = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._give_requests_up)
+        giving_up = asyncio.get_running_loop().call_later(REQUEST_SECONDS, drain.give_up_requests)
         await super().shutdown(sockets=sockets)
         giving_up.cancel()
         _exit_within(EXIT_SECONDS)
@@ -185,11 +184,6 @@ class Server(uvicorn.Server):
             await _wait_for(lambda: not self._sockets(), CLOSE_SECONDS)
             for unclosed in self._sockets():
                 unclosed.abort()
-
-    def _give_requests_up(self) -> None:
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpProtocol):
-                connection.give_up()
 
     def _sockets(self) -> list[SocketProtocol]:
         return [one for one in self.server_state.connections if isinstance(one, SocketProtocol)]

@@ -113,11 +113,9 @@ async def test_what_gathers_while_a_batch_runs_is_the_next_one(monkeypatch):
 
 async def test_a_batch_that_takes_long_holds_up_no_other(monkeypatch):
     slow = threading.Event()
-    gate, admitted = (
-        Gate(monkeypatch, lambda handshakes: [slow.wait(TIMEOUT)] if handshakes[0].ticket else [None]),
-        Admissions(),
-    )
+    gate = Gate(monkeypatch, lambda handshakes: [slow.wait(TIMEOUT)] if handshakes[0].ticket else [None])
     gate.open.set()
+    admitted = Admissions()
     first = asyncio.ensure_future(admitted.login(auth.Handshake({}, "slow"), "first"))
     await eventually(lambda: gate.batches)
     assert await asyncio.wait_for(admitted.login(auth.Handshake({}), "first"), TIMEOUT / 2) is None

@@ -1,6 +1,8 @@
 """`serve` after SIGTERM while a statement of a request waits for a lock."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import psycopg
@@ -9,6 +11,7 @@ import pytest
 from realtime.tests.client import eventually
 
 from .conftest import Deployment
+from .servers import Server
 
 WAITING = """
 SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
@@ -16,22 +19,32 @@ WHERE NOT granted AND datname = current_database() AND relation = 'messaging_not
 """
 # Logged by uvicorn.
 CANCELLED = "Cancel 1 running task(s)"
+REQUEST_ID = "held"
 
 
 def assert_unavailable(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "1"
+    assert answer.headers["x-request-id"] == REQUEST_ID
+
+
+@asynccontextmanager
+async def held_read(deployment: Deployment) -> AsyncIterator[tuple[Server, asyncio.Task[httpx.Response]]]:
+    """A server, and a call of its API whose statement waits for a lock until the end of the block."""
+    server = await deployment.start()
+    ada = deployment.person(server)
+    with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
+        holder.execute("LOCK TABLE messaging_notification")
+        call = ada.http.get(f"{server.url}/api/v1/notifications", headers={"X-Request-ID": REQUEST_ID})
+        reading = asyncio.create_task(call)
+        await eventually(lambda: holder.execute(WAITING).rowcount)
+        yield server, reading
 
 
 async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deployment: Deployment) -> None:
     given_up = "threads that still run are given up"
     deployment.expected_faults = (given_up, CANCELLED)
-    server = await deployment.start()
-    ada = deployment.person(server)
-    with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
-        holder.execute("LOCK TABLE messaging_notification")
-        reading = asyncio.create_task(ada.http.get(f"{server.url}/api/v1/notifications"))
-        await eventually(lambda: holder.execute(WAITING).rowcount)
+    async with held_read(deployment) as (server, reading):
         assert await asyncio.to_thread(server.stop, 30) == 0
         assert_unavailable(await reading)
     assert f" WARNING realtime.server.server: {given_up}" in server.log.read_text()
@@ -40,12 +53,7 @@ async def test_a_statement_that_waits_for_a_lock_does_not_keep_the_process(deplo
 @pytest.mark.parametrize("after", ["its answer", "its cancellation"])
 async def test_a_statement_that_ends_late_is_no_fault(deployment: Deployment, after: str) -> None:
     deployment.expected_faults = (CANCELLED,)
-    server = await deployment.start()
-    ada = deployment.person(server)
-    with psycopg.connect(deployment.environment["DATABASE_URL"]) as holder:
-        holder.execute("LOCK TABLE messaging_notification")
-        reading = asyncio.create_task(ada.http.get(f"{server.url}/api/v1/notifications"))
-        await eventually(lambda: holder.execute(WAITING).rowcount)
+    async with held_read(deployment) as (server, reading):
         stopping = asyncio.create_task(asyncio.to_thread(server.stop, 30))
         assert_unavailable(await reading)
         if after == "its cancellation":
