@@ -3,6 +3,7 @@
 uvicorn would cancel it, and answer 500. And Django holds a cancellation back until the view's thread has ended.
 """
 
+import asyncio
 from typing import Any
 
 from realtime.delivery import drain
@@ -37,5 +38,9 @@ class AsgiGivingUp:
         drain.running_requests.add(give_up)
         try:
             await self.application(scope, receive, send_noted)
+        except asyncio.CancelledError:
+            # uvicorn logs it as a fault. Of a request that is given up nothing is awaited any more.
+            if not is_given_up:
+                raise
         finally:
             drain.running_requests.discard(give_up)

@@ -46,3 +46,18 @@ async def test_what_has_no_answer_yet_gets_one_and_no_second():
     assert silent.sent == answer
     assert begun.sent == [HEAD, BODY]
     assert not drain.running_requests
+
+
+async def test_only_of_one_that_was_given_up_a_cancellation_is_no_fault():
+    given_up = Request()
+    await eventually(lambda: drain.running_requests)
+    drain.give_up_requests()
+    await eventually(lambda: len(given_up.sent) == 2)
+    other = Request()
+    await eventually(lambda: len(drain.running_requests) == 2)
+    for request in (given_up, other):
+        request.task.cancel()
+        await asyncio.wait([request.task], timeout=TIMEOUT)
+    assert (given_up.task.done(), given_up.task.cancelled()) == (True, False)
+    assert given_up.task.exception() is None
+    assert other.task.cancelled()
