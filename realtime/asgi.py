@@ -39,8 +39,7 @@ def with_sockets(http: Any = None, websocket_urlpatterns: Iterable[Any] = ()) ->
     from realtime.presence.writer import presence_writer
     from realtime.sockets import routing
 
-    bounded = AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http)))
-    http = AsgiRequestId(AsgiCounting(AsgiGivingUp(bounded)))
+    http = AsgiRequestId(AsgiCounting(AsgiGivingUp(AsgiBodyLimit(AsgiProbes(AsgiConcurrency(http))))))
     router = ProtocolTypeRouter({"http": http, "websocket": routing.router(websocket_urlpatterns)})
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -1,6 +1,7 @@
 """An HTTP request that takes too long for the drain of its process is answered 503.
 
-uvicorn would cancel it, and answer 500. And Django holds a cancellation back until the view's thread has ended.
+uvicorn would cancel it and answer 500, and that only when the view's thread has ended: until then Django holds the
+cancellation back.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ ENDING = 503, "unavailable", "The server restarts. Try again in a moment."
 
 
 class AsgiGivingUp:
-    """ASGI middleware: once a request is given up, the application sees that its client has left."""
+    """ASGI middleware: answers what `drain` gives up in the application's place, whose own answer is dropped."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -39,7 +40,7 @@ class AsgiGivingUp:
         try:
             await self.application(scope, receive, send_noted)
         except asyncio.CancelledError:
-            # uvicorn logs it as a fault. Of a request that is given up nothing is awaited any more.
+            # uvicorn would log an error, though the request has been answered.
             if not is_given_up:
                 raise
         finally:

@@ -201,7 +201,7 @@ def _exit_within(seconds: float) -> None:
 
     def run() -> None:
         if not ended.wait(seconds):
-            # In a thread: one of those may hold a handler's lock.
+            # In a thread of its own: one that still runs may hold a log handler's lock.
             warning = threading.Thread(target=warn, daemon=True)
             warning.start()
             warning.join(1)
